@@ -1,0 +1,5 @@
+"""``python -m vidrnn``."""
+
+from vidrnn.cli import main
+
+main()

@@ -1,0 +1,145 @@
+"""One reader per annotation format. All give a tuple of `Annotation` in a fixed order."""
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from vidrnn.annotations.records import SPLITS, Annotation, as_split
+from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
+from vidrnn.settings import DataSettings
+
+VIDEO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("3gp", "asf", "avi", "flv", "gif", "m2ts", "m4v", "mjpeg", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf"),
+        *("ogv", "ts", "vob", "webm", "webp", "wmv"),
+    )
+)
+
+
+def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
+    """Read the annotations that a configuration names, sorted by path.
+
+    Raises:
+        MissingPathError: ``data.root`` or the annotation file does not exist.
+        AnnotationError: nothing to read, a wrong header or row, or one video listed twice.
+    """
+    readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
+        "folder": _read_folder,
+        "csv": _read_csv,
+    }
+    annotations = readers[settings.format](settings)
+    seen: dict[str, Annotation] = {}
+    for annotation in annotations:
+        if annotation.path in seen:
+            raise AnnotationError(
+                f"video {annotation.path!r} is listed twice, as {seen[annotation.path].label!r} "
+                f"and {annotation.label!r}; keep one row"
+            )
+        seen[annotation.path] = annotation
+    return tuple(sorted(annotations, key=lambda annotation: annotation.path))
+
+
+def _read_folder(settings: DataSettings) -> list[Annotation]:
+    root = settings.root
+    if not root.is_dir():
+        raise MissingPathError(
+            f"data.root {str(root)!r} is not a folder; give the folder that holds one folder per class"
+        )
+    folders = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
+    split_folders = [folder for folder in folders if folder.name in SPLITS]
+    if split_folders and len(split_folders) < len(folders):
+        others = sorted({folder.name for folder in folders} - set(SPLITS))
+        raise AnnotationError(
+            f"data.root {str(root)!r} holds both split folders and others ({', '.join(others[:5])}); "
+            "use root/<class>/ or root/{train,val,test}/<class>/, not both"
+        )
+    group_of = _group_finder(settings.group_pattern)
+    annotations: list[Annotation] = []
+    for split_folder in split_folders or (None,):
+        class_folders = sorted(child for child in split_folder.iterdir() if child.is_dir()) if split_folder else folders
+        for class_folder in class_folders:
+            for video in sorted(class_folder.rglob("*")):
+                if video.suffix.lower() in VIDEO_SUFFIXES and not video.name.startswith("."):
+                    path = video.relative_to(root).as_posix()
+                    split = as_split(split_folder.name) if split_folder else None
+                    annotations.append(Annotation(path, class_folder.name, split, group_of(path)))
+    if not annotations:
+        raise AnnotationError(
+            f"data.root {str(root)!r} holds no video; expected files such as {root}/<class>/clip.mp4 "
+            f"({', '.join(sorted(VIDEO_SUFFIXES)[:6])} ...)"
+        )
+    return annotations
+
+
+def _group_finder(pattern: str | None) -> Callable[[str], str]:
+    if pattern is None:
+        return lambda path: path
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"data.group_pattern: {pattern!r} is not a regular expression: {error}") from None
+    if compiled.groups < 1:
+        raise ConfigError(f"data.group_pattern: {pattern!r} has no parenthesis; put the group's name in one")
+
+    def group_of(path: str) -> str:
+        match = compiled.search(path)
+        if match is None or match[1] is None:
+            raise AnnotationError(f"data.group_pattern {pattern!r} does not match {path!r}; every video needs a group")
+        return match[1]
+
+    return group_of
+
+
+def _read_csv(settings: DataSettings) -> list[Annotation]:
+    path = settings.root / str(settings.annotations)
+    annotations: list[Annotation] = []
+    for line, row in read_rows(path, required=("path", "label"), optional=("split", "group")):
+        try:
+            split = as_split(row["split"]) if row.get("split") else None
+            annotations.append(Annotation(row["path"], row["label"], split, row.get("group") or row["path"]))
+        except AnnotationError as error:
+            raise AnnotationError(f"{path}, line {line}: {error}") from None
+    if not annotations:
+        raise AnnotationError(f"{path} has a header but no rows; add one row per video")
+    with_split = sum(annotation.split is not None for annotation in annotations)
+    if 0 < with_split < len(annotations):
+        raise AnnotationError(
+            f"{path}: {with_split} of {len(annotations)} rows name a split; fill the column in every row or in none"
+        )
+    return annotations
+
+
+def read_rows(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """Read a CSV with a header; values are stripped. A byte order mark is skipped.
+
+    Returns:
+        Pairs of line number and row.
+
+    Raises:
+        MissingPathError: there is no such file.
+        AnnotationError: not UTF-8, a wrong header, or a row of another width; with the line and what is expected.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            expected = f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional)
+            if not set(required) <= set(header) <= {*required, *optional} or len(set(header)) != len(header):
+                raise AnnotationError(f"{path}, line 1: header {','.join(header)!r}; {expected}")
+            rows: list[tuple[int, dict[str, str]]] = []
+            for values in reader:
+                if not any(values):
+                    continue
+                if len(values) != len(header):
+                    raise AnnotationError(
+                        f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
+                        "put a value that holds a comma into double quotes"
+                    )
+                rows.append((reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))))
+            return rows
+    except FileNotFoundError:
+        raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from error

@@ -1,0 +1,182 @@
+"""Strict, immutable settings read from YAML, with ``--set`` overrides and errors that name the dotted path.
+
+PyYAML follows YAML 1.1, where ``1e-3`` is a string, ``no`` is False and a repeated key silently wins. The loader
+here reads numbers and booleans as YAML 1.2 does and refuses repeated keys.
+"""
+
+import json
+import os
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from vidrnn.errors import ConfigError, MissingPathError
+
+
+class Settings(BaseModel):
+    """Base of every section: frozen, no unknown keys, no silent conversion, no nan or inf."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
+
+
+def expand_variables(text: str) -> str:
+    """Replace ``${NAME}`` and ``${NAME:-default}`` by environment variables, and a leading ``~``.
+
+    Raises:
+        ValueError: a variable without default is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match["name"]) or match["default"]
+        if found is None:
+            raise ValueError(
+                f"environment variable {match['name']!r} is not set; set it or write ${{{match['name']}:-default}}"
+            )
+        return found
+
+    return str(Path(_VARIABLE.sub(value, text)).expanduser())
+
+
+def _expand_if_text(value: object) -> object:
+    return expand_variables(value) if isinstance(value, str) else value
+
+
+PathSetting = Annotated[Path, BeforeValidator(_expand_if_text)]
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader with YAML 1.2 scalars and no repeated keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build a mapping, refusing a key that stands twice."""
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise ConfigError(
+                    f"key {key!r} stands twice (line {key_node.start_mark.line + 1}); keep one of the two"
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_1_2_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Implicit scalar types of the YAML 1.2 core schema; no dates, no ``yes``/``no``."""
+    patterns = [
+        ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+        ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+        ("tag:yaml.org,2002:int", r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
+        (
+            "tag:yaml.org,2002:float",
+            r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)$",
+            list("-+0123456789."),
+        ),
+    ]
+    resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for tag, pattern, first_characters in patterns:
+        for character in first_characters:
+            resolvers.setdefault(character, []).append((tag, re.compile(pattern)))
+    return resolvers
+
+
+_StrictLoader.yaml_implicit_resolvers = _yaml_1_2_resolvers()
+
+
+def _parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401  YAML may hold anything
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader: builds plain values only
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin}: not valid YAML: {error}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML file into a plain dict.
+
+    Raises:
+        MissingPathError: there is no such file.
+        ConfigError: it is not YAML, not UTF-8, not a mapping, or repeats a key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise MissingPathError(f"config {str(path)!r} does not exist; give --config a YAML file") from None
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"config {str(path)!r} cannot be read as UTF-8 text: {error}") from error
+    tree = _parse_yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected sections such as 'data:' and 'model:', found {type(tree).__name__}")
+    return tree
+
+
+def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of ``tree`` with each ``section.key=value`` set; values are read as YAML.
+
+    Raises:
+        ConfigError: an override has no ``=``, no key, or goes through something that is not a section.
+    """
+    result: dict[str, Any] = json.loads(json.dumps(tree))
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        keys = dotted.strip().split(".")
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {override!r}: expected section.key=value, for example training.seed=1")
+        branch = result
+        for key in keys[:-1]:
+            branch = branch.setdefault(key, {})
+            if not isinstance(branch, dict):
+                raise ConfigError(f"--set {override!r}: {key!r} is a value, not a section")
+        branch[keys[-1]] = _parse_yaml(text, f"--set {override!r}")
+    return result
+
+
+def validate(kind: type[SettingsT], tree: dict[str, Any], *, origin: str = "configuration") -> SettingsT:
+    """Check a plain dict against a settings class.
+
+    Raises:
+        ConfigError: one line per wrong value, each with its dotted path, the value and what is allowed.
+    """
+    try:
+        # JSON mode keeps strictness (no "3" for 3) and still takes a list for a tuple and a string for a path.
+        return kind.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        lines = [_describe(kind, dict(item)) for item in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(dict.fromkeys(lines))) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{origin}: {error}") from error
+
+
+def _describe(kind: type[Settings], item: dict[str, Any]) -> str:
+    dotted = ".".join(str(part) for part in item["loc"]) or "(whole configuration)"
+    if item["type"] == "extra_forbidden":
+        section = kind
+        for part in item["loc"][:-1]:
+            inner = section.model_fields[part].annotation
+            if isinstance(inner, type) and issubclass(inner, Settings):
+                section = inner
+        return f"{dotted}: unknown key; known here: {', '.join(section.model_fields)}"
+    if item["type"] == "missing":
+        return f"{dotted}: missing, and it has no default"
+    return f"{dotted}: got {item['input']!r}: {item['msg']}"
+
+
+def load(kind: type[SettingsT], path: Path, overrides: Sequence[str] = ()) -> SettingsT:
+    """Read a YAML file, apply overrides, validate. Raises as the three functions above."""
+    return validate(kind, apply_overrides(read_yaml(path), overrides), origin=str(path))
+
+
+def dump_yaml(settings: Settings) -> str:
+    """Return the resolved settings as YAML that `load` reads back to the same settings."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

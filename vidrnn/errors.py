@@ -1,0 +1,37 @@
+"""The errors that users see. Each is also the builtin that a library user would expect."""
+
+
+class VidrnnError(Exception):
+    """Base of every error that vidrnn raises on purpose; the message says value, allowed values and next step."""
+
+
+class ConfigError(VidrnnError, ValueError):
+    """A setting, override or command-line value is wrong."""
+
+
+class AnnotationError(VidrnnError, ValueError):
+    """Annotations cannot be read, or their splits and groups do not fit the task."""
+
+
+class VideoError(VidrnnError, ValueError):
+    """One video cannot give frames; a run records it and goes on."""
+
+
+class StoreError(VidrnnError, ValueError):
+    """A feature store does not hold what was asked for, or a feature file is damaged."""
+
+
+class WeightsError(VidrnnError, ValueError):
+    """A backbone's weights are not at hand or do not fit it."""
+
+
+class ModelFileError(VidrnnError, ValueError):
+    """A model file is not one, or belongs to another version."""
+
+
+class MissingPathError(VidrnnError, FileNotFoundError):
+    """A file or folder that a setting or argument names does not exist."""
+
+
+class TrainingError(VidrnnError, RuntimeError):
+    """A fit cannot go on: the loss is no longer a number, or a run folder cannot be continued."""

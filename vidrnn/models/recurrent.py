@@ -1,0 +1,71 @@
+"""Recurrent layers over padded batches; padding never reaches a state.
+
+The recurrences are PyTorch's (its documentation of nn.RNN, nn.GRU and nn.LSTM gives the equations):
+
+    rnn   h_t = act(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)                                     Elman 1990
+    gru   r, z = sigmoid(...);  n = tanh(W_in x_t + b_in + r * (W_hn h_{t-1} + b_hn))
+          h_t = (1 - z) * n + z * h_{t-1}                                                     Cho et al. 2014
+    lstm  i, f, o = sigmoid(...);  g = tanh(...);  c_t = f * c_{t-1} + i * g;  h_t = o * tanh(c_t)
+                                                                                              Hochreiter 1997
+"""
+
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+
+class RecurrentLayers(nn.Module):
+    """Stacked recurrent layers in one or two directions.
+
+    Attributes:
+        output_size: channels of the result, ``hidden_size`` times the number of directions.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        cell: Literal["rnn", "gru", "lstm"],
+        hidden_size: int,
+        layers: int = 1,
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+    ) -> None:
+        super().__init__()
+        between = dropout if layers > 1 else 0.0  # PyTorch warns about dropout that has no place to act
+        shape = {"hidden_size": hidden_size, "num_layers": layers}
+        self.cell: nn.RNN | nn.GRU | nn.LSTM
+        if cell == "rnn":
+            self.cell = nn.RNN(
+                input_size,
+                **shape,
+                nonlinearity=nonlinearity,
+                batch_first=True,
+                bidirectional=bidirectional,
+                dropout=between,
+            )
+        else:
+            kind = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
+            self.cell = kind(input_size, **shape, batch_first=True, bidirectional=bidirectional, dropout=between)
+        self.output_size = hidden_size * (2 if bidirectional else 1)
+
+    def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run over the true steps of each sequence.
+
+        Args:
+            steps: (B, S, C).
+            lengths: (B,) int64 on the CPU, each at least 1.
+
+        Returns:
+            (B, S, H) states of the last layer, zero beyond ``lengths``, and (B, H) the end state of each direction:
+            of the forward one at the last true step, of the backward one at the first.
+        """
+        packed = pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
+        packed_states, final = self.cell(packed)
+        states, _ = pad_packed_sequence(packed_states, batch_first=True, total_length=steps.shape[1])
+        hidden = final[0] if isinstance(final, tuple) else final  # an LSTM also returns its cell state
+        directions = 2 if self.cell.bidirectional else 1
+        return states, torch.cat(list(hidden[-directions:]), dim=1)

@@ -1,0 +1,1 @@
+"""Feature sequences in memory: loading, splits, and the choice of time steps."""

@@ -1,0 +1,49 @@
+"""Which cached steps of a sequence the model sees: pure arithmetic on whole batches."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class StepChoice:
+    """Chosen steps of a batch of sequences.
+
+    Attributes:
+        indices: (B, S) int64 positions within each sequence; beyond ``lengths`` they repeat the last valid one.
+        lengths: (B,) int64 true number of steps.
+    """
+
+    indices: torch.Tensor
+    lengths: torch.Tensor
+
+
+def choose_steps(totals: torch.Tensor, steps: int, *, generator: torch.Generator | None = None) -> StepChoice:
+    """Cut each sequence into ``steps`` equal segments and take one step of each (Wang et al. 2016, TSN).
+
+    Args:
+        totals: (B,) int64 cached steps per sequence, on the CPU.
+        steps: S. A shorter sequence gives all it has, none twice.
+        generator: draws the position inside each segment; None takes the middle.
+
+    Returns:
+        Increasing steps for each sequence.
+    """
+    lengths = totals.clamp(max=steps)
+    width = int(lengths.max()) if len(lengths) else 0
+    slot = torch.arange(width, dtype=torch.float64)
+    if generator is None:
+        inside = torch.full((len(totals), width), 0.5, dtype=torch.float64)
+    else:
+        inside = torch.rand(len(totals), width, dtype=torch.float64, generator=generator)
+    segment = (totals / lengths.clamp(min=1)).unsqueeze(1)
+    indices = ((slot + inside) * segment).floor().to(torch.int64)
+    return StepChoice(torch.minimum(indices, (totals - 1).clamp(min=0).unsqueeze(1)), lengths)
+
+
+def shuffle_steps(choice: StepChoice, *, generator: torch.Generator) -> StepChoice:
+    """Put the steps of each sequence into random order: what is left when time is taken away."""
+    width = choice.indices.shape[1]
+    keys = torch.rand(choice.indices.shape, generator=generator)
+    keys[torch.arange(width) >= choice.lengths.unsqueeze(1)] = 2.0  # padding stays at the end
+    return StepChoice(choice.indices.gather(1, keys.argsort(dim=1)), choice.lengths)

@@ -1,0 +1,169 @@
+"""Every setting of a run, one section per half of the work. The docstring of a field is its only description."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vidrnn.config import PathSetting, Settings
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class DataSettings(Settings):
+    """Which videos there are, and their labels, splits and groups."""
+
+    root: PathSetting
+    """Folder that all video paths are relative to; environment variables as ``${NAME:-default}``."""
+    format: Literal["folder", "csv"] = "folder"
+    """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; ``csv``: the file ``annotations``."""
+    annotations: str | None = None
+    """CSV with header ``path,label[,split][,group]``, relative to ``root``; needed by ``format: csv``."""
+    group_pattern: str | None = None
+    """Regular expression searched in each path; its first parenthesis is the group (``folder`` format)."""
+    val_fraction: Fraction = 0.2
+    """Share of the training groups that become validation when the annotations name no validation split."""
+    test_fraction: Fraction = 0.0
+    """Share of all groups that become test when the annotations name no split at all; 0 makes no test split."""
+    split_seed: int = 0
+    """Seed of the two choices above, apart from ``training.seed`` so that seeds compare on equal splits."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataSettings":
+        if self.format == "csv" and not self.annotations:
+            raise ValueError("format csv needs data.annotations, the CSV file relative to data.root")
+        return self
+
+
+class FeatureSettings(Settings):
+    """How a video becomes features. Keys from ``batch_size`` on change the speed, never the numbers."""
+
+    store: PathSetting = Path("features")
+    """Folder of the feature store."""
+    backbone: str = "efficientnet_lite0"
+    """``efficientnet_lite0`` (weights installed with vidrnn), a torchvision name, or ``timm/NAME``."""
+    weights: str = "default"
+    """``default``: the pretrained weights; ``random``: seeded, for tests; else the path of a weights file."""
+    square: Literal["center_crop", "pad", "warp"] = "warp"
+    """How a frame becomes a square: cut the sides off, add grey bars, or squeeze."""
+    image_size: Positive | None = None
+    """Edge of the square in pixels; null takes the size that belongs to the weights."""
+    grid: Literal[1, 2, 3] = 1
+    """Spatial cells per side that are averaged apart and flattened; 1 is global average pooling."""
+    sampling: Literal["fps", "uniform", "every"] = "fps"
+    """Kept instants: at ``rate`` per second, ``count`` spread evenly, or each ``stride``-th frame."""
+    rate: Annotated[float, Field(gt=0.0)] = 10.0
+    """Frames per second for ``sampling: fps``; a video with fewer keeps all of its frames, once each."""
+    count: Positive = 16
+    """Frames per video for ``sampling: uniform``; a video with fewer keeps all of its frames, once each."""
+    stride: Positive = 1
+    """Distance in frames for ``sampling: every``."""
+    max_frames: Positive | None = None
+    """Cap on kept frames per video for ``fps`` and ``every``: a longer video is thinned evenly to it."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the backbone; features are stored in float16 either way."""
+    spec: str | None = None
+    """Digest (or its start) of one spec in the store, when several fit the keys above."""
+    batch_size: Positive = 16
+    """Frames per backbone call; batches are filled across videos."""
+    workers: Positive = 2
+    """Videos decoded at the same time, one decoder thread each."""
+    device: Device = "auto"
+    """Where the backbone runs; ``auto`` takes CUDA when there is one."""
+
+
+class ModelSettings(Settings):
+    """The temporal model: LayerNorm, projection, recurrent layers, pooling over time, linear classifier."""
+
+    cell: Literal["rnn", "gru", "lstm", "none"] = "gru"
+    """Recurrent cell; ``none`` is the baseline without recurrence."""
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """Of the ``rnn`` cell only."""
+    hidden_size: Positive = 128
+    """Units of each direction of each layer."""
+    layers: Positive = 1
+    """Stacked recurrent layers."""
+    bidirectional: bool = True
+    """Read the sequence in both directions; false makes a causal model."""
+    projection: Annotated[int, Field(ge=0)] = 256
+    """Width of the linear layer before the cell; 0 leaves it out."""
+    input_norm: bool = True
+    """LayerNorm over each feature vector."""
+    pooling: Literal["mean", "max", "last", "attention"] = "mean"
+    """Steps to one vector; ``last`` is the end state of each direction."""
+    dropout: Fraction = 0.5
+    """On the projection, between recurrent layers and before the classifier."""
+
+
+class TrainingSettings(Settings):
+    """How the temporal model is fitted."""
+
+    steps: Positive = 24
+    """Time steps per sequence, drawn from the cached features; shorter videos give all they have."""
+    jitter: bool = True
+    """Draw each step at random inside its segment while training, instead of at the segment's middle."""
+    epochs: Positive = 40
+    """Passes over the training set."""
+    batch_size: Positive = 16
+    """Sequences per optimiser step."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    """Decoupled weight decay, on weight matrices only."""
+    label_smoothing: Fraction = 0.1
+    """Share of the target spread over all classes."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """``balanced`` weighs each class by n / (classes * n_class)."""
+    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    """Learning rate per step: one cycle, or linear warm-up and cosine to zero."""
+    warmup_fraction: Fraction = 0.1
+    """Share of the steps that warms up in ``cosine``."""
+    clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    """Largest gradient norm; the norm before clipping is in log.csv."""
+    patience: Positive | None = None
+    """Stop after this many epochs without a better validation loss; null never stops early."""
+    select: Literal["best", "last"] = "best"
+    """Which weights become model.safetensors: lowest validation loss, or the last epoch."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the fit; bfloat16 is autocast and meant for GPUs."""
+    seed: int = 0
+    """Seed of initialisation, order, jitter and dropout."""
+    device: Device = "auto"
+    """Where the temporal model runs; ``auto`` takes CUDA when there is one."""
+
+
+class EvaluationSettings(Settings):
+    """How a number is made."""
+
+    protocol: Literal["leave_one_group_out", "group_kfold", "folds_csv"] = "leave_one_group_out"
+    """Folds of ``crossval``."""
+    folds: Positive | str | None = None
+    """Number of folds for ``group_kfold`` (default 5), or the CSV ``path,fold`` for ``folds_csv``."""
+    seeds: Positive | tuple[int, ...] = 3
+    """How many seeds, counted from ``training.seed``, or the list of seeds."""
+    baselines: bool = True
+    """Also fit mean pooling and shuffled time on the same folds and seeds."""
+    bootstrap: Positive = 2000
+    """Resamples of the confidence interval."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "EvaluationSettings":
+        if self.protocol == "folds_csv" and not isinstance(self.folds, str):
+            raise ValueError("protocol folds_csv needs evaluation.folds, a CSV with header path,fold")
+        if self.protocol == "group_kfold" and isinstance(self.folds, str):
+            raise ValueError("protocol group_kfold needs a number in evaluation.folds")
+        if isinstance(self.seeds, tuple) and not self.seeds:
+            raise ValueError("evaluation.seeds must name at least one seed")
+        return self
+
+
+class RunSettings(Settings):
+    """A whole configuration file."""
+
+    data: DataSettings
+    features: FeatureSettings = FeatureSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()

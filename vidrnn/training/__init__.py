@@ -1,0 +1,1 @@
+"""Fitting the temporal model: the loop, checkpoints, whole runs and cross-validation."""

@@ -1,0 +1,1 @@
+"""Video files: probing, decoding, sampling and the synthetic demo clips."""

@@ -1,0 +1,84 @@
+"""Which frames are kept: pure arithmetic on the times of all frames, in seconds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Indices = npt.NDArray[np.int64]
+Seconds = npt.NDArray[np.float64]
+
+# Matroska and WebM round every timestamp to a millisecond, so a frame may claim to start that much late.
+_ROUNDING_S = 1e-3
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What to keep of a video.
+
+    Attributes:
+        kind: ``fps`` (``rate`` per second), ``uniform`` (``count`` instants) or ``every`` (each ``stride``-th frame).
+        max_frames: cap for ``fps`` and ``every``; a longer selection is thinned evenly, never cut off.
+    """
+
+    kind: Literal["fps", "uniform", "every"]
+    rate: float | None = None
+    count: int | None = None
+    stride: int | None = None
+    max_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        """The one number that belongs to the kind must be given and positive."""
+        needed = {"fps": self.rate, "uniform": self.count, "every": self.stride}[self.kind]
+        assert needed is not None and needed > 0, f"sampling {self.kind!r} lacks its number: {self}"
+
+    def select(self, timestamps_s: Seconds) -> Indices:
+        """Choose frames from the times at which all frames of a video start.
+
+        Args:
+            timestamps_s: (N,) seconds, strictly increasing.
+
+        Returns:
+            (T,) indices into the frames, strictly increasing: a frame is never taken twice, so a video that is
+            shorter or slower than asked gives fewer frames.
+        """
+        total = len(timestamps_s)
+        if total == 0:
+            return np.zeros(0, dtype=np.int64)
+        if self.kind == "uniform":
+            return _uniform(timestamps_s, count=self.count or 1)
+        if self.kind == "fps":
+            indices = _at_rate(timestamps_s, rate=self.rate or 1.0)
+        else:
+            indices = np.arange(0, total, self.stride, dtype=np.int64)
+        if self.max_frames is not None and len(indices) > self.max_frames:
+            indices = indices[segment_centres(len(indices), self.max_frames)]
+        return indices
+
+
+def segment_centres(total: int, count: int) -> Indices:
+    """Cut ``total`` positions into ``count`` equal segments and return the (count,) position at each middle."""
+    return np.floor((np.arange(count) + 0.5) * total / count).astype(np.int64)
+
+
+def _at_rate(timestamps_s: Seconds, *, rate: float) -> Indices:
+    """The frame that is shown at each of first, first + 1/rate, first + 2/rate ..., each once."""
+    span = timestamps_s[-1] - timestamps_s[0]
+    instants = timestamps_s[0] + np.arange(int(np.floor((span + _ROUNDING_S) * rate)) + 1) / rate
+    return _shown_at(timestamps_s, instants)
+
+
+def _uniform(timestamps_s: Seconds, *, count: int) -> Indices:
+    """The frame that is shown in the middle of each of ``count`` equal parts of the video, each once."""
+    if len(timestamps_s) <= count:
+        return np.arange(len(timestamps_s), dtype=np.int64)
+    # The last frame is shown for as long as a usual frame; its own end is nowhere written down.
+    end_s = timestamps_s[-1] + float(np.median(np.diff(timestamps_s)))
+    part_s = (end_s - timestamps_s[0]) / count
+    return _shown_at(timestamps_s, timestamps_s[0] + (np.arange(count) + 0.5) * part_s)
+
+
+def _shown_at(timestamps_s: Seconds, instants: Seconds) -> Indices:
+    latest_started = np.searchsorted(timestamps_s, instants + _ROUNDING_S, side="right") - 1
+    return np.unique(np.clip(latest_started, 0, None)).astype(np.int64)
