@@ -69,10 +69,10 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
             header = json.loads((file.metadata() or {})["vidrnn_model"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ModelFileError(f"{str(path)!r} is not a vidrnn model file ({error}); give a model.safetensors") from error
+        raise ModelFileError(f"{str(path)!r} is not a vidrnn model file: {error}; give a model.safetensors") from error
     if header["format_version"] != FORMAT_VERSION:
         raise ModelFileError(
-        raise MissingPathError(f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors") from None
+            f"{str(path)!r} has model format {header['format_version']}, this version reads {FORMAT_VERSION}; train again"
         )
     try:
         settings = validate(RunSettings, header["config"], origin=str(path))
