@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
@@ -25,6 +25,10 @@ app = typer.Typer(
 )
 store_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a feature store.")
 app.add_typer(store_app, name="store")
+
+
+# Newer releases of typer carry their own click and do not export this class under a name.
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 
 class ExitCode(IntEnum):
@@ -52,15 +56,13 @@ def main() -> None:
 
 def run(command: Callable[..., object]) -> None:
     """Call a verb with the arguments of the process and turn its outcome into an exit code of the contract."""
-    from click.exceptions import ClickException
-
     try:
         outcome = command(standalone_mode=False)
     except VidrnnError as error:
         print(f"error: {error}", file=sys.stderr)
         usage = isinstance(error, ConfigError | FileNotFoundError)
         sys.exit(ExitCode.USAGE if usage else ExitCode.ERROR)
-    except ClickException as error:
+    except UsageError as error:
         error.show()
         sys.exit(ExitCode.USAGE)
     except OSError as error:

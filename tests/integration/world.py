@@ -1,0 +1,76 @@
+"""A tiny labelled world of rendered clips, and the command line called as a user calls it."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vidrnn.cli import main
+from vidrnn.video.synthetic import render_clip
+
+ACTIONS = ("sit_down", "raise_arms", "open_door")
+GROUPS = {"train": 4, "val": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class World:
+    """Where everything of a test lies."""
+
+    folder: Path
+    clips: Path
+    config: Path
+    num_videos: int
+
+
+def make_world(folder: Path) -> World:
+    """Clips of three actions by seven actors as a CSV with splits and groups, and a configuration that runs in seconds."""
+    clips = folder / "clips"
+    rows = []
+    for split, number in GROUPS.items():
+        for group in range(number):
+            for action in ACTIONS:
+                path = f"{action}/{split} {group}.mp4"
+                (clips / action).mkdir(parents=True, exist_ok=True)
+                seed = sum(map(ord, split)) * 10 + group
+                render_clip(clips / path, action=action, group_seed=seed, clip_seed=seed, width=96, height=72)
+                rows.append([path, action, split, f"{split}{group}"])
+    with (clips / "annotations.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "split", "group"], *rows])
+    config = folder / "config.yaml"
+    tree = {
+        "data": {"root": str(clips), "format": "csv", "annotations": "annotations.csv"},
+        "features": {"store": str(folder / "features"), "image_size": 64, "sampling": "uniform", "count": 6},
+        "model": {"hidden_size": 16, "projection": 32},
+        "training": {"steps": 4, "epochs": 12, "learning_rate": 0.005},
+        "evaluation": {"seeds": 2, "bootstrap": 200},
+    }
+    config.write_text(yaml.safe_dump(tree))
+    return World(folder, clips, config, len(rows))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Outcome:
+    """Run ``vidrnn ARGUMENTS`` in this process."""
+    before: Sequence[str] = sys.argv
+    sys.argv = ["vidrnn", *map(str, arguments)]
+    capsys.readouterr()
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.argv = list(before)
+    captured = capsys.readouterr()
+    return Outcome(code, captured.out, captured.err)
