@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,33 +20,28 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def capture(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    yield capsys
-
-
-@pytest.fixture
-def extracted(world: World, capture) -> World:
-    call(capture, "extract", "--config", world.config)
+def extracted(world: World, capsys) -> World:
+    call(capsys, "extract", "--config", world.config)
     return world
 
 
 @pytest.fixture
-def trained(extracted: World, capture) -> Path:
+def trained(extracted: World, capsys) -> Path:
     """The run folder of a trained model."""
     run = extracted.folder / "run"
     if not (run / "model.safetensors").exists():
-        assert call(capture, "train", "--config", extracted.config, "--output", run).code == 0
+        assert call(capsys, "train", "--config", extracted.config, "--output", run).code == 0
     return run
 
 
-def test_a_second_extraction_reuses_all_and_computes_nothing(extracted: World, capture) -> None:
-    outcome = call(capture, "extract", "--config", extracted.config)
+def test_a_second_extraction_reuses_all_and_computes_nothing(extracted: World, capsys) -> None:
+    outcome = call(capsys, "extract", "--config", extracted.config)
     assert outcome.code == 0
     assert outcome.out.splitlines()[-1] == f"extracted 0, reused {extracted.num_videos}, failed 0"
 
 
-def test_check_counts_videos_classes_and_groups(world: World, capture) -> None:
-    outcome = call(capture, "check", "--config", world.config)
+def test_check_counts_videos_classes_and_groups(world: World, capsys) -> None:
+    outcome = call(capsys, "check", "--config", world.config)
     assert outcome.code == 0
     assert "train: 12 videos, 4 groups; open_door 4, raise_arms 4, sit_down 4" in outcome.out
 
@@ -76,10 +70,10 @@ def test_the_model_file_holds_all_that_is_needed_to_use_it(trained: Path) -> Non
     assert header["metrics"]["n"] == {"train": 12, "val": 3, "test": 6}
 
 
-def test_evaluation_writes_numbers_with_protocol_and_baselines(extracted: World, trained: Path, capture) -> None:
+def test_evaluation_writes_numbers_with_protocol_and_baselines(extracted: World, trained: Path, capsys) -> None:
     output = extracted.folder / "evaluation"
     outcome = call(
-        capture, "evaluate", "--model", trained / "model.safetensors", "--config", extracted.config, "--output", output
+        capsys, "evaluate", "--model", trained / "model.safetensors", "--config", extracted.config, "--output", output
     )
     assert outcome.code == 0
     metrics = json.loads((output / "metrics.json").read_text())
@@ -89,13 +83,13 @@ def test_evaluation_writes_numbers_with_protocol_and_baselines(extracted: World,
     assert (output / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_classify_gives_the_numbers_of_evaluate(extracted: World, trained: Path, capture) -> None:
-    """Contract 7: one preprocessing, one sampling, one answer, whether features come from the store or from the video."""
+def test_classify_gives_the_numbers_of_evaluate(extracted: World, trained: Path, capsys) -> None:
+    """Contract 7: one preprocessing, one sampling, one answer, whether features come from the store or the video."""
     output = extracted.folder / "evaluation"
     model = trained / "model.safetensors"
-    call(capture, "evaluate", "--model", model, "--config", extracted.config, "--output", output)
+    call(capsys, "evaluate", "--model", model, "--config", extracted.config, "--output", output)
     answers = extracted.folder / "answers.jsonl"
-    outcome = call(capture, "classify", extracted.clips, "--model", model, "--output", answers)
+    outcome = call(capsys, "classify", extracted.clips, "--model", model, "--output", answers)
     assert outcome.code == 0
     classified = {row["path"]: row for row in map(json.loads, answers.read_text().splitlines())}
     assert len(classified) == extracted.num_videos
@@ -108,7 +102,7 @@ def test_classify_gives_the_numbers_of_evaluate(extracted: World, trained: Path,
             assert score == pytest.approx(float(row[f"p_{label}"]), abs=2e-3)
 
 
-def test_classify_lists_a_bad_file_and_goes_on_and_resumes(extracted: World, trained: Path, capture, tmp_path) -> None:
+def test_classify_lists_a_bad_file_and_goes_on_and_resumes(extracted: World, trained: Path, capsys, tmp_path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     good = next(extracted.clips.rglob("*.mp4"))
@@ -117,7 +111,7 @@ def test_classify_lists_a_bad_file_and_goes_on_and_resumes(extracted: World, tra
     (videos / "empty.mp4").touch()
     answers = tmp_path / "answers.csv"
     arguments = ("classify", videos, "--model", trained / "model.safetensors", "--output", answers)
-    outcome = call(capture, *arguments)
+    outcome = call(capsys, *arguments)
     assert outcome.code == 3
     assert "classified 1, reused 0, failed 2" in outcome.out
     rows = {Path(row["path"]).name: row for row in csv.DictReader(answers.open())}
@@ -127,13 +121,13 @@ def test_classify_lists_a_bad_file_and_goes_on_and_resumes(extracted: World, tra
         "empty.mp4": "failed",
     }
     assert rows["empty.mp4"]["error"].startswith("cannot be opened as a video (0 bytes)")
-    assert "classified 0, reused 1, failed 2" in call(capture, *arguments, "--resume").out
+    assert "classified 0, reused 1, failed 2" in call(capsys, *arguments, "--resume").out
 
 
-def test_crossval_tests_every_video_and_reports_the_baselines(extracted: World, capture) -> None:
+def test_crossval_tests_every_video_and_reports_the_baselines(extracted: World, capsys) -> None:
     output = extracted.folder / "crossval"
     outcome = call(
-        capture, "crossval", "--config", extracted.config, "--output", output, "--set", "training.epochs=2",
+        capsys, "crossval", "--config", extracted.config, "--output", output, "--set", "training.epochs=2",
         "--set", "evaluation.protocol=group_kfold", "--set", "evaluation.folds=3",
     )  # fmt: skip
     assert outcome.code == 0
@@ -146,10 +140,10 @@ def test_crossval_tests_every_video_and_reports_the_baselines(extracted: World, 
     assert values["top1_mean"] == pytest.approx(sum(values["top1_per_seed"]) / 2)
 
 
-def test_store_verbs_describe_and_verify(extracted: World, capture) -> None:
+def test_store_verbs_describe_and_verify(extracted: World, capsys) -> None:
     store = extracted.folder / "features"
-    assert f"{extracted.num_videos} videos" in call(capture, "store", "info", store).out
-    outcome = call(capture, "store", "verify", store, "--root", extracted.clips)
+    assert f"{extracted.num_videos} videos" in call(capsys, "store", "info", store).out
+    outcome = call(capsys, "store", "verify", store, "--root", extracted.clips)
     assert outcome.code == 0
     assert outcome.out.strip() == f"{extracted.num_videos} ok, 0 damaged, 0 stale, 0 orphaned"
 
