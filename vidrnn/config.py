@@ -79,7 +79,7 @@ def _yaml_1_2_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
         ("tag:yaml.org,2002:int", r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
         (
             "tag:yaml.org,2002:float",
-            r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)$",
+            r"^(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan)$",
             list("-+0123456789."),
         ),
     ]
@@ -93,13 +93,27 @@ def _yaml_1_2_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 _StrictLoader.yaml_implicit_resolvers = _yaml_1_2_resolvers()
 
 
+class _StrictDumper(yaml.SafeDumper):
+    """SafeDumper that quotes a text which either version of YAML would read as something else."""
+
+
+_StrictDumper.yaml_implicit_resolvers = {
+    character: yaml.SafeDumper.yaml_implicit_resolvers.get(character, [])
+    + _StrictLoader.yaml_implicit_resolvers.get(character, [])
+    for character in {*yaml.SafeDumper.yaml_implicit_resolvers, *_StrictLoader.yaml_implicit_resolvers}
+}
+
+
 def _parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401  YAML may hold anything
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader: builds plain values only
+        value = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  a SafeLoader: builds plain values only
+        return json.loads(json.dumps(value))  # aliases become copies; dates, sets and loops are refused
     except ConfigError as error:
         raise ConfigError(f"{origin}: {error}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin}: not valid YAML: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{origin}: only numbers, texts, lists and sections are allowed: {error}") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -169,6 +183,8 @@ def _describe(kind: type[Settings], item: dict[str, Any]) -> str:
         return f"{dotted}: unknown key; known here: {', '.join(section.model_fields)}"
     if item["type"] == "missing":
         return f"{dotted}: missing, and it has no default"
+    if item["type"] == "value_error":  # the message of a check of our own names the value
+        return f"{dotted}: {item['msg'].removeprefix('Value error, ')}"
     return f"{dotted}: got {item['input']!r}: {item['msg']}"
 
 
@@ -179,4 +195,4 @@ def load(kind: type[SettingsT], path: Path, overrides: Sequence[str] = ()) -> Se
 
 def dump_yaml(settings: Settings) -> str:
     """Return the resolved settings as YAML that `load` reads back to the same settings."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(settings.model_dump(mode="json"), Dumper=_StrictDumper, sort_keys=False, allow_unicode=True)

@@ -9,6 +9,7 @@ from vidrnn.config import PathSetting, Settings
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
+StepInput = Literal["features", "centred", "change"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -77,6 +78,11 @@ class FeatureSettings(Settings):
 class ModelSettings(Settings):
     """The temporal model: LayerNorm, projection, recurrent layers, pooling over time, linear classifier."""
 
+    inputs: Annotated[tuple[StepInput, ...], Field(min_length=1)] = ("features",)
+    """What a step shows, one after the other: ``features`` as they are cached, ``centred`` (minus the video's mean,
+    which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion)."""
+    change_steps: Positive = 2
+    """Distance of the neighbours of ``change``, in cached steps."""
     cell: Literal["rnn", "gru", "lstm", "none"] = "gru"
     """Recurrent cell; ``none`` is the baseline without recurrence."""
     nonlinearity: Literal["tanh", "relu"] = "tanh"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from vidrnn.annotations.records import SPLITS, Annotation, as_split
+from vidrnn.annotations.records import SPLITS, Annotation, as_split, plain_path
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
 from vidrnn.settings import DataSettings
 
@@ -61,8 +61,10 @@ def _read_folder(settings: DataSettings) -> list[Annotation]:
         class_folders = sorted(child for child in split_folder.iterdir() if child.is_dir()) if split_folder else folders
         for class_folder in class_folders:
             for video in sorted(class_folder.rglob("*")):
-                if video.suffix.lower() in VIDEO_SUFFIXES and not video.name.startswith("."):
-                    path = video.relative_to(root).as_posix()
+                inside = video.relative_to(root)
+                hidden = any(part.startswith(".") for part in inside.parts)
+                if video.suffix.lower() in VIDEO_SUFFIXES and not hidden and not video.is_dir():
+                    path = inside.as_posix()
                     split = as_split(split_folder.name) if split_folder else None
                     annotations.append(Annotation(path, class_folder.name, split, group_of(path)))
     if not annotations:
@@ -98,7 +100,8 @@ def _read_csv(settings: DataSettings) -> list[Annotation]:
     for line, row in read_rows(path, required=("path", "label"), optional=("split", "group")):
         try:
             split = as_split(row["split"]) if row.get("split") else None
-            annotations.append(Annotation(row["path"], row["label"], split, row.get("group") or row["path"]))
+            video = plain_path(row["path"])
+            annotations.append(Annotation(video, row["label"], split, row.get("group") or video))
         except AnnotationError as error:
             raise AnnotationError(f"{path}, line {line}: {error}") from None
     if not annotations:
@@ -130,7 +133,7 @@ def read_rows(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...
                 raise AnnotationError(f"{path}, line 1: header {','.join(header)!r}; {expected}")
             rows: list[tuple[int, dict[str, str]]] = []
             for values in reader:
-                if not any(values):
+                if not any(value.strip() for value in values):
                     continue
                 if len(values) != len(header):
                     raise AnnotationError(
@@ -139,6 +142,8 @@ def read_rows(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...
                     )
                 rows.append((reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))))
             return rows
+    except csv.Error as error:
+        raise AnnotationError(f"{path}, line {reader.line_num}: {error}; is a double quote left open?") from error
     except FileNotFoundError:
         raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
     except UnicodeDecodeError as error:

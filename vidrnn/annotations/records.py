@@ -18,6 +18,11 @@ def as_split(text: str) -> Split:
     return text
 
 
+def plain_path(text: str) -> str:
+    """One spelling for one file: ``./a//b.mp4`` is ``a/b.mp4``."""
+    return str(PurePosixPath(text)) if text else ""
+
+
 @dataclass(frozen=True)
 class Annotation:
     """One labelled video.

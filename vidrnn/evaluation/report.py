@@ -86,7 +86,7 @@ def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    labels = [row.label for row in metrics.per_class]
+    labels = [row.label.replace("$", r"\$") for row in metrics.per_class]  # a dollar sign is no formula
     counts = metrics.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     edge = max(4.0, 0.45 * len(labels) + 2.0)
@@ -98,7 +98,7 @@ def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title.replace("$", r"\$"), fontsize=10)
     if len(labels) <= 60:  # beyond, numbers would not be legible
         for row, column in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"

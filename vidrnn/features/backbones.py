@@ -5,10 +5,10 @@ timm model. The only module that imports torchvision and timm.
 """
 
 import math
-import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -72,8 +72,7 @@ class Backbone:
         self._autocast = settings.precision == "bfloat16"
         self.preprocessing = network.preprocessing
         self.device = device
-        size = self.preprocessing.image_size
-        dim = self.embed(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1]
+        dim = self._feature_length(settings)
         file_name = Path(settings.weights).name
         self.spec = FeatureSpec(
             stream="rgb",
@@ -87,6 +86,18 @@ class Backbone:
             sampling=sampling_values(settings),
             precision=settings.precision,
         )
+
+    def _feature_length(self, settings: FeatureSettings) -> int:
+        size = self.preprocessing.image_size
+        try:
+            return self.embed(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1]
+        except (AssertionError, RuntimeError) as error:
+            if settings.image_size is None:
+                raise
+            raise ConfigError(
+                f"features.image_size: {settings.backbone} cannot take {size} ({str(error).splitlines()[0]}); "
+                "use null for the size that belongs to the weights"
+            ) from error
 
     @torch.inference_mode()
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
@@ -183,19 +194,23 @@ def _from_torchvision(settings: FeatureSettings) -> _Network:
             f"{', '.join(models.list_models(module=models))}"
         )
     recipe = models.get_model_weights(name).DEFAULT
-    # These two turn ImageNet statistics into their own inside the model, but only when built together with weights.
-    extra = {"init_weights": True, "transform_input": True} if name in {"googlenet", "inception_v3"} else {}
+    transform = recipe.transforms()
+    extra: dict[str, Any] = {}
+    if name in {"googlenet", "inception_v3"}:
+        # These turn ImageNet statistics into their own inside the model, but only when built together with weights.
+        extra = {"init_weights": True, "transform_input": True}
+    elif name.startswith("vit"):
+        extra = {"image_size": transform.crop_size[0]}  # the position embeddings of vit_h_14 are for 518 pixels
     model = _build(lambda: models.get_model(name, weights=None, **extra))
     if settings.weights == "default":
         file = recipe.url.rsplit("/", 1)[-1]
         try:
             state = torch.hub.load_state_dict_from_url(recipe.url, file_name=file, check_hash=True, weights_only=True)
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, RuntimeError) as error:  # no network; or what came has another checksum
             raise WeightsError(offline_message(f"{file} from {recipe.url}", error)) from error
         load_weights(model, state, origin=file)
     elif settings.weights != "random":
         load_weights(model, read_weights(Path(settings.weights)), origin=settings.weights)
-    transform = recipe.transforms()
     preprocessing = _preprocessing(
         settings,
         size=transform.crop_size[0],

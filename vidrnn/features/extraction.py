@@ -61,7 +61,7 @@ def extract(
         nonlocal reused
         for annotation in annotations:
             source = annotation.source(root)
-            if source.is_file() and folder.is_current(annotation.path, source):
+            if _is_done(folder, annotation.path, source):
                 reused += 1
                 on_video()
             else:
@@ -81,6 +81,13 @@ def extract(
     failures.sort(key=lambda failure: failure.path)
     _write_failures(folder.path / "failures.csv", failures)
     return ExtractionReport(folder, extracted, reused, tuple(failures), tuple(sorted(notes)))
+
+
+def _is_done(folder: FeatureFolder, path: str, source: Path) -> bool:
+    try:
+        return source.is_file() and folder.is_current(path, source)
+    except OSError:  # no permission, or a name that is too long: the decoder reports it for this video alone
+        return False
 
 
 def _write_failures(path: Path, failures: list[Failure]) -> None:

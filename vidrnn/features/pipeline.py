@@ -94,6 +94,8 @@ def embed_videos(
         decoders = [
             pool.submit(_decode_all, waiting, lock, messages, stop, backbone, chunk_size) for _ in range(workers)
         ]
+        for decoder in decoders:  # a bug ends the run now, not when the other threads have done everything else
+            decoder.add_done_callback(lambda done: stop.set() if done.exception() else None)
         try:
             yield from _embed_all(messages, backbone, batch_size=batch_size, running=workers)
         finally:

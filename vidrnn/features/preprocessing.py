@@ -50,9 +50,10 @@ class Preprocessing:
         if self.square == "warp":
             return self._resize(frame, size, size)
         if self.square == "center_crop":
-            # Truncated as torchvision and timm do it, so that their published numbers apply.
-            scale = self.resize_size / min(height, width)
-            frame = self._resize(frame, max(int(height * scale), size), max(int(width * scale), size))
+            # Truncated as torchvision and timm do it, so that their published numbers apply. In whole numbers:
+            # 49 * (256 / 49) is less than 256 in floating point.
+            short = min(height, width)
+            frame = self._resize(frame, self.resize_size * height // short, self.resize_size * width // short)
             top, left = round((frame.shape[1] - size) / 2), round((frame.shape[2] - size) / 2)
             return frame[:, top : top + size, left : left + size]
         scale = size / max(height, width)

@@ -146,23 +146,17 @@ class FeatureFolder:
             with safe_open(path, framework="numpy") as file:
                 header = json.loads((file.metadata() or {})["vidrnn"])
                 features, timestamps_s = file.get_tensor("features"), file.get_tensor("timestamps_s")
+            spec, checksum, notes = header["spec"], header["sha256"], tuple(header["notes"])
+            metadata, source = VideoMetadata(**header["metadata"]), Source(**header["source"])
         except FileNotFoundError:
             raise MissingPathError(f"no features of {video_path!r} in {self.path}; run `vidrnn extract`") from None
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{path} is damaged ({error}); delete it and run `vidrnn extract` again") from error
-        if header["spec"] != self.spec.digest:
-            raise StoreError(
-                f"{path} belongs to spec {header['spec']}, not {self.spec.digest}; it was moved here by hand"
-            )
-        if check and _checksum(features, timestamps_s) != header["sha256"]:
+        if spec != self.spec.digest:
+            raise StoreError(f"{path} belongs to spec {spec}, not {self.spec.digest}; it was moved here by hand")
+        if check and _checksum(features, timestamps_s) != checksum:
             raise StoreError(f"{path} is damaged (checksum differs); delete it and run `vidrnn extract` again")
-        return VideoFeatures(
-            features,
-            timestamps_s,
-            VideoMetadata(**header["metadata"]),
-            Source(**header["source"]),
-            tuple(header["notes"]),
-        )
+        return VideoFeatures(features, timestamps_s, metadata, source, notes)
 
     def is_current(self, video_path: str, source: Path) -> bool:
         """Whether readable features of exactly this source file exist."""

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from vidrnn.errors import WeightsError
+
+# What the two readers raise for files that are empty, cut off, of another kind, or that would run code.
+_UNREADABLE = (SafetensorError, pickle.UnpicklingError, EOFError, LookupError, OSError, RuntimeError, ValueError)
 
 
 def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
@@ -27,8 +31,9 @@ def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"features.weights: {str(path)!r} is not a plain state dict file: {error}") from error
+    except _UNREADABLE as error:
+        cause = str(error) or type(error).__name__
+        raise WeightsError(f"features.weights: {str(path)!r} is not a plain state dict file: {cause}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"features.weights: {str(path)!r} holds no state dict of tensors")

@@ -16,6 +16,7 @@ from vidrnn.features.pipeline import Failure, Job, embed_videos
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import VideoFeatures
 from vidrnn.models.model_file import TrainedModel
+from vidrnn.sequences.inputs import gather_inputs, mean_features
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings import FeatureSettings
 
@@ -117,8 +118,17 @@ def classify(
 def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction:
     choice = choose_steps(torch.tensor([len(video.features)]), model.settings.training.steps)
     device = next(model.classifier.parameters()).device
-    features = torch.from_numpy(video.features)[choice.indices].float().to(device)
-    probabilities = model.classifier(features, choice.lengths)[0].double().softmax(0).cpu()
+    features = torch.from_numpy(video.features).to(device)
+    offsets, totals = torch.zeros(1, dtype=torch.int64), torch.tensor([len(features)])
+    steps = gather_inputs(
+        features,
+        offsets=offsets,
+        totals=totals,
+        means=mean_features(features, offsets, totals),
+        choice=choice,
+        model=model.settings.model,
+    )
+    probabilities = model.classifier(steps, choice.lengths)[0].double().softmax(0).cpu()
     scores, classes = probabilities.topk(min(TOP_K, len(model.label_map)))
     top_k = tuple((model.label_map.names[int(c)], float(s)) for s, c in zip(scores, classes, strict=True))
     return Prediction(path, "ok", top_k[0][0], top_k[0][1], top_k)

@@ -103,8 +103,8 @@ def _folder_of(model: TrainedModel, settings: RunSettings) -> FeatureFolder:
             return folder
     here = ", ".join(folder.spec.digest for folder in folders) or "none"
     raise StoreError(
-        f"the model was trained on features of spec {model.spec.digest}, the store {settings.features.store} holds {here}; "
-        "run `vidrnn extract` with the model's configuration (config.yaml beside it)"
+        f"the model was trained on features of spec {model.spec.digest}, the store {settings.features.store} "
+        f"holds {here}; run `vidrnn extract` with the model's configuration (config.yaml beside it)"
     )
 
 

@@ -12,14 +12,20 @@ class SequenceClassifier(nn.Module):
     """Frame features in time order to class logits.
 
     The logits of a sequence are the same alone, padded, or in any batch.
+
+    Args:
+        settings: the model.
+        dim: length D of a feature vector.
+        num_classes: length of the logits.
     """
 
     def __init__(self, settings: ModelSettings, *, dim: int, num_classes: int) -> None:
         super().__init__()
-        self.dim, self.num_classes = dim, num_classes
-        self.norm = nn.LayerNorm(dim) if settings.input_norm else nn.Identity()
-        width = settings.projection or dim
-        self.projection = nn.Linear(dim, width) if settings.projection else nn.Identity()
+        self.settings, self.num_classes = settings, num_classes
+        self.width = dim * len(settings.inputs)
+        self.norm = nn.LayerNorm(self.width) if settings.input_norm else nn.Identity()
+        width = settings.projection or self.width
+        self.projection = nn.Linear(self.width, width) if settings.projection else nn.Identity()
         self.dropout = nn.Dropout(settings.dropout)
         self.recurrent = (
             None
@@ -35,7 +41,6 @@ class SequenceClassifier(nn.Module):
             )
         )
         channels = self.recurrent.output_size if self.recurrent else width
-        self.pooling = settings.pooling
         self.attention = AttentionPooling(channels) if settings.pooling == "attention" else None
         self.output = nn.Linear(channels, num_classes)
 
@@ -43,14 +48,14 @@ class SequenceClassifier(nn.Module):
         """Classify a padded batch.
 
         Args:
-            features: (B, S, D); what lies beyond ``lengths`` has no influence.
+            features: (B, S, inputs times D); what lies beyond ``lengths`` has no influence.
             lengths: (B,) int64 on the CPU, each between 1 and S.
 
         Returns:
             (B, num_classes) logits.
 
         Raises:
-            ValueError: a length is 0 or beyond S, or D is not the model's.
+            ValueError: a length is 0 or beyond S, or the last dimension is not the model's.
         """
         self._check(features, lengths)
         steps = self.dropout(self.projection(self.norm(features)))
@@ -64,13 +69,13 @@ class SequenceClassifier(nn.Module):
         if self.attention is not None:
             pooled: torch.Tensor = self.attention(steps, lengths)
             return pooled
-        if self.pooling == "last":
+        if self.settings.pooling == "last":
             return last_step(steps, lengths) if end is None else end
-        return {"mean": mean_over_time, "max": max_over_time}[self.pooling](steps, lengths)
+        return {"mean": mean_over_time, "max": max_over_time}[self.settings.pooling](steps, lengths)
 
     def _check(self, features: torch.Tensor, lengths: torch.Tensor) -> None:
-        if features.ndim != 3 or features.shape[2] != self.dim:
-            raise ValueError(f"features have shape {tuple(features.shape)}, expected (batch, steps, {self.dim})")
+        if features.ndim != 3 or features.shape[2] != self.width:
+            raise ValueError(f"features have shape {tuple(features.shape)}, expected (batch, steps, {self.width})")
         if lengths.shape != features.shape[:1] or lengths.min() < 1 or lengths.max() > features.shape[1]:
             raise ValueError(
                 f"lengths {lengths.tolist()} must be {features.shape[0]} numbers from 1 to {features.shape[1]}; "

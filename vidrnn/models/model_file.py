@@ -70,15 +70,14 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ModelFileError(f"{str(path)!r} is not a vidrnn model file: {error}; give a model.safetensors") from error
-    if header["format_version"] != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{str(path)!r} has model format {header['format_version']}, this version reads {FORMAT_VERSION}; train again"
-        )
+    if (found := header.get("format_version")) != FORMAT_VERSION:
+        raise ModelFileError(f"{str(path)!r} has model format {found}, allowed is {FORMAT_VERSION}; train again")
     try:
         settings = validate(RunSettings, header["config"], origin=str(path))
         label_map, spec = LabelMap(tuple(header["label_map"])), FeatureSpec(**header["spec"])
         classifier = SequenceClassifier(settings.model, dim=spec.dim, num_classes=len(label_map))
         classifier.load_state_dict(state)
+        metrics, versions = header["metrics"], header["versions"]
     except (VidrnnError, KeyError, TypeError, RuntimeError) as error:
         raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
-    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, header["metrics"], header["versions"])
+    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions)

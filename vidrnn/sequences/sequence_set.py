@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,9 @@ import torch
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features.store import FeatureFolder
+from vidrnn.sequences.inputs import gather_inputs, mean_features
 from vidrnn.sequences.steps import StepChoice
+from vidrnn.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Batch:
     """What a model is fed.
 
     Attributes:
-        features: (B, S, D), zero beyond ``lengths``.
+        features: (B, S, inputs times D), zero beyond ``lengths``.
         lengths: (B,) int64 on the CPU.
         targets: (B,) int64.
     """
@@ -70,19 +73,28 @@ class SequenceSet:
             self.metadata[list(positions)],
         )
 
-    def batch(self, positions: torch.Tensor, choice: StepChoice) -> Batch:
-        """Gather the chosen steps of some videos.
+    @cached_property
+    def means(self) -> torch.Tensor:
+        """(n, D) float32 mean over all cached steps of each video."""
+        return mean_features(self.features, self.offsets, self.totals)
+
+    def batch(self, positions: torch.Tensor, choice: StepChoice, model: ModelSettings) -> Batch:
+        """Gather what a model sees of some videos.
 
         Args:
             positions: (B,) int64 videos.
             choice: which steps of each, from `choose_steps` on ``totals[positions]``.
+            model: says what a step shows.
         """
-        device = self.features.device
-        rows = (self.offsets[positions].unsqueeze(1) + choice.indices).to(device)
-        features = self.features[rows].float()
-        valid = torch.arange(rows.shape[1]) < choice.lengths.unsqueeze(1)
-        features.mul_(valid.to(device).unsqueeze(2))
-        return Batch(features, choice.lengths, self.targets[positions.to(self.targets.device)])
+        steps = gather_inputs(
+            self.features,
+            offsets=self.offsets[positions],
+            totals=self.totals[positions],
+            means=self.means[positions.to(self.features.device)] if "centred" in model.inputs else None,
+            choice=choice,
+            model=model,
+        )
+        return Batch(steps, choice.lengths, self.targets[positions.to(self.targets.device)])
 
 
 def load_sequences(
@@ -105,6 +117,8 @@ def load_sequences(
         except MissingPathError:
             missing.append(annotation.path)
             continue
+        if not len(video.features):
+            raise StoreError(f"features of {annotation.path!r} have no step; delete its feature file and extract again")
         if not np.isfinite(video.features).all():
             raise StoreError(f"features of {annotation.path!r} hold nan or inf; extract again with another precision")
         found.append(annotation)

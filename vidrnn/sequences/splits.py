@@ -10,6 +10,7 @@ from sklearn.model_selection import GroupKFold
 
 from vidrnn.annotations import SPLITS, Annotation, Split
 from vidrnn.annotations.readers import read_rows
+from vidrnn.annotations.records import plain_path
 from vidrnn.errors import AnnotationError
 from vidrnn.settings import DataSettings, EvaluationSettings
 
@@ -175,8 +176,13 @@ def make_folds(annotations: Sequence[Annotation], settings: EvaluationSettings, 
 
 
 def _read_folds(annotations: Sequence[Annotation], path: Path) -> list[str]:
-    rows = {row["path"]: row["fold"] for _, row in read_rows(path, required=("path", "fold"), optional=())}
-    if absent := [annotation.path for annotation in annotations if annotation.path not in rows]:
+    rows: dict[str, str] = {}
+    for line, row in read_rows(path, required=("path", "fold"), optional=()):
+        video = plain_path(row["path"])
+        if video in rows:
+            raise AnnotationError(f"{path}, line {line}: {video!r} is listed twice; keep one row")
+        rows[video] = row["fold"]
+    if absent := [annotation.path for annotation in annotations if not rows.get(annotation.path)]:
         raise AnnotationError(f"{path} names no fold for {len(absent)} videos, the first is {absent[0]!r}; add them")
     fold_of = [rows[annotation.path] for annotation in annotations]
     owner: dict[str, str] = {}

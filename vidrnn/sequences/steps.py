@@ -31,13 +31,13 @@ def choose_steps(totals: torch.Tensor, steps: int, *, generator: torch.Generator
     """
     lengths = totals.clamp(max=steps)
     width = int(lengths.max()) if len(lengths) else 0
-    slot = torch.arange(width, dtype=torch.float64)
+    slot, total, parts = torch.arange(width), totals.unsqueeze(1), lengths.clamp(min=1).unsqueeze(1)
     if generator is None:
-        inside = torch.full((len(totals), width), 0.5, dtype=torch.float64)
-    else:
+        indices = (2 * slot + 1) * total // (2 * parts)
+    else:  # segments begin and end at whole steps, so that no step is drawn twice
+        start, end = slot * total // parts, (slot + 1) * total // parts
         inside = torch.rand(len(totals), width, dtype=torch.float64, generator=generator)
-    segment = (totals / lengths.clamp(min=1)).unsqueeze(1)
-    indices = ((slot + inside) * segment).floor().to(torch.int64)
+        indices = start + (inside * (end - start)).to(torch.int64)
     return StepChoice(torch.minimum(indices, (totals - 1).clamp(min=0).unsqueeze(1)), lengths)
 
 

@@ -141,6 +141,7 @@ def _train_epoch(
         batch = _batch(
             train,
             positions,
+            model.settings,
             settings,
             generator if settings.jitter else None,
             shuffle=generator if shuffled_time else None,
@@ -177,6 +178,7 @@ def _train_epoch(
 def _batch(
     sequences: SequenceSet,
     positions: torch.Tensor,
+    model: ModelSettings,
     settings: TrainingSettings,
     jitter: torch.Generator | None,
     *,
@@ -185,7 +187,7 @@ def _batch(
     choice = choose_steps(sequences.totals[positions], settings.steps, generator=jitter)
     if shuffle is not None:
         choice = shuffle_steps(choice, generator=shuffle)
-    return sequences.batch(positions, choice)
+    return sequences.batch(positions, choice, model)
 
 
 @torch.inference_mode()
@@ -205,7 +207,7 @@ def predict(
     shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if shuffled_time else None
     rows = []
     for positions in torch.split(torch.arange(len(sequences)), _EVALUATION_BATCH):
-        batch = _batch(sequences, positions, settings, None, shuffle=shuffle)
+        batch = _batch(sequences, positions, model.settings, settings, None, shuffle=shuffle)
         rows.append(model(batch.features, batch.lengths).float().cpu())
     return torch.cat(rows)
 

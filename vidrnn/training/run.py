@@ -88,8 +88,8 @@ def train(
     train_set = load_sequences(splits["train"], folder, label_map, device=device)
     val_set = load_sequences(splits["val"], folder, label_map, device=device) if splits["val"] else None
     output.mkdir(parents=True, exist_ok=True)
-    (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
-    checkpointing = Checkpointing(output / "checkpoint.safetensors", _fingerprint(settings, train_set, folder), resume)
+    fingerprint = _fingerprint(settings, train_set, val_set, folder)
+    checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
     result = fit(
         train_set,
         val_set,
@@ -107,6 +107,8 @@ def train(
     if result.best is not None:
         files.append(output / "best.safetensors")
         save_model(replace(model, classifier=_with_weights(result.model, result.best)), files[-1])
+    # Not before the fit: a refused --resume must leave the folder of another run as it is.
+    (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
     write_log(output / "log.csv", result.history)
     write_json(output / "metrics.json", metrics)
     files += [output / "config.yaml", output / "log.csv", output / "metrics.json", checkpointing.path]
@@ -119,13 +121,16 @@ def _with_weights(model: SequenceClassifier, weights: State) -> SequenceClassifi
     return other
 
 
-def _fingerprint(settings: RunSettings, train_set: SequenceSet, folder: FeatureFolder) -> str:
+def _fingerprint(
+    settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folder: FeatureFolder
+) -> str:
     """Of all that the fit depends on; where the data lies and which device runs it may change."""
     parts = [
         settings.model.model_dump_json(),
         settings.training.model_dump_json(exclude={"device"}),
         folder.spec.digest,
         *(f"{annotation.path} {annotation.label}" for annotation in train_set.annotations),
+        *(f"val {annotation.path} {annotation.label}" for annotation in (val_set.annotations if val_set else ())),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -1,11 +1,13 @@
 """The pixels of chosen frames of a probed video."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
@@ -69,11 +71,11 @@ def _pictures(video: Video, indices: Indices) -> Iterator[tuple[VideoFrame, floa
     keys = pts if pts is not None else np.arange(video.num_frames)
     wanted = iter(int(keys[index]) for index in indices)
     next_wanted = next(wanted, None)
+    if next_wanted is None:
+        return
     shown: tuple[VideoFrame, int] | None = None
     with open_video(video.path) as (container, stream):
         for ordinal, decoded in enumerate(container.decode(stream)):
-            if next_wanted is None:
-                return
             key = ordinal if pts is None else decoded.pts
             if key is None:
                 continue
@@ -86,6 +88,8 @@ def _pictures(video: Video, indices: Indices) -> Iterator[tuple[VideoFrame, floa
             if key == next_wanted:
                 yield decoded, _time_of(video, key)
                 shown, next_wanted = None, next(wanted, None)
+            if next_wanted is None:  # what follows may be damaged, and nobody asked for it
+                return
         if next_wanted is not None and shown is not None:
             yield shown[0], _time_of(video, shown[1])
 
@@ -97,7 +101,16 @@ def _time_of(video: Video, key: int) -> float:
 
 
 def _upright_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
-    """Convert to RGB with the colour matrix that the frame names, and undo the rotation of the camera."""
+    """Convert to RGB with the colour matrix that the frame names, and show it as the file's display matrix says.
+
+    ISO/IEC 14496-12, 6.2.2: x' = a x + c y, y' = b x + d y, with y downwards. A negative determinant is a mirror
+    (front cameras), which `VideoFrame.rotation` would report as a half turn.
+    """
     rgb = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return rgb
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
+    if a * d < b * c:
+        rgb, a, b = rgb[:, ::-1], -a, -b
+    return np.ascontiguousarray(np.rot90(rgb, round(-math.degrees(math.atan2(b, a)) / 90) % 4))

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from vidrnn.errors import VideoError
 from vidrnn.video.sampling import Seconds
 
+_PLAYLISTS = {"concat", "dash", "hls", "imf", "sdp"}  # text files that make FFmpeg open other files and addresses
 _HEADER_TOLERANCE = 0.1  # a header may claim this share more frames than there are before a note is made
 
 
@@ -119,11 +120,13 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         size = path.stat().st_size
         raise VideoError(f"cannot be opened as a video ({size} bytes): {cause_of(error)}") from error
     with container:
+        if container.format.name in _PLAYLISTS:
+            raise VideoError(f"is a playlist ({container.format.name}), not a video; name the files that it lists")
         # A cover picture in a music file is stored as a video stream of one frame.
         streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
         if not streams:
-            kinds = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
-            raise VideoError(f"has no video stream, only {kinds}")
+            kinds = {"a cover picture" if each.type == "video" else each.type for each in container.streams}
+            raise VideoError(f"has no video stream (it holds: {', '.join(sorted(kinds)) or 'nothing'})")
         stream = streams[0]
         if stream.codec_context is None:
             raise VideoError(
@@ -141,18 +144,21 @@ def cause_of(error: Exception) -> str:
 
 def _start_s(container: InputContainer, stream: VideoStream) -> float:
     """The instant that players call zero: the earliest start of any stream."""
-    if container.start_time is not None:
-        return container.start_time / av.time_base
+    own_s = None
     if stream.start_time is not None and stream.time_base is not None:
-        return float(stream.start_time * stream.time_base)
-    return 0.0
+        own_s = stream.start_time * float(stream.time_base)
+    if container.start_time is None:
+        return own_s or 0.0
+    start_s = container.start_time / av.time_base
+    # The container's start is rounded to microseconds: taken as it is, it would move the first frame off zero.
+    return own_s if own_s is not None and abs(own_s - start_s) < 1 / av.time_base else start_s
 
 
 def _packet_pts(container: InputContainer, stream: VideoStream) -> npt.NDArray[np.int64] | None:
     """Sorted timestamps of all packets that give a frame; None when they cannot be relied on.
 
     A packet without a time, or two with the same, say nothing about the order of frames. AVI stores no presentation
-    times at all: FFmpeg makes them up, which goes wrong as soon as frames are reordered (packed B-frames).
+    times at all: FFmpeg makes them up, which goes wrong as soon as frames are reordered (B-frames).
     """
     pts: list[int] = []
     try:
@@ -165,7 +171,7 @@ def _packet_pts(container: InputContainer, stream: VideoStream) -> npt.NDArray[n
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"cannot be read to its end: {cause_of(error)}; the file is damaged") from error
     distinct = np.unique(np.asarray(pts, dtype=np.int64))
-    reordered_without_times = container.format.name == "avi" and pts != sorted(pts)
+    reordered_without_times = container.format.name == "avi" and stream.codec_context.has_b_frames
     return distinct if len(distinct) == len(pts) and not reordered_without_times else None
 
 

@@ -64,19 +64,26 @@ def segment_centres(total: int, count: int) -> Indices:
 
 def _at_rate(timestamps_s: Seconds, *, rate: float) -> Indices:
     """The frame that is shown at each of first, first + 1/rate, first + 2/rate ..., each once."""
-    span = timestamps_s[-1] - timestamps_s[0]
-    instants = timestamps_s[0] + np.arange(int(np.floor((span + _ROUNDING_S) * rate)) + 1) / rate
-    return _shown_at(timestamps_s, instants)
+    # Counted per frame, not listed per instant: a damaged file may claim a gap of years.
+    since_start_s = timestamps_s - timestamps_s[0]
+    instants_before = np.maximum(np.ceil((since_start_s - _ROUNDING_S) * rate), 0)
+    length_s = _end_s(timestamps_s) - timestamps_s[0]
+    instants_in_all = max(np.ceil((length_s - _ROUNDING_S) * rate), 1)
+    return np.flatnonzero(np.diff(instants_before, append=instants_in_all) > 0).astype(np.int64)
 
 
 def _uniform(timestamps_s: Seconds, *, count: int) -> Indices:
     """The frame that is shown in the middle of each of ``count`` equal parts of the video, each once."""
     if len(timestamps_s) <= count:
         return np.arange(len(timestamps_s), dtype=np.int64)
-    # The last frame is shown for as long as a usual frame; its own end is nowhere written down.
-    end_s = timestamps_s[-1] + float(np.median(np.diff(timestamps_s)))
-    part_s = (end_s - timestamps_s[0]) / count
+    part_s = (_end_s(timestamps_s) - timestamps_s[0]) / count
     return _shown_at(timestamps_s, timestamps_s[0] + (np.arange(count) + 0.5) * part_s)
+
+
+def _end_s(timestamps_s: Seconds) -> float:
+    """The last frame is shown for as long as a usual frame; its own end is nowhere written down."""
+    gaps_s = np.diff(timestamps_s)
+    return float(timestamps_s[-1]) + (float(np.median(gaps_s)) if len(gaps_s) else 0.0)
 
 
 def _shown_at(timestamps_s: Seconds, instants: Seconds) -> Indices:

@@ -1,0 +1,104 @@
+"""Does the fit loop cost anything? The same model, optimiser and batches in `fit` and in a bare PyTorch loop.
+
+    python benchmarks/training.py [--epochs 7]
+
+The bare loop has its float batches gathered before the clock starts; `fit` draws steps, gathers them from resident
+float16 features, sets the learning rate and keeps its log. Epochs of the two alternate, so that other load on the
+machine meets both. The first epoch of each is thrown away. The last line is JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from vidrnn.annotations import Annotation
+from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.steps import choose_steps
+from vidrnn.settings import ModelSettings, TrainingSettings
+from vidrnn.training.fit import fit
+from vidrnn.training.objective import make_loss, make_optimiser
+
+SEQUENCES, CACHED_STEPS, DIM, STEPS, BATCH, CLASSES = 512, 100, 1280, 24, 16, 10
+
+
+def make_sequences() -> SequenceSet:
+    """Noise in the shape of cached EfficientNet-Lite0 features."""
+    generator = torch.Generator().manual_seed(0)
+    totals = torch.full((SEQUENCES,), CACHED_STEPS)
+    return SequenceSet(
+        tuple(Annotation(f"{number}.mp4", f"{number % CLASSES}", None, f"{number}") for number in range(SEQUENCES)),
+        torch.randn(SEQUENCES * CACHED_STEPS, DIM, generator=generator).half(),
+        totals.cumsum(0) - totals,
+        totals,
+        torch.arange(SEQUENCES) % CLASSES,
+        np.zeros((SEQUENCES, 4)),
+    )
+
+
+class BareLoop:
+    """What one would write by hand for tensors that are already in place."""
+
+    def __init__(self, train: SequenceSet, model: ModelSettings, settings: TrainingSettings) -> None:
+        self.model = SequenceClassifier(model, dim=DIM, num_classes=CLASSES).train()
+        self.optimiser = make_optimiser(self.model, settings)
+        self.loss = make_loss(settings, train.targets, CLASSES)
+        self.clip_norm = settings.clip_norm
+        self.batches = [
+            train.batch(positions, choose_steps(train.totals[positions], STEPS), model)
+            for positions in torch.split(torch.arange(SEQUENCES), BATCH)
+        ]
+
+    def epoch(self) -> float:
+        """Seconds of one epoch."""
+        started = time.perf_counter()
+        for batch in self.batches:
+            value = self.loss(self.model(batch.features, batch.lengths), batch.targets)
+            self.optimiser.zero_grad()
+            value.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+            self.optimiser.step()
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=7, help="measured epochs of each loop")
+    epochs = parser.parse_args().epochs
+    train, model = make_sequences(), ModelSettings()
+    settings = TrainingSettings(steps=STEPS, batch_size=BATCH, epochs=epochs + 1, device="cpu")
+    bare = BareLoop(train, model, settings)
+    seconds: dict[str, list[float]] = {"fit": [], "bare": []}
+
+    def alternate(row: dict[str, float]) -> None:
+        seconds["fit"].append(row["seconds"])
+        seconds["bare"].append(bare.epoch())
+
+    fit(train, None, num_classes=CLASSES, model_settings=model, settings=settings, on_epoch=alternate)
+    median = {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
+    print(f"{torch.get_num_threads()} threads; {SEQUENCES} sequences of {CACHED_STEPS} cached steps, D = {DIM},")
+    print(f"{STEPS} steps, batch {BATCH}, {CLASSES} classes; {model.model_dump()}\n")
+    print("| loop | median s/epoch | fastest | slowest | sequences/s |")
+    print("|---|---|---|---|---|")
+    for name, values in seconds.items():
+        kept = values[1:]
+        rate = SEQUENCES / median[name]
+        print(f"| {name} | {median[name]:.3f} | {min(kept):.3f} | {max(kept):.3f} | {rate:.0f} |")
+    figures = {
+        "fit_sequences_per_s": round(SEQUENCES / median["fit"], 1),
+        "bare_sequences_per_s": round(SEQUENCES / median["bare"], 1),
+        "ratio": round(median["bare"] / median["fit"], 3),
+    }
+    print(f"\n{json.dumps(figures)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""What all tests share. Tests that need the real clips skip here and nowhere else."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of the real clips: ``VIDRNN_DATA``, else ``../shared/data`` beside the checkout."""
+    named = os.environ.get("VIDRNN_DATA")
+    root = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not root.is_dir():
+        reason = f"the real clips are not at {root}; set VIDRNN_DATA to the folder that holds them"
+        if os.environ.get("VIDRNN_REQUIRE_DATA") == "1":
+            pytest.fail(f"{reason} (VIDRNN_REQUIRE_DATA=1 forbids skipping)")
+        pytest.skip(reason)
+    return root

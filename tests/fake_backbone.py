@@ -1,0 +1,32 @@
+"""A backbone that needs no network: a frame's feature is its average colour, so every pixel's way can be followed."""
+
+import torch
+
+from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.spec import FeatureSpec
+
+
+class AverageColour:
+    """(B, 3, S, S) uint8 to (B, 3): the mean of each channel on the 0..1 scale. Each frame is on its own, exactly."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, *, sampling: dict[str, object] | None = None, image_size: int = 8) -> None:
+        self.preprocessing = Preprocessing(image_size, image_size, "warp", "bilinear", (0.5,) * 3, (0.5,) * 3)
+        self.spec = FeatureSpec(
+            stream="rgb",
+            backbone="average_colour",
+            weights="default",
+            weights_digest="0" * 64,
+            node="input",
+            dim=3,
+            grid=1,
+            preprocessing=self.preprocessing.as_dict(),
+            sampling=sampling or {"kind": "every", "stride": 1},
+            precision="float32",
+        )
+        self.batch_sizes: list[int] = []
+
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        self.batch_sizes.append(len(frames))
+        return frames.double().mean(dim=(2, 3)).div(255).float()

@@ -1,0 +1,142 @@
+"""Tiny clips, rendered with PyAV for one test each, and bytes of media files changed on purpose."""
+
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.stream import Disposition
+
+Image = npt.NDArray[np.uint8]
+
+_UNITY, _PERSPECTIVE = 1 << 16, 1 << 30
+# Clockwise turn of the picture -> (a, b, c, d) of the QuickTime matrix: x' = a x + c y, y' = b x + d y, y downwards.
+_MATRICES = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+_MIRROR = (-1, 0, 0, 1)
+
+
+def picture(number: int, *, width: int = 32, height: int = 24) -> Image:
+    """A gradient with a bright bar that moves with ``number``: no two of the first ``width`` / 2 are equal."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    image = np.stack([columns * 255 // width, rows * 255 // height, np.full_like(rows, 10 * number % 256)], axis=-1)
+    left = 2 * number % width
+    image[:, left : left + 3] = (255, 255 - 5 * number % 256, 0)
+    return image.astype(np.uint8)
+
+
+def pictures(count: int, *, width: int = 32, height: int = 24) -> list[Image]:
+    return [picture(number, width=width, height=height) for number in range(count)]
+
+
+def flat(colour: tuple[int, int, int], *, width: int = 32, height: int = 32) -> Image:
+    return np.full((height, width, 3), colour, dtype=np.uint8)
+
+
+def write_clip(
+    path: Path,
+    images: Sequence[Image],
+    *,
+    codec: str = "libx264",
+    pts: Sequence[int] | None = None,
+    time_base: Fraction = Fraction(1, 25),
+    pix_fmt: str = "yuv420p",
+    audio_from_s: float | None = None,
+    **options: str,
+) -> Path:
+    """Encode pictures, by default at 25 per second; ``audio_from_s`` adds silence that starts then."""
+    height, width = images[0].shape[:2]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(f"file:{path}", "w", format=options.pop("container", None)) as container:
+        stream = container.add_stream(codec, rate=round(1 / time_base) if time_base > Fraction(1, 100) else 25)
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        stream.options, stream.thread_count = options, 1
+        stream.codec_context.time_base = time_base
+        if audio_from_s is not None:
+            _mux_silence(container, from_s=audio_from_s)
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pix_fmt)
+            frame.pts, frame.time_base = (number if pts is None else pts[number]), time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_audio(path: Path, *, cover: bool = False) -> Path:
+    """A short music file, with a cover picture on request."""
+    with av.open(str(path), "w") as container:
+        if cover:
+            stream = container.add_stream("png", rate=1)
+            stream.width, stream.height, stream.pix_fmt = 16, 16, "rgb24"
+            stream.disposition = Disposition.attached_pic
+            frame = av.VideoFrame.from_ndarray(flat((200, 0, 0), width=16, height=16), format="rgb24")
+            frame.pts, frame.time_base = 0, Fraction(1, 1)
+            packets = [*stream.encode(frame), *stream.encode()]
+        sound = container.add_stream("libmp3lame", rate=44100, layout="mono")
+        for packet in packets if cover else []:
+            container.mux(packet)
+        container.mux(sound.encode(_silence(0.3)))
+        container.mux(sound.encode())
+    return path
+
+
+def write_flat_bt709(path: Path, colour: tuple[int, int, int]) -> Path:
+    """One colour, turned into limited-range Y'CbCr by the formulas of BT.709 and tagged so."""
+    red, green, blue = (value / 255 for value in colour)
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    samples = (16 + 219 * luma, 128 + 224 * (blue - luma) / 1.8556, 128 + 224 * (red - luma) / 1.5748)
+    planes = np.empty((48, 32), np.uint8)
+    planes[:32], planes[32:40], planes[40:] = (round(sample) for sample in samples)
+    bt709, limited = 1, 1
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "1"})
+        stream.width, stream.height, stream.pix_fmt, stream.thread_count = 32, 32, "yuv420p", 1
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = bt709
+        context.color_range = limited
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        frame.colorspace, frame.color_range = bt709, limited
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def turn_mp4(path: Path, *, clockwise: int = 0, mirror: bool = False) -> Path:
+    """Write a display matrix into the track header: players turn the picture ``clockwise`` degrees, or mirror it."""
+    a, b, c, d = _MIRROR if mirror else _MATRICES[clockwise]
+    data = bytearray(path.read_bytes())
+    header = data.index(b"tkhd") + 4
+    matrix = struct.pack(">9i", a * _UNITY, b * _UNITY, 0, c * _UNITY, d * _UNITY, 0, 0, 0, _PERSPECTIVE)
+    assert data[header] == 0, "version 0 of the track header has its matrix at byte 40"
+    data[header + 40 : header + 76] = matrix
+    path.write_bytes(data)
+    return path
+
+
+def cut(path: Path, share: float) -> Path:
+    """Keep only the first ``share`` of a file's bytes."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def plain_decode(path: Path) -> list[Image]:
+    """All pictures in the order of the decoder, as RGB: PyAV at its simplest, as a reference."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def _silence(duration_s: float, *, from_s: float = 0.0) -> av.AudioFrame:
+    samples = np.zeros((1, int(44100 * duration_s)), np.int16)
+    frame = av.AudioFrame.from_ndarray(samples, format="s16p", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = 44100, int(from_s * 44100), Fraction(1, 44100)
+    return frame
+
+
+def _mux_silence(container: av.container.OutputContainer, *, from_s: float) -> None:
+    stream = container.add_stream("libmp3lame", rate=44100, layout="mono")
+    container.mux(stream.encode(_silence(1.0, from_s=from_s)))
+    container.mux(stream.encode())

@@ -1,0 +1,198 @@
+"""`vidrnn.annotations`: folders and CSV files to annotations, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vidrnn.annotations import Annotation, LabelMap, read_annotations
+from vidrnn.config import validate
+from vidrnn.errors import AnnotationError, ConfigError, MissingPathError, VidrnnError
+from vidrnn.settings import DataSettings
+
+
+def touch(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+
+
+def read_folder(root: Path, **settings: object) -> tuple[Annotation, ...]:
+    return read_annotations(validate(DataSettings, {"root": str(root)} | settings))
+
+
+def read_csv(root: Path, content: str | bytes) -> tuple[Annotation, ...]:
+    raw = content if isinstance(content, bytes) else content.encode()
+    (root / "list.csv").write_bytes(raw)
+    return read_annotations(validate(DataSettings, {"root": str(root), "format": "csv", "annotations": "list.csv"}))
+
+
+def refusal(root: Path, read: Callable[[], object], kind: type[VidrnnError] = AnnotationError) -> str:
+    """The whole message, with the root written as ROOT."""
+    with pytest.raises(kind) as caught:
+        read()
+    return str(caught.value).replace(str(root), "ROOT")
+
+
+def test_a_folder_per_class(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/b 1.mp4", "walk/a.AVI", "jump/deep/er/c.webm", "jump/notes.txt", "readme.mp4")
+    assert read_folder(tmp_path) == (
+        Annotation("jump/deep/er/c.webm", "jump", None, "jump/deep/er/c.webm"),
+        Annotation("walk/a.AVI", "walk", None, "walk/a.AVI"),
+        Annotation("walk/b 1.mp4", "walk", None, "walk/b 1.mp4"),
+    )
+
+
+def test_split_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "train/walk/a.mp4", "val/walk/b.mp4", "test/jump/c.mp4")
+    assert [(each.path, each.label, each.split) for each in read_folder(tmp_path)] == [
+        ("test/jump/c.mp4", "jump", "test"),
+        ("train/walk/a.mp4", "walk", "train"),
+        ("val/walk/b.mp4", "walk", "val"),
+    ]
+
+
+def test_split_folders_beside_class_folders_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "train/walk/a.mp4", "jump/c.mp4")
+    assert refusal(tmp_path, lambda: read_folder(tmp_path)) == (
+        "data.root 'ROOT' holds both split folders and others (jump); "
+        "use root/<class>/ or root/{train,val,test}/<class>/, not both"
+    )
+
+
+@pytest.mark.parametrize("place", ["", "train/"])
+def test_what_is_hidden_is_ignored(tmp_path: Path, place: str) -> None:
+    hidden = ["walk/._a.mp4", ".cache/a.mp4", "walk/.trash/a.mp4"]
+    touch(tmp_path, f"{place}walk/a.mp4", *(place + path for path in hidden), ".git/x.mp4")
+    assert [each.path for each in read_folder(tmp_path)] == [f"{place}walk/a.mp4"]
+
+
+def test_a_folder_that_is_called_like_a_video_is_none(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/a.mp4/part1.mp4")
+    assert [each.path for each in read_folder(tmp_path)] == ["walk/a.mp4/part1.mp4"]
+
+
+def test_a_link_to_nothing_is_kept_so_that_extraction_names_it(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/a.mp4")
+    (tmp_path / "walk" / "b.mp4").symlink_to(tmp_path / "gone.mp4")
+    assert [each.path for each in read_folder(tmp_path)] == ["walk/a.mp4", "walk/b.mp4"]
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path, lambda: read_folder(tmp_path))
+    assert message == (
+        "data.root 'ROOT' holds no video; expected files such as ROOT/<class>/clip.mp4 "
+        "(.3gp, .asf, .avi, .flv, .gif, .m2ts ...)"
+    )
+
+
+def test_a_missing_root_is_named(tmp_path: Path) -> None:
+    message = refusal(tmp_path, lambda: read_folder(tmp_path / "gone"), MissingPathError)
+    assert message == "data.root 'ROOT/gone' is not a folder; give the folder that holds one folder per class"
+
+
+def test_the_group_is_the_first_parenthesis(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/anna_walk2.mp4", "jump/ben_jump.mp4")
+    groups = [each.group for each in read_folder(tmp_path, group_pattern=r"([a-z]+)_(\w+)\.mp4")]
+    assert groups == ["ben", "anna"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind", "message"),
+    [
+        (r"(\d\d)", AnnotationError,
+         r"data.group_pattern '(\\d\\d)' does not match 'walk/a.mp4'; every video needs a group"),
+        (r"(x)?walk", AnnotationError,
+         "data.group_pattern '(x)?walk' does not match 'walk/a.mp4'; every video needs a group"),
+        ("walk", ConfigError, "data.group_pattern: 'walk' has no parenthesis; put the group's name in one"),
+        ("(walk", ConfigError, ("data.group_pattern: '(walk' is not a regular expression: "
+         "missing ), unterminated subpattern at position 0")),
+    ],
+)  # fmt: skip
+def test_a_pattern_that_gives_no_group_is_refused(
+    tmp_path: Path, pattern: str, kind: type[VidrnnError], message: str
+) -> None:
+    touch(tmp_path, "walk/a.mp4")
+    assert refusal(tmp_path, lambda: read_folder(tmp_path, group_pattern=pattern), kind) == message
+
+
+def test_a_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    """Byte order mark, CRLF, blank lines, quoted commas, spaces around values and in paths, columns in any order."""
+    content = '\ufefflabel, path ,group\r\n"run, fast", my clips/a b.mp4 ,g1\r\n\r\n , ,\r\nсидеть,"ünï, côdé.mp4",\r\n'
+    assert read_csv(tmp_path, content) == (
+        Annotation("my clips/a b.mp4", "run, fast", None, "g1"),
+        Annotation("ünï, côdé.mp4", "сидеть", None, "ünï, côdé.mp4"),
+    )
+
+
+def test_a_csv_with_splits(tmp_path: Path) -> None:
+    rows = read_csv(tmp_path, "path,label,split\nb.mp4,x,test\na.mp4,x,train\n/abs/c.mp4,y,val\n")
+    assert [(each.path, each.split) for each in rows] == [
+        ("/abs/c.mp4", "val"),
+        ("a.mp4", "train"),
+        ("b.mp4", "test"),
+    ]
+    assert rows[0].source(tmp_path) == Path("/abs/c.mp4")
+    assert rows[1].source(tmp_path) == tmp_path / "a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("file,label\na.mp4,x\n", "ROOT/list.csv, line 1: header 'file,label'; expected path,label[,split][,group]"),
+        ("path,label,path\na,x,b\n",
+         "ROOT/list.csv, line 1: header 'path,label,path'; expected path,label[,split][,group]"),
+        ("", "ROOT/list.csv, line 1: header ''; expected path,label[,split][,group]"),
+        ("path,label\na.mp4,x,y\n", ("ROOT/list.csv, line 2: 3 values for 2 columns; "
+         "put a value that holds a comma into double quotes")),
+        ("path,label\na.mp4,x\nb.mp4\n", ("ROOT/list.csv, line 3: 1 values for 2 columns; "
+         "put a value that holds a comma into double quotes")),
+        ("path,label\n\na.mp4,\n", "ROOT/list.csv, line 3: path 'a.mp4' has an empty label; name its class"),
+        ("path,label\n,x\n", ("ROOT/list.csv, line 2: path '' is not inside data.root; "
+         "give it relative to the root without '..', or absolute")),
+        ("path,label\n../a.mp4,x\n", ("ROOT/list.csv, line 2: path '../a.mp4' is not inside data.root; "
+         "give it relative to the root without '..', or absolute")),
+        ("path,label,split\na.mp4,x,dev\n",
+         "ROOT/list.csv, line 2: split 'dev' is unknown; allowed: train, val, test or empty"),
+        ("path,label,split\na.mp4,x,train\nb.mp4,x,\nc.mp4,x,test\n",
+         "ROOT/list.csv: 2 of 3 rows name a split; fill the column in every row or in none"),
+        ("path,label\na.mp4,x\nb.mp4,x\na.mp4,y\n", "video 'a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
+        ("path,label\nc/a.mp4,x\n./c//a.mp4,y\n", "video 'c/a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
+        ("path,label\n", "ROOT/list.csv has a header but no rows; add one row per video"),
+        ('path,label\n"' + "a" * 200_000, ("ROOT/list.csv, line 2: field larger than field limit (131072); "
+         "is a double quote left open?")),
+    ],
+)  # fmt: skip
+def test_a_wrong_csv_is_refused_with_its_line(tmp_path: Path, content: str, message: str) -> None:
+    assert refusal(tmp_path, lambda: read_csv(tmp_path, content)) == message
+
+
+def test_a_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path, lambda: read_csv(tmp_path, "path,label\nä.mp4,x\n".encode("latin-1")))
+    reason = "'utf-8' codec can't decode byte 0xe4 in position 11: invalid continuation byte"
+    assert message == f"ROOT/list.csv is not UTF-8 ({reason}); save it as UTF-8"
+
+
+def test_a_missing_csv_is_named(tmp_path: Path) -> None:
+    settings = validate(DataSettings, {"root": str(tmp_path), "format": "csv", "annotations": "gone.csv"})
+    message = refusal(tmp_path, lambda: read_annotations(settings), MissingPathError)
+    assert message == "'ROOT/gone.csv' does not exist; the path is taken relative to data.root"
+
+
+def test_the_label_map_is_alphabetical() -> None:
+    labels = ["walk", "Zumba", "jump", "walk", "10 m"]
+    label_map = LabelMap.from_annotations(Annotation(f"{i}", label, None, "g") for i, label in enumerate(labels))
+    assert label_map.names == ("10 m", "Zumba", "jump", "walk")
+    assert [label_map.index(name) for name in label_map.names] == [0, 1, 2, 3]
+
+
+def test_an_unknown_label_is_named() -> None:
+    with pytest.raises(AnnotationError) as caught:
+        LabelMap(("a", "b")).index("c")
+    assert str(caught.value) == "label 'c' is unknown; known: a, b"
+
+
+def test_repeated_class_names_are_refused() -> None:
+    with pytest.raises(AnnotationError) as caught:
+        LabelMap(("b", "a", "b"))
+    assert str(caught.value) == "class names repeat: ['a', 'b', 'b']"

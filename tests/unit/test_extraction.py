@@ -1,0 +1,184 @@
+"""Videos to the store: finished ones are reused, changed ones redone, failures listed, nothing left out."""
+
+import csv
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from tests.fake_backbone import AverageColour
+from tests.media import pictures, write_clip
+from vidrnn.annotations import Annotation
+from vidrnn.features.extraction import ExtractionReport, extract
+from vidrnn.features.store import FeatureFolder
+from vidrnn.settings import FeatureSettings
+
+NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
+
+
+class World:
+    """Three clips, their annotations and an empty store."""
+
+    def __init__(self, path):
+        self.root, self.store = path / "videos", path / "store"
+        for length, name in enumerate(NAMES, start=4):
+            write_clip(self.root / name, pictures(length), codec="ffv1", pix_fmt="bgr0")
+        self.names = list(NAMES)
+
+    def extract(self, **sampling) -> ExtractionReport:
+        self.seen = 0
+
+        def count():
+            self.seen += 1
+
+        return extract(
+            [Annotation(name, name.split("/", maxsplit=1)[0], None, name) for name in self.names],
+            root=self.root,
+            settings=FeatureSettings(store=self.store, batch_size=4),
+            backbone=AverageColour(sampling=sampling or None),
+            on_video=count,
+        )
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    return World(tmp_path)
+
+
+def failures_of(report: ExtractionReport) -> list[list[str]]:
+    with (report.folder.path / "failures.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_all_videos_are_extracted_then_reused(world):
+    first = world.extract()
+    assert first.summary() == "extracted 3, reused 0, failed 0"
+    assert world.seen == 3
+    assert list(first.folder.videos()) == sorted(NAMES)
+    assert [len(first.folder.read(name, check=True).features) for name in NAMES] == [4, 5, 6]
+    files = {name: first.folder.file_of(name).stat().st_mtime_ns for name in NAMES}
+    second = world.extract()
+    assert second.summary() == "extracted 0, reused 3, failed 0"
+    assert world.seen == 3
+    assert {name: second.folder.file_of(name).stat().st_mtime_ns for name in NAMES} == files
+
+
+def test_a_changed_source_is_extracted_again_and_only_it(world):
+    world.extract()
+    write_clip(world.root / NAMES[1], pictures(9), codec="ffv1", pix_fmt="bgr0")
+    report = world.extract()
+    assert report.summary() == "extracted 1, reused 2, failed 0"
+    assert len(report.folder.read(NAMES[1]).features) == 9
+
+
+def test_a_copied_source_with_another_time_is_reused(world):
+    world.extract()
+    copied = world.root / "copy.mkv"
+    shutil.copyfile(world.root / NAMES[0], copied)
+    copied.replace(world.root / NAMES[0])
+    assert world.extract().summary() == "extracted 0, reused 3, failed 0"
+
+
+def test_a_damaged_feature_file_is_extracted_again(world):
+    folder = world.extract().folder
+    file = folder.file_of(NAMES[2])
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    assert world.extract().summary() == "extracted 1, reused 2, failed 0"
+    assert file.read_bytes() == whole
+
+
+def test_a_changed_setting_goes_to_another_folder_and_leaves_the_first(world):
+    first = world.extract()
+    second = world.extract(kind="uniform", count=2)
+    assert second.summary() == "extracted 3, reused 0, failed 0"
+    assert second.folder.path != first.folder.path
+    assert [len(second.folder.read(name).features) for name in NAMES] == [2, 2, 2]
+    assert [len(first.folder.read(name).features) for name in NAMES] == [4, 5, 6]
+
+
+def test_bad_videos_are_listed_with_their_cause_and_the_run_goes_on(world):
+    (world.root / "run" / 'odd, "name".mp4').write_text("no video")
+    world.names = ["gone.mkv", NAMES[0], 'run/odd, "name".mp4', *NAMES[1:]]
+    report = world.extract()
+    assert report.summary() == "extracted 3, reused 0, failed 2"
+    assert world.seen == 5
+    invalid = "cannot be opened as a video (8 bytes): Invalid data found when processing input"
+    assert failures_of(report) == [
+        ["path", "stage", "cause"],
+        ["gone.mkv", "decode", "does not exist; check the path in the annotations against data.root"],
+        ['run/odd, "name".mp4', "decode", invalid],
+    ]
+    assert [failure.path for failure in report.failures] == ["gone.mkv", 'run/odd, "name".mp4']
+
+
+def test_the_list_of_failures_is_of_the_last_run(world):
+    world.names = ["gone.mkv", *NAMES]
+    assert (world.extract().folder.path / "failures.csv").exists()
+    write_clip(world.root / "gone.mkv", pictures(2))
+    report = world.extract()
+    assert report.summary() == "extracted 1, reused 3, failed 0"
+    assert not (report.folder.path / "failures.csv").exists()
+
+
+def test_a_video_that_is_gone_is_a_failure_also_when_its_features_are_there(world):
+    world.extract()
+    (world.root / NAMES[0]).unlink()
+    assert world.extract().summary() == "extracted 0, reused 2, failed 1"
+
+
+def test_a_name_that_the_system_refuses_is_one_failure(world):
+    world.names = ["x" * 300 + ".mp4", *NAMES]
+    report = world.extract()
+    assert report.summary() == "extracted 3, reused 0, failed 1"
+    assert "File name too long" in report.failures[0].cause
+
+
+def test_a_source_that_cannot_be_read_any_more_is_one_failure(world, monkeypatch):
+    """Its features are there; whether they are current cannot be said."""
+    world.extract()
+    honest = FeatureFolder.is_current
+
+    def is_current(folder, path, source):
+        if path == NAMES[0]:
+            raise PermissionError(13, "Permission denied")
+        return honest(folder, path, source)
+
+    monkeypatch.setattr(FeatureFolder, "is_current", is_current)
+    assert world.extract().summary() == "extracted 1, reused 2, failed 0"
+
+
+def test_notes_of_suspicious_videos_reach_the_report_and_the_file(world):
+    write_clip(world.root / "raw.h264", pictures(5), bf="2")
+    world.names = ["raw.h264", *NAMES]
+    report = world.extract()
+    note = "frames carry no usable times; taken as 25 per second"
+    assert report.notes == (("raw.h264", note),)
+    assert report.folder.read("raw.h264").notes == (note,)
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_written(world, monkeypatch):
+    written: list[str] = []
+    honest = FeatureFolder.write
+
+    def write(folder, path, video):
+        if written:
+            raise OSError(28, "No space left on device")
+        honest(folder, path, video)
+        written.append(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureFolder, "write", write)
+        with pytest.raises(OSError, match="No space left on device"):
+            world.extract()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decoder")]
+    assert world.extract().summary() == "extracted 2, reused 1, failed 0"
+
+
+def test_features_and_times_are_those_of_the_frames(world):
+    folder = world.extract().folder
+    video = folder.read(NAMES[2])
+    assert video.timestamps_s == pytest.approx(np.arange(6) / 25, abs=1e-3)
+    expected = [image.astype(float).mean(axis=(0, 1)) / 255 for image in pictures(6)]
+    np.testing.assert_allclose(video.features, expected, atol=0.01)

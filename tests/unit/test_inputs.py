@@ -1,0 +1,67 @@
+"""What a step shows: cached features, features without the video's mean, and the change between neighbours."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.worlds import tiny_model
+from vidrnn.sequences.inputs import gather_inputs, mean_features
+from vidrnn.sequences.steps import choose_steps
+
+LENGTHS = (9, 1, 4)
+RNG = np.random.default_rng(0)
+VIDEOS = [RNG.normal(size=(length, 5)).astype(np.float16) for length in LENGTHS]
+
+
+def gathered(inputs: list[str], *, steps: int = 6, change_steps: int = 2) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The module's answer (B, S, inputs * D), and the chosen indices of each video."""
+    features = torch.from_numpy(np.concatenate(VIDEOS))
+    totals = torch.tensor(LENGTHS)
+    offsets = totals.cumsum(0) - totals
+    choice = choose_steps(totals, steps)
+    answer = gather_inputs(
+        features,
+        offsets=offsets,
+        totals=totals,
+        means=mean_features(features, offsets, totals),
+        choice=choice,
+        model=tiny_model(inputs=inputs, change_steps=change_steps),
+    )
+    indices = [row[:length].numpy() for row, length in zip(choice.indices, choice.lengths, strict=True)]
+    return answer.numpy(), indices
+
+
+def reference(name: str, video: np.ndarray, indices: np.ndarray, change_steps: int) -> np.ndarray:
+    """The same written out for one video, (S, D)."""
+    video = video.astype(np.float64)
+    if name == "features":
+        return video[indices]
+    if name == "centred":
+        return video[indices] - video.mean(axis=0)
+    last = len(video) - 1
+    return np.stack([video[min(i + change_steps, last)] - video[max(i - change_steps, 0)] for i in indices])
+
+
+@pytest.mark.parametrize("name", ["features", "centred", "change"])
+@pytest.mark.parametrize("change_steps", [1, 2, 100])
+def test_one_input_is_what_its_definition_says_and_stops_at_the_video_s_ends(name: str, change_steps: int) -> None:
+    answer, indices = gathered([name], change_steps=change_steps)
+    for row, video, chosen in zip(answer, VIDEOS, indices, strict=True):
+        np.testing.assert_allclose(row[: len(chosen)], reference(name, video, chosen, change_steps), atol=1e-5)
+        assert (row[len(chosen) :] == 0).all()
+
+
+def test_several_inputs_stand_side_by_side_each_brought_to_one_scale() -> None:
+    answer, indices = gathered(["centred", "change"])
+    for row, video, chosen in zip(answer, VIDEOS, indices, strict=True):
+        for part, name in enumerate(["centred", "change"]):
+            expected = reference(name, video, chosen, 2)
+            mean, deviation = expected.mean(1, keepdims=True), expected.var(1, keepdims=True)
+            found = row[: len(chosen), 5 * part : 5 * part + 5]
+            np.testing.assert_allclose(found, (expected - mean) / np.sqrt(deviation + 1e-5), atol=1e-3)
+
+
+def test_a_still_video_shows_no_change_and_nothing_but_its_mean() -> None:
+    """One frame: the mean is the frame itself, and there is no neighbour."""
+    answer, _ = gathered(["centred", "change"])
+    np.testing.assert_allclose(answer[1], 0.0, atol=1e-6)

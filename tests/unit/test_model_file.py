@@ -1,0 +1,169 @@
+"""`vidrnn.models.model_file`: one file that holds all, written and read without pickle."""
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, safe_open, save_file
+
+from tests.worlds import CPU, tiny_model, tiny_spec, tiny_training
+from vidrnn.annotations import LabelMap
+from vidrnn.errors import MissingPathError, ModelFileError
+from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.model_file import TrainedModel, load_model, save_model
+from vidrnn.settings import DataSettings, RunSettings
+
+
+def make_model(**model: object) -> TrainedModel:
+    torch.manual_seed(0)
+    settings = RunSettings(data=DataSettings(root=Path("videos")), model=tiny_model(**model), training=tiny_training())
+    return TrainedModel(
+        SequenceClassifier(settings.model, dim=5, num_classes=3).eval(),
+        LabelMap(("walk", "jump", "ünï, x")),
+        tiny_spec(dim=5),
+        settings,
+        {"val_top1": 0.75},
+        {"vidrnn": "0.1.0", "torch": "2"},
+    )
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        header: dict[str, Any] = json.loads(file.metadata()["vidrnn_model"])
+    return header
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the header of a model file."""
+    header, state = header_of(path), load_file(path)
+    change(header)
+    save_file(state, path, metadata={"vidrnn_model": json.dumps(header)})
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ModelFileError) as caught:
+        load_model(path, device=CPU)
+    return str(caught.value).replace(repr(str(path)), "FILE").replace(str(path), "FILE")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "none"])
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+def test_a_model_comes_back_with_the_same_logits_and_facts(tmp_path: Path, cell: str, pooling: str) -> None:
+    model = make_model(cell=cell, pooling=pooling)
+    save_model(model, tmp_path / "m.safetensors")
+    again = load_model(tmp_path / "m.safetensors", device=CPU)
+    steps, lengths = torch.randn(4, 7, 5), torch.tensor([7, 1, 3, 5])
+    with torch.inference_mode():
+        assert torch.equal(again.classifier(steps, lengths), model.classifier(steps, lengths))
+    assert not again.classifier.training
+    assert replace(again, classifier=model.classifier) == model
+
+
+def test_the_class_order_comes_from_the_file_as_it_stands(tmp_path: Path) -> None:
+    """A bug of the field: class order from one source in training and another at inference."""
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    assert load_model(path, device=CPU).label_map.names == ("walk", "jump", "ünï, x")
+
+
+def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tmp_path: Path) -> None:
+    path, model = tmp_path / "m.safetensors", make_model()
+    save_model(model, path)
+    header = header_of(path)
+    assert set(header) == {"format_version", "config", "label_map", "spec", "metrics", "versions"}
+    assert header["config"] == model.settings.model_dump(mode="json")
+    assert header["spec"] == json.loads(model.spec.to_json())
+    assert (header["label_map"], header["metrics"]) == (["walk", "jump", "ünï, x"], {"val_top1": 0.75})
+    state = load_file(path)
+    assert set(state) == set(model.classifier.state_dict())
+    assert all(torch.equal(state[name], value) for name, value in model.classifier.state_dict().items())
+
+
+def test_nothing_is_pickled(tmp_path: Path) -> None:
+    """A file that would run code when unpickled is refused and runs nothing."""
+    marker = tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (marker,))
+
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(pickle.dumps(Bomb()))
+    assert refusal(path).startswith("FILE is not a vidrnn model file: ")
+    torch.save({"bomb": Bomb()}, path)
+    assert refusal(path).startswith("FILE is not a vidrnn model file: ")
+    assert not marker.exists()
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gone.safetensors"
+    with pytest.raises(MissingPathError) as caught:
+        load_model(path, device=CPU)
+    assert str(caught.value) == f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors"
+
+
+@pytest.mark.parametrize("content", [b"", b"just text", b"{}", b"\x80\x04", bytes(200)])
+def test_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    message = refusal(path)
+    assert message.startswith("FILE is not a vidrnn model file: ")
+    assert message.endswith("; give a model.safetensors")
+
+
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.99])
+def test_a_truncated_model_is_refused(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    assert refusal(path).startswith("FILE is not a vidrnn model file: ")
+
+
+def test_safetensors_of_something_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    assert refusal(path) == "FILE is not a vidrnn model file: 'vidrnn_model'; give a model.safetensors"
+
+
+def test_another_format_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    rewrite(path, lambda header: header.update(format_version=99))
+    assert refusal(path) == "FILE has model format 99, allowed is 1; train again"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda header: header["config"]["model"].update(cell="mamba"), "FILE is inconsistent: FILE: model.cell: got"),
+        (lambda header: header["label_map"].pop(), "FILE is inconsistent: Error(s) in loading state_dict"),
+        (lambda header: header["label_map"].append("walk"), "FILE is inconsistent: class names repeat"),
+        (lambda header: header["spec"].update(dim=6), "FILE is inconsistent: Error(s) in loading state_dict"),
+        (lambda header: header["spec"].update(colour="red"), "FILE is inconsistent: "),
+        (lambda header: header["config"]["model"].update(hidden_size=9), "FILE is inconsistent: Error(s) in"),
+        (lambda header: header.pop("metrics"), "FILE is inconsistent: 'metrics'"),
+        (lambda header: header.pop("label_map"), "FILE is inconsistent: 'label_map'"),
+        (lambda header: header.pop("format_version"), "FILE has model format None, allowed is 1; train again"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    rewrite(path, change)
+    assert refusal(path).startswith(message)
+
+
+def test_writing_replaces_the_file_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    save_model(make_model(cell="lstm"), path)
+    assert load_model(path, device=CPU).settings.model.cell == "lstm"
+    assert [file.name for file in tmp_path.iterdir()] == ["m.safetensors"]

@@ -1,0 +1,104 @@
+"""`vidrnn.training.objective` against NumPy, PyTorch's own schedule, and the formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.worlds import Array, tiny_model, tiny_training
+from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.training.objective import learning_rate, make_loss, make_optimiser
+
+
+def reference_loss(logits: Array, targets: Array, *, smoothing: float, weight: Array) -> float:
+    """Weighted cross-entropy with label smoothing as PyTorch defines it (over the summed weight of the targets)."""
+    shifted = logits - logits.max(1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    rows = np.arange(len(targets))
+    of_target = -(weight[targets] * log_p[rows, targets]).sum()
+    of_all = -(weight * log_p).sum() / logits.shape[1]
+    return float(((1 - smoothing) * of_target + smoothing * of_all) / weight[targets].sum())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_the_loss_is_cross_entropy_on_logits(smoothing: float, class_weight: str) -> None:
+    """A bug of the field: softmax before cross-entropy. Large logits tell the two apart."""
+    rng = np.random.default_rng(0)
+    train_targets = np.asarray([0, 0, 0, 0, 1, 1, 2])
+    logits, targets = rng.normal(scale=10.0, size=(6, 4)), np.asarray([0, 1, 2, 3, 0, 0])
+    weight = np.ones(4)
+    if class_weight == "balanced":
+        weight = np.asarray([7 / (4 * 4), 7 / (4 * 2), 7 / (4 * 1), 7 / 4])  # a class without videos counts as one
+    settings = tiny_training(label_smoothing=smoothing, class_weight=class_weight)
+    loss = make_loss(settings, torch.from_numpy(train_targets), 4).double()
+    found = float(loss(torch.from_numpy(logits), torch.from_numpy(targets)))
+    assert found == pytest.approx(reference_loss(logits, targets, smoothing=smoothing, weight=weight), rel=1e-6)
+
+
+def test_the_loss_of_a_right_answer_goes_to_zero() -> None:
+    """Probabilities instead of logits could not go below log(1 + (classes - 1) / e)."""
+    loss = make_loss(tiny_training(), torch.tensor([0, 1, 2]), 3)
+    assert float(loss(torch.tensor([[50.0, 0.0, 0.0]]), torch.tensor([0]))) < 1e-6
+
+
+@pytest.mark.parametrize("total_steps", [2, 3, 7, 10, 40, 401])
+def test_one_cycle_equals_pytorch_step_by_step(total_steps: int) -> None:
+    settings = tiny_training(learning_rate=0.02, schedule="one_cycle")
+    optimiser = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=0.02, total_steps=total_steps, cycle_momentum=False
+    )
+    for step in range(total_steps):
+        found = learning_rate(step, total_steps=total_steps, settings=settings)
+        assert found == pytest.approx(schedule.get_last_lr()[0], rel=1e-9, abs=1e-15)
+        optimiser.step()
+        if step < total_steps - 1:
+            schedule.step()
+
+
+@pytest.mark.parametrize("total_steps", [1, 2, 5, 30])
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])
+def test_cosine_equals_its_formula(total_steps: int, warmup: float) -> None:
+    settings = tiny_training(learning_rate=0.3, schedule="cosine", warmup_fraction=warmup)
+    turn = warmup * total_steps
+    for step in range(total_steps):
+        if step < turn:
+            expected = 0.3 * (step + 1) / (turn + 1)
+        else:
+            share = min((step - turn) / max(total_steps - 1 - turn, 1), 1.0)
+            expected = 0.3 * 0.5 * (1 + math.cos(math.pi * share))
+        assert learning_rate(step, total_steps=total_steps, settings=settings) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+@pytest.mark.parametrize("total_steps", [1, 2, 3, 4, 9, 100])
+def test_every_learning_rate_is_between_zero_and_the_peak(schedule: str, total_steps: int) -> None:
+    settings = tiny_training(learning_rate=0.01, schedule=schedule)
+    rates = [learning_rate(step, total_steps=total_steps, settings=settings) for step in range(total_steps)]
+    assert all(0.0 <= rate <= 0.01 for rate in rates)
+    assert max(rates) > 0.0
+
+
+def test_only_weight_matrices_decay() -> None:
+    """A step without gradient shrinks matrices by 1 - rate * decay and leaves biases and norms where they are."""
+    torch.manual_seed(0)
+    model = SequenceClassifier(tiny_model(pooling="attention"), dim=4, num_classes=3)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    make_optimiser(model, tiny_training(learning_rate=0.1, weight_decay=0.5)).step()
+    for name, value in model.named_parameters():
+        is_matrix = (name.endswith("weight") and not name.startswith("norm")) or "weight_" in name
+        torch.testing.assert_close(value.detach(), before[name] * (0.95 if is_matrix else 1.0))
+    assert {name for name in before if "norm" in name or "bias" in name} >= {"norm.weight", "norm.bias", "output.bias"}
+
+
+def test_every_parameter_is_optimised_once() -> None:
+    model = SequenceClassifier(tiny_model(layers=2), dim=4, num_classes=3)
+    groups = make_optimiser(model, tiny_training(weight_decay=0.3)).param_groups
+    chosen = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(chosen) == sorted(id(parameter) for parameter in model.parameters())
+    assert [group["weight_decay"] for group in groups] == [0.3, 0.0]

@@ -1,0 +1,106 @@
+"""`vidrnn.evaluation.report`: files that other programs read, and tables for people."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vidrnn.evaluation.metrics import Metrics, measure
+from vidrnn.evaluation.report import (
+    draw_confusion,
+    format_per_class,
+    format_table,
+    write_json,
+    write_log,
+    write_predictions,
+)
+
+
+def make_metrics(labels: tuple[str, ...], *, n: int = 20) -> Metrics:
+    rng = np.random.default_rng(0)
+    scores, targets = rng.normal(size=(n, len(labels))), rng.integers(0, len(labels), n)
+    return measure(scores, targets, labels=labels, groups=[str(i) for i in range(n)], bootstrap=10)
+
+
+def test_json_is_utf_8_and_replaces_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "a.json"
+    for values in ({"ü": 1}, {"ü": [1.5, None]}):
+        write_json(path, values)
+        assert json.loads(path.read_text(encoding="utf-8")) == values
+    assert "ü" in path.read_text(encoding="utf-8")
+    assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+def test_the_log_has_one_row_per_epoch(tmp_path: Path) -> None:
+    write_log(tmp_path / "log.csv", [{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.25}])
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [{"epoch": "1.0", "train_loss": "0.5"}, {"epoch": "2.0", "train_loss": "0.25"}]
+    write_log(tmp_path / "empty.csv", [])
+    assert (tmp_path / "empty.csv").read_text().strip() == "epoch"
+
+
+def test_predictions_are_a_readable_csv(tmp_path: Path) -> None:
+    """Commas, quotes, spaces and letters of any script in paths and labels survive."""
+    labels, paths = ("run, fast", 'say "hi"', "сидеть"), ["a b.mp4", "c,d.mp4"]
+    write_predictions(
+        tmp_path / "p.csv",
+        paths=paths,
+        labels=labels,
+        targets=np.asarray([0, 2]),
+        probabilities=np.asarray([[0.7, 0.2, 0.1], [0.3, 0.4, 0.3]]),
+    )
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [
+        {"path": "a b.mp4", "label": "run, fast", "predicted": "run, fast", "score": "0.700000", "correct": "1",
+         "p_run, fast": "0.700000", 'p_say "hi"': "0.200000", "p_сидеть": "0.100000"},
+        {"path": "c,d.mp4", "label": "сидеть", "predicted": 'say "hi"', "score": "0.400000", "correct": "0",
+         "p_run, fast": "0.300000", 'p_say "hi"': "0.400000", "p_сидеть": "0.300000"},
+    ]  # fmt: skip
+
+
+def test_rows_that_do_not_match_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        write_predictions(
+            tmp_path / "p.csv", paths=["a", "b"], labels=["x"], targets=np.zeros(1, int), probabilities=np.ones((1, 1))
+        )
+
+
+def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:
+    assert format_table(["top-1", "accuracy"], [["model", "0.9"], ["majority", "10.25"]]) == (
+        "top-1     accuracy\n"
+        "--------  --------\n"
+        "model          0.9\n"
+        "majority     10.25"
+    )  # fmt: skip
+    assert format_table(["a", "bc"], []) == "a  bc\n-  --"
+
+
+def test_the_table_per_class() -> None:
+    metrics = measure(
+        np.eye(2)[[0, 1, 1]], np.asarray([0, 0, 1]), labels=("jump", "walk"), groups=["1", "2", "3"], bootstrap=5
+    )
+    assert format_per_class(metrics) == (
+        "class  n  recall  precision     f1\n"
+        "-----  -  ------  ---------  -----\n"
+        "jump   2   0.500      1.000  0.667\n"
+        "walk   1   1.000      0.500  0.667"
+    )
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("jump", "walk"), ("$x^$", "costs $5 or $6_"), ("_hidden", "a\\b", "100 %"), tuple(map(str, range(61)))],
+    ids=["two", "dollars", "signs", "many"],
+)
+def test_the_confusion_matrix_is_a_readable_picture(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    path = tmp_path / "new" / "c.png"
+    draw_confusion(path, make_metrics(labels), title="costs $^$")
+    image = cv2.imread(str(path))
+    assert image is not None
+    assert min(image.shape[:2]) >= 300
+    assert image.std() > 5

@@ -1,0 +1,138 @@
+"""`vidrnn.sequences.sequence_set`: stored features to batches."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.worlds import Array, CPU, LABELS, annotate, fill_store, tiny_model, tiny_spec, video_features
+from vidrnn.errors import AnnotationError, StoreError
+from vidrnn.features.store import FeatureStore, VideoMetadata
+from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.steps import choose_steps, shuffle_steps
+
+LENGTHS = {"a b.mp4": 5, "c.mp4": 1, "deep/d.avi": 30, "e.mp4": 12}
+ANNOTATIONS = annotate(*((path, f"class{number % 2}") for number, path in enumerate(LENGTHS)))
+
+
+def make_features() -> dict[str, Array]:
+    rng = np.random.default_rng(0)
+    return {path: rng.normal(size=(length, 3)).astype(np.float16) for path, length in LENGTHS.items()}
+
+
+def load(folder: Path) -> SequenceSet:
+    return load_sequences(ANNOTATIONS, fill_store(folder, make_features(), dim=3), LABELS, device=CPU)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 12, 40])
+@pytest.mark.parametrize("jitter", [False, True])
+def test_a_batch_is_what_slicing_each_video_gives(tmp_path: Path, steps: int, jitter: bool) -> None:
+    sequences = load(tmp_path)
+    positions = torch.tensor([2, 0, 3, 1])
+    generator = torch.Generator().manual_seed(0)
+    choice = choose_steps(sequences.totals[positions], steps, generator=generator if jitter else None)
+    shuffled = shuffle_steps(choice, generator=generator)
+    batch = sequences.batch(positions, shuffled, tiny_model())
+    arrays = list(make_features().values())
+    for row, position in enumerate(positions.tolist()):
+        length = min(steps, len(arrays[position]))
+        expected = arrays[position][shuffled.indices[row, :length].numpy()].astype(np.float32)
+        np.testing.assert_array_equal(batch.features[row, :length].numpy(), expected)
+        assert not batch.features[row, length:].any()
+    assert batch.features.dtype == torch.float32
+    assert batch.targets.tolist() == [0, 0, 1, 1]
+
+
+def test_steps_come_in_the_chosen_order_and_padding_is_zero(tmp_path: Path) -> None:
+    sequences = load(tmp_path)
+    batch = sequences.batch(torch.tensor([0, 1]), choose_steps(sequences.totals[:2], 8), tiny_model())
+    arrays = list(make_features().values())
+    assert batch.features.shape == (2, 5, 3)
+    assert batch.lengths.tolist() == [5, 1]
+    np.testing.assert_array_equal(batch.features[0].numpy(), arrays[0].astype(np.float32))
+    np.testing.assert_array_equal(batch.features[1, :1].numpy(), arrays[1].astype(np.float32))
+    assert not batch.features[1, 1:].any()
+
+
+def test_a_batch_does_not_touch_the_resident_features(tmp_path: Path) -> None:
+    sequences = load(tmp_path)
+    before = sequences.features.clone()
+    sequences.batch(torch.arange(4), choose_steps(sequences.totals, 8), tiny_model()).features.zero_()
+    assert torch.equal(sequences.features, before)
+
+
+def test_features_stay_in_half_precision(tmp_path: Path) -> None:
+    """A bug of the field: features that become float64 take four times the memory."""
+    sequences = load(tmp_path)
+    assert sequences.features.dtype == torch.float16
+    assert sequences.features.shape == (sum(LENGTHS.values()), 3)
+    assert (len(sequences), sequences.dim, sequences.missing) == (4, 3, ())
+
+
+def test_a_subset_shares_the_features(tmp_path: Path) -> None:
+    sequences = load(tmp_path)
+    part = sequences.subset([3, 1])
+    assert part.features.data_ptr() == sequences.features.data_ptr()
+    assert [annotation.path for annotation in part.annotations] == ["e.mp4", "c.mp4"]
+    assert part.targets.tolist() == [1, 1]
+    assert part.totals.tolist() == [12, 1]
+    np.testing.assert_array_equal(part.metadata, sequences.metadata[[3, 1]])
+    positions = torch.tensor([0, 1])
+    own = part.batch(positions, choose_steps(part.totals, 8), tiny_model())
+    whole = sequences.batch(torch.tensor([3, 1]), choose_steps(sequences.totals[[3, 1]], 8), tiny_model())
+    assert torch.equal(own.features, whole.features)
+
+
+def test_metadata_is_that_of_the_source_videos(tmp_path: Path) -> None:
+    folder = FeatureStore(tmp_path).create(tiny_spec(dim=2))
+    folder.write("a.mp4", video_features(np.zeros((3, 2)), metadata=VideoMetadata(320, 240, 75, 3.0)))
+    sequences = load_sequences(annotate(("a.mp4", "class0")), folder, LABELS, device=CPU)
+    np.testing.assert_array_equal(sequences.metadata, [[320.0, 240.0, 75.0, 3.0]])
+
+
+def test_videos_without_features_are_listed(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, make_features(), dim=3)
+    annotations = [*annotate(("gone.mp4", "class0")), *ANNOTATIONS]
+    sequences = load_sequences(annotations, folder, LABELS, device=CPU)
+    assert sequences.missing == ("gone.mp4",)
+    assert sequences.annotations == tuple(ANNOTATIONS)
+
+
+def test_no_features_at_all_is_an_error(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, {}, dim=3)
+    with pytest.raises(StoreError) as caught:
+        load_sequences(ANNOTATIONS, folder, LABELS, device=CPU)
+    assert str(caught.value) == (
+        f"none of the 4 annotated videos has features in {folder.path}; run `vidrnn extract` with this config"
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_features_that_are_no_numbers_are_an_error(tmp_path: Path, value: float) -> None:
+    features = make_features()
+    features["e.mp4"][7, 1] = value
+    with pytest.raises(StoreError) as caught:
+        load_sequences(ANNOTATIONS, fill_store(tmp_path, features, dim=3), LABELS, device=CPU)
+    assert str(caught.value) == "features of 'e.mp4' hold nan or inf; extract again with another precision"
+
+
+def test_a_video_without_steps_is_an_error(tmp_path: Path) -> None:
+    features = make_features() | {"e.mp4": np.zeros((0, 3))}
+    with pytest.raises(StoreError) as caught:
+        load_sequences(ANNOTATIONS, fill_store(tmp_path, features, dim=3), LABELS, device=CPU)
+    assert str(caught.value) == "features of 'e.mp4' have no step; delete its feature file and extract again"
+
+
+def test_a_damaged_feature_file_is_an_error(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, make_features(), dim=3)
+    path = folder.file_of("e.mp4")
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(StoreError, match="is damaged"):
+        load_sequences(ANNOTATIONS, folder, LABELS, device=CPU)
+
+
+def test_a_label_that_the_map_does_not_know_is_an_error(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, {"a.mp4": np.zeros((2, 3))}, dim=3)
+    with pytest.raises(AnnotationError, match="label 'swim' is unknown; known: class0, class1"):
+        load_sequences(annotate(("a.mp4", "swim")), folder, LABELS, device=CPU)

@@ -1,0 +1,97 @@
+"""`vidrnn.settings`: which configurations are allowed, and what the others are told."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import settings as configure
+from hypothesis import strategies as st
+
+from vidrnn.config import Settings, dump_yaml, load, validate
+from vidrnn.errors import ConfigError
+from vidrnn.settings import (
+    DataSettings,
+    EvaluationSettings,
+    FeatureSettings,
+    ModelSettings,
+    RunSettings,
+    TrainingSettings,
+)
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_configuration_loads_and_dumps_back(path: Path, tmp_path: Path) -> None:
+    settings = load(RunSettings, path)
+    copy = tmp_path / "config.yaml"
+    copy.write_text(dump_yaml(settings), encoding="utf-8")
+    assert load(RunSettings, copy) == settings
+
+
+def test_configurations_are_shipped() -> None:
+    assert CONFIGS
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({}, "c: data: missing, and it has no default"),
+        ({"data": {}}, "c: data.root: missing, and it has no default"),
+        ({"data": {"root": "a", "format": "csv"}},
+         "c: data: format csv needs data.annotations, the CSV file relative to data.root"),
+        ({"evaluation": {"protocol": "folds_csv"}},
+         ("c: data: missing, and it has no default; "
+         "evaluation: protocol folds_csv needs evaluation.folds, a CSV with header path,fold")),
+        ({"data": {"root": "a"}, "evaluation": {"protocol": "group_kfold", "folds": "f.csv"}},
+         "c: evaluation: protocol group_kfold needs a number in evaluation.folds"),
+        ({"data": {"root": "a"}, "evaluation": {"seeds": []}},
+         "c: evaluation: evaluation.seeds must name at least one seed"),
+        ({"data": {"root": "a"}, "model": {"cell": "transformer"}},
+         "c: model.cell: got 'transformer': Input should be 'rnn', 'gru', 'lstm' or 'none'"),
+        ({"data": {"root": "a", "val_fraction": 1.0}}, "c: data.val_fraction: got 1.0: Input should be less than 1"),
+        ({"data": {"root": "a"}, "training": {"epochs": 0}},
+         "c: training.epochs: got 0: Input should be greater than or equal to 1"),
+        ({"data": {"root": "a"}, "training": {"learning_rate": "1e-3"}},
+         "c: training.learning_rate: got '1e-3': Input should be a valid number"),
+        ({"data": {"root": "a"}, "optimizer": {}},
+         "c: optimizer: unknown key; known here: data, features, model, training, evaluation"),
+    ],
+)  # fmt: skip
+def test_a_wrong_configuration_is_named(tree: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        validate(RunSettings, tree, origin="c")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("seeds", [3, [5], [1, 2, 9]])
+def test_seeds_are_a_number_or_a_list(seeds: int | list[int]) -> None:
+    expected = tuple(seeds) if isinstance(seeds, list) else seeds
+    assert validate(EvaluationSettings, {"seeds": seeds}).seeds == expected
+
+
+@pytest.mark.parametrize(
+    "section", [DataSettings, FeatureSettings, ModelSettings, TrainingSettings, EvaluationSettings]
+)
+def test_every_setting_is_described(section: type[Settings]) -> None:
+    """The docstring of a field is its only description, so none may lack one."""
+    assert [name for name, field in section.model_fields.items() if not field.description] == []
+
+
+@configure(deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10),
+    st.floats(0.0, 0.99),
+    st.one_of(st.integers(1, 9), st.lists(st.integers(), min_size=1, max_size=3).map(tuple)),
+)
+def test_a_dump_holds_every_setting(pattern: str, fraction: float, seeds: int | tuple[int, ...]) -> None:
+    settings = RunSettings(
+        data=DataSettings(root=Path("r"), group_pattern=pattern, val_fraction=fraction),
+        evaluation=EvaluationSettings(seeds=seeds),
+    )
+    tree = yaml.safe_load(dump_yaml(settings))
+    assert validate(RunSettings, tree) == settings
+    assert {name: set(values) for name, values in tree.items()} == {
+        name: set(getattr(settings, name).__class__.model_fields) for name in RunSettings.model_fields
+    }

@@ -1,0 +1,158 @@
+"""The identity of an extraction: its digest changes with the numbers, and with nothing else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from vidrnn.features.backbones import load_backbone
+from vidrnn.features.spec import FeatureSpec, sampling_values
+from vidrnn.settings import FeatureSettings
+
+SETTINGS = FeatureSettings(
+    backbone="timm/test_resnet", weights="random", image_size=32, square="warp", rate=10.0, device="cpu"
+)
+
+
+def changed(**changes) -> FeatureSettings:
+    return SETTINGS.model_copy(update=changes)
+
+
+def spec_of(settings: FeatureSettings) -> FeatureSpec:
+    return load_backbone(settings).spec
+
+
+@pytest.fixture(scope="module")
+def spec() -> FeatureSpec:
+    return spec_of(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backbone": "timm/test_vit"},
+        {"image_size": 64},
+        {"square": "pad"},
+        {"square": "center_crop"},
+        {"grid": 2},
+        {"precision": "bfloat16"},
+        {"rate": 5.0},
+        {"sampling": "uniform"},
+        {"sampling": "every"},
+        {"max_frames": 100},
+    ],
+    ids=str,
+)
+def test_the_digest_changes_with_each_setting_that_changes_the_numbers(spec, changes):
+    assert spec_of(changed(**changes)).digest != spec.digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batch_size": 3},
+        {"workers": 7},
+        {"device": "auto"},
+        {"store": "elsewhere"},
+        {"count": 99},  # belongs to another kind of sampling, as the next one
+        {"stride": 9},
+        {"spec": "abcd"},
+    ],
+    ids=str,
+)
+def test_the_digest_stays_when_only_speed_or_place_changes(spec, changes):
+    assert spec_of(changed(**changes)).digest == spec.digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights_digest": "0" * 64},
+        {"weights": "w.pth"},
+        {"stream": "flow"},
+        {"node": "layer3"},
+        {"dim": 7},
+        {"format_version": 2},
+        {"preprocessing": {"image_size": 32}},
+    ],
+    ids=str,
+)
+def test_the_digest_covers_what_no_setting_names(spec, changes):
+    assert replace(spec, **changes).digest != spec.digest
+
+
+def test_the_digest_is_the_same_in_every_session():
+    """A constant: a change of the canonical text would orphan every store."""
+    example = FeatureSpec(
+        stream="rgb",
+        backbone="b",
+        weights="default",
+        weights_digest="00",
+        node="n",
+        dim=2,
+        grid=1,
+        preprocessing={"mean": (0.5, 0.5, 0.5), "image_size": 8},
+        sampling={"kind": "fps", "rate": 10.0},
+        precision="float32",
+    )
+    text = (
+        '{"backbone":"b","dim":2,"format_version":1,"grid":1,"node":"n","precision":"float32",'
+        '"preprocessing":{"image_size":8,"mean":[0.5,0.5,0.5]},"sampling":{"kind":"fps","rate":10.0},'
+        '"stream":"rgb","weights":"default","weights_digest":"00"}'
+    )
+    assert example.to_json() == text
+    assert example.digest == "b3fe17c0b51a23c2"
+
+
+def test_json_is_canonical_and_comes_back(spec):
+    text = spec.to_json()
+    again = FeatureSpec.from_json(text)
+    assert again.to_json() == text
+    assert again.digest == spec.digest
+    shuffled = json.dumps(dict(reversed(json.loads(text).items())))
+    assert FeatureSpec.from_json(shuffled).digest == spec.digest
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"stream": "rgb"}', '{"unknown": 1}'])
+def test_other_text_is_no_spec(text):
+    with pytest.raises((TypeError, ValueError)):
+        FeatureSpec.from_json(text)
+
+
+def test_only_the_sampling_settings_that_apply_count():
+    assert sampling_values(changed(max_frames=9)) == {"kind": "fps", "rate": 10.0, "max_frames": 9}
+    assert sampling_values(changed(sampling="uniform", count=5, max_frames=9)) == {"kind": "uniform", "count": 5}
+    assert sampling_values(changed(sampling="every", stride=2)) == {"kind": "every", "stride": 2}
+
+
+def test_no_differences_to_the_settings_that_it_came_from(spec):
+    assert spec.differences(SETTINGS) == []
+    assert spec.differences(changed(image_size=None, batch_size=1, spec=spec.digest[:6])) == []
+
+
+def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
+    settings = changed(
+        backbone="resnet18",
+        weights="/some/where/w.pth",
+        square="pad",
+        grid=3,
+        rate=5.0,
+        precision="bfloat16",
+        image_size=64,
+        spec="zz",
+    )
+    assert spec.differences(settings) == [
+        "backbone: 'timm/test_resnet', asked 'resnet18'",
+        "weights: 'random', asked 'w.pth'",
+        "square: 'warp', asked 'pad'",
+        "grid: 1, asked 3",
+        "sampling: {'kind': 'fps', 'rate': 10.0}, asked {'kind': 'fps', 'rate': 5.0}",
+        "precision: 'float32', asked 'bfloat16'",
+        "image_size: 32, asked 64",
+        f"spec: {spec.digest!r}, asked 'zz'",
+    ]
+
+
+def test_differences_survive_a_trip_through_json(spec):
+    """Lists for tuples and floats for numbers: what was read back must compare equal."""
+    assert FeatureSpec.from_json(spec.to_json()).differences(SETTINGS) == []

@@ -1,0 +1,230 @@
+"""`vidrnn.sequences.splits`: groups never cross, classes never get lost, named splits are kept."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as configure
+from hypothesis import strategies as st
+
+from tests.worlds import annotate
+from vidrnn.annotations import Annotation, Split
+from vidrnn.config import validate
+from vidrnn.errors import AnnotationError, MissingPathError
+from vidrnn.sequences.splits import carve, check_splits, make_folds, split_annotations
+from vidrnn.settings import DataSettings, EvaluationSettings
+
+worlds = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=40).map(
+    lambda rows: annotate(*((f"{i}.mp4", f"class{label}", f"g{group}") for i, (group, label) in enumerate(rows)))
+)
+
+
+def shuffler(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311  a reproducible split, not a secret
+
+
+def data(**changes: object) -> DataSettings:
+    values = {"root": "r", "val_fraction": 0.2, "test_fraction": 0.0, "split_seed": 0}
+    return validate(DataSettings, values | changes)
+
+
+def evaluation(protocol: str, folds: object = None) -> EvaluationSettings:
+    return validate(EvaluationSettings, {"protocol": protocol, "folds": folds})
+
+
+def labels(annotations: list[Annotation]) -> set[str]:
+    return {annotation.label for annotation in annotations}
+
+
+def groups(annotations: list[Annotation]) -> set[str]:
+    return {annotation.group for annotation in annotations}
+
+
+def grid(num_groups: int, *classes: str) -> list[Annotation]:
+    """Each group has one video of each class."""
+    return annotate(*((f"{g}/{label}.mp4", label, f"g{g}") for g in range(num_groups) for label in classes))
+
+
+@configure(deadline=None)
+@given(worlds, st.floats(0.0, 0.99), st.integers(0, 3))
+def test_carving_keeps_groups_whole_and_every_class_on_both_sides(
+    annotations: list[Annotation], fraction: float, seed: int
+) -> None:
+    kept, carved = carve(annotations, fraction, shuffler(seed))
+    assert sorted([*kept, *carved], key=annotations.index) == annotations
+    assert not groups(kept) & groups(carved)
+    assert labels(kept) == labels(annotations)
+    assert not carved or labels(carved) == labels(annotations)
+    assert (kept, carved) == carve(annotations, fraction, shuffler(seed))
+
+
+def test_carving_takes_about_the_fraction_and_the_seed_decides_whom() -> None:
+    annotations = grid(10, "a", "b", "c")
+    chosen = set()
+    for seed in range(8):
+        kept, carved = carve(annotations, 0.2, shuffler(seed))
+        assert (len(kept), len(carved)) == (24, 6)
+        chosen.add(frozenset(groups(carved)))
+    assert len(chosen) > 3
+
+
+def test_no_fraction_carves_nothing() -> None:
+    annotations = grid(4, "a")
+    assert carve(annotations, 0.0, shuffler(0)) == (annotations, [])
+
+
+def test_a_class_with_one_group_carves_nothing() -> None:
+    annotations = annotate(("1", "a", "g1"), ("2", "a", "g2"), ("3", "b", "g3"))
+    assert carve(annotations, 0.5, shuffler(0)) == (annotations, [])
+
+
+def test_class_sorted_rows_give_a_validation_split_of_every_class() -> None:
+    """A bug of the field: validation cut from the end of class-sorted rows holds the last classes alone."""
+    annotations = annotate(*((f"{label}{i}.mp4", label) for label in "abcd" for i in range(10)))
+    splits = split_annotations(annotations, data(val_fraction=0.2, test_fraction=0.2))
+    for split in ("val", "test"):
+        assert {label: sum(each.label == label for each in splits[split]) for label in "abcd"} == dict.fromkeys(
+            "abcd", 2 if split == "test" else pytest.approx(1.6, abs=0.5)
+        )
+
+
+@configure(deadline=None)
+@given(worlds, st.floats(0.0, 0.6), st.floats(0.0, 0.6), st.integers(0, 2))
+def test_splits_without_names_are_disjoint_by_group_and_reproducible(
+    annotations: list[Annotation], val: float, test: float, seed: int
+) -> None:
+    settings = data(val_fraction=val, test_fraction=test, split_seed=seed)
+    splits = split_annotations(annotations, settings)
+    assert sum(map(len, splits.values())) == len(annotations)
+    assert len(groups(annotations)) == sum(len(groups(members)) for members in splits.values())
+    assert labels(splits["train"]) == labels(annotations)
+    assert splits == split_annotations(annotations, settings)
+
+
+def named(*rows: tuple[str, str, Split, str]) -> list[Annotation]:
+    return [Annotation(*row) for row in rows]
+
+
+def test_named_splits_are_kept_and_validation_is_carved_from_train_alone() -> None:
+    train = [Annotation(f"{g}.mp4", "a", "train", f"g{g}") for g in range(5)]
+    test = named(("t.mp4", "a", "test", "t"))
+    val = named(("v.mp4", "a", "val", "v"))
+    assert split_annotations([*train, *val, *test], data()) == {"train": train, "val": val, "test": test}
+    carved = split_annotations([*train, *test], data(test_fraction=0.5))
+    assert carved["test"] == test
+    assert len(carved["val"]) == 1
+    assert sorted([*carved["train"], *carved["val"]], key=train.index) == train
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("1", "a", "train", "bob"), ("2", "a", "test", "bob")],
+         ("1 groups are in more than one split ('bob' in test and train); results would be too good. "
+         "Move each group to one split")),
+        ([("1", "a", "train", "x"), ("2", "b", "train", "y"), ("3", "a", "val", "z")],
+         ("classes ['b'] are missing from val, so its accuracy would not cover them; add videos of them, "
+         "or leave the split column empty and set data.val_fraction / data.test_fraction")),
+        ([("1", "a", "train", "x"), ("2", "b", "train", "y"), ("3", "a", "test", "z")],
+         ("classes ['b'] are missing from test, so its accuracy would not cover them; add videos of them, "
+         "or leave the split column empty and set data.val_fraction / data.test_fraction")),
+        ([("1", "a", "train", "x"), ("2", "a", "test", "y"), ("3", "c", "test", "z")],
+         "classes ['c'] are in test but not in train; add training videos or drop them"),
+        ([("1", "a", "test", "x")],
+         "the training split is empty; name rows 'train' or put videos into train/<class>/"),
+    ],
+)  # fmt: skip
+def test_splits_that_would_give_a_wrong_number_are_refused(
+    rows: list[tuple[str, str, Split, str]], message: str
+) -> None:
+    splits: dict[Split, list[Annotation]] = {"train": [], "val": [], "test": []}
+    for annotation in named(*rows):
+        splits[annotation.split or "train"].append(annotation)
+    with pytest.raises(AnnotationError) as caught:
+        check_splits(splits)
+    assert str(caught.value) == message
+
+
+@configure(deadline=None)
+@given(st.integers(2, 7), st.integers(1, 3), st.sampled_from(["leave_one_group_out", "group_kfold"]), st.integers(2, 7))
+def test_folds_test_each_video_once_and_share_no_group(
+    num_groups: int, num_classes: int, protocol: str, folds: int
+) -> None:
+    annotations = grid(num_groups, *"abc"[:num_classes])
+    number = min(folds, num_groups)
+    made = make_folds(annotations, evaluation(protocol, number), root=Path())
+    assert len(made) == (num_groups if protocol == "leave_one_group_out" else number)
+    assert sorted(position for fold in made for position in fold.test) == list(range(len(annotations)))
+    for fold in made:
+        assert sorted([*fold.train, *fold.test]) == list(range(len(annotations)))
+        assert not {annotations[i].group for i in fold.train} & {annotations[i].group for i in fold.test}
+
+
+def test_leave_one_group_out_is_named_by_group() -> None:
+    assert [fold.name for fold in make_folds(grid(3, "a"), evaluation("leave_one_group_out"), root=Path())] == [
+        "g0",
+        "g1",
+        "g2",
+    ]
+
+
+def write_folds(folder: Path, *rows: tuple[str, str]) -> EvaluationSettings:
+    with (folder / "folds.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "fold"), *rows])
+    return evaluation("folds_csv", "folds.csv")
+
+
+def test_folds_from_a_file(tmp_path: Path) -> None:
+    """Rows of videos that are not in the data (their extraction failed) do no harm, nor does the spelling of a path."""
+    annotations = annotate(("a.mp4", "x", "g1"), ("b c.mp4", "x", "g1"), ("d.mp4", "x", "g2"))
+    settings = write_folds(tmp_path, ("./a.mp4", "one"), ("b c.mp4", "one"), ("d.mp4", "two"), ("gone.mp4", "two"))
+    one, two = make_folds(annotations, settings, root=tmp_path)
+    assert (one.name, one.train, one.test) == ("one", (2,), (0, 1))
+    assert (two.name, two.train, two.test) == ("two", (0, 1), (2,))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a.mp4", "1")], "FILE names no fold for 2 videos, the first is 'b.mp4'; add them"),
+        ([("a.mp4", "1"), ("b.mp4", ""), ("c.mp4", "2")],
+         "FILE names no fold for 1 videos, the first is 'b.mp4'; add them"),
+        ([("a.mp4", "1"), ("b.mp4", "2"), ("c.mp4", "2")],
+         "FILE puts group 'g1' into folds '1' and '2'; a group belongs to one fold"),
+        ([("a.mp4", "1"), ("b.mp4", "1"), ("c.mp4", "2"), ("a.mp4", "2")],
+         "FILE, line 5: 'a.mp4' is listed twice; keep one row"),
+        ([("a.mp4", "1"), ("b.mp4", "1"), ("c.mp4", "1")],
+         ("cross-validation needs at least two folds, found ['1']; give a group column "
+         "(who or what a clip comes from) or data.group_pattern")),
+    ],
+)  # fmt: skip
+def test_a_wrong_folds_file_is_refused(tmp_path: Path, rows: list[tuple[str, str]], message: str) -> None:
+    annotations = annotate(("a.mp4", "x", "g1"), ("b.mp4", "x", "g1"), ("c.mp4", "x", "g2"))
+    with pytest.raises(AnnotationError) as caught:
+        make_folds(annotations, write_folds(tmp_path, *rows), root=tmp_path)
+    assert str(caught.value).replace(str(tmp_path / "folds.csv"), "FILE") == message
+
+
+def test_a_missing_folds_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingPathError) as caught:
+        make_folds(grid(2, "a"), evaluation("folds_csv", "gone.csv"), root=tmp_path)
+    assert (
+        str(caught.value) == f"{str(tmp_path / 'gone.csv')!r} does not exist; the path is taken relative to data.root"
+    )
+
+
+def test_more_folds_than_groups_are_refused() -> None:
+    with pytest.raises(AnnotationError) as caught:
+        make_folds(grid(3, "a"), evaluation("group_kfold", 4), root=Path())
+    assert str(caught.value) == (
+        "evaluation.folds: 4 folds need as many groups and at least 2 folds; there are 3 groups"
+    )
+
+
+def test_a_fold_whose_training_side_lacks_a_class_is_refused() -> None:
+    annotations = annotate(("1", "a", "g1"), ("2", "a", "g2"), ("3", "b", "g2"))
+    with pytest.raises(AnnotationError) as caught:
+        make_folds(annotations, evaluation("leave_one_group_out"), root=Path())
+    assert str(caught.value) == "fold 'g2' tests classes ['b'] that its training side lacks; use other folds"

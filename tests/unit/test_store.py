@@ -1,0 +1,290 @@
+"""Features on disk: written whole or not at all, checked when read, found by what a configuration asks for."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.spec import FeatureSpec, sampling_values
+from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata, write_atomically
+from vidrnn.settings import FeatureSettings
+
+SETTINGS = FeatureSettings(backbone="resnet18", weights="random", square="warp")
+SQUARE = Preprocessing(32, 36, "warp", "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+SPEC = FeatureSpec(
+    stream="rgb",
+    backbone="resnet18",
+    weights="random",
+    weights_digest="0" * 64,
+    node="layer4",
+    dim=3,
+    grid=1,
+    preprocessing=SQUARE.as_dict(),
+    sampling=sampling_values(SETTINGS),
+    precision="float32",
+)
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    (tmp_path / "videos").mkdir()
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def folder(tmp_path) -> FeatureFolder:
+    return FeatureStore(tmp_path / "store").create(SPEC)
+
+
+def features_of(source: Path, *, seed: int = 0) -> VideoFeatures:
+    values = np.random.default_rng(seed).normal(size=(5, 3)).astype(np.float16)
+    times = np.arange(5) / 10.0 + 1 / 3
+    return VideoFeatures(values, times, VideoMetadata(64, 48, 12, 0.48), Source.of(source), ("a note",))
+
+
+def stored(folder: FeatureFolder, root: Path, name: str = "a.avi", *, seed: int = 0) -> VideoFeatures:
+    source = root / name
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_bytes(b"video " + name.encode())
+    written = features_of(source, seed=seed)
+    folder.write(name, written)
+    return written
+
+
+def files(path: Path) -> list[str]:
+    return sorted(each.relative_to(path).as_posix() for each in path.rglob("*") if each.is_file())
+
+
+def assert_same(got: VideoFeatures, expected: VideoFeatures) -> None:
+    np.testing.assert_array_equal(got.features, expected.features)
+    np.testing.assert_array_equal(got.timestamps_s, expected.timestamps_s)
+    assert (got.features.dtype, got.timestamps_s.dtype) == (np.float16, np.float64)
+    assert (got.metadata, got.source, got.notes) == (expected.metadata, expected.source, expected.notes)
+
+
+def test_what_is_written_is_read(folder, root):
+    written = stored(folder, root, "run/a b'ü.avi")
+    assert_same(folder.read("run/a b'ü.avi", check=True), written)
+    assert files(folder.path) == ["run/a b'ü.avi.safetensors", "spec.json"]
+    assert list(folder.videos()) == ["run/a b'ü.avi"]
+
+
+def test_anybody_can_read_the_file_without_vidrnn(folder, root):
+    written = stored(folder, root)
+    tensors = load_file(folder.path / "a.avi.safetensors")
+    assert set(tensors) == {"features", "timestamps_s"}
+    np.testing.assert_array_equal(tensors["features"], written.features)
+
+
+def test_the_same_stem_in_two_folders_or_with_two_suffixes_does_not_collide(folder, root):
+    names = ["a.avi", "a.mp4", "run/a.avi", "walk/a.avi"]
+    written = {name: stored(folder, root, name, seed=seed) for seed, name in enumerate(names)}
+    assert list(folder.videos()) == names
+    for name in names:
+        assert_same(folder.read(name, check=True), written[name])
+
+
+def test_an_absolute_path_is_mirrored_inside_the_folder(folder, root):
+    absolute = str(root / "elsewhere.avi")
+    Path(absolute).write_bytes(b"video")
+    folder.write(absolute, features_of(Path(absolute)))
+    assert files(folder.path) == [f"_absolute{absolute}.safetensors", "spec.json"]
+    assert list(folder.videos()) == [absolute]
+    assert folder.is_current(absolute, Path(absolute))
+    assert folder.health(absolute, Path("/some/other/root")) == ("ok", "")
+
+
+def test_features_that_were_never_extracted(folder):
+    with pytest.raises(MissingPathError) as caught:
+        folder.read("gone.avi")
+    assert str(caught.value) == f"no features of 'gone.avi' in {folder.path}; run `vidrnn extract`"
+    assert not folder.is_current("gone.avi", Path("gone.avi"))
+
+
+@pytest.mark.parametrize(
+    ("features", "times"),
+    [
+        (np.zeros((2, 3), np.float32), np.zeros(2)),
+        (np.zeros(2, np.float16), np.zeros(2)),
+        (np.zeros((2, 3), np.float16), np.zeros(3)),
+        (np.zeros((2, 3), np.float16), np.zeros(2, np.float32)),
+    ],
+)
+def test_shapes_and_types_are_a_contract(features, times):
+    with pytest.raises(AssertionError):
+        VideoFeatures(features, times, VideoMetadata(1, 1, 1, 1.0), Source(1, 1, ""))
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_crash_while_writing_leaves_the_old_file_and_no_part(folder, root, monkeypatch, step):
+    old = stored(folder, root)
+
+    def crash(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), crash)
+        with pytest.raises(OSError, match="No space left on device"):
+            folder.write("a.avi", features_of(root / "a.avi", seed=1))
+    assert_same(folder.read("a.avi", check=True), old)
+    assert files(folder.path) == ["a.avi.safetensors", "spec.json"]
+
+
+def test_a_write_is_on_disk_before_it_takes_the_place(tmp_path, monkeypatch):
+    order: list[str] = []
+    fsync, replacing = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (order.append("fsync"), fsync(number))[1])
+    monkeypatch.setattr(Path, "replace", lambda path, to: (order.append("replace"), replacing(path, to))[1])
+    write_atomically(tmp_path / "deep" / "er" / "file", b"content")
+    assert order == ["fsync", "replace"]
+    assert (tmp_path / "deep" / "er" / "file").read_bytes() == b"content"
+
+
+def test_a_part_that_a_killed_process_left_is_no_video(folder, root):
+    stored(folder, root)
+    (folder.path / ".0123456789abcdef.part").write_bytes(b"half")
+    assert list(folder.videos()) == ["a.avi"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_cut_off_file_is_damaged_and_extracted_again(folder, root, share):
+    stored(folder, root)
+    file = folder.file_of("a.avi")
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(StoreError) as caught:
+        folder.read("a.avi")
+    message = str(caught.value)
+    assert message.startswith(f"{file} is damaged (")
+    assert message.endswith("); delete it and run `vidrnn extract` again")
+    assert not folder.is_current("a.avi", root / "a.avi")
+    assert folder.health("a.avi", root) == ("damaged", message)
+
+
+def test_a_flipped_bit_in_the_values_is_found_when_checked(folder, root):
+    stored(folder, root)
+    file = folder.file_of("a.avi")
+    data = bytearray(file.read_bytes())
+    data[-50] ^= 1
+    file.write_bytes(data)
+    folder.read("a.avi")
+    with pytest.raises(StoreError) as caught:
+        folder.read("a.avi", check=True)
+    expected = f"{file} is damaged (checksum differs); delete it and run `vidrnn extract` again"
+    assert str(caught.value) == expected
+    assert not folder.is_current("a.avi", root / "a.avi")
+    assert folder.health("a.avi", None) == ("damaged", expected)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, {"other": "tool"}, {"vidrnn": "no json"}, {"vidrnn": "[]"}, {"vidrnn": "{}"}, {"vidrnn": '{"spec": "x"}'}],
+    ids=str,
+)
+def test_a_foreign_file_in_the_place_of_features_is_damage(folder, metadata):
+    tensors = {"features": np.zeros((1, 3), np.float16), "timestamps_s": np.zeros(1)}
+    save_file(tensors, folder.path / "a.avi.safetensors", metadata=metadata)
+    with pytest.raises(StoreError, match=r"a\.avi\.safetensors is damaged \(.+\); delete it and run `vidrnn extract`"):
+        folder.read("a.avi")
+
+
+def test_a_file_moved_here_from_another_spec_is_refused(tmp_path, folder, root):
+    other = FeatureStore(tmp_path / "store").create(replace(SPEC, grid=2))
+    stored(other, root)
+    shutil.copy(other.file_of("a.avi"), folder.file_of("a.avi"))
+    with pytest.raises(StoreError) as caught:
+        folder.read("a.avi")
+    assert str(caught.value) == (
+        f"{folder.file_of('a.avi')} belongs to spec {other.spec.digest}, not {SPEC.digest}; it was moved here by hand"
+    )
+
+
+def test_current_means_the_same_source_by_time_or_by_content(folder, root):
+    stored(folder, root)
+    source = root / "a.avi"
+    assert folder.is_current("a.avi", source)
+    os.utime(source, ns=(1, 1))
+    assert folder.is_current("a.avi", source), "only the time differs, as after a copy"
+    same_size = bytes(reversed(source.read_bytes()))
+    source.write_bytes(same_size)
+    assert not folder.is_current("a.avi", source), "the content differs"
+    source.write_bytes(b"longer than it was before")
+    assert not folder.is_current("a.avi", source)
+
+
+def test_health_of_a_store_without_its_videos(folder, root):
+    stored(folder, root)
+    assert folder.health("a.avi", root) == ("ok", "")
+    (root / "a.avi").write_bytes(b"another video")
+    expected = f"{root / 'a.avi'} has changed since it was extracted; run `vidrnn extract`"
+    assert folder.health("a.avi", root) == ("stale", expected)
+    (root / "a.avi").unlink()
+    assert folder.health("a.avi", root) == ("orphaned", f"{root / 'a.avi'} is gone")
+    assert folder.health("a.avi", None) == ("ok", ""), "training reads features where the videos are absent"
+
+
+def test_the_one_fitting_spec_is_found(tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    for spec in (SPEC, replace(SPEC, grid=2), replace(SPEC, backbone="resnet34")):
+        store.create(spec)
+    assert store.find(SETTINGS).spec == FeatureSpec.from_json(SPEC.to_json())
+    assert store.find(SETTINGS.model_copy(update={"grid": 2})).path.name == replace(SPEC, grid=2).digest
+
+
+def test_no_fitting_spec_says_what_each_one_has(tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    store.create(SPEC)
+    with pytest.raises(StoreError) as caught:
+        store.find(SETTINGS.model_copy(update={"grid": 3}))
+    assert str(caught.value) == (
+        f"no spec in {tmp_path / 'store'} fits the configuration ({SPEC.digest} has grid: 1, asked 3); "
+        "run `vidrnn extract`"
+    )
+
+
+def test_an_empty_store_and_no_store(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreError) as caught:
+        FeatureStore(tmp_path / "empty").find(SETTINGS)
+    assert str(caught.value) == (
+        f"no spec in {tmp_path / 'empty'} fits the configuration (it is empty); run `vidrnn extract`"
+    )
+    with pytest.raises(MissingPathError) as missing:
+        FeatureStore(tmp_path / "gone").find(SETTINGS)
+    assert str(missing.value) == f"feature store {str(tmp_path / 'gone')!r} does not exist; run `vidrnn extract` first"
+
+
+def test_several_fitting_specs_must_be_told_apart_by_digest(tmp_path):
+    """Other weights under the same name: the configuration alone cannot tell."""
+    store = FeatureStore(tmp_path / "store")
+    digests = sorted(store.create(replace(SPEC, weights_digest=each * 64)).spec.digest for each in "ab")
+    with pytest.raises(StoreError) as caught:
+        store.find(SETTINGS)
+    assert str(caught.value) == (
+        f"several specs in {tmp_path / 'store'} fit the configuration; set features.spec to one of {', '.join(digests)}"
+    )
+    assert store.find(SETTINGS.model_copy(update={"spec": digests[1][:5]})).path.name == digests[1]
+
+
+def test_a_spec_changed_by_hand_is_refused(folder, tmp_path):
+    path = folder.path / "spec.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "grid": 2}))
+    with pytest.raises(StoreError) as caught:
+        FeatureStore(tmp_path / "store").folders()
+    digest = replace(SPEC, grid=2).digest
+    assert str(caught.value) == f"{path} was changed by hand: its digest is {digest}; extract again"
+
+
+@pytest.mark.parametrize("text", ["", "no json", "{}", "[]"])
+def test_a_spec_that_is_none_is_refused(folder, tmp_path, text):
+    (folder.path / "spec.json").write_text(text)
+    with pytest.raises(StoreError, match=r"spec\.json is not a feature spec of this version: "):
+        FeatureStore(tmp_path / "store").folders()

@@ -1,0 +1,198 @@
+"""`vidrnn.training.run`: configuration and store in, a run folder out."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.worlds import CPU, make_run, tiny_model
+from vidrnn.annotations import read_annotations
+from vidrnn.config import load
+from vidrnn.errors import AnnotationError, MissingPathError, StoreError, TrainingError
+from vidrnn.features.store import FeatureStore
+from vidrnn.models.model_file import load_model
+from vidrnn.sequences.sequence_set import load_sequences
+from vidrnn.settings import RunSettings
+from vidrnn.training.fit import predict
+from vidrnn.training.run import config_digest, require_split, run_crossval, train
+
+
+def changed(settings: RunSettings, section: str, **values: object) -> RunSettings:
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+class StoppedError(Exception):
+    """What a test raises in the middle of a run."""
+
+
+def stop(row: dict[str, float]) -> None:
+    if row["epoch"] == 2:
+        raise StoppedError
+
+
+def test_a_run_folder_holds_everything(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    result = train(settings, output=tmp_path / "run")
+    names = {file.name for file in (tmp_path / "run").iterdir()}
+    assert names == {
+        "model.safetensors", "best.safetensors", "last.safetensors", "checkpoint.safetensors",
+        "config.yaml", "log.csv", "metrics.json",
+    }  # fmt: skip
+    assert {file.name for file in result.files} == names
+    assert load(RunSettings, tmp_path / "run" / "config.yaml") == settings
+    metrics = read_json(tmp_path / "run" / "metrics.json")
+    assert metrics == result.metrics
+    assert metrics["n"] == {"train": 8, "val": 4, "test": 4}
+    assert metrics["config_digest"] == config_digest(settings)
+    assert "epoch chosen on the validation split" in metrics["protocol"]
+    log = read_csv(tmp_path / "run" / "log.csv")
+    assert [float(row["epoch"]) for row in log] == [1.0, 2.0, 3.0]
+    assert float(log[metrics["epoch"] - 1]["val_loss"]) == metrics["val_loss"]
+    assert metrics["val_loss"] == min(float(row["val_loss"]) for row in log)
+
+
+def test_the_saved_model_gives_the_validation_loss_of_the_metrics(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    result = train(settings, output=tmp_path / "run")
+    model = load_model(tmp_path / "run" / "model.safetensors", device=CPU)
+    assert model.label_map.names == ("falls", "rises")
+    assert model.settings == settings
+    val = [annotation for annotation in read_annotations(settings.data) if annotation.split == "val"]
+    folder = FeatureStore(settings.features.store).find(settings.features)
+    sequences = load_sequences(val, folder, model.label_map, device=CPU)
+    loss = torch.nn.functional.cross_entropy(predict(model.classifier, sequences, settings.training), sequences.targets)
+    assert float(loss) == pytest.approx(result.metrics["val_loss"], rel=1e-6)
+    best, chosen = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "model"))
+    assert all(torch.equal(value, best[name]) for name, value in chosen.items())
+
+
+def test_training_needs_no_video(tmp_path: Path) -> None:
+    """The data root holds a list and no clip: the store is all that training reads."""
+    settings = make_run(tmp_path, splits=True)
+    assert [file.name for file in (tmp_path / "videos").iterdir()] == ["list.csv"]
+    train(settings, output=tmp_path / "run")
+
+
+def test_resume_continues_to_the_same_model(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    whole = train(settings, output=tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(settings, output=tmp_path / "run", on_epoch=stop)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    epochs: list[float] = []
+    resumed = train(settings, output=tmp_path / "run", resume=True, on_epoch=lambda row: epochs.append(row["epoch"]))
+    assert epochs == [3.0]
+    for name in ("model", "best", "last"):
+        first, second = (load_file(tmp_path / folder / f"{name}.safetensors") for folder in ("whole", "run"))
+        assert all(torch.equal(value, second[key]) for key, value in first.items())
+    assert resumed.metrics == whole.metrics
+    assert len(read_csv(tmp_path / "run" / "log.csv")) == 3
+
+
+@pytest.mark.parametrize(("section", "values"), [("training", {"learning_rate": 0.5}), ("model", {"hidden_size": 4})])
+def test_a_run_of_other_settings_is_refused_and_left_alone(
+    tmp_path: Path, section: str, values: dict[str, object]
+) -> None:
+    settings = make_run(tmp_path, splits=True)
+    train(settings, output=tmp_path / "run")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    with pytest.raises(TrainingError, match="belongs to another configuration or other features"):
+        train(changed(settings, section, **values), output=tmp_path / "run", resume=True)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_run_with_another_validation_split_is_refused(tmp_path: Path) -> None:
+    """Its epochs would be compared on losses of different videos."""
+    settings = make_run(tmp_path, splits=True)
+    train(settings, output=tmp_path / "run")
+    path = tmp_path / "videos" / "list.csv"
+    path.write_text(path.read_text().replace(",val,", ",x,").replace(",test,", ",val,").replace(",x,", ",test,"))
+    with pytest.raises(TrainingError, match="belongs to another configuration or other features"):
+        train(settings, output=tmp_path / "run", resume=True)
+
+
+def test_a_moved_data_root_may_continue(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    with pytest.raises(StoppedError):
+        train(settings, output=tmp_path / "run", on_epoch=stop)
+    (tmp_path / "videos").rename(tmp_path / "elsewhere")
+    train(changed(settings, "data", root=tmp_path / "elsewhere"), output=tmp_path / "run", resume=True)
+
+
+def test_without_validation_the_last_epoch_is_the_model(tmp_path: Path) -> None:
+    settings = changed(make_run(tmp_path), "data", val_fraction=0.0)
+    result = train(settings, output=tmp_path / "run")
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+    assert (result.metrics["epoch"], result.metrics["val_top1"], result.metrics["val_loss"]) == (3, None, None)
+
+
+def test_videos_without_features_are_reported(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    folder = FeatureStore(settings.features.store).find(settings.features)
+    folder.file_of("actor0/clip 0.mp4").unlink()
+    assert train(settings, output=tmp_path / "run").metrics["missing_features"] == ["actor0/clip 0.mp4"]
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    with pytest.raises(MissingPathError, match=r"feature store .* does not exist; run `vidrnn extract` first"):
+        train(changed(settings, "features", store=tmp_path / "gone"), output=tmp_path / "run")
+    with pytest.raises(StoreError, match=r"sampling: .* asked .*; run `vidrnn extract`"):
+        train(changed(settings, "features", rate=3.0), output=tmp_path / "run")
+    with pytest.raises(AnnotationError) as caught:
+        require_split([], "test")
+    assert str(caught.value) == (
+        "there is no test split: name it in the annotations, set data.test_fraction, or use crossval"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_crossval_writes_its_results(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, groups=3)
+    totals: list[int] = []
+    fits: list[None] = []
+    run_crossval(settings, output=tmp_path / "cv", on_total=totals.append, on_fit=lambda: fits.append(None))
+    assert totals == [len(fits)] == [3 * 2 * 3]
+    assert {file.name for file in (tmp_path / "cv").iterdir()} == {
+        "crossval.json", "predictions.csv", "confusion.png", "config.yaml",
+    }  # fmt: skip
+    values = read_json(tmp_path / "cv" / "crossval.json")
+    assert {"protocol", "folds", "top1_mean", "top1_std", "n", "baselines"} <= set(values)
+    assert "leave_one_group_out, 3 folds" in values["protocol"]
+    assert "seeds 0, 1" in values["protocol"]
+    assert (values["n"], values["missing_features"]) == (12, [])
+    rows = read_csv(tmp_path / "cv" / "predictions.csv")
+    assert len(rows) == 12
+    right = sum(int(row["correct"]) for row in rows)
+    assert right / 12 == pytest.approx(values["top1_per_seed"][0])
+    assert all(float(row["p_falls"]) + float(row["p_rises"]) == pytest.approx(1.0, abs=1e-5) for row in rows)
+    assert load(RunSettings, tmp_path / "cv" / "config.yaml") == settings
+
+
+def test_crossval_goes_on_without_videos_that_failed(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, groups=3, seeds=1, baselines=False)
+    FeatureStore(settings.features.store).find(settings.features).file_of("actor1/clip 2.mp4").unlink()
+    run_crossval(settings, output=tmp_path / "cv")
+    values = read_json(tmp_path / "cv" / "crossval.json")
+    assert (values["n"], values["missing_features"]) == (11, ["actor1/clip 2.mp4"])
+
+
+def test_the_digest_of_a_configuration_follows_every_setting(tmp_path: Path) -> None:
+    settings = make_run(tmp_path)
+    other = settings.model_copy(update={"model": tiny_model(hidden_size=9)})
+    assert config_digest(settings) == config_digest(settings.model_copy())
+    assert config_digest(settings) != config_digest(other)

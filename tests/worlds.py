@@ -1,0 +1,165 @@
+"""Tiny feature stores with chosen sequences: no video, no decoder, no backbone."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidrnn.annotations import Annotation, LabelMap
+from vidrnn.config import validate
+from vidrnn.features.spec import FeatureSpec, sampling_values
+from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.settings import FeatureSettings, ModelSettings, RunSettings, TrainingSettings
+
+Array = npt.NDArray[Any]
+CPU = torch.device("cpu")
+
+
+def tiny_spec(*, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64) -> FeatureSpec:
+    """A spec that fits ``settings``, as if a backbone with ``dim`` features had made it."""
+    settings = settings or FeatureSettings()
+    return FeatureSpec(
+        stream="rgb",
+        backbone=settings.backbone,
+        weights=settings.weights,
+        weights_digest=weights_digest,
+        node="head",
+        dim=dim,
+        grid=settings.grid,
+        preprocessing={"square": settings.square, "image_size": settings.image_size or 224},
+        sampling=sampling_values(settings),
+        precision=settings.precision,
+    )
+
+
+def video_features(sequence: Array, *, metadata: VideoMetadata | None = None) -> VideoFeatures:
+    """One video's features, ten per second."""
+    seconds = np.arange(len(sequence), dtype=np.float64) / 10
+    facts = metadata or VideoMetadata(64, 48, len(sequence), len(sequence) / 10)
+    return VideoFeatures(sequence.astype(np.float16), seconds, facts, Source(1, 2, "3"))
+
+
+def fill_store(
+    root: Path, sequences: Mapping[str, Array], *, dim: int, settings: FeatureSettings | None = None
+) -> FeatureFolder:
+    """A store with the features of some videos, each (T, dim)."""
+    folder = FeatureStore(root).create(tiny_spec(dim=dim, settings=settings))
+    for path, sequence in sequences.items():
+        folder.write(path, video_features(sequence))
+    return folder
+
+
+def annotate(*rows: tuple[str, str] | tuple[str, str, str]) -> list[Annotation]:
+    """Annotations without split from (path, label[, group])."""
+    return [Annotation(row[0], row[1], None, row[2] if len(row) > 2 else row[0]) for row in rows]
+
+
+def sequence_set(sequences: Sequence[Array], targets: Sequence[int], groups: Sequence[str] = ()) -> SequenceSet:
+    """Sequences in memory, without a store."""
+    labels = [f"class{target}" for target in targets]
+    owners = groups or [f"video{number}" for number in range(len(targets))]
+    totals = torch.tensor([len(sequence) for sequence in sequences])
+    return SequenceSet(
+        tuple(Annotation(f"{i}.mp4", label, None, owners[i]) for i, label in enumerate(labels)),
+        torch.from_numpy(np.concatenate(sequences).astype(np.float16)),
+        totals.cumsum(0) - totals,
+        totals,
+        torch.tensor(targets),
+        np.asarray([(64.0, 48.0, len(sequence), len(sequence) / 10) for sequence in sequences]),
+    )
+
+
+def order_task(number: int, *, steps: int = 8, dim: int = 6, seed: int = 0) -> tuple[list[Array], list[int]]:
+    """Pairs of one sequence and the same reversed, classes 0 and 1: only the order of time tells them apart.
+
+    Each sequence runs along one fixed direction from -1 to 1 with noise, so the average over time says nothing.
+    """
+    rng = np.random.default_rng(seed)
+    direction = np.random.default_rng(1234).normal(size=dim)
+    sequences: list[Array] = []
+    for _ in range(number // 2):
+        ramp = np.linspace(-1.0, 1.0, steps)[:, None] * direction
+        rising = ramp + rng.normal(scale=0.2, size=(steps, dim))
+        sequences += [rising, rising[::-1].copy()]
+    return sequences, [0, 1] * (number // 2)
+
+
+def tiny_model(**changes: object) -> ModelSettings:
+    """A small GRU with nothing left to the defaults."""
+    values: dict[str, object] = {
+        "inputs": ["features"],
+        "change_steps": 2,
+        "cell": "gru",
+        "nonlinearity": "tanh",
+        "hidden_size": 8,
+        "layers": 1,
+        "bidirectional": True,
+        "projection": 8,
+        "input_norm": True,
+        "pooling": "mean",
+        "dropout": 0.0,
+    }
+    return validate(ModelSettings, values | changes)
+
+
+def tiny_training(**changes: object) -> TrainingSettings:
+    """A short fit with nothing left to the defaults."""
+    values: dict[str, object] = {
+        "steps": 8,
+        "jitter": False,
+        "epochs": 3,
+        "batch_size": 8,
+        "learning_rate": 0.01,
+        "weight_decay": 0.01,
+        "label_smoothing": 0.0,
+        "class_weight": "none",
+        "schedule": "one_cycle",
+        "warmup_fraction": 0.1,
+        "clip_norm": 1.0,
+        "patience": None,
+        "select": "best",
+        "precision": "float32",
+        "seed": 0,
+        "device": "cpu",
+    }
+    return validate(TrainingSettings, values | changes)
+
+
+def make_run(folder: Path, *, groups: int = 4, splits: bool = False, **evaluation: object) -> RunSettings:
+    """Annotations and a store of the order task: each group (actor) has two videos of each of two classes.
+
+    Args:
+        folder: gets ``videos/list.csv`` and ``features``.
+        groups: number of actors.
+        splits: name splits: the last actor is test, the one before it val, the others train.
+        evaluation: settings of that section.
+    """
+    rows: list[list[str]] = []
+    sequences: dict[str, Array] = {}
+    for group in range(groups):
+        arrays, targets = order_task(4, seed=group)
+        for number, (array, target) in enumerate(zip(arrays, targets, strict=True)):
+            path = f"actor{group}/clip {number}.mp4"
+            sequences[path] = array
+            split = "train" if group < groups - 2 else ("val", "test")[group - groups + 2]
+            rows.append([path, ("falls", "rises")[target], split if splits else "", f"actor{group}"])
+    (folder / "videos").mkdir(parents=True)
+    with (folder / "videos" / "list.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["path", "label", "split", "group"], *rows])
+    fill_store(folder / "features", sequences, dim=6)
+    tree = {
+        "data": {"root": str(folder / "videos"), "format": "csv", "annotations": "list.csv"},
+        "features": {"store": str(folder / "features")},
+        "model": tiny_model().model_dump(mode="json"),
+        "training": tiny_training().model_dump(mode="json"),
+        "evaluation": {"protocol": "leave_one_group_out", "seeds": 2, "baselines": True, "bootstrap": 50} | evaluation,
+    }
+    return validate(RunSettings, tree)
+
+
+LABELS = LabelMap(("class0", "class1"))

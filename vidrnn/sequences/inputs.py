@@ -1,0 +1,60 @@
+"""What a model sees of a step: the cached features, or what can be computed from their neighbours in time."""
+
+import torch
+from torch.nn import functional
+
+from vidrnn.sequences.steps import StepChoice
+from vidrnn.settings import ModelSettings
+
+
+def gather_inputs(
+    features: torch.Tensor,
+    *,
+    offsets: torch.Tensor,
+    totals: torch.Tensor,
+    means: torch.Tensor | None,
+    choice: StepChoice,
+    model: ModelSettings,
+) -> torch.Tensor:
+    """Gather the chosen steps of B videos out of one tensor that holds the features of many.
+
+    Args:
+        features: (rows, D) float16 on any device.
+        offsets: (B,) int64 first row of each video, on the CPU.
+        totals: (B,) int64 rows of each video, on the CPU.
+        means: (B, D) float32 mean of each video, needed for ``centred``; see `mean_features`.
+        choice: which steps of each.
+        model: its ``inputs`` say what a step shows. Several are brought to mean 0 and deviation 1 over the D values of
+            a step, each on its own, so that the largest does not drown the others.
+
+    Returns:
+        (B, S, inputs times D) float32 on the device of ``features``, zero beyond the lengths.
+    """
+    first = offsets.unsqueeze(1)
+    last = first + totals.unsqueeze(1) - 1
+    rows = first + choice.indices
+
+    def at(positions: torch.Tensor) -> torch.Tensor:
+        return features[positions.to(features.device)].float()
+
+    parts: list[torch.Tensor] = []
+    for name in model.inputs:
+        if name == "change":
+            later, earlier = rows + model.change_steps, rows - model.change_steps
+            parts.append(at(torch.minimum(later, last)) - at(torch.maximum(earlier, first)))
+        elif name == "centred":
+            assert means is not None
+            parts.append(at(rows) - means.unsqueeze(1))
+        else:
+            parts.append(at(rows))
+    if len(parts) > 1:
+        parts = [functional.layer_norm(part, part.shape[-1:]) for part in parts]
+    steps = torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+    valid = torch.arange(rows.shape[1]) < choice.lengths.unsqueeze(1)
+    return steps.mul_(valid.to(steps.device).unsqueeze(2))
+
+
+def mean_features(features: torch.Tensor, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
+    """(n, D) float32 mean over all cached steps of each of n videos; arguments as in `gather_inputs`."""
+    ranges = zip(offsets.tolist(), totals.tolist(), strict=True)
+    return torch.stack([features[start : start + total].float().mean(0) for start, total in ranges])
