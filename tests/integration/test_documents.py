@@ -10,6 +10,7 @@ import runpy
 import shlex
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ ACTIONS = ("sit_down", "raise_arms", "open_door")
 def commands() -> list[str]:
     """Lines of all bash blocks, in reading order."""
     blocks = [
-        block for document in DOCUMENTS for block in re.findall(r"```bash\n(.*?)```", document.read_text(), flags=re.S)
+        block
+        for document in DOCUMENTS
+        for block in re.findall(r"```bash\n(.*?)```", document.read_text(), flags=re.DOTALL)
     ]
     return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
 
@@ -74,7 +77,7 @@ def _annotated_clips(root: Path, name: str) -> None:
 
 def test_every_command_runs_as_it_stands(user_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     found = commands()
-    assert MAKE <= {line for line in found if line.startswith("make")} | {"make test"}
+    assert {line for line in found if line.startswith("make")} | {"make test"} >= MAKE
     for line in found:
         if line in MAKE:
             continue
@@ -82,11 +85,9 @@ def test_every_command_runs_as_it_stands(user_folder: Path, monkeypatch: pytest.
         python = words[0] == "python"
         assert python or words[0] == "vidrnn", f"a command that this test cannot run: {line}"
         monkeypatch.setattr(sys, "argv", words[1:] if python else words)
+        command = partial(runpy.run_path, words[1], run_name="__main__") if python else main
         with pytest.raises(SystemExit) as stop:
-            if python:
-                runpy.run_path(words[1], run_name="__main__")
-            else:
-                main()
+            command()
         captured = capsys.readouterr()
         assert not stop.value.code, f"{line}\n{captured.out}\n{captured.err}"
 

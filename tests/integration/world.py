@@ -27,7 +27,7 @@ class World:
 
 
 def make_world(folder: Path) -> World:
-    """Clips of three actions by seven actors, a CSV with splits and groups, and a configuration that runs in seconds."""
+    """Clips of three actions by seven actors, a CSV with splits and groups, and a quick configuration."""
     clips = folder / "clips"
     rows = []
     for split, number in GROUPS.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.worlds import Array, CPU, LABELS, annotate, fill_store, tiny_model, tiny_spec, video_features
+from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, tiny_spec, video_features
 from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.features.store import FeatureStore, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences

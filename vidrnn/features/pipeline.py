@@ -7,6 +7,7 @@ Each thread decodes one video at a time and puts fitted frames into a bounded qu
 import contextlib
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class _End:
     """The last message about a video."""
 
     path: str
+    num_frames: int
     metadata: VideoMetadata
     source: Source
     notes: tuple[str, ...]
@@ -152,60 +154,59 @@ def _decode_one(job: Job, sampling: Sampling, preprocessing: Preprocessing, chun
     if num_frames < len(indices):
         notes += (f"{len(indices) - num_frames} of {len(indices)} wanted frames hold no picture of their own",)
     metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
-    yield _End(job.path, metadata, Source.of(job.source), notes)
+    yield _End(job.path, num_frames, metadata, Source.of(job.source), notes)
 
 
 def _embed_all(
     messages: "queue.Queue[_Message]", backbone: Backbone, *, batch_size: int, running: int
 ) -> Iterator[tuple[str, VideoFeatures | Failure]]:
-    partial: dict[str, _Partial] = {}
+    partial: defaultdict[str, _Partial] = defaultdict(_Partial)
     pending: list[_Chunk] = []
-    ended: list[_End] = []
-    failed: set[str] = set()
-
-    def flush() -> Iterator[tuple[str, VideoFeatures]]:
-        _embed_chunks(pending, partial, backbone, batch_size=batch_size, skip=failed)
-        pending.clear()
-        for end in ended:
-            done = partial.pop(end.path)
-            yield (
-                end.path,
-                VideoFeatures(
-                    np.concatenate(done.features),
-                    np.asarray(done.timestamps_s, dtype=np.float64),
-                    end.metadata,
-                    end.source,
-                    end.notes,
-                ),
-            )
-        ended.clear()
-
-    while running:
-        message = messages.get()
-        if message is None:
-            running -= 1
-        elif isinstance(message, Failure):
-            failed.add(message.path)
+    ended: dict[str, _End] = {}
+    while running or pending:
+        message = messages.get() if running else None
+        if isinstance(message, Failure):
+            pending = [chunk for chunk in pending if chunk.path != message.path]
             partial.pop(message.path, None)
             yield message.path, message
         elif isinstance(message, _End):
-            ended.append(message)
-        else:
-            partial.setdefault(message.path, _Partial())
+            ended[message.path] = message
+        elif isinstance(message, _Chunk):
             pending.append(message)
-            if sum(len(chunk.frames) for chunk in pending) >= batch_size:
-                yield from flush()
-    yield from flush()
+        else:
+            running -= 1
+        while pending and (not running or sum(len(chunk.frames) for chunk in pending) >= batch_size):
+            batch, pending = _cut(pending, batch_size)
+            _embed_batch(batch, partial, backbone)
+        for path in [path for path, end in ended.items() if len(partial[path].timestamps_s) == end.num_frames]:
+            yield path, _whole(partial.pop(path), ended.pop(path))
 
 
-def _embed_chunks(
-    chunks: list[_Chunk], partial: dict[str, _Partial], backbone: Backbone, *, batch_size: int, skip: set[str]
-) -> None:
-    wanted = [chunk for chunk in chunks if chunk.path not in skip]
-    if not wanted:
-        return
-    frames = torch.cat([chunk.frames for chunk in wanted])
-    features = torch.cat([backbone.embed(batch) for batch in torch.split(frames, batch_size)])
-    for chunk, part in zip(wanted, torch.split(features, [len(chunk.frames) for chunk in wanted]), strict=True):
-        partial[chunk.path].features.append(part.to(torch.float16).numpy())
+def _cut(chunks: list[_Chunk], batch_size: int) -> tuple[list[_Chunk], list[_Chunk]]:
+    """The first ``batch_size`` frames, and the rest; a chunk may be cut in two.
+
+    Whole batches of one size matter beyond speed: the CPU backend keeps prepared code for every size that it meets.
+    """
+    taken: list[_Chunk] = []
+    room = batch_size
+    for position, chunk in enumerate(chunks):
+        if len(chunk.frames) > room:
+            head = _Chunk(chunk.path, chunk.frames[:room], chunk.timestamps_s[:room])
+            tail = _Chunk(chunk.path, chunk.frames[room:], chunk.timestamps_s[room:])
+            return [*taken, *([head] if room else [])], [tail, *chunks[position + 1 :]]
+        taken.append(chunk)
+        room -= len(chunk.frames)
+    return taken, []
+
+
+def _embed_batch(chunks: list[_Chunk], partial: dict[str, _Partial], backbone: Backbone) -> None:
+    features = backbone.embed(torch.cat([chunk.frames for chunk in chunks])).to(torch.float16)
+    for chunk, part in zip(chunks, torch.split(features, [len(chunk.frames) for chunk in chunks]), strict=True):
+        # A copy: a view would keep the whole batch alive for as long as its longest video is under way.
+        partial[chunk.path].features.append(part.numpy().copy())
         partial[chunk.path].timestamps_s.extend(chunk.timestamps_s)
+
+
+def _whole(done: _Partial, end: _End) -> VideoFeatures:
+    timestamps_s = np.asarray(done.timestamps_s, dtype=np.float64)
+    return VideoFeatures(np.concatenate(done.features), timestamps_s, end.metadata, end.source, end.notes)
