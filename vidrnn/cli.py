@@ -60,8 +60,7 @@ def run(command: Callable[..., object]) -> None:
         outcome = command(standalone_mode=False)
     except VidrnnError as error:
         print(f"error: {error}", file=sys.stderr)
-        usage = isinstance(error, ConfigError | FileNotFoundError)
-        sys.exit(ExitCode.USAGE if usage else ExitCode.ERROR)
+        sys.exit(error.exit_code)
     except UsageError as error:
         error.show()
         sys.exit(ExitCode.USAGE)

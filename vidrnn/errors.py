@@ -2,7 +2,13 @@
 
 
 class VidrnnError(Exception):
-    """Base of every error that vidrnn raises on purpose; the message says value, allowed values and next step."""
+    """Base of every error that vidrnn raises on purpose; the message says value, allowed values and next step.
+
+    Attributes:
+        exit_code: of the command line: 2 when what was given cannot be used, 1 when something went wrong on the way.
+    """
+
+    exit_code = 2
 
 
 class ConfigError(VidrnnError, ValueError):
@@ -35,3 +41,5 @@ class MissingPathError(VidrnnError, FileNotFoundError):
 
 class TrainingError(VidrnnError, RuntimeError):
     """A fit cannot go on: the loss is no longer a number, or a run folder cannot be continued."""
+
+    exit_code = 1

@@ -42,11 +42,11 @@ def test_bad_videos_are_listed_and_the_others_extracted_and_trained(world: World
     ("override", "code", "message"),
     [
         ("data.root=/nowhere", 2, "'/nowhere/annotations.csv' does not exist"),
-        ("data.format=folder", 1, "holds no video"),
+        ("data.format=folder", 2, "holds no video"),
         ("modle.cell=gru", 2, "modle: unknown key; known here: data, features, model, training, evaluation"),
         ("model.cell=mamba", 2, "model.cell: got 'mamba'"),
         ("features.backbone=resnet999", 2, "features.backbone: 'resnet999' is unknown"),
-        ("features.weights=/nowhere.pth", 1, "'/nowhere.pth' does not exist"),
+        ("features.weights=/nowhere.pth", 2, "'/nowhere.pth' does not exist"),
         ("training", 2, "expected section.key=value"),
     ],
 )
@@ -72,11 +72,11 @@ def test_a_missing_class_and_a_shared_group_are_refused(world: World, capsys) ->
     text = annotations.read_text()
     annotations.write_text("\n".join(line for line in text.splitlines() if not line.startswith("sit_down/test")))
     outcome = call(capsys, "check", "--config", world.config)
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "classes ['sit_down'] are missing from test" in outcome.err
     annotations.write_text(text.replace(",test,test0", ",test,train0"))
     outcome = call(capsys, "train", "--config", world.config)
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "1 groups are in more than one split ('train0' in test and train)" in outcome.err
 
 
@@ -84,7 +84,7 @@ def test_a_store_of_another_spec_is_not_silently_used(world: World, capsys) -> N
     call(capsys, "extract", "--config", world.config)
     arguments = ("train", "--config", world.config, "--output", world.folder / "run")
     outcome = call(capsys, *arguments, "--set", "features.count=5")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "no spec in" in outcome.err
     assert "sampling: {'count': 6, 'kind': 'uniform'}, asked {'kind': 'uniform', 'count': 5}" in outcome.err
     assert call(capsys, *arguments).code == 0
@@ -94,7 +94,7 @@ def test_a_file_that_is_not_a_model_is_named(world: World, capsys) -> None:
     fake = world.folder / "model.safetensors"
     fake.write_bytes(b"not a model")
     outcome = call(capsys, "classify", world.clips, "--model", fake, "--output", world.folder / "answers.csv")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert f"{str(fake)!r} is not a vidrnn model file" in outcome.err
 
 
