@@ -1,7 +1,7 @@
 """The command line: one thin function per verb. Heavy libraries are imported inside the verbs, so that help is fast."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, cast
@@ -195,6 +195,7 @@ def evaluate(
         f"95 % interval {low:.3f} to {high:.3f}, top-5 {result.metrics.top5:.3f}, "
         f"macro F1 {result.metrics.macro_f1:.3f}"
     )
+    _warn_missing(result.missing)
     print(f"protocol: {result.protocol}")
     print("wrote " + ", ".join(map(str, result.files)))
     return ExitCode.OK
@@ -217,6 +218,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
         [name, f"{top1:.3f}", f"{values['baselines_std'][name]:.3f}"] for name, top1 in values["baselines"].items()
     ]
     print(format_table(["top-1", "mean", "std"], rows))
+    _warn_missing(result.missing)
     print(f"n = {values['n']}; protocol: {values['protocol']}")
     print(f"wrote {output / 'crossval.json'}, predictions.csv, confusion.png and config.yaml beside it")
     return ExitCode.OK
@@ -305,7 +307,7 @@ def _advance(bar: "tqdm[NoReturn]") -> None:
     bar.update()
 
 
-def _warn_missing(missing: list[str]) -> None:
+def _warn_missing(missing: Sequence[str]) -> None:
     if missing:
         print(
             f"warning: {len(missing)} annotated videos have no features and were left out, first {missing[0]!r}",

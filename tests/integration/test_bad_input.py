@@ -36,6 +36,11 @@ def test_bad_videos_are_listed_and_the_others_extracted_and_trained(world: World
     trained = call(capsys, "train", "--config", world.config, "--output", world.folder / "run")
     assert trained.code == 0
     assert "warning: 3 annotated videos have no features and were left out" in trained.err
+    quick = ("--set", "training.epochs=1", "--set", "evaluation.baselines=false")
+    crossval = call(capsys, "crossval", "--config", world.config, "--output", world.folder / "crossval", *quick)
+    assert crossval.code == 0
+    assert "warning: 3 annotated videos have no features and were left out" in crossval.err
+    assert f"n = {world.num_videos - 3}; protocol: " in crossval.out
 
 
 @pytest.mark.parametrize(

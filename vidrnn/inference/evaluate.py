@@ -32,12 +32,14 @@ class Evaluation:
         baselines: name to top-1 on the same videos.
         protocol: how the numbers were made, in words.
         files: what was written.
+        missing: annotated videos that have no features and so are not in n.
     """
 
     metrics: Metrics
     baselines: dict[str, float]
     protocol: str
     files: tuple[Path, ...]
+    missing: tuple[str, ...]
 
 
 def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: Path) -> Evaluation:
@@ -71,7 +73,8 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         baselines = _baselines(train, chosen, model.settings, model.label_map)
     protocol = (
         f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, one answer per video "
-        f"from the middle steps; seed {model.settings.training.seed}; interval: bootstrap over groups"
+        f"from the middle steps; seed {model.settings.training.seed}; interval: bootstrap over groups; "
+        "trained baselines: same settings and seed, last epoch"
     )
     values: dict[str, Any] = {
         "protocol": protocol,
@@ -93,7 +96,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         probabilities=torch.from_numpy(scores).double().softmax(1).numpy(),
     )
     draw_confusion(files[2], metrics, title=f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}")
-    return Evaluation(metrics, baselines, protocol, files)
+    return Evaluation(metrics, baselines, protocol, files, chosen.missing)
 
 
 def _folder_of(model: TrainedModel, settings: RunSettings) -> FeatureFolder:

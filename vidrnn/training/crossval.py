@@ -71,6 +71,7 @@ class CrossValidation:
         scores: variant to (seeds, n, classes) logits of the model that did not see the video.
         fold_top1: (seeds, folds) accuracy of the model.
         baselines: name to accuracy for each seed (those without randomness have one value).
+        missing: annotated videos that have no features and so are not in n.
     """
 
     protocol: str
@@ -80,9 +81,10 @@ class CrossValidation:
     scores: dict[Variant, npt.NDArray[np.float32]]
     fold_top1: npt.NDArray[np.float64]
     baselines: dict[str, list[float]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The content of crossval.json; accuracies are fractions."""
+        """The content of crossval.json; accuracies are fractions, ``top1_interval`` is that of the first seed."""
         top1 = [metrics.top1 for metrics in self.pooled]
         return {
             "protocol": self.protocol,
@@ -92,6 +94,7 @@ class CrossValidation:
             ],
             "seeds": list(self.seeds),
             "n": self.pooled[0].n,
+            "missing_features": list(self.missing),
             "top1_mean": float(np.mean(top1)),
             "top1_std": float(np.std(top1)),
             "top1_per_seed": top1,
@@ -159,4 +162,5 @@ def crossvalidate(
         scores=scores,
         fold_top1=np.stack([correct[:, list(fold.test)].mean(axis=1) for fold in folds], axis=1),
         baselines=baselines,
+        missing=sequences.missing,
     )

@@ -192,7 +192,6 @@ def run_crossval(
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
     output.mkdir(parents=True, exist_ok=True)
     values = result.as_dict() | {
-        "missing_features": list(sequences.missing),
         "config_digest": config_digest(settings),
         "versions": versions(),
     }
