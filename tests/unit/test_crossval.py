@@ -48,9 +48,10 @@ def test_seeds_are_counted_from_the_training_seed_or_listed(seeds: object, expec
     assert seeds_of(validate(EvaluationSettings, {"seeds": seeds}), tiny_training(seed=7)) == expected
 
 
-def test_mean_pool_leaves_out_the_recurrence_and_nothing_else() -> None:
-    model = tiny_model(cell="lstm", pooling="attention", dropout=0.3)
-    changed = model.model_dump() | {"cell": "none", "pooling": "mean"}
+def test_mean_pool_averages_the_cached_features_and_keeps_everything_else() -> None:
+    """Never the centred ones: their mean is nothing, and a baseline that sees nothing flatters the model."""
+    model = tiny_model(cell="lstm", pooling="attention", dropout=0.3, inputs=["centred", "change"])
+    changed = model.model_dump() | {"cell": "none", "pooling": "mean", "inputs": ("features",)}
     assert mean_pool_settings(model).model_dump() == changed
 
 

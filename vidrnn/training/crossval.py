@@ -19,8 +19,11 @@ Variant = str  # "model", "mean_pool" or "shuffled_time"
 
 
 def mean_pool_settings(model: ModelSettings) -> ModelSettings:
-    """The same model with its recurrence left out: norm, projection, mean over time, classifier."""
-    return model.model_copy(update={"cell": "none", "pooling": "mean"})
+    """The model with its recurrence left out: the cached features, norm, projection, mean over time, classifier.
+
+    It always takes the features themselves: the mean of ``centred`` steps is nothing, which would be no baseline.
+    """
+    return model.model_copy(update={"inputs": ("features",), "cell": "none", "pooling": "mean"})
 
 
 def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:
