@@ -1,12 +1,17 @@
 """What all tests share. Tests that need the real clips skip here and nowhere else."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+# Converted networks of the tests: never those of the user, and none from an earlier state of the code.
+_CACHE = tempfile.TemporaryDirectory(prefix="vidrnn_tests_")
+os.environ["VIDRNN_CACHE"] = _CACHE.name
 
 
 @pytest.fixture(scope="session")

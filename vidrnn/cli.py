@@ -13,6 +13,7 @@ from vidrnn.errors import ConfigError, VidrnnError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from vidrnn.features.extraction import Progress
     from vidrnn.settings import RunSettings
 
 app = typer.Typer(
@@ -105,36 +106,69 @@ def check(config: Config, overrides: Overrides = None) -> int:
 
 
 @app.command()
-def extract(config: Config, overrides: Overrides = None) -> int:
+def extract(
+    config: Config,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also try videos that failed before and have not changed.")
+    ] = False,
+    overrides: Overrides = None,
+) -> int:
     """Videos to features in the store; finished ones are reused, failures are listed."""
     from tqdm import tqdm
 
     from vidrnn.annotations import read_annotations
     from vidrnn.features.backbones import load_backbone
+    from vidrnn.features.extraction import Progress
     from vidrnn.features.extraction import extract as extract_features
 
     settings = _load(config, overrides)
     annotations = read_annotations(settings.data)
     backbone = load_backbone(settings.features)
+    progress = Progress()
     with tqdm(total=len(annotations), unit="video", disable=None) as bar:
-        report = extract_features(
-            annotations,
-            root=settings.data.root,
-            settings=settings.features,
-            backbone=backbone,
-            on_video=lambda: _advance(bar),
-        )
-    for path, note in report.notes[:10]:
+
+        def show() -> None:
+            bar.set_postfix_str(progress.speed(), refresh=False)
+            bar.update()
+
+        try:
+            folder, _ = extract_features(
+                annotations,
+                root=settings.data.root,
+                settings=settings.features,
+                backbone=backbone,
+                retry_failed=retry_failed,
+                progress=progress,
+                on_video=show,
+            )
+        except KeyboardInterrupt:
+            bar.close()
+            print(f"{progress.summary()}, {len(annotations) - progress.done} left", file=sys.stderr)
+            raise
+    _print_extraction(progress, folder.path / "failures.csv")
+    for note in backbone.notes:
+        print(f"note: {note}")
+    print(f"features: {folder.path}")
+    print(progress.summary())
+    return ExitCode.SOME_FAILED if progress.failures else ExitCode.OK
+
+
+def _print_extraction(progress: "Progress", listed: Path) -> None:
+    for path, note in progress.notes[:10]:
         print(f"note: {path}: {note}")
-    if len(report.notes) > 10:
-        print(f"note: and {len(report.notes) - 10} more, kept in the feature files")
-    for failure in report.failures[:20]:
+    if len(progress.notes) > 10:
+        print(f"note: and {len(progress.notes) - 10} more, kept in the feature files")
+    for failure in progress.failures[:20]:
         print(f"failed: {failure.path}: {failure.cause}", file=sys.stderr)
-    if report.failures:
-        print(f"all {len(report.failures)} failures: {report.folder.path / 'failures.csv'}", file=sys.stderr)
-    print(f"features: {report.folder.path}")
-    print(report.summary())
-    return ExitCode.SOME_FAILED if report.failures else ExitCode.OK
+    if progress.failures:
+        print(f"all {len(progress.failures)} failures: {listed}", file=sys.stderr)
+    if progress.not_retried:
+        print(
+            f"{progress.not_retried} of them failed before and were not tried again; --retry-failed tries them",
+            file=sys.stderr,
+        )
+    if progress.extracted:
+        print(progress.speed())
 
 
 @app.command()

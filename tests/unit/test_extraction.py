@@ -3,6 +3,7 @@
 import csv
 import shutil
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,11 +11,25 @@ import pytest
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
-from vidrnn.features.extraction import ExtractionReport, extract
+from vidrnn.features.decode_worker import Failure
+from vidrnn.features.extraction import Progress, extract
 from vidrnn.features.store import FeatureFolder
 from vidrnn.settings import FeatureSettings
 
 NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
+
+
+@dataclass
+class Report:
+    folder: FeatureFolder
+    progress: Progress
+
+    def summary(self) -> str:
+        return self.progress.summary()
+
+    @property
+    def failures(self) -> list[Failure]:
+        return self.progress.failures
 
 
 class World:
@@ -26,19 +41,21 @@ class World:
             write_clip(self.root / name, pictures(length), codec="ffv1", pix_fmt="bgr0")
         self.names = list(NAMES)
 
-    def extract(self, **sampling) -> ExtractionReport:
+    def extract(self, *, retry_failed=False, **sampling) -> "Report":
         self.seen = 0
 
         def count():
             self.seen += 1
 
-        return extract(
+        folder, progress = extract(
             [Annotation(name, name.split("/", maxsplit=1)[0], None, name) for name in self.names],
             root=self.root,
             settings=FeatureSettings(store=self.store, batch_size=4),
             backbone=AverageColour(sampling=sampling or None),
             on_video=count,
+            retry_failed=retry_failed,
         )
+        return Report(folder, progress)
 
 
 @pytest.fixture
@@ -46,7 +63,7 @@ def world(tmp_path) -> World:
     return World(tmp_path)
 
 
-def failures_of(report: ExtractionReport) -> list[list[str]]:
+def failures_of(report: Report) -> list[list[str]]:
     with (report.folder.path / "failures.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
 
@@ -105,12 +122,45 @@ def test_bad_videos_are_listed_with_their_cause_and_the_run_goes_on(world):
     assert report.summary() == "extracted 3, reused 0, failed 2"
     assert world.seen == 5
     invalid = "cannot be opened as a video (8 bytes): Invalid data found when processing input"
-    assert failures_of(report) == [
-        ["path", "stage", "cause"],
-        ["gone.mkv", "decode", "does not exist; check the path in the annotations against data.root"],
-        ['run/odd, "name".mp4', "decode", invalid],
-    ]
+    header, gone, odd = failures_of(report)
+    assert header == ["path", "stage", "cause", "seconds", "size", "mtime_ns"]
+    assert gone[:3] == ["gone.mkv", "probe", "does not exist; check the path in the annotations against data.root"]
+    assert gone[4:] == ["", ""]
+    assert odd[:3] == ['run/odd, "name".mp4', "probe", invalid]
+    assert float(odd[3]) >= 0
+    assert odd[4] == "8"
     assert [failure.path for failure in report.failures] == ["gone.mkv", 'run/odd, "name".mp4']
+
+
+def test_failures_are_retried_only_on_request_or_when_the_file_has_changed(world):
+    bad = world.root / "bad.mp4"
+    bad.write_text("no video")
+    world.names = ["bad.mp4", *NAMES]
+    world.extract()
+    second = world.extract()
+    assert second.summary() == "extracted 0, reused 3, failed 1"
+    assert (second.progress.not_retried, world.seen) == (1, 4)
+    assert second.failures[0].cause.startswith("cannot be opened as a video")
+    third = world.extract(retry_failed=True)
+    assert (third.summary(), third.progress.not_retried) == ("extracted 0, reused 3, failed 1", 0)
+    bad.write_text("still no video")
+    fourth = world.extract()
+    assert (fourth.summary(), fourth.progress.not_retried) == ("extracted 0, reused 3, failed 1", 0)
+    assert "14 bytes" in fourth.failures[0].cause
+
+
+def test_failures_of_a_killed_run_are_remembered(world):
+    """The list grows as failures happen, and a row that was cut off is only tried again."""
+    (world.root / "bad.mp4").write_text("no video")
+    world.names = ["bad.mp4"]
+    folder = world.extract().folder
+    listed = folder.path / "failures.csv"
+    with listed.open("a") as file:
+        file.write("half a row,dec")
+    world.names = ["bad.mp4", *NAMES]
+    report = world.extract()
+    assert (report.summary(), report.progress.not_retried) == ("extracted 3, reused 0, failed 1", 1)
+    assert [row[0] for row in failures_of(report)] == ["path", "bad.mp4"]
 
 
 def test_the_list_of_failures_is_of_the_last_run(world):
@@ -154,7 +204,7 @@ def test_notes_of_suspicious_videos_reach_the_report_and_the_file(world):
     world.names = ["raw.h264", *NAMES]
     report = world.extract()
     note = "frames carry no usable times; taken as 25 per second"
-    assert report.notes == (("raw.h264", note),)
+    assert report.progress.notes == [("raw.h264", note)]
     assert report.folder.read("raw.h264").notes == (note,)
 
 

@@ -1,20 +1,24 @@
 """Many videos in flight: the same features as one by one, a bad one costs only itself, memory is bounded."""
 
 import itertools
+import multiprocessing
+import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests import bad_decoders
 from tests.fake_backbone import AverageColour
 from tests.media import flat, pictures, write_clip
-from vidrnn.features import pipeline
+from vidrnn.features import decoder, pipeline
 from vidrnn.features.backbones import load_backbone
-from vidrnn.features.pipeline import Failure, Job, embed_videos
-from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.decode_worker import Failure, Job
+from vidrnn.features.pipeline import Throughput, embed_videos, num_workers
 from vidrnn.features.store import Source, VideoFeatures, VideoMetadata
 from vidrnn.settings import FeatureSettings
 from vidrnn.video.decode import decode
@@ -53,16 +57,18 @@ def run_within(seconds: float, action):
     return outcome[0]
 
 
-def embed(jobs, backbone=None, *, batch_size=4, workers=2) -> dict[str, VideoFeatures | Failure]:
-    results = run_within(
-        60, lambda: list(embed_videos(jobs, backbone or AverageColour(), batch_size=batch_size, workers=workers))
-    )
+def embed(jobs, backbone=None, *, batch_size=4, workers=2, **rest) -> dict[str, VideoFeatures | Failure]:
+    limits = {key: rest.pop(key) for key in list(rest) if "limit" in key}
+    settings = FeatureSettings(batch_size=batch_size, workers=workers, **limits)
+    results = run_within(60, lambda: list(embed_videos(jobs, backbone or AverageColour(), settings=settings, **rest)))
     assert len({path for path, _ in results}) == len(results), "a video came twice"
     return dict(results)
 
 
 def decoders() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("decoder")]
+    """Threads and processes that are left over."""
+    threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("decoder")]
+    return threads + [process.name for process in multiprocessing.active_children()]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -118,9 +124,8 @@ def test_bad_videos_cost_only_themselves(clips, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     bad = [Job("gone", tmp_path / "gone.mp4"), Job("text", tmp_path / "text.mp4"), Job("folder", tmp_path)]
     results = embed([bad[0], *clips[:3], bad[1], *clips[3:], bad[2]])
-    assert results["gone"] == Failure(
-        "gone", "decode", "does not exist; check the path in the annotations against data.root"
-    )
+    gone = results["gone"]
+    assert (gone.stage, gone.cause) == ("probe", "does not exist; check the path in the annotations against data.root")
     assert results["text"].cause.startswith("cannot be opened as a video (8 bytes): ")
     assert results["folder"].cause.startswith("is not a regular file")
     good = embed(clips)
@@ -128,41 +133,114 @@ def test_bad_videos_cost_only_themselves(clips, tmp_path):
         np.testing.assert_array_equal(results[job.path].features, good[job.path].features)
 
 
-def test_a_video_that_breaks_half_way_gives_no_features_and_harms_no_other(clips, monkeypatch):
-    def breaking(video, indices):
-        for number, frame in enumerate(decode(video, indices)):
-            if video.path == clips[4].source and number == 17:
-                raise OSError(5, "Input/output error")
-            yield frame
+@pytest.fixture
+def bad_and_good(clips, tmp_path) -> tuple[dict[str, Job], list[Job]]:
+    """Copies of a clip whose names say how their decoding goes wrong, and the good clips."""
+    names = ("crash", "hang", "slow", "greedy", "broken", "bug", "killed")
+    for name in names:
+        (tmp_path / f"{name}.mkv").write_bytes(clips[4].source.read_bytes())
+    return {name: Job(name, tmp_path / f"{name}.mkv") for name in names}, clips
 
-    expected = embed(clips)
-    monkeypatch.setattr(pipeline, "decode", breaking)
-    results = embed(clips)
-    assert results[clips[4].path] == Failure(clips[4].path, "decode", "[Errno 5] Input/output error")
-    for job in clips[:4] + clips[5:]:
+
+@pytest.mark.parametrize(
+    ("name", "stage", "cause"),
+    [
+        ("crash", "process", "the decoder crashed (SIGSEGV); re-encode or replace the file"),
+        ("hang", "process", "the decoder hung: nothing read or decoded for 1.5 s"),
+        ("slow", "process", "not decoded within 4 s (features.time_limit_s)"),
+        ("greedy", "decode", "needs more memory than features.memory_limit_mb allows"),
+        ("broken", "probe", "[Errno 5] Input/output error"),
+        ("bug", "process", "the decoder process ended by itself with exit code 1"),
+        ("killed", "process", "the decoder process was killed (SIGKILL)"),
+    ],
+)
+def test_what_happens_to_a_decoder_costs_that_video_only(bad_and_good, name, stage, cause):
+    """After its first chunk was handed over. The others come out as without it, and no process stays."""
+    bad, good = bad_and_good
+    limits = {"stall_limit_s": 1.5, "time_limit_s": 4.0, "memory_limit_mb": 500}
+    jobs = [good[0], bad[name], *good[1:]]
+    results = embed(jobs, decode_one=bad_decoders.by_name, workers=1, **limits)
+    failure = results[name]
+    assert isinstance(failure, Failure)
+    assert failure.stage == stage
+    assert failure.cause.startswith(cause)
+    expected = embed(good)
+    for job in good:
         np.testing.assert_array_equal(results[job.path].features, expected[job.path].features)
+    assert decoders() == []
 
 
-def test_frames_without_a_picture_of_their_own_are_noted(clips, monkeypatch):
-    monkeypatch.setattr(pipeline, "decode", lambda video, indices: decode(video, indices[::2]))
-    result = embed([clips[1]])[clips[1].path]
+def test_seconds_of_a_failure_are_those_of_its_decoder(bad_and_good):
+    bad, _ = bad_and_good
+    failure = embed([bad["hang"]], decode_one=bad_decoders.by_name, stall_limit_s=1.5)["hang"]
+    assert 1.5 <= failure.seconds < 10
+
+
+def test_time_in_which_the_backbone_is_busy_does_not_count_against_a_video(clips):
+    class Slow(AverageColour):
+        def embed(self, frames):
+            time.sleep(0.3)
+            return super().embed(frames)
+
+    results = embed([clips[4]], Slow(), batch_size=2, workers=1, time_limit_s=1.5, stall_limit_s=1.5)
+    assert len(results[clips[4].path].features) == 30  # 15 batches: 4.5 seconds
+
+
+def test_many_crashes_in_a_row_do_not_end_the_run(bad_and_good):
+    bad, good = bad_and_good
+    jobs = [Job(f"crash {number}", bad["crash"].source) for number in range(8)]
+    results = embed([*jobs, *good], decode_one=bad_decoders.by_name)
+    assert sum(isinstance(result, Failure) for result in results.values()) == 8
+    assert len(results) == 8 + len(good)
+
+
+def test_frames_without_a_picture_of_their_own_are_noted(clips):
+    result = embed([clips[1]], decode_one=bad_decoders.every_second)[clips[1].path]
     assert len(result.features) == 7
     assert result.notes == ("6 of 13 wanted frames hold no picture of their own",)
 
 
-def test_a_bug_in_a_decoder_thread_ends_the_run_with_that_error(clips, monkeypatch):
-    """Not after the other threads have worked through all other videos, of which there is no end here."""
+def test_processes_are_renewed_and_nothing_is_lost(clips, monkeypatch):
+    """Renewal gives back what libraries keep per video."""
+    monkeypatch.setattr(decoder, "_VIDEOS_PER_PROCESS", 2)
+    jobs = [Job(str(number), clips[number % len(clips)].source) for number in range(9)]
+    results = embed(jobs, workers=1)
+    assert [len(results[str(number)].features) for number in range(9)] == [LENGTHS[n % len(clips)] for n in range(9)]
 
-    def buggy(path):
-        if path == clips[0].source:
-            raise ZeroDivisionError("a bug")
-        return probe(path)
 
-    monkeypatch.setattr(pipeline, "probe", buggy)
-    endless = itertools.chain(clips, itertools.cycle(clips[1:]))
-    with pytest.raises(ZeroDivisionError, match=r"^a bug$"):
-        run_within(60, lambda: list(embed_videos(endless, AverageColour(), batch_size=4, workers=2)))
-    assert decoders() == []
+def test_a_video_that_is_written_to_meanwhile_is_a_failure(clips, tmp_path):
+    growing = tmp_path / "growing.mkv"
+    growing.write_bytes(clips[4].source.read_bytes())
+
+    class Appending(AverageColour):
+        def embed(self, frames):
+            with growing.open("ab") as file:
+                file.write(b"more")
+            time.sleep(0.05)
+            return super().embed(frames)
+
+    # Many videos, so that the file is still being decoded when the first batch is embedded.
+    results = embed([Job("growing", growing)], Appending(), batch_size=1, workers=1)
+    assert results["growing"].cause == "was written to while it was decoded; run again when the file is complete"
+
+
+def test_throughput_counts_frames_and_names_the_stage_that_limits(clips):
+    class Slow(AverageColour):
+        def embed(self, frames):
+            time.sleep(0.2)
+            return super().embed(frames)
+
+    throughput = Throughput()
+    embed(clips, Slow(), batch_size=8, throughput=throughput)
+    assert throughput.frames == sum(LENGTHS)
+    assert throughput.embedding_s > 0.2 * sum(LENGTHS) / 8
+    assert Throughput(frames=1, waiting_s=2.0, embedding_s=1.0).bottleneck == "decoding"
+    assert Throughput(frames=1, waiting_s=1.0, embedding_s=2.0).bottleneck == "backbone"
+
+
+def test_one_decoder_per_core_unless_told_otherwise():
+    assert num_workers(FeatureSettings()) == len(os.sched_getaffinity(0))
+    assert num_workers(FeatureSettings(workers=7)) == 7
 
 
 def test_an_error_of_the_job_list_ends_the_run_with_that_error(clips):
@@ -171,7 +249,9 @@ def test_an_error_of_the_job_list_ends_the_run_with_that_error(clips):
         raise LookupError("no more")
 
     with pytest.raises(LookupError, match=r"^no more$"):
-        run_within(60, lambda: list(embed_videos(jobs(), AverageColour(), batch_size=4, workers=2)))
+        run_within(
+            60, lambda: list(embed_videos(jobs(), AverageColour(), settings=FeatureSettings(batch_size=4, workers=2)))
+        )
 
 
 def test_an_error_of_the_backbone_ends_the_run_and_its_threads(clips):
@@ -186,7 +266,9 @@ def test_an_error_of_the_backbone_ends_the_run_and_its_threads(clips):
 
 def test_a_consumer_that_stops_early_stops_the_threads(clips):
     def take_two():
-        results = embed_videos(itertools.cycle(clips), AverageColour(), batch_size=2, workers=3)
+        results = embed_videos(
+            itertools.cycle(clips), AverageColour(), settings=FeatureSettings(batch_size=2, workers=3)
+        )
         taken = [next(results), next(results)]
         results.close()
         return taken
@@ -200,33 +282,33 @@ def test_no_jobs_give_no_results():
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_decoded_frames_that_wait_for_the_backbone_are_bounded(tmp_path, monkeypatch, workers):
-    """The backbone here waits until the decoders have run as far ahead as they are let."""
+def test_decoded_frames_that_wait_for_the_backbone_are_bounded(tmp_path, workers):
+    """The backbone here waits until the decoders have run as far ahead as they are let; a file counts what they did."""
     path = write_clip(tmp_path / "long.mkv", [flat((0, 0, 0), width=16, height=16)] * 300, codec="mpeg4")
-    lock, waiting, most = threading.Lock(), 0, 0
-    honest = Preprocessing.fit
-
-    def counted_fit(self, rgb):
-        nonlocal waiting, most
-        with lock:
-            waiting += 1
-            most = max(most, waiting)
-        return honest(self, rgb)
+    log = tmp_path / "log"
+    log.touch()
+    embedded, most = 0, 0
 
     class Slow(AverageColour):
         def embed(self, frames):
-            nonlocal waiting
+            nonlocal embedded, most
             before = -1
-            while before != waiting:
-                before = waiting
-                time.sleep(0.02)
-            with lock:
-                waiting -= len(frames)
+            while before != (decoded := log.stat().st_size):
+                before = decoded
+                time.sleep(0.2)
+            most = max(most, decoded - embedded)
+            embedded += len(frames)
             return super().embed(frames)
 
-    monkeypatch.setattr(Preprocessing, "fit", counted_fit)
     jobs = [Job(str(number), Path(path)) for number in range(2)]
     batch_size, chunk = 20, 10
-    results = embed(jobs, Slow(), batch_size=batch_size, workers=workers)
+    results = embed(
+        jobs,
+        Slow(image_size=128),
+        batch_size=batch_size,
+        workers=workers,
+        decode_one=partial(bad_decoders.counting, log),
+    )
     assert sum(len(each.features) for each in results.values()) == 600
-    assert batch_size < most <= chunk * (pipeline._QUEUED_BATCHES + workers) + batch_size + chunk
+    # A pipe holds a few frames besides.
+    assert batch_size < most <= chunk * (3 * workers + pipeline._QUEUED_CHUNKS) + 2 * batch_size

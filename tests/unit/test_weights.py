@@ -12,6 +12,7 @@ from torchvision import models
 
 from vidrnn.errors import WeightsError
 from vidrnn.features.backbones import load_backbone
+from vidrnn.features.networks import build_network
 from vidrnn.features.weights import load_weights, offline_message, read_weights, weights_digest
 from vidrnn.settings import FeatureSettings
 
@@ -134,12 +135,12 @@ def test_the_offline_message_says_what_to_do(monkeypatch):
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "timm/test_resnet", "efficientnet_lite0"])
 @pytest.mark.parametrize("file", ["own.pth", "own.safetensors"])
 def test_a_local_file_serves_every_kind_of_backbone(tmp_path, name, file):
-    model = load_backbone(settings(name, image_size=32))._model
+    model = build_network(settings(name, image_size=32)).model
     state = {key: value.contiguous() + 1 for key, value in model.state_dict().items()}
     save_file(state, tmp_path / file) if file.endswith("safetensors") else torch.save(state, tmp_path / file)
-    backbone = load_backbone(settings(name, weights=str(tmp_path / file), image_size=32))
-    assert backbone.spec.weights == file
-    for key, value in backbone._model.state_dict().items():
+    own = settings(name, weights=str(tmp_path / file), image_size=32)
+    assert load_backbone(own).spec.weights == file
+    for key, value in build_network(own).model.state_dict().items():
         assert torch.equal(value, state[key])
 
 

@@ -1,37 +1,60 @@
 """Annotated videos to the feature store, with a report that leaves nothing out."""
 
-import csv
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.features.backbones import Backbone
-from vidrnn.features.pipeline import Failure, Job, embed_videos
-from vidrnn.features.store import FeatureFolder, FeatureStore
+from vidrnn.features.claims import Claims
+from vidrnn.features.decode_worker import DecodeVideo, Failure, Job, decode_video
+from vidrnn.features.failures import FailureList
+from vidrnn.features.pipeline import Throughput, embed_videos
+from vidrnn.features.store import FeatureFolder, FeatureStore, VideoFeatures
 from vidrnn.settings import FeatureSettings
 
+_UNWRITTEN = 4  # finished videos that may wait for the disk
 
-@dataclass(frozen=True)
-class ExtractionReport:
-    """What became of every video.
+
+@dataclass
+class Progress:
+    """What became of the videos so far.
 
     Attributes:
-        folder: where the features are.
         extracted, reused: how many videos.
         failures: one per video without features.
+        not_retried: how many of these failed in an earlier run and were left alone.
         notes: (path, note) of videos whose features deserve a second look.
+        throughput: frames, and where the time went.
+        started_s: on the monotonic clock.
     """
 
-    folder: FeatureFolder
-    extracted: int
-    reused: int
-    failures: tuple[Failure, ...]
-    notes: tuple[tuple[str, str], ...]
+    extracted: int = 0
+    reused: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    not_retried: int = 0
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    throughput: Throughput = field(default_factory=Throughput)
+    started_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> int:
+        """Videos whose fate is known."""
+        return self.extracted + self.reused + len(self.failures)
 
     def summary(self) -> str:
         """One line for the terminal and for scripts."""
         return f"extracted {self.extracted}, reused {self.reused}, failed {len(self.failures)}"
+
+    def speed(self) -> str:
+        """Rates since the start, and the stage that limits them."""
+        seconds = max(time.monotonic() - self.started_s, 1e-9)
+        frames = self.throughput.frames / seconds
+        return f"{self.extracted / seconds:.1f} videos/s, {frames:.0f} frames/s, {self.throughput.bottleneck} limits"
 
 
 def extract(
@@ -40,62 +63,149 @@ def extract(
     root: Path,
     settings: FeatureSettings,
     backbone: Backbone,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
     on_video: Callable[[], None] = lambda: None,
-) -> ExtractionReport:
+    decode_one: DecodeVideo = decode_video,
+) -> tuple[FeatureFolder, Progress]:
     """Fill the store with the features of all annotated videos; finished ones are reused, failures recorded.
 
     Args:
         annotations: the videos.
         root: what their paths are relative to.
-        settings: store, batch size and workers.
+        settings: store, batch size, decoders and their limits.
         backbone: computes the features and names their spec.
+        retry_failed: also try videos that failed in an earlier run and have not changed since.
+        progress: kept up to date, so that a caller knows how far an interrupted run came.
         on_video: called once for each video that is done, in whatever way.
+        decode_one: how a decoder process turns a file into frames.
 
     Raises:
         OSError: the store cannot be written (disk full, read-only); what was written stays valid.
     """
+    progress = progress or Progress()
     folder = FeatureStore(settings.store).create(backbone.spec)
-    reused = 0
+    known = FailureList(folder.path / "failures.csv")
+    with Claims(folder.path / ".claims") as claims:
+        plan = _Plan(folder, root, claims, known, progress, retry_failed=retry_failed, on_video=on_video)
+        results = embed_videos(
+            plan.jobs(annotations),
+            backbone,
+            settings=settings,
+            throughput=progress.throughput,
+            decode_one=decode_one,
+        )
+        with closing(results), _Writer(plan) as writer:  # whatever happens, no decoder stays behind
+            for path, result in results:
+                if isinstance(result, Failure):
+                    plan.fail(result)
+                else:
+                    writer.write(path, result)
+        known.tidy()
+    progress.failures.sort(key=lambda failure: failure.path)
+    progress.notes.sort()
+    return folder, progress
 
-    def missing() -> Iterator[Job]:
-        nonlocal reused
+
+class _Plan:
+    """Which videos still need features, and the books on what became of them."""
+
+    def __init__(
+        self,
+        folder: FeatureFolder,
+        root: Path,
+        claims: Claims,
+        known: FailureList,
+        progress: Progress,
+        *,
+        retry_failed: bool,
+        on_video: Callable[[], None],
+    ) -> None:
+        self.folder = folder
+        self._root, self._claims, self._known = root, claims, known
+        self._progress, self._retry_failed, self._on_video = progress, retry_failed, on_video
+
+    def jobs(self, annotations: Iterable[Annotation]) -> Iterator[Job | None]:
+        """Videos to extract; None while all that are left are in the hands of another extraction."""
+        elsewhere: deque[Annotation] = deque()
         for annotation in annotations:
-            source = annotation.source(root)
-            if _is_done(folder, annotation.path, source):
-                reused += 1
-                on_video()
+            source = annotation.source(self._root)
+            if self._is_done(annotation.path, source):
+                self._reuse()
+            elif not self._retry_failed and (failure := self._known.known(annotation.path, source)):
+                self._progress.not_retried += 1
+                self._progress.failures.append(failure)
+                self._on_video()
+            elif not self._claims.take(annotation.path):
+                elsewhere.append(annotation)
+            elif self._is_done(annotation.path, source):  # by another extraction, a moment ago
+                self._claims.give_back(annotation.path)
+                self._reuse()
+            else:
+                yield Job(annotation.path, source)
+        for _ in range(len(elsewhere)):
+            annotation = elsewhere.popleft()
+            while not self._claims.take(annotation.path):
+                yield None
+            source = annotation.source(self._root)
+            if self._is_done(annotation.path, source):
+                self._claims.give_back(annotation.path)
+                self._reuse()
             else:
                 yield Job(annotation.path, source)
 
-    extracted = 0
-    failures: list[Failure] = []
-    notes: list[tuple[str, str]] = []
-    for path, result in embed_videos(missing(), backbone, batch_size=settings.batch_size, workers=settings.workers):
-        if isinstance(result, Failure):
-            failures.append(result)
-        else:
-            folder.write(path, result)
-            extracted += 1
-            notes += [(path, note) for note in result.notes]
-        on_video()
-    failures.sort(key=lambda failure: failure.path)
-    _write_failures(folder.path / "failures.csv", failures)
-    return ExtractionReport(folder, extracted, reused, tuple(failures), tuple(sorted(notes)))
+    def fail(self, failure: Failure) -> None:
+        """Enter a failure."""
+        self._known.add(failure, self._root / failure.path)
+        self._claims.give_back(failure.path)
+        self._progress.failures.append(failure)
+        self._on_video()
+
+    def finish(self, path: str, video: VideoFeatures) -> None:
+        """Enter a video whose features are on disk."""
+        self._known.solve(path)
+        self._claims.give_back(path)
+        self._progress.extracted += 1
+        self._progress.notes += [(path, note) for note in video.notes]
+        self._on_video()
+
+    def _reuse(self) -> None:
+        self._progress.reused += 1
+        self._on_video()
+
+    def _is_done(self, path: str, source: Path) -> bool:
+        try:
+            return source.is_file() and self.folder.is_current(path, source)
+        except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
+            return False
 
 
-def _is_done(folder: FeatureFolder, path: str, source: Path) -> bool:
-    try:
-        return source.is_file() and folder.is_current(path, source)
-    except OSError:  # no permission, or a name that is too long: the decoder reports it for this video alone
-        return False
+class _Writer:
+    """Writes finished videos beside the backbone's work: flushing to disk takes milliseconds. Context manager."""
 
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._pending: deque[tuple[str, VideoFeatures, Future[None]]] = deque()
 
-def _write_failures(path: Path, failures: list[Failure]) -> None:
-    """List the failures of the last run; no list when there were none."""
-    if not failures:
-        path.unlink(missing_ok=True)
-        return
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "stage", "cause"])
-        writer.writerows([failure.path, failure.stage, failure.cause] for failure in failures)
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def write(self, path: str, video: VideoFeatures) -> None:
+        """Hand over one video. Raises OSError when this or an earlier one could not be written."""
+        self._pending.append((path, video, self._pool.submit(self._plan.folder.write, path, video)))
+        while len(self._pending) > _UNWRITTEN or (self._pending and self._pending[0][2].done()):
+            self._enter_oldest()
+
+    def __exit__(self, *error: object) -> None:
+        """Also after Ctrl-C, what was handed over is written."""
+        try:
+            while self._pending:
+                self._enter_oldest()
+        finally:
+            self._pool.shutdown()
+
+    def _enter_oldest(self) -> None:
+        path, video, future = self._pending.popleft()
+        future.result()
+        self._plan.finish(path, video)

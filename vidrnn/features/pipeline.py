@@ -1,14 +1,17 @@
-"""Videos to features in memory: decoder threads feed one backbone, and batches are filled across videos.
+"""Videos to features in memory: decoder processes feed one backbone, and batches are filled across videos.
 
-Each thread decodes one video at a time and puts fitted frames into a bounded queue, so memory is bounded by
-``queued batches x batch size`` frames plus the features themselves, whatever the number and length of the videos.
+Each decoder works on one video at a time and hands over fitted frames in chunks of half a batch. At any time at most
+``workers`` chunks are under way in the decoders, ``workers`` in the threads that drive them, four in the queue, and
+less than two batches beside the backbone: memory follows neither the number nor the length of the videos.
 """
 
 import contextlib
+import os
 import queue
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,52 +19,36 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vidrnn.errors import VideoError
 from vidrnn.features.backbones import Backbone
-from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.store import Source, VideoFeatures, VideoMetadata
-from vidrnn.video.decode import decode
-from vidrnn.video.probe import probe
+from vidrnn.features.decode_worker import Decoded, DecodeVideo, Failure, Job, decode_video
+from vidrnn.features.decoder import Chunk, Decoder, End, StoppedError
+from vidrnn.features.store import VideoFeatures
+from vidrnn.settings import FeatureSettings
 from vidrnn.video.sampling import Sampling
 
-_QUEUED_BATCHES = 4
+_QUEUED_CHUNKS = 4
+_PAUSE_S = 0.2  # before asking again for a job
+_NO_MORE = Job("", Path())
 
 
-@dataclass(frozen=True)
-class Job:
-    """One video to embed: its name in the annotations and where it lies."""
+@dataclass
+class Throughput:
+    """What a run has done so far, and where its time went.
 
-    path: str
-    source: Path
+    Attributes:
+        frames: embedded so far.
+        waiting_s: seconds in which the backbone waited for frames.
+        embedding_s: seconds in which it worked.
+    """
 
+    frames: int = 0
+    waiting_s: float = 0.0
+    embedding_s: float = 0.0
 
-@dataclass(frozen=True)
-class Failure:
-    """One video that gave no features, and why."""
-
-    path: str
-    stage: str
-    cause: str
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Some frames of one video, in order: (n, 3, S, S) uint8 and their times."""
-
-    path: str
-    frames: torch.Tensor
-    timestamps_s: list[float]
-
-
-@dataclass(frozen=True)
-class _End:
-    """The last message about a video."""
-
-    path: str
-    num_frames: int
-    metadata: VideoMetadata
-    source: Source
-    notes: tuple[str, ...]
+    @property
+    def bottleneck(self) -> str:
+        """The stage that limits the speed."""
+        return "decoding" if self.waiting_s > self.embedding_s else "backbone"
 
 
 @dataclass
@@ -72,141 +59,147 @@ class _Partial:
     timestamps_s: list[float] = field(default_factory=list)
 
 
-_Message = _Chunk | _End | Failure | None  # None: a decoder thread has nothing more to do
+_Message = Chunk | End | Failure | None  # None: a decoder has nothing more to do
+
+
+def num_workers(settings: FeatureSettings) -> int:
+    """How many videos are decoded at once: as asked, else one per core that this process may use."""
+    if settings.workers is not None:
+        return settings.workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def embed_videos(
-    jobs: Iterable[Job], backbone: Backbone, *, batch_size: int, workers: int
-) -> Iterator[tuple[str, VideoFeatures | Failure]]:
-    """Embed many videos; a video that fails costs only itself.
+    jobs: Iterable[Job | None],
+    backbone: Backbone,
+    *,
+    settings: FeatureSettings,
+    throughput: Throughput | None = None,
+    decode_one: DecodeVideo = decode_video,
+) -> Generator[tuple[str, VideoFeatures | Failure], None, None]:
+    """Embed many videos; a video that fails, crashes its decoder or hangs costs only itself.
 
     Args:
-        jobs: taken one by one, so the iterable may be endless.
+        jobs: taken one by one, so the iterable may be endless; None says that there is none right now.
         backbone: says how frames are fitted and which are kept.
-        batch_size: frames per backbone call.
-        workers: decoder threads.
+        settings: batch size, number of decoders and their limits.
+        throughput: kept up to date while the run goes on.
+        decode_one: how a decoder process turns a file into frames.
 
     Yields:
         (path, features or failure), each video once, in the order in which they finish.
     """
-    messages: queue.Queue[_Message] = queue.Queue(maxsize=_QUEUED_BATCHES)
+    messages: queue.Queue[_Message] = queue.Queue(maxsize=_QUEUED_CHUNKS)
     waiting, lock, stop = iter(jobs), threading.Lock(), threading.Event()
+    workers = num_workers(settings)
+
+    def new_decoder() -> Decoder:
+        return Decoder(
+            Sampling(**backbone.spec.sampling),
+            backbone.preprocessing,
+            chunk_size=max(settings.batch_size // 2, 1),
+            settings=settings,
+            stop=stop,
+            decode_one=decode_one,
+        )
+
     with ThreadPoolExecutor(workers, thread_name_prefix="decoder") as pool:
-        chunk_size = max(batch_size // 2, 1)
-        decoders = [
-            pool.submit(_decode_all, waiting, lock, messages, stop, backbone, chunk_size) for _ in range(workers)
-        ]
-        for decoder in decoders:  # a bug ends the run now, not when the other threads have done everything else
-            decoder.add_done_callback(lambda done: stop.set() if done.exception() else None)
+        drivers = [pool.submit(_drive, new_decoder(), waiting, lock, messages, stop) for _ in range(workers)]
+        for driver in drivers:  # a bug ends the run now, not when the other threads have done everything else
+            driver.add_done_callback(lambda done: stop.set() if done.exception() else None)
         try:
-            yield from _embed_all(messages, backbone, batch_size=batch_size, running=workers)
+            yield from _embed_all(
+                messages, backbone, settings.batch_size, running=workers, throughput=throughput or Throughput()
+            )
         finally:
             stop.set()
-            while not all(decoder.done() for decoder in decoders):  # some may wait for room in the queue
+            while not all(driver.done() for driver in drivers):  # some may wait for room in the queue
                 with contextlib.suppress(queue.Empty):
                     messages.get(timeout=0.05)
-        for decoder in decoders:
-            decoder.result()  # an error that is no fault of a video ends the run
+        for driver in drivers:
+            driver.result()  # an error that is no fault of a video ends the run
 
 
-def _decode_all(
-    jobs: Iterator[Job],
+def _drive(
+    decoder: Decoder,
+    jobs: Iterator[Job | None],
     lock: threading.Lock,
     messages: "queue.Queue[_Message]",
     stop: threading.Event,
-    backbone: Backbone,
-    chunk_size: int,
 ) -> None:
-    sampling = Sampling(**backbone.spec.sampling)
+    """One thread: give its decoder process one video after the other."""
     try:
         while not stop.is_set():
             with lock:
-                job = next(jobs, None)
-            if job is None:
+                job = next(jobs, _NO_MORE)
+            if job is _NO_MORE:
                 return
-            try:
-                for message in _decode_one(job, sampling, backbone.preprocessing, chunk_size):
-                    messages.put(message)
-                    if stop.is_set():
-                        return
-            except (VideoError, OSError) as error:
-                messages.put(Failure(job.path, "decode", str(error)))
+            if job is None:
+                stop.wait(_PAUSE_S)
+                continue
+            for message in decoder.decode(job):
+                messages.put(message)
+                if stop.is_set():
+                    return
+    except StoppedError:
+        return
     finally:
+        decoder.close()
         messages.put(None)
 
 
-def _decode_one(job: Job, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int) -> Iterator[_Chunk | _End]:
-    video = probe(job.source)
-    indices = sampling.select(video.timestamps_s)
-    frames: list[torch.Tensor] = []
-    times: list[float] = []
-    num_frames = 0
-    for frame in decode(video, indices):
-        frames.append(preprocessing.fit(frame.rgb))
-        times.append(frame.timestamp_s)
-        num_frames += 1
-        if len(frames) == chunk_size:
-            yield _Chunk(job.path, torch.stack(frames), times)
-            frames, times = [], []
-    if frames:
-        yield _Chunk(job.path, torch.stack(frames), times)
-    notes = video.notes
-    if num_frames < len(indices):
-        notes += (f"{len(indices) - num_frames} of {len(indices)} wanted frames hold no picture of their own",)
-    metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
-    yield _End(job.path, num_frames, metadata, Source.of(job.source), notes)
-
-
 def _embed_all(
-    messages: "queue.Queue[_Message]", backbone: Backbone, *, batch_size: int, running: int
+    messages: "queue.Queue[_Message]", backbone: Backbone, batch_size: int, *, running: int, throughput: Throughput
 ) -> Iterator[tuple[str, VideoFeatures | Failure]]:
     partial: defaultdict[str, _Partial] = defaultdict(_Partial)
-    pending: list[_Chunk] = []
-    ended: dict[str, _End] = {}
+    pending: list[Chunk] = []
+    ended: dict[str, Decoded] = {}
     while running or pending:
+        started = time.monotonic()
         message = messages.get() if running else None
+        throughput.waiting_s += time.monotonic() - started
         if isinstance(message, Failure):
             pending = [chunk for chunk in pending if chunk.path != message.path]
             partial.pop(message.path, None)
             yield message.path, message
-        elif isinstance(message, _End):
-            ended[message.path] = message
-        elif isinstance(message, _Chunk):
+        elif isinstance(message, End):
+            ended[message.path] = message.decoded
+        elif isinstance(message, Chunk):
             pending.append(message)
         else:
             running -= 1
         while pending and (not running or sum(len(chunk.frames) for chunk in pending) >= batch_size):
             batch, pending = _cut(pending, batch_size)
-            _embed_batch(batch, partial, backbone)
+            started = time.monotonic()
+            throughput.frames += _embed_batch(batch, partial, backbone)
+            throughput.embedding_s += time.monotonic() - started
         for path in [path for path, end in ended.items() if len(partial[path].timestamps_s) == end.num_frames]:
             yield path, _whole(partial.pop(path), ended.pop(path))
 
 
-def _cut(chunks: list[_Chunk], batch_size: int) -> tuple[list[_Chunk], list[_Chunk]]:
-    """The first ``batch_size`` frames, and the rest; a chunk may be cut in two.
-
-    Whole batches of one size matter beyond speed: the CPU backend keeps prepared code for every size that it meets.
-    """
-    taken: list[_Chunk] = []
+def _cut(chunks: list[Chunk], batch_size: int) -> tuple[list[Chunk], list[Chunk]]:
+    """The first ``batch_size`` frames, and the rest; a chunk may be cut in two."""
+    taken: list[Chunk] = []
     room = batch_size
     for position, chunk in enumerate(chunks):
         if len(chunk.frames) > room:
-            head = _Chunk(chunk.path, chunk.frames[:room], chunk.timestamps_s[:room])
-            tail = _Chunk(chunk.path, chunk.frames[room:], chunk.timestamps_s[room:])
+            head = Chunk(chunk.path, chunk.frames[:room], chunk.timestamps_s[:room])
+            tail = Chunk(chunk.path, chunk.frames[room:], chunk.timestamps_s[room:])
             return [*taken, *([head] if room else [])], [tail, *chunks[position + 1 :]]
         taken.append(chunk)
         room -= len(chunk.frames)
     return taken, []
 
 
-def _embed_batch(chunks: list[_Chunk], partial: dict[str, _Partial], backbone: Backbone) -> None:
+def _embed_batch(chunks: list[Chunk], partial: dict[str, _Partial], backbone: Backbone) -> int:
     features = backbone.embed(torch.cat([chunk.frames for chunk in chunks])).to(torch.float16)
     for chunk, part in zip(chunks, torch.split(features, [len(chunk.frames) for chunk in chunks]), strict=True):
         # A copy: a view would keep the whole batch alive for as long as its longest video is under way.
         partial[chunk.path].features.append(part.numpy().copy())
         partial[chunk.path].timestamps_s.extend(chunk.timestamps_s)
+    return len(features)
 
 
-def _whole(done: _Partial, end: _End) -> VideoFeatures:
+def _whole(done: _Partial, end: Decoded) -> VideoFeatures:
     timestamps_s = np.asarray(done.timestamps_s, dtype=np.float64)
     return VideoFeatures(np.concatenate(done.features), timestamps_s, end.metadata, end.source, end.notes)

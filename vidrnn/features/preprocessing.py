@@ -72,9 +72,10 @@ class Preprocessing:
         Returns:
             (B, 3, S, S) float32.
         """
-        mean = torch.tensor(self.mean, device=batch.device).mul_(255.0)[:, None, None]
-        std = torch.tensor(self.std, device=batch.device).mul_(255.0)[:, None, None]
-        return batch.to(torch.float32).sub_(mean).div_(std)
+        # Nothing in place: where the network is traced, these tensors are constants of the trace.
+        mean = torch.tensor([255.0 * value for value in self.mean], device=batch.device)[:, None, None]
+        std = torch.tensor([255.0 * value for value in self.std], device=batch.device)[:, None, None]
+        return (batch.to(torch.float32) - mean) / std
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""

@@ -12,7 +12,8 @@ import torch
 from vidrnn.annotations import VIDEO_SUFFIXES
 from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
 from vidrnn.features.backbones import Backbone, load_backbone
-from vidrnn.features.pipeline import Failure, Job, embed_videos
+from vidrnn.features.decode_worker import Failure, Job
+from vidrnn.features.pipeline import embed_videos
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import VideoFeatures
 from vidrnn.models.model_file import TrainedModel
@@ -104,10 +105,10 @@ def classify(
         videos: files.
         model: the classifier.
         backbone: from `backbone_of`.
-        settings: batch size and workers.
+        settings: batch size, number of decoders and their limits.
     """
     jobs = (Job(str(video), video) for video in videos)
-    for path, result in embed_videos(jobs, backbone, batch_size=settings.batch_size, workers=settings.workers):
+    for path, result in embed_videos(jobs, backbone, settings=settings):
         if isinstance(result, Failure):
             yield Prediction(path, "failed", error=result.cause)
         else:

@@ -1,0 +1,85 @@
+"""Ways in which decoding one file goes wrong. Decoder processes import these by name, so they live in a module."""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidrnn.features.decode_worker import Item, decode_video
+from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.video.sampling import Sampling
+
+
+def by_name(
+    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+) -> Iterator[Item]:
+    """Decode as always, but after the first chunk do what the file's name says."""
+    items = decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+    yield next(items)
+    misbehave(source.stem, on_progress)
+    yield from items
+
+
+def misbehave(name: str, on_progress: Callable[[], None]) -> None:
+    if name == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+        signal.pause()
+    elif name == "hang":
+        ctypes.CDLL(None).pause()  # in C, where Python cannot reach it
+    elif name == "slow":
+        while True:
+            time.sleep(0.01)
+            on_progress()
+    elif name == "greedy":
+        eaten = []
+        while True:
+            eaten.append(bytearray(64_000_000))
+    elif name == "broken":
+        raise OSError(5, "Input/output error")
+    elif name == "bug":
+        raise ZeroDivisionError("a bug")
+    elif name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def every_second(
+    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+) -> Iterator[Item]:
+    """Decode one frame of two: what a file whose packets hold no pictures looks like."""
+    from vidrnn.features import decode_worker
+
+    honest = decode_worker.decode
+    decode_worker.decode = lambda video, indices, **rest: honest(video, indices[::2], **rest)
+    try:
+        yield from decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+    finally:
+        decode_worker.decode = honest
+
+
+def counting(
+    log: Path,
+    source: Path,
+    sampling: Sampling,
+    preprocessing: Preprocessing,
+    chunk_size: int,
+    on_progress: Callable[[], None],
+) -> Iterator[Item]:
+    """Decode as always; a byte is added to ``log`` for every frame that is fitted."""
+    honest = Preprocessing.fit
+
+    def fit(self: Preprocessing, rgb: npt.NDArray[np.uint8]) -> torch.Tensor:
+        with log.open("ab") as file:
+            file.write(b".")
+        return honest(self, rgb)
+
+    Preprocessing.fit = fit
+    try:
+        yield from decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+    finally:
+        Preprocessing.fit = honest

@@ -1,0 +1,284 @@
+"""The frozen backbone: one identity and the same features whichever engine executes it, alone and in any batch."""
+
+import pytest
+import torch
+from torch import nn
+
+from vidrnn.errors import ConfigError
+from vidrnn.features import backbones, engines
+from vidrnn.features.backbones import Backbone, load_backbone
+from vidrnn.features.engines import EngineError, OpenVino, similarity
+from vidrnn.features.networks import Network, build_network
+from vidrnn.settings import FeatureSettings
+
+
+def settings(backbone="resnet18", weights="random", **changes) -> FeatureSettings:
+    return FeatureSettings(**{"backbone": backbone, "weights": weights, "device": "cpu", "image_size": 64, **changes})
+
+
+def frames(count: int, size: int = 64) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def assert_close(got: torch.Tensor, expected: torch.Tensor) -> None:
+    """Relative to their size."""
+    size = expected.abs().max()
+    assert size > 0
+    torch.testing.assert_close(got / size, expected / size, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module", params=["eager", "openvino"])
+def small(request) -> Backbone:
+    return load_backbone(settings(engine=request.param))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of converted networks."""
+    monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """From here on, nothing can be built: what comes, comes from the cache."""
+
+    def refuse(_settings):
+        raise AssertionError("a network was built")
+
+    def forbid():
+        monkeypatch.setattr(backbones, "build_network", refuse)
+
+    return forbid
+
+
+def test_features_do_not_depend_on_the_batch(small):
+    batch = frames(7)
+    together = small.embed(batch)
+    assert together.shape == (7, 512)
+    assert together.dtype == torch.float32
+    alone = torch.cat([small.embed(frame[None]) for frame in batch])
+    assert_close(together, alone)
+    assert_close(small.embed(batch.flip(0)).flip(0), together)
+
+
+def test_frozen_means_frozen(small):
+    """A module that holds a backbone may be trained; a wrapper without parameters has no train mode to forget."""
+    batch = frames(4)
+    features = small.embed(batch)
+    assert not isinstance(small, nn.Module)
+    assert not hasattr(small, "train")
+
+    class Classifier(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.backbone, self.head = small, nn.Linear(512, 2)
+
+    classifier = Classifier().train()
+    classifier.head(classifier.backbone.embed(batch).clone()).sum().backward()
+    assert [name for name, _ in classifier.named_parameters()] == ["head.weight", "head.bias"]
+    assert torch.equal(small.embed(batch), features)
+    assert not features.requires_grad
+
+
+def test_random_weights_are_the_same_everywhere_and_leave_the_callers_random_state():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    first = load_backbone(settings()).spec.weights_digest
+    assert torch.equal(torch.rand(3), expected)
+    assert load_backbone(settings()).spec.weights_digest == first
+
+
+def test_bfloat16_is_close_but_another_spec(small):
+    rounded = load_backbone(settings(precision="bfloat16"))
+    got, expected = rounded.embed(frames(2)), small.embed(frames(2))
+    assert got.dtype == torch.float32
+    assert float(torch.cosine_similarity(got, expected).min()) > 0.99
+    assert rounded.spec.digest != small.spec.digest
+
+
+def test_a_network_is_in_eval_mode_and_has_no_gradients():
+    network = build_network(settings())
+    assert not any(module.training for module in network.modules())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_no_frames_give_no_features(small):
+    assert small.embed(frames(0)).shape == (0, 512)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("resnet18", {"grid": 2}),
+        ("resnet18", {"batch_size": 3}),
+        ("densenet121", {}),
+        ("timm/test_vit", {"image_size": None}),
+        ("timm/test_convnext", {}),
+        ("timm/test_maxvit", {"image_size": None}),
+        ("efficientnet_lite0", {"weights": "default", "grid": 3, "image_size": 96}),
+    ],
+)
+def test_engines_have_one_identity_and_give_the_same_features(name, changes):
+    eager, converted = (load_backbone(settings(name, engine=engine, **changes)) for engine in ("eager", "openvino"))
+    assert converted.spec == eager.spec
+    batch = frames(5, eager.preprocessing.image_size)
+    got, expected = converted.embed(batch), eager.embed(batch)
+    assert got.dtype == torch.float32
+    assert isinstance(converted._engine, OpenVino)
+    # Of the differences between frames too, which are small beside what random networks give for all of them.
+    assert similarity(got, expected) > 0.99999
+    assert similarity(got - got.mean(0), expected - expected.mean(0)) > 0.999
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_parts_of_a_batch_come_back_in_order(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        got = load_backbone(settings(engine="openvino", batch_size=6)).embed(frames(8))
+    finally:
+        torch.set_num_threads(before)
+    assert_close(got, load_backbone(settings(engine="eager")).embed(frames(8)))
+
+
+def test_auto_is_openvino_on_a_cpu_and_eager_in_a_short_precision():
+    backbone = load_backbone(settings())
+    backbone.embed(frames(1))
+    assert isinstance(backbone._engine, OpenVino)
+    short = load_backbone(settings(precision="bfloat16"))
+    short.embed(frames(1))
+    assert isinstance(short._engine, engines.Eager)
+    with pytest.raises(ConfigError, match=r"^features\.engine: 'openvino' runs float32 on the CPU, but precision is "):
+        load_backbone(settings(engine="openvino", precision="bfloat16"))
+
+
+def test_a_second_start_builds_no_network_and_gives_the_same(cache, no_network):
+    first = load_backbone(settings())
+    expected = first.embed(frames(5))
+    no_network()
+    second = load_backbone(settings(sampling="uniform", count=3))
+    assert torch.equal(second.embed(frames(5)), expected)
+    assert second.spec.weights_digest == first.spec.weights_digest
+    assert second.spec.sampling == {"kind": "uniform", "count": 3}
+    assert second.preprocessing == first.preprocessing
+
+
+def test_a_cached_network_serves_another_batch_size(cache, no_network):
+    expected = load_backbone(settings()).embed(frames(5))
+    no_network()
+    assert_close(load_backbone(settings(batch_size=2)).embed(frames(5)), expected)
+
+
+@pytest.mark.parametrize("change", [{"grid": 2}, {"image_size": 96}, {"square": "pad"}, {"backbone": "resnet34"}])
+def test_another_setting_is_another_cached_network(cache, no_network, change):
+    load_backbone(settings()).embed(frames(1))
+    no_network()
+    with pytest.raises(AssertionError, match="a network was built"):
+        load_backbone(settings(**change))
+
+
+def test_other_weights_under_the_same_name_are_another_cached_network(cache, tmp_path):
+    path, state = tmp_path / "own.pth", build_network(settings()).model.state_dict()
+    torch.save(state, path)
+    first = load_backbone(settings(weights=str(path)))
+    first.embed(frames(1))
+    torch.save({name: value * 2 for name, value in state.items()}, path)
+    assert load_backbone(settings(weights=str(path))).spec.digest != first.spec.digest
+
+
+@pytest.mark.parametrize("file", ["network.xml", "network.bin", "proof.safetensors", "spec.json"])
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_damaged_cache_is_made_anew(cache, file, damage):
+    expected = load_backbone(settings()).embed(frames(3))
+    (path,) = cache.glob(f"*/{file}")
+    whole = path.read_bytes()
+    path.unlink() if damage == "gone" else path.write_bytes(whole[: len(whole) // 2])
+    assert_close(load_backbone(settings()).embed(frames(3)), expected)
+    assert path.stat().st_size == len(whole)
+    assert not list(cache.glob(".*"))
+
+
+def test_a_cached_network_that_gives_other_features_is_made_anew(cache, monkeypatch):
+    expected = load_backbone(settings()).embed(frames(3))
+    honest = OpenVino.__call__
+    wrong = iter([True])
+    monkeypatch.setattr(
+        OpenVino, "__call__", lambda self, batch: -honest(self, batch) if next(wrong, False) else honest(self, batch)
+    )
+    assert_close(load_backbone(settings()).embed(frames(3)), expected)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path / "file" / "cache"))
+    assert load_backbone(settings()).embed(frames(1)).shape == (1, 512)
+
+
+def test_only_the_latest_networks_are_kept(cache, monkeypatch):
+    from vidrnn.features import engine_cache
+
+    monkeypatch.setattr(engine_cache, "_KEPT", 2)
+    for size in (32, 40, 48):
+        load_backbone(settings("timm/test_resnet", image_size=size)).embed(frames(1, size))
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize("engine", ["auto", "openvino"])
+def test_an_engine_that_gives_other_features_is_refused(cache, monkeypatch, engine):
+    """By name with an error; chosen automatically, eager does the work and says why."""
+    honest = OpenVino.__call__
+    monkeypatch.setattr(OpenVino, "__call__", lambda self, batch: honest(self, batch).flip(1))
+    backbone = load_backbone(settings(engine=engine))
+    if engine == "openvino":
+        with pytest.raises(
+            ConfigError, match=r"^features\.engine: 'openvino' gives other features than eager PyTorch \(c"
+        ):
+            backbone.embed(frames(2))
+    else:
+        assert_close(backbone.embed(frames(2)), load_backbone(settings(engine="eager")).embed(frames(2)))
+        assert backbone.notes[0].startswith("engine eager, because gives other features than eager PyTorch (cosine 0.")
+    assert not cache.exists(), "kept although it is wrong"
+
+
+def test_a_network_that_cannot_be_converted_runs_in_eager(cache, monkeypatch):
+    class Strange(nn.Module):
+        def forward(self, batch):
+            return torch.linalg.svd(batch.float().mean(1))[1][:, :2]
+
+    def convert(_network: Network, batch: torch.Tensor):
+        return honest(Strange(), batch)
+
+    honest = OpenVino.convert
+    monkeypatch.setattr(OpenVino, "convert", staticmethod(convert))
+    backbone = load_backbone(settings())
+    assert backbone.embed(frames(2)).shape == (2, 512)
+    assert backbone.notes[0].startswith("engine eager, because OpenVINO cannot c")
+    with pytest.raises(EngineError, match="OpenVINO cannot"):
+        honest(Strange(), frames(1))
+
+
+def test_similarity_is_the_smallest_cosine():
+    here = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    assert similarity(here, here) == pytest.approx(1.0)
+    assert similarity(here, torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])) == pytest.approx(0.5**0.5)
+    assert similarity(here, torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])) == 0.0
+    assert similarity(here, here[:, :1]) == -1.0
+    assert similarity(torch.full((1, 2), torch.nan), torch.ones(1, 2)) == -1.0
+
+
+def test_a_size_that_the_network_cannot_take_is_a_wrong_setting():
+    with pytest.raises(ConfigError) as caught:
+        load_backbone(settings("vit_b_32"))
+    assert str(caught.value) == (
+        "features.image_size: vit_b_32 cannot take 64 (Wrong image height! Expected 224 but got 64!); "
+        "use null for the size that belongs to the weights"
+    )
+
+
+def test_cuda_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError) as caught:
+        load_backbone(FeatureSettings(weights="random", device="cuda"))
+    assert str(caught.value) == "device: 'cuda' was asked for, but PyTorch sees no GPU; use 'auto' or 'cpu'"

@@ -1,0 +1,189 @@
+"""The frozen backbone as the pipeline sees it: frames in, features out, and the identity of what it computes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from vidrnn.device import choose_device
+from vidrnn.errors import ConfigError
+from vidrnn.features.engine_cache import Converted, EngineCache, Proof
+from vidrnn.features.engines import (
+    LEAST_SIMILARITY,
+    Compiled,
+    Eager,
+    Engine,
+    EngineError,
+    OpenVino,
+    choose_engine,
+    similarity,
+)
+from vidrnn.features.networks import Network, build_network
+from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.spec import FeatureSpec, sampling_values
+from vidrnn.features.weights import weights_digest
+from vidrnn.settings import FeatureSettings
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+_PROOF_FRAMES = 8
+
+
+class Backbone:
+    """A frozen network that turns frames into feature vectors.
+
+    Which engine executes it is settled with the first real frames, because each is compared with eager PyTorch on them.
+
+    Attributes:
+        spec: the identity of what this backbone computes.
+        preprocessing: from frame to network input.
+        device: where it runs.
+        notes: what a user should know about the choice of the engine.
+    """
+
+    def __init__(self, settings: FeatureSettings) -> None:
+        self.device = choose_device(settings.device)
+        self.notes: tuple[str, ...] = ()
+        self._settings = settings
+        self._engine: Engine | None = None
+        self._engine_name = choose_engine(settings, self.device)
+        self._network: Network | None = None
+        converted = self._read_converted(EngineCache.of(settings)) if self._engine_name == "openvino" else None
+        self.spec = converted.spec if converted else self._build()
+        self.preprocessing = Preprocessing.from_dict(self.spec.preprocessing)
+
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        """Compute features, in batches of exactly ``features.batch_size``: the last one is filled up with zeros.
+
+        One size means that a frame's features do not depend on its company, and that the CPU libraries, which keep
+        prepared code for each size that they meet, stay small.
+
+        Args:
+            frames: (B, 3, S, S) uint8 from `Preprocessing.fit`.
+
+        Returns:
+            (B, D) float32 on the CPU; with a grid of n, D is n*n times the channels, cells in row-major order.
+
+        Raises:
+            ConfigError: the engine that was asked for does not give the features of eager PyTorch.
+        """
+        size = self._settings.batch_size
+        if self._engine is None and len(frames):
+            self._engine = self._prepare(_filled(frames[:size], size), real=min(len(frames), size))
+        results = [self._run(frames[start : start + size]) for start in range(0, len(frames), size)]
+        return torch.cat(results) if results else torch.zeros(0, self.spec.dim)
+
+    def _run(self, frames: torch.Tensor) -> torch.Tensor:
+        assert self._engine is not None
+        return self._engine(_filled(frames, self._settings.batch_size))[: len(frames)]
+
+    def _build(self) -> FeatureSpec:
+        settings = self._settings
+        self._network = network = build_network(settings)
+        spec = FeatureSpec(
+            stream="rgb",
+            backbone=settings.backbone,
+            weights=settings.weights if settings.weights in {"default", "random"} else Path(settings.weights).name,
+            weights_digest=weights_digest(network.model),
+            node=network.node,
+            dim=_feature_length(network, settings),
+            grid=settings.grid,
+            preprocessing=network.preprocessing.as_dict(),
+            sampling=sampling_values(settings),
+            precision=settings.precision,
+        )
+        return FeatureSpec.from_json(spec.to_json())  # equal to the one that a file gives back: no tuples
+
+    def _prepare(self, frames: torch.Tensor, *, real: int) -> Engine:
+        """Make the engine for the first batch, of which ``real`` frames are no filling."""
+        network = self._network
+        if network is None:  # an engine was read from the cache and has been refused since
+            network = build_network(self._settings)
+        self._network = None  # the engine keeps what it needs
+        eager = Eager(network, device=self.device, precision=self.spec.precision)
+        if self._engine_name == "eager":
+            return eager
+        reference = eager(frames)
+        count = min(real, _PROOF_FRAMES)
+        proof = Proof(frames[:count].clone(), reference[:count].clone())
+        try:
+            return self._prepare_other(network, frames, proof)
+        except EngineError as error:
+            if self._settings.engine != "auto":
+                raise ConfigError(f"features.engine: {self._settings.engine!r} {error}; use 'eager'") from error
+            self.notes += (f"engine eager, because {error}",)
+            return eager
+
+    def _prepare_other(self, network: Network, frames: torch.Tensor, proof: Proof) -> Engine:
+        if self._engine_name == "compile":
+            compiled = Compiled(network, device=self.device, precision=self.spec.precision)
+            _hold_to(proof, compiled(frames))
+            return compiled
+        cache = EngineCache.of(self._settings) or EngineCache.of(
+            self._settings, weights_digest=self.spec.weights_digest
+        )
+        if kept := self._read_converted(cache):
+            assert self._engine is not None
+            assert kept.spec == self.spec, (kept.spec, self.spec)
+            return self._engine
+        model = OpenVino.convert(network, frames)
+        engine = self._openvino(model)
+        _hold_to(proof, engine(frames))
+        if cache:
+            cache.write(Converted(model, self.spec, proof))
+        return engine
+
+    def _read_converted(self, cache: EngineCache | None) -> Converted | None:
+        """Take the engine from the cache when it still gives what eager PyTorch gave."""
+        converted = cache.read() if cache else None
+        if converted is None:
+            return None
+        try:
+            self._engine = self._openvino(converted.model, converted.spec)
+            size = self._settings.batch_size
+            frames = converted.proof.frames
+            _hold_to(converted.proof, self._engine(_filled(frames[:size], size)))
+        except EngineError:  # another machine's or a damaged cache: made anew
+            self._engine = None
+            return None
+        return converted
+
+    def _openvino(self, model: "Model", spec: FeatureSpec | None = None) -> OpenVino:
+        size = (spec or self.spec).preprocessing["image_size"]
+        return OpenVino(model, batch_size=self._settings.batch_size, image_size=size)
+
+
+def load_backbone(settings: FeatureSettings) -> Backbone:
+    """The backbone that a configuration names.
+
+    Raises:
+        ConfigError: no such backbone, ``cuda`` without a GPU, or an engine that does not fit.
+        WeightsError: the weights are not at hand or do not fit; names the file to fetch.
+    """
+    return Backbone(settings)
+
+
+def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
+    return functional.pad(frames, (0, 0, 0, 0, 0, 0, 0, size - len(frames))) if len(frames) < size else frames
+
+
+def _hold_to(proof: Proof, features: torch.Tensor) -> None:
+    """Raise EngineError when the first features are not those of eager PyTorch."""
+    count = min(len(proof.features), len(features))
+    cosine = similarity(features[:count], proof.features[:count])
+    if cosine < LEAST_SIMILARITY:
+        raise EngineError(f"gives other features than eager PyTorch (cosine {cosine:.4f}, least {LEAST_SIMILARITY})")
+
+
+def _feature_length(network: Network, settings: FeatureSettings) -> int:
+    try:
+        return network.dim()
+    except (AssertionError, RuntimeError) as error:
+        if settings.image_size is None:
+            raise
+        raise ConfigError(
+            f"features.image_size: {settings.backbone} cannot take {settings.image_size} "
+            f"({str(error).splitlines()[0]}); use null for the size that belongs to the weights"
+        ) from error

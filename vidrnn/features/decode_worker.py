@@ -1,0 +1,211 @@
+"""What runs in a decoder process: one video at a time to fitted frames, which are sent to the process that embeds them.
+
+FFmpeg is a large body of C that reads whatever people have in their folders. In a process of its own, a crash, a hang
+or a flood of memory costs the one video that caused it.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidrnn.errors import VideoError
+from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.store import Source, VideoMetadata
+from vidrnn.video.decode import decode
+from vidrnn.video.probe import probe
+from vidrnn.video.sampling import Sampling
+
+_ALIVE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to embed: its name in the annotations and where it lies."""
+
+    path: str
+    source: Path
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One video that gave no features.
+
+    Attributes:
+        path: its name in the annotations.
+        stage: ``probe``, ``decode``, or ``process`` when the decoder process had to be given up.
+        cause: why, and what to do.
+        seconds: for how long its decoder was busy.
+    """
+
+    path: str
+    stage: str
+    cause: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Announces some frames of the video under way, in order; their bytes follow, (n, 3, S, S) uint8."""
+
+    timestamps_s: list[float]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The last message about a video that gave frames."""
+
+    num_frames: int
+    metadata: VideoMetadata
+    source: Source
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The last message about a video that cannot be decoded."""
+
+    stage: str
+    cause: str
+
+
+Message = Frames | Decoded | Refused | None  # None: still alive, nothing to show yet
+Item = tuple[list[float], npt.NDArray[np.uint8]] | Decoded
+DecodeVideo = Callable[[Path, Sampling, Preprocessing, int, Callable[[], None]], Iterator[Item]]
+
+
+def decode_video(
+    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+) -> Iterator[Item]:
+    """Decode the frames that are kept, bring them to the network's square, and hand them on in chunks.
+
+    Args:
+        source: the video file.
+        sampling: which frames.
+        preprocessing: how they are fitted.
+        chunk_size: most frames in a chunk.
+        on_progress: called for every packet and frame.
+
+    Yields:
+        ``(times in seconds, (n, 3, S, S) uint8)``, then one `Decoded`.
+
+    Raises:
+        VideoError: it cannot be decoded, or was written to meanwhile. OSError: it cannot be read.
+    """
+    before = source.stat() if source.exists() else None
+    video = probe(source)
+    indices = sampling.select(video.timestamps_s)
+    frames: list[torch.Tensor] = []
+    times: list[float] = []
+    num_frames = 0
+    try:
+        for frame in decode(video, indices):
+            on_progress()
+            frames.append(preprocessing.fit(frame.rgb))
+            times.append(frame.timestamp_s)
+            num_frames += 1
+            if len(frames) == chunk_size:
+                yield times, torch.stack(frames).numpy()
+                frames, times = [], []
+        if frames:
+            yield times, torch.stack(frames).numpy()
+        digest = Source.of(source)
+    except (VideoError, OSError) as error:
+        raise DecodingError(str(error)) from error
+    if before is None or (before.st_size, before.st_mtime_ns) != (digest.size, digest.mtime_ns):
+        raise DecodingError("was written to while it was decoded; run again when the file is complete")
+    notes = video.notes
+    if num_frames < len(indices):
+        notes += (f"{len(indices) - num_frames} of {len(indices)} wanted frames hold no picture of their own",)
+    metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
+    yield Decoded(num_frames, metadata, digest, notes)
+
+
+class DecodingError(VideoError):
+    """A video was opened and indexed, but its frames did not come."""
+
+
+def serve(
+    channel: Connection,
+    sampling: Sampling,
+    preprocessing: Preprocessing,
+    chunk_size: int,
+    memory_limit_mb: int,
+    decode_one: DecodeVideo,
+) -> None:
+    """Body of a decoder process: receive a path, send messages, until the channel closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _limit_memory(memory_limit_mb)
+    try:
+        channel.send(None)  # ready
+        while True:
+            source = channel.recv()
+            for message, frames in _messages(source, channel, sampling, preprocessing, chunk_size, decode_one):
+                channel.send(message)
+                if frames is not None:
+                    channel.send_bytes(np.ascontiguousarray(frames).data.cast("B"))
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent has what it wanted
+        return
+
+
+def _messages(
+    source: Path,
+    channel: Connection,
+    sampling: Sampling,
+    preprocessing: Preprocessing,
+    chunk_size: int,
+    decode_one: DecodeVideo,
+) -> Iterator[tuple[Message, npt.NDArray[np.uint8] | None]]:
+    spoken_s = time.monotonic()
+
+    def on_progress() -> None:
+        nonlocal spoken_s
+        if time.monotonic() - spoken_s > _ALIVE_EVERY_S:
+            channel.send(None)
+            spoken_s = time.monotonic()
+
+    try:
+        for item in decode_one(source, sampling, preprocessing, chunk_size, on_progress):
+            if isinstance(item, Decoded):
+                yield item, None
+            else:
+                yield Frames(item[0]), item[1]
+    except DecodingError as error:
+        yield Refused("decode", str(error)), None
+    except (VideoError, OSError) as error:
+        yield Refused("probe", str(error)), None
+    except MemoryError:
+        yield Refused("decode", "needs more memory than features.memory_limit_mb allows a decoder"), None
+
+
+def _end_with_parent() -> None:
+    """A decoder that hangs in C would outlive a killed parent; nothing that it holds needs an orderly end."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Bound what the process may take from here on. Only Linux counts memory in a way that serves."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    taken_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
+    limit = taken_kb * 1024 + megabytes * 1_000_000
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

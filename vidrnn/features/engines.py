@@ -1,0 +1,193 @@
+"""How a frozen network is executed. An engine changes the speed, never the features: `similarity` holds it to that."""
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from vidrnn.errors import ConfigError
+from vidrnn.features.networks import Network
+from vidrnn.settings import FeatureSettings
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+EngineName = Literal["eager", "compile", "openvino"]
+
+LEAST_SIMILARITY = 0.999  # cosine to eager, per frame; below it an engine is refused
+
+_AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Engine(Protocol):
+    """Features of whole batches."""
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) uint8 on the CPU to (B, D) float32 on the CPU; B is the batch size the engine was made for."""
+        ...
+
+
+class EngineError(RuntimeError):
+    """A network cannot be executed by this engine, or not with the same result."""
+
+
+def choose_engine(settings: FeatureSettings, device: torch.device) -> EngineName:
+    """Resolve ``auto``: OpenVINO is the fastest on CPU (docs/decisions.md); it runs float32 only.
+
+    Raises:
+        ConfigError: ``openvino`` together with a GPU or a short precision.
+    """
+    fits = device.type == "cpu" and settings.precision == "float32"
+    if settings.engine == "auto":
+        return "openvino" if fits else "eager"
+    if settings.engine == "openvino" and not fits:
+        raise ConfigError(
+            f"features.engine: 'openvino' runs float32 on the CPU, but precision is {settings.precision!r} and the "
+            f"device {device.type!r}; use 'auto'"
+        )
+    return settings.engine
+
+
+class Eager:
+    """PyTorch as it is."""
+
+    def __init__(self, network: nn.Module, *, device: torch.device, precision: str) -> None:
+        self._network: Callable[[torch.Tensor], torch.Tensor] = network.to(device).to(memory_format=torch.channels_last)
+        self._device = device
+        self._dtype = _AUTOCAST[precision]
+
+    @torch.inference_mode()
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        """As in `Engine`."""
+        if self._device.type == "cuda":  # page-locked memory lets the copy run beside the kernels
+            frames = frames.pin_memory()
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
+            features: torch.Tensor = self._network(frames.to(self._device, non_blocking=True))
+        return features.cpu()
+
+
+class Compiled(Eager):
+    """`torch.compile` with frozen weights; on a GPU with CUDA graphs."""
+
+    def __init__(self, network: nn.Module, *, device: torch.device, precision: str) -> None:
+        super().__init__(network, device=device, precision=precision)
+        if device.type == "cuda":
+            self._network = torch.compile(network, mode="reduce-overhead", dynamic=False)
+        else:
+            self._network = torch.compile(network, options={"freezing": True}, dynamic=False)
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        """As in `Engine`. Raises EngineError when compilation fails, for instance without a C++ compiler."""
+        from torch._dynamo.exc import TorchDynamoException
+        from torch._inductor.exc import InductorError
+
+        try:
+            return super().__call__(frames)
+        except (TorchDynamoException, InductorError) as error:
+            raise EngineError(f"torch.compile failed: {str(error).splitlines()[0]}") from error
+
+
+class OpenVino:
+    """OpenVINO on the CPU: a batch is cut into equal parts, each for one of PyTorch's threads.
+
+    Threads that need not wait for each other at every layer were 1.3 times as fast as all threads on one batch on two
+    cores that decoders share (docs/decisions.md).
+    """
+
+    def __init__(self, model: "Model", *, batch_size: int, image_size: int) -> None:
+        import openvino
+
+        threads = torch.get_num_threads()
+        parts = max(count for count in range(1, threads + 1) if batch_size % count == 0)
+        self._part = batch_size // parts
+        model.reshape([self._part, 3, image_size, image_size])
+        options = {
+            "PERFORMANCE_HINT": "THROUGHPUT" if parts > 1 else "LATENCY",
+            "NUM_STREAMS": parts,
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",  # on newer CPUs the default would round to bfloat16
+        }
+        try:
+            compiled = openvino.Core().compile_model(model, "CPU", options)
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO cannot compile it: {str(error).splitlines()[0]}") from error
+        self._requests = [compiled.create_infer_request() for _ in range(parts)]
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        """As in `Engine`."""
+        parts = frames.numpy().reshape(len(self._requests), self._part, *frames.shape[1:])
+        for request, part in zip(self._requests, parts, strict=True):
+            request.start_async({0: part}, share_inputs=True)
+        for request in self._requests:
+            request.wait()
+        return torch.from_numpy(np.concatenate([request.get_output_tensor(0).data for request in self._requests]))
+
+    @staticmethod
+    def convert(network: Network, frames: torch.Tensor) -> "Model":
+        """Turn a network on the CPU into an OpenVINO model, by way of a trace.
+
+        OpenVINO's own `convert_model` reports each call to its maker over the network; its parts do not.
+
+        Raises:
+            EngineError: the network holds something that OpenVINO does not know.
+        """
+        from openvino import frontend as frontends
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+        failures = (
+            RuntimeError,
+            frontends.GeneralFailure,
+            frontends.InitializationFailure,
+            frontends.NotImplementedFailure,
+            frontends.OpConversionFailure,
+            frontends.OpValidationFailure,
+        )
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                # The trace is deprecated, and warns of each branch that it fixes; the first real batch is compared.
+                warnings.simplefilter("ignore")
+                decoder = TorchScriptPythonDecoder(network, example_input=(frames[:1],))
+                frontend = frontends.FrontEndManager().load_by_framework("pytorch")
+                model = frontend.convert(frontend.load(decoder))
+            # What is read back from a file computes in another order than what was just converted. The first run and
+            # all later ones must give the same bits.
+            with tempfile.TemporaryDirectory() as folder:
+                OpenVino.save(model, Path(folder) / "network.xml")
+                return OpenVino.read(Path(folder) / "network.xml")
+        except failures as error:
+            raise EngineError(f"OpenVINO cannot convert it: {str(error).splitlines()[0]}") from error
+
+    @staticmethod
+    def read(path: Path) -> "Model":
+        """Read a converted model. Raises EngineError when the files are not whole."""
+        import openvino
+
+        try:
+            return openvino.Core().read_model(path)
+        except RuntimeError as error:
+            raise EngineError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+
+    @staticmethod
+    def save(model: "Model", path: Path) -> None:
+        """Write ``path`` (.xml) and the weights beside it (.bin), in float32."""
+        import openvino
+
+        openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def similarity(features: torch.Tensor, reference: torch.Tensor) -> float:
+    """Smallest cosine of the angle between the (B, D) rows of two sets of features.
+
+    1 where both are zero, -1 when they do not even have the same shape.
+    """
+    if features.shape != reference.shape:
+        return -1.0
+    here, there = features.double(), reference.double()
+    both_zero = (here == 0).all(1) & (there == 0).all(1)
+    cosines = nn.functional.cosine_similarity(here, there, dim=1, eps=1e-30)
+    return float(torch.where(both_zero, 1.0, cosines.nan_to_num(-1.0)).min())
