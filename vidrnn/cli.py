@@ -32,6 +32,9 @@ app.add_typer(store_app, name="store")
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 
+_INTERRUPTED = 130  # what newer releases of typer return after Ctrl-C; older ones raise
+
+
 class ExitCode(IntEnum):
     """What scripts can rely on."""
 
@@ -69,6 +72,8 @@ def run(command: Callable[..., object]) -> None:
         print(f"error: {error}; what was finished before stays valid", file=sys.stderr)
         sys.exit(ExitCode.ERROR)
     except (KeyboardInterrupt, typer.Abort):
+        outcome = _INTERRUPTED
+    if outcome == _INTERRUPTED:
         print("stopped; what was finished stays, run the same command again to go on", file=sys.stderr)
         sys.exit(ExitCode.ERROR)
     sys.exit(outcome if isinstance(outcome, int) else ExitCode.OK)

@@ -135,7 +135,12 @@ class Decoder:
         try:
             self._receive(limit_s=_START_LIMIT_S)
         except (EOFError, OSError, _LostError) as error:
-            raise RuntimeError(f"a decoder process cannot start ({error or self._obituary()})") from error
+            cause = f"not within {_START_LIMIT_S:g} s" if isinstance(error, _LostError) else self._obituary()
+            self.close()
+            raise RuntimeError(
+                f"a decoder process cannot start ({cause}). A script that uses vidrnn must begin its work below "
+                "`if __name__ == '__main__':`, because each process imports it"
+            ) from error
 
     def _send(self, job: Job) -> None:
         assert self._channel is not None

@@ -121,7 +121,7 @@ class _Plan:
         retry_failed: bool,
         on_video: Callable[[], None],
     ) -> None:
-        self.folder = folder
+        self._folder = folder
         self._root, self._claims, self._known = root, claims, known
         self._progress, self._retry_failed, self._on_video = progress, retry_failed, on_video
 
@@ -162,9 +162,10 @@ class _Plan:
         self._on_video()
 
     def finish(self, path: str, video: VideoFeatures) -> None:
-        """Enter a video whose features are on disk."""
+        """Put features on disk and enter them. In the writer's thread, which Ctrl-C does not reach. Raises OSError."""
+        self._folder.write(path, video)
+        self._claims.give_back(path)  # from here on another extraction finds them
         self._known.solve(path)
-        self._claims.give_back(path)
         self._progress.extracted += 1
         self._progress.notes += [(path, note) for note in video.notes]
         self._on_video()
@@ -175,7 +176,7 @@ class _Plan:
 
     def _is_done(self, path: str, source: Path) -> bool:
         try:
-            return source.is_file() and self.folder.is_current(path, source)
+            return source.is_file() and self._folder.is_current(path, source)
         except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
             return False
 
@@ -186,26 +187,19 @@ class _Writer:
     def __init__(self, plan: _Plan) -> None:
         self._plan = plan
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._pending: deque[tuple[str, VideoFeatures, Future[None]]] = deque()
+        self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> "_Writer":
         return self
 
     def write(self, path: str, video: VideoFeatures) -> None:
         """Hand over one video. Raises OSError when this or an earlier one could not be written."""
-        self._pending.append((path, video, self._pool.submit(self._plan.folder.write, path, video)))
-        while len(self._pending) > _UNWRITTEN or (self._pending and self._pending[0][2].done()):
-            self._enter_oldest()
+        self._pending.append(self._pool.submit(self._plan.finish, path, video))
+        while len(self._pending) > _UNWRITTEN or (self._pending and self._pending[0].done()):
+            self._pending.popleft().result()
 
     def __exit__(self, *error: object) -> None:
         """Also after Ctrl-C, what was handed over is written."""
-        try:
-            while self._pending:
-                self._enter_oldest()
-        finally:
-            self._pool.shutdown()
-
-    def _enter_oldest(self) -> None:
-        path, video, future = self._pending.popleft()
-        future.result()
-        self._plan.finish(path, video)
+        self._pool.shutdown()
+        while self._pending:
+            self._pending.popleft().result()

@@ -59,7 +59,11 @@ class _Partial:
     timestamps_s: list[float] = field(default_factory=list)
 
 
-_Message = Chunk | End | Failure | None  # None: a decoder has nothing more to do
+class _Flush:
+    """No more frames for now: embed what is there. Another extraction may wait for just these videos."""
+
+
+_Message = Chunk | End | Failure | _Flush | None  # None: a decoder has nothing more to do
 
 
 def num_workers(settings: FeatureSettings) -> int:
@@ -135,6 +139,7 @@ def _drive(
             if job is _NO_MORE:
                 return
             if job is None:
+                messages.put(_Flush())
                 stop.wait(_PAUSE_S)
                 continue
             for message in decoder.decode(job):
@@ -166,9 +171,10 @@ def _embed_all(
             ended[message.path] = message.decoded
         elif isinstance(message, Chunk):
             pending.append(message)
-        else:
+        elif message is None:
             running -= 1
-        while pending and (not running or sum(len(chunk.frames) for chunk in pending) >= batch_size):
+        flush = not running or isinstance(message, _Flush)
+        while pending and (flush or sum(len(chunk.frames) for chunk in pending) >= batch_size):
             batch, pending = _cut(pending, batch_size)
             started = time.monotonic()
             throughput.frames += _embed_batch(batch, partial, backbone)

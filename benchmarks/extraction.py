@@ -1,0 +1,257 @@
+"""Speed of extraction against the bound that decoding and the backbone set together, and against the plain recipe.
+
+In one run, on the same clips and the same kept frames:
+
+* decoding only: decoder processes fit and send every kept frame, nobody embeds them;
+* backbone only: the engine on resident batches;
+* the bound: where both share the cores, the sum of their costs per frame; where a GPU embeds, the slower one;
+* reached: `embed_videos` as `vidrnn extract` calls it, and the whole verb with the feature store;
+* the plain recipe: OpenCV's read loop, per-frame transforms by Pillow, eager float32, batch 16, one after the other.
+
+Stages alternate over several rounds and medians are printed, because other work may share the machine. The plain recipe
+sees a part of the clips. Clips: those of a folder, else rendered ones (640 x 480, H.264).
+
+Run:  python benchmarks/extraction.py --clips FOLDER
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
+from vidrnn.features.backbones import Backbone, load_backbone
+from vidrnn.features.decode_worker import Job
+from vidrnn.features.extraction import extract
+from vidrnn.features.pipeline import embed_videos, num_workers
+from vidrnn.settings import FeatureSettings
+
+RENDERED, BATCH = 24, 16
+
+# The first feature of a fresh process, counted from the moment that it begins to import torch.
+FIRST_FEATURE = """
+import time; started = time.perf_counter()
+import sys, torch
+from pathlib import Path
+from vidrnn.features.backbones import load_backbone
+from vidrnn.features.decode_worker import Job
+from vidrnn.features.pipeline import embed_videos
+from vidrnn.settings import FeatureSettings
+if __name__ == "__main__":
+    settings = FeatureSettings(sampling="every")
+    next(embed_videos([Job("a", Path(sys.argv[1]))], load_backbone(settings), settings=settings))
+    print(time.perf_counter() - started)
+"""
+
+
+class NoBackbone:
+    """Takes the frames and gives nothing of worth, at no cost."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
+
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) to (B, 1)."""
+        return torch.zeros(len(frames), 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, help="folder of videos; default: rendered ones")
+    parser.add_argument("--videos", type=int, default=40, help="how many of them")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--engines", nargs="*", default=["eager"], help="also time these engines, backbone only")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clips = _clips(arguments.clips, Path(folder))[: arguments.videos]
+        settings = FeatureSettings(
+            sampling="every",
+            batch_size=BATCH if arguments.device != "cuda" else 64,
+            workers=arguments.workers,
+            device=arguments.device,
+            precision=arguments.precision,
+        )
+        figures = measure(clips, settings, Path(folder), rounds=arguments.rounds)
+        figures |= other_engines(arguments.engines, settings)
+        figures["first_feature_s"] = statistics.median(first_feature(clips[0]) for _ in range(3))
+    report(figures, settings)
+
+
+def measure(clips: Sequence[Path], settings: FeatureSettings, folder: Path, *, rounds: int) -> dict[str, float]:
+    """Frames per second of each stage, medians over rounds."""
+    backbone = load_backbone(settings)
+    jobs = [Job(str(clip), clip) for clip in clips]
+    frames = embed(jobs, backbone, settings)  # warms everything up, and counts
+    resident = _resident(backbone, clips[0], settings)
+    rates: dict[str, list[float]] = {}
+    for number in range(rounds):
+        stages: list[tuple[str, int, Callable[[], object]]] = [
+            ("decode_only", frames, lambda: embed(jobs, NoBackbone(backbone), settings)),
+            ("backbone_only", 8 * len(resident), lambda: [backbone.embed(resident) for _ in range(8)]),
+            ("reached", frames, lambda: embed(jobs, backbone, settings)),
+            ("verb", frames, lambda number=number: _extract(clips, folder / str(number), backbone, settings)),
+        ]
+        for name, count, stage in stages:
+            rates.setdefault(name, []).append(count / _seconds(stage))
+        few = clips[:: max(len(clips) // 4, 1)][:4]
+        started = time.perf_counter()
+        count = sum(plain_recipe(clip) for clip in few)
+        rates.setdefault("plain_recipe", []).append(count / (time.perf_counter() - started))
+    figures = {name: statistics.median(values) for name, values in rates.items()}
+    shared = backbone.device.type == "cpu"
+    bounds = [
+        1 / (1 / decoding + 1 / embedding) if shared else min(decoding, embedding)
+        for decoding, embedding in zip(rates["decode_only"], rates["backbone_only"], strict=True)
+    ]
+    figures["bound"] = statistics.median(bounds)
+    # Ratios are taken within a round: what disturbs the machine disturbs all stages of it.
+    figures["reached_of_bound"] = _median_ratio(rates["reached"], bounds)
+    figures["verb_of_bound"] = _median_ratio(rates["verb"], bounds)
+    figures["times_plain_recipe"] = _median_ratio(rates["verb"], rates["plain_recipe"])
+    figures["videos"], figures["frames"] = len(clips), frames
+    return figures
+
+
+def embed(jobs: Sequence[Job], backbone: Backbone | NoBackbone, settings: FeatureSettings) -> int:
+    """All videos through the pipeline; returns the number of frames."""
+    total = 0
+    for path, result in embed_videos(jobs, backbone, settings=settings):
+        assert hasattr(result, "features"), f"{path}: {result}"
+        total += len(result.features)
+    return total
+
+
+def plain_recipe(clip: Path) -> int:
+    """What is found in most tutorials: read with OpenCV, transform with Pillow, embed sixteen at a time in eager."""
+    import cv2
+    from torchvision import transforms
+    from torchvision.transforms import InterpolationMode
+
+    network = _plain_network()
+    size = network.preprocessing.image_size
+    transform = transforms.Compose(
+        [
+            transforms.ToPILImage(),
+            transforms.Resize((size, size), InterpolationMode.BICUBIC),
+            transforms.ToTensor(),
+            transforms.Normalize(network.preprocessing.mean, network.preprocessing.std),
+        ]
+    )
+    capture, batch, count = cv2.VideoCapture(str(clip)), [], 0
+    with torch.inference_mode():
+        while True:
+            there, frame = capture.read()
+            if there:
+                batch.append(transform(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)))
+                count += 1
+            if batch and (not there or len(batch) == BATCH):
+                network.model.forward_features(torch.stack(batch)).mean((2, 3)).numpy()
+                batch = []
+            if not there:
+                return count
+
+
+def _plain_network(kept: dict[str, object] = {}) -> object:  # noqa: B006  built once, outside the first timing
+    from vidrnn.features.networks import build_network
+
+    if "network" not in kept:
+        kept["network"] = build_network(FeatureSettings())
+    return kept["network"]
+
+
+def other_engines(names: Sequence[str], settings: FeatureSettings) -> dict[str, float]:
+    """Backbone only, for engines beside the automatic choice."""
+    figures = {}
+    for name in names:
+        backbone = load_backbone(settings.model_copy(update={"engine": name}))
+        size = backbone.preprocessing.image_size
+        frames = torch.randint(0, 256, (settings.batch_size, 3, size, size), dtype=torch.uint8)
+        backbone.embed(frames)
+        seconds = [_seconds(lambda b=backbone, f=frames: b.embed(f)) for _ in range(8)]
+        figures[f"backbone_only_{name}"] = len(frames) / statistics.median(seconds)
+    return figures
+
+
+def first_feature(clip: Path) -> float:
+    """Seconds from `import torch` to the first video's features in a process that finds the engine in the cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "first.py"
+        script.write_text(FIRST_FEATURE)
+        command = [sys.executable, str(script), str(clip)]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def report(figures: dict[str, float], settings: FeatureSettings) -> None:
+    packages = ("vidrnn", "torch", "torchvision", "openvino", "av", "opencv-python-headless", "pillow")
+    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads, "
+        f"{num_workers(settings)} decoders, batch {settings.batch_size}, {settings.precision}; load average "
+        f"{os.getloadavg()[0]:.1f} at the end\n"
+    )
+    print("| what | figure |\n|---|---|")
+    for name, value in figures.items():
+        print(f"| {name} | {value:.2f} |")
+    print()
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+
+
+def _clips(folder: Path | None, scratch: Path) -> list[Path]:
+    if folder is not None:
+        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    from vidrnn.video.synthetic import ACTIONS, render_clip
+
+    clips = []
+    for number in range(RENDERED):
+        clips.append(scratch / "clips" / f"{number:02d}.mp4")
+        clips[-1].parent.mkdir(exist_ok=True)
+        action = sorted(ACTIONS)[number % len(ACTIONS)]
+        render_clip(clips[-1], action=action, group_seed=number, clip_seed=number, width=640, height=480)
+    return clips
+
+
+def _resident(backbone: Backbone, clip: Path, settings: FeatureSettings) -> torch.Tensor:
+    from vidrnn.video.decode import decode
+    from vidrnn.video.probe import probe
+    from vidrnn.video.sampling import Sampling
+
+    video = probe(clip)
+    indices = Sampling("every", stride=1).select(video.timestamps_s)
+    frames = [backbone.preprocessing.fit(frame.rgb) for frame in decode(video, indices)]
+    return torch.stack((frames * settings.batch_size)[: settings.batch_size])
+
+
+def _extract(clips: Sequence[Path], store: Path, backbone: Backbone, settings: FeatureSettings) -> None:
+    annotations = [Annotation(str(clip.resolve()), "any", None, str(clip)) for clip in clips]
+    settings = settings.model_copy(update={"store": store})
+    _, progress = extract(annotations, root=Path("/"), settings=settings, backbone=backbone)
+    assert progress.extracted == len(clips), progress.summary()
+    shutil.rmtree(store)
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def _median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
+    return statistics.median(value / other for value, other in zip(values, others, strict=True))
+
+
+if __name__ == "__main__":
+    main()
