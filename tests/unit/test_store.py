@@ -14,6 +14,7 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata, write_atomically
+from vidrnn.features.verification import examine
 from vidrnn.settings import FeatureSettings
 
 SETTINGS = FeatureSettings(backbone="resnet18", weights="random", square="warp")
@@ -62,6 +63,12 @@ def files(path: Path) -> list[str]:
     return sorted(each.relative_to(path).as_posix() for each in path.rglob("*") if each.is_file())
 
 
+def health(folder: FeatureFolder, name: str, root: Path | None) -> tuple[str, str]:
+    finding = examine(folder, name, root=root)
+    assert finding.name == name
+    return finding.health, finding.reason
+
+
 def assert_same(got: VideoFeatures, expected: VideoFeatures) -> None:
     np.testing.assert_array_equal(got.features, expected.features)
     np.testing.assert_array_equal(got.timestamps_s, expected.timestamps_s)
@@ -98,7 +105,7 @@ def test_an_absolute_path_is_mirrored_inside_the_folder(folder, root):
     assert files(folder.path) == [f"_absolute{absolute}.safetensors", "spec.json"]
     assert list(folder.videos()) == [absolute]
     assert folder.is_current(absolute, Path(absolute))
-    assert folder.health(absolute, Path("/some/other/root")) == ("ok", "")
+    assert health(folder, absolute, Path("/some/other/root")) == ("ok", "")
 
 
 def test_features_that_were_never_extracted(folder):
@@ -165,7 +172,7 @@ def test_a_cut_off_file_is_damaged_and_extracted_again(folder, root, share):
     assert message.startswith(f"{file} is damaged (")
     assert message.endswith("); delete it and run `vidrnn extract` again")
     assert not folder.is_current("a.avi", root / "a.avi")
-    assert folder.health("a.avi", root) == ("damaged", message)
+    assert health(folder, "a.avi", root) == ("damaged", message)
 
 
 def test_a_flipped_bit_in_the_values_is_found_when_checked(folder, root):
@@ -180,7 +187,7 @@ def test_a_flipped_bit_in_the_values_is_found_when_checked(folder, root):
     expected = f"{file} is damaged (checksum differs); delete it and run `vidrnn extract` again"
     assert str(caught.value) == expected
     assert not folder.is_current("a.avi", root / "a.avi")
-    assert folder.health("a.avi", None) == ("damaged", expected)
+    assert health(folder, "a.avi", None) == ("damaged", expected)
 
 
 @pytest.mark.parametrize(
@@ -221,13 +228,13 @@ def test_current_means_the_same_source_by_time_or_by_content(folder, root):
 
 def test_health_of_a_store_without_its_videos(folder, root):
     stored(folder, root)
-    assert folder.health("a.avi", root) == ("ok", "")
+    assert health(folder, "a.avi", root) == ("ok", "")
     (root / "a.avi").write_bytes(b"another video")
     expected = f"{root / 'a.avi'} has changed since it was extracted; run `vidrnn extract`"
-    assert folder.health("a.avi", root) == ("stale", expected)
+    assert health(folder, "a.avi", root) == ("stale", expected)
     (root / "a.avi").unlink()
-    assert folder.health("a.avi", root) == ("orphaned", f"{root / 'a.avi'} is gone")
-    assert folder.health("a.avi", None) == ("ok", ""), "training reads features where the videos are absent"
+    assert health(folder, "a.avi", root) == ("orphaned", f"{root / 'a.avi'} is gone")
+    assert health(folder, "a.avi", None) == ("ok", ""), "training reads features where the videos are absent"
 
 
 def test_the_one_fitting_spec_is_found(tmp_path):
