@@ -15,11 +15,12 @@ from safetensors import safe_open
 from tests.worlds import fill_store, tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features import packed
+from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packing import locked, pack
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.features.verification import verify
 
-SHARD_BYTES = 8000  # a few videos each
+SHARD_BYTES = DATA_START + 4000  # a few videos each
 NAMES = [f"class {number % 3}/clip_{number}.mp4" for number in range(24)] + ["/elsewhere/ü.avi", "x" * 250 + ".mp4"]
 
 
@@ -187,7 +188,7 @@ def replace_folder(folder: FeatureFolder, *, without: list[str]) -> FeatureFolde
 def test_files_are_removed_only_when_their_packed_copy_is_intact(folder: FeatureFolder) -> None:
     pack(folder)
     (shard,) = (folder.path / "_pack").glob("*.shard")
-    flip(shard, packed.DATA_START)
+    flip(shard, DATA_START)
     with pytest.raises(StoreError, match=r"shard is damaged \(checksum differs\)"):
         pack(folder, remove_files=True)
     first = min(NAMES)
@@ -273,7 +274,7 @@ def counted(function):
     return call
 os.fsync, Path.replace, Path.unlink = counted(os.fsync), counted(Path.replace), counted(Path.unlink)
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()
-pack(folder, remove_files=True, shard_bytes=60_000)
+pack(folder, remove_files=True, shard_bytes=67_000)
 """
 
 
@@ -307,13 +308,13 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()
 try:
-    pack(folder, remove_files=True, shard_bytes=8000)
+    pack(folder, remove_files=True, shard_bytes=69_536)
 except OSError as error:
     sys.exit(7)
 """
 
 
-@pytest.mark.parametrize("limit", [0, 4096, 5000, 8100, 9500])
+@pytest.mark.parametrize("limit", [0, 4096, DATA_START + 100, DATA_START + 4100, DATA_START + 9500])
 def test_a_disk_that_is_full_leaves_the_store_as_it_was(folder: FeatureFolder, limit: int) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     pack(folder, shard_bytes=SHARD_BYTES)
@@ -347,10 +348,10 @@ def test_a_flipped_bit_anywhere_in_the_index_is_noticed(folder: FeatureFolder) -
     pack(folder)
     index = folder.path / "_pack" / "index"
     data = index.read_bytes()
-    start = 8 + int.from_bytes(data[:8], "little")
+    start = data.index(b"format_version")
     for position in range(start, len(data), 97):
         flip(index, position)
-        with pytest.raises(StoreError, match="checksum differs"):
+        with pytest.raises(StoreError, match="is damaged"):
             FeatureFolder(folder.path, folder.spec).pack()
         index.write_bytes(data)
 
@@ -362,6 +363,14 @@ def test_an_index_from_another_spec_is_refused(folder: FeatureFolder, tmp_path: 
     (other.path / "_pack" / "index").write_bytes((folder.path / "_pack" / "index").read_bytes())
     with pytest.raises(StoreError, match="belongs to another spec or version"):
         other.pack()
+
+
+@pytest.mark.parametrize("position", [0, 20, DATA_START - 1, -1])
+def test_a_flipped_bit_anywhere_in_a_shard_is_found(folder: FeatureFolder, position: int) -> None:
+    pack(folder)
+    shard = next((folder.path / "_pack").glob("*.shard"))
+    flip(shard, position)
+    assert [finding.name for finding in verify(folder, None) if finding.health != "ok"] == [shard.name]
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])
@@ -376,7 +385,7 @@ def test_a_damaged_shard_is_found_and_its_videos_named(folder: FeatureFolder, da
     elif damage == "gone":
         shard.unlink()
     else:
-        flip(shard, packed.DATA_START + 3)
+        flip(shard, DATA_START + 3)
     fresh = FeatureFolder(folder.path, folder.spec)
     found = {finding.name: finding for finding in verify(fresh, None) if finding.health != "ok"}
     assert {finding.health for finding in found.values()} == {"damaged"}
@@ -394,7 +403,7 @@ def test_a_damaged_shard_is_found_and_its_videos_named(folder: FeatureFolder, da
 def test_a_cut_shard_is_repaired_from_the_feature_files(folder: FeatureFolder) -> None:
     pack(folder, shard_bytes=SHARD_BYTES)
     shard = next((folder.path / "_pack").glob("*.shard"))
-    os.truncate(shard, 5000)
+    os.truncate(shard, DATA_START + 100)
     fresh = FeatureFolder(folder.path, folder.spec)
     assert pack(fresh, shard_bytes=SHARD_BYTES).added > 0
     assert {finding.health for finding in verify(fresh, None)} == {"ok"}

@@ -1,5 +1,6 @@
 """`vidrnn.sequences.sequence_set`: stored features to batches."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import torch
 
 from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, tiny_spec, video_features
 from vidrnn.errors import AnnotationError, StoreError
+from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packing import pack
 from vidrnn.features.store import FeatureStore, VideoMetadata
 from vidrnn.features.verification import verify
-from vidrnn.sequences.rows import FeatureRows
+from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
 
@@ -169,7 +171,7 @@ def many_features() -> dict[str, Array]:
     return {path: rng.normal(size=(length, 3)).astype(np.float16) for path, length in MANY.items()}
 
 
-@pytest.mark.parametrize("shard_bytes", [1 << 30, 6000], ids=["one shard", "many shards"])
+@pytest.mark.parametrize("shard_bytes", [1 << 30, DATA_START + 2000], ids=["one shard", "many shards"])
 @pytest.mark.parametrize("case", ["packed", "files removed", "half packed", "extracted again", "pack is cut off"])
 def test_a_pack_changes_nothing_that_is_seen(tmp_path: Path, case: str, shard_bytes: int) -> None:
     features = many_features()
@@ -198,30 +200,30 @@ def test_a_pack_changes_nothing_that_is_seen(tmp_path: Path, case: str, shard_by
 
 
 def test_a_pack_is_mapped_and_not_read(tmp_path: Path) -> None:
-    """The rows of the set are those of the shards, whatever the split takes of them."""
+    """The rows of every set are those of the pack, at the same place in memory; nothing is copied."""
     folder = fill_store(tmp_path, many_features(), dim=3)
-    pack(folder, remove_files=True)
+    pack(folder, remove_files=True, shard_bytes=DATA_START + 2000)
     opened = folder.pack()
     assert opened is not None
-    one = load_sequences(MANY_ANNOTATIONS[:1], folder, LABELS, device=CPU)
-    assert isinstance(one.features, torch.Tensor)
-    assert one.features.data_ptr() == opened.values(0).ctypes.data
-    assert one.features.shape == (sum(MANY.values()), 3)
-    pack(folder, shard_bytes=6000)
-    for path in list(MANY)[:4]:
-        folder.write(path, video_features(many_features()[path]))
-    several = load_sequences(MANY_ANNOTATIONS, folder, LABELS, device=CPU)
-    assert isinstance(several.features, FeatureRows)
-    assert len(several.features.parts) == 2, "the shard, and what was read"
+    assert len(opened.shards) > 2
+    for annotations in (MANY_ANNOTATIONS, MANY_ANNOTATIONS[:1]):
+        sequences = load_sequences(annotations, folder, LABELS, device=CPU)
+        assert isinstance(sequences.features, torch.Tensor)
+        assert sequences.features.data_ptr() == opened.table.ctypes.data
 
 
-def test_only_the_shards_that_a_split_needs_are_mapped(tmp_path: Path) -> None:
+def test_mapped_memory_is_given_back(tmp_path: Path) -> None:
     folder = fill_store(tmp_path, many_features(), dim=3)
-    report = pack(folder, shard_bytes=6000)
-    first, last = min(MANY), max(MANY)
-    few = load_sequences(annotate((last, "class0"), (first, "class1")), folder, LABELS, device=CPU)
-    assert isinstance(few.features, FeatureRows)
-    assert len(few.features.parts) == 2 < report.shards
+    pack(folder, remove_files=True)
+    name = next((folder.path / "_pack").glob("*.shard")).name
+    sequences = load_sequences(MANY_ANNOTATIONS, FeatureStore(tmp_path).folders()[0], LABELS, device=CPU)
+    rows = sequences.features
+    del sequences
+    gc.collect()
+    assert name in Path("/proc/self/maps").read_text(), "as long as the rows are in use"
+    del rows, folder
+    gc.collect()
+    assert name not in Path("/proc/self/maps").read_text()
 
 
 def test_mapped_features_cannot_be_changed_on_disk(tmp_path: Path) -> None:
@@ -263,7 +265,7 @@ def test_a_video_that_only_a_damaged_shard_holds_is_an_error(tmp_path: Path) -> 
 def test_on_a_device_a_pack_is_copied_when_it_fits(tmp_path: Path, monkeypatch, free: int) -> None:
     """The meta device stands in for CUDA: it holds shapes but no values."""
     folder = fill_store(tmp_path, many_features(), dim=3)
-    pack(folder, shard_bytes=6000)
+    pack(folder, shard_bytes=DATA_START + 2000)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free, free))
     device = torch.device("meta")
     sequences = load_sequences(MANY_ANNOTATIONS[:20], folder, LABELS, device=device)
@@ -274,5 +276,5 @@ def test_on_a_device_a_pack_is_copied_when_it_fits(tmp_path: Path, monkeypatch, 
         assert sequences.features.shape == (sum(totals), 3), "only the rows of the split"
         assert sequences.offsets.tolist() == [sum(totals[:number]) for number in range(20)]
     else:
-        assert isinstance(sequences.features, FeatureRows)
+        assert isinstance(sequences.features, RowsElsewhere)
         assert sequences.features.index_select(0, torch.tensor([3, 1])).device == device

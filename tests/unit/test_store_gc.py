@@ -10,8 +10,8 @@ import pytest
 
 from tests.worlds import tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.features import packed
 from vidrnn.features.garbage import Garbage, find_garbage, remove
+from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packing import locked, pack
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.features.verification import verify
@@ -146,7 +146,7 @@ def test_a_pack_loses_the_videos_that_are_gone_and_keeps_the_others(folder: Feat
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_a_damaged_shard_is_written_again_with_what_is_intact(folder: FeatureFolder, damage: str) -> None:
-    pack(folder, shard_bytes=packed.DATA_START + 500)  # two videos in the first shard
+    pack(folder, shard_bytes=DATA_START + 500)  # two videos in the first shard
     opened = folder.pack()
     assert opened is not None
     assert opened.columns["shard"].tolist() == [0, 0, 1]
@@ -154,7 +154,7 @@ def test_a_damaged_shard_is_written_again_with_what_is_intact(folder: FeatureFol
         folder.file_of(name).unlink()
     shard = folder.path / "_pack" / opened.shards[0].name
     data = bytearray(shard.read_bytes())
-    data[packed.DATA_START] ^= 1  # the first value of a.mp4
+    data[DATA_START] ^= 1  # the first value of a.mp4
     if damage == "gone":
         shard.unlink()
     else:

@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from vidrnn.errors import StoreError
 from vidrnn.features import packed
+from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packed import ENTRY, Pack, Shard, Tensors
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder, VideoFeatures, replacing, write_atomically
@@ -109,7 +110,7 @@ class _OpenShard:
         self._path = folder / f"{secrets.token_hex(8)}{packed.SHARD_SUFFIX}"
         self._stack = ExitStack()
         self._file = self._stack.enter_context(replacing(self._path))
-        self._file.seek(packed.DATA_START)
+        self._file.seek(DATA_START)
         self._hasher = hashlib.sha256()
         self._dim, self._rows = dim, 0
         self._headers, self._times = bytearray(), bytearray()
@@ -117,7 +118,7 @@ class _OpenShard:
     @property
     def size(self) -> int:
         """Bytes that the file would have now."""
-        return packed.DATA_START + 2 * self._dim * self._rows + len(self._headers) + len(self._times)
+        return DATA_START + 2 * self._dim * self._rows + len(self._headers) + len(self._times)
 
     def add(self, video: VideoFeatures, header: bytes) -> tuple[int, int, int, int]:
         """Append a video; first row, number of rows, start and end of the header. Raises OSError."""
@@ -146,13 +147,14 @@ class _OpenShard:
         for name, (dtype, shape, length) in shapes.items():
             description[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, start + length]}
             start += length
-        text = json.dumps(description).encode()
+        room = DATA_START - 8
+        start_block = room.to_bytes(8, "little") + json.dumps(description).encode().ljust(room)
+        self._hasher.update(start_block)
         self._file.seek(0)
-        room = packed.DATA_START - 8
-        self._file.write(room.to_bytes(8, "little") + text.ljust(room))
+        self._file.write(start_block)
         size = self.size
         self._stack.close()
-        return Shard(self._path.name, size, self._hasher.hexdigest())
+        return Shard(self._path.name, size, self._rows, self._hasher.hexdigest())
 
     def abandon(self, *error: *_Error) -> None:
         """Leave nothing behind; ``error`` is what went wrong, as in ``__exit__``."""
@@ -165,10 +167,13 @@ def _write_index(
     tensors: Tensors = {field: np.ascontiguousarray(entries[field]) for field in ENTRY.names or ()}
     tensors["path_end"] = np.cumsum([len(name) + 1 for name in names], dtype=np.int64) - 1
     tensors["paths"] = np.frombuffer(b"\0".join(names), dtype=np.uint8)
-    facts = {
-        "format_version": packed.PACK_VERSION,
-        "spec": spec.digest,
-        "shards": [asdict(shard) for shard in shards],
-        "sha256": packed.checksum_of(tensors),
-    }
-    write_atomically(directory / packed.INDEX, save(tensors, metadata={"vidrnn_pack": json.dumps(facts)}))
+    facts = json.dumps(
+        {
+            "format_version": packed.PACK_VERSION,
+            "spec": spec.digest,
+            "dim": spec.dim,
+            "shards": [asdict(shard) for shard in shards],
+        }
+    )
+    metadata = {"vidrnn_pack": facts, "sha256": packed.checksum_of(facts, tensors)}
+    write_atomically(directory / packed.INDEX, save(tensors, metadata=metadata))

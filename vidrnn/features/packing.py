@@ -151,7 +151,7 @@ def _sparse(old: Pack, *, superseded: Iterable[str], shard_bytes: int) -> set[in
             rows[number] = 0
     used = np.bincount(old.columns["shard"], weights=rows, minlength=len(old.shards))
     complete = np.flatnonzero(old.complete).tolist()
-    sizes = {shard: old.shards[shard].size * used[shard] / max(1, len(old.values(shard))) for shard in complete}
+    sizes = {shard: old.shards[shard].size * used[shard] / max(1, old.shards[shard].rows) for shard in complete}
     return {shard for shard, size in sizes.items() if size < shard_bytes / 2}
 
 

@@ -3,13 +3,13 @@
 import torch
 from torch.nn import functional
 
-from vidrnn.sequences.rows import FeatureRows
+from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings import ModelSettings
 
 
 def gather_inputs(
-    features: torch.Tensor | FeatureRows,
+    features: torch.Tensor | RowsElsewhere,
     *,
     offsets: torch.Tensor,
     totals: torch.Tensor,
@@ -56,7 +56,7 @@ def gather_inputs(
     return steps.mul_(valid.to(steps.device).unsqueeze(2))
 
 
-def mean_features(features: torch.Tensor | FeatureRows, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
+def mean_features(features: torch.Tensor | RowsElsewhere, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
     """(n, D) float32 mean over all cached steps of each of n videos; arguments as in `gather_inputs`."""
     ranges = zip(offsets.tolist(), totals.tolist(), strict=True)
     return torch.stack([features.narrow(0, start, total).float().mean(0) for start, total in ranges])

@@ -1,7 +1,7 @@
 """All feature sequences of a split, in memory or mapped from a pack, and batches of them by indexing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features.packed import Pack
 from vidrnn.features.store import FeatureFolder, VideoFeatures
 from vidrnn.sequences.inputs import gather_inputs, mean_features
-from vidrnn.sequences.rows import FeatureRows
+from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings import ModelSettings
 
@@ -48,7 +48,7 @@ class SequenceSet:
     """
 
     annotations: tuple[Annotation, ...]
-    features: torch.Tensor | FeatureRows
+    features: torch.Tensor | RowsElsewhere
     offsets: torch.Tensor
     totals: torch.Tensor
     targets: torch.Tensor
@@ -81,7 +81,7 @@ class SequenceSet:
         return mean_features(self.features, self.offsets, self.totals)
 
     def _means_of(self, positions: torch.Tensor) -> torch.Tensor:
-        if isinstance(self.features, FeatureRows):  # the means of a million videos would fill the memory
+        if isinstance(self.features, RowsElsewhere):  # the means of a million videos would fill the memory
             return mean_features(self.features, self.offsets[positions], self.totals[positions])
         return self.means[positions.to(self.features.device)]
 
@@ -155,14 +155,14 @@ class _Table:
     """Where the sequences of n videos lie.
 
     Attributes:
-        parts: (rows, D) float16 each, the shards of the pack that are needed and what was read from feature files.
-        offsets: (n,) int64 first row of each video, counted through all parts.
+        rows: (rows, D) float16 of the pack and of what was read from feature files.
+        offsets: (n,) int64 first row of each video.
         totals: (n,) int64 rows.
         finite: (n,) whether all values are numbers.
         metadata: (n, 4) float64, see `SequenceSet`.
     """
 
-    parts: tuple[npt.NDArray[np.float16], ...]
+    rows: npt.NDArray[np.float16]
     offsets: npt.NDArray[np.int64]
     totals: npt.NDArray[np.int64]
     finite: npt.NDArray[np.bool_]
@@ -171,27 +171,25 @@ class _Table:
 
 def _locate(pack: Pack | None, places: npt.NDArray[np.int64], loose: list[VideoFeatures]) -> _Table:
     """Join videos of the pack (place >= 0) and videos that were read, in the order of ``places`` (n,)."""
-    n, parts = len(places), list[npt.NDArray[np.float16]]()
-    table = _Table((), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_), np.zeros((n, 4)))
-    mapped = places >= 0
+    n, mapped = len(places), places >= 0
+    offsets, totals, finite = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    metadata = np.zeros((n, 4))
+    rows, first = np.zeros((0, 0), np.float16), 0
+    if loose:
+        rows = np.concatenate([video.features for video in loose])
     if pack is not None and mapped.any():
-        entries = {name: column[places[mapped]] for name, column in pack.columns.items()}
-        shards, part_of = np.unique(entries["shard"], return_inverse=True)
-        parts += [pack.values(shard) for shard in shards.tolist()]
-        starts = np.cumsum([0, *(len(part) for part in parts)])
-        table.offsets[mapped] = starts[part_of] + entries["first_row"]
-        table.totals[mapped] = entries["rows"]
-        table.finite[mapped] = entries["finite"]
-        table.metadata[mapped] = entries["metadata"]
+        offsets[mapped] = pack.rows_at[places[mapped]]
+        for column, name in ((totals, "rows"), (finite, "finite"), (metadata, "metadata")):
+            column[mapped] = pack.columns[name][places[mapped]]
+        rows, first = pack.table_with(rows) if loose else (pack.table, 0)
     if loose:
         lengths = np.array([len(video.features) for video in loose])
-        table.offsets[~mapped] = sum(map(len, parts)) + lengths.cumsum() - lengths
-        table.totals[~mapped] = lengths
-        table.finite[~mapped] = [np.isfinite(video.features).all() for video in loose]
+        offsets[~mapped] = first + lengths.cumsum() - lengths
+        totals[~mapped] = lengths
+        finite[~mapped] = [np.isfinite(video.features).all() for video in loose]
         facts = [video.metadata for video in loose]
-        table.metadata[~mapped] = [(each.width, each.height, each.num_frames, each.duration_s) for each in facts]
-        parts.append(np.concatenate([video.features for video in loose]))
-    return replace(table, parts=tuple(parts))
+        metadata[~mapped] = [(each.width, each.height, each.num_frames, each.duration_s) for each in facts]
+    return _Table(rows, offsets, totals, finite, metadata)
 
 
 def _refuse_unusable(annotations: Sequence[Annotation], table: _Table) -> None:
@@ -204,14 +202,14 @@ def _refuse_unusable(annotations: Sequence[Annotation], table: _Table) -> None:
 
 def _place(
     table: _Table, *, mapped: bool, device: torch.device
-) -> tuple[torch.Tensor | FeatureRows, npt.NDArray[np.int64]]:
+) -> tuple[torch.Tensor | RowsElsewhere, npt.NDArray[np.int64]]:
     """The rows for a device, and the first row of each video in them."""
-    if len(table.parts) == 1 and (device.type == "cpu" or not mapped):
-        return torch.from_numpy(table.parts[0]).to(device), table.offsets
-    rows = FeatureRows(table.parts, device)
-    size = int(table.totals.sum()) * table.parts[0][:1].nbytes
-    if device.type == "cpu" or size > torch.cuda.mem_get_info(device)[0] // 2:
-        return rows, table.offsets
+    rows = torch.from_numpy(table.rows)
+    if device.type == "cpu" or not mapped:
+        return rows.to(device), table.offsets
+    waiting = RowsElsewhere(rows, device)
+    if int(table.totals.sum()) * table.rows[:1].nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return waiting, table.offsets
     offsets = table.totals.cumsum() - table.totals
     wanted = np.repeat(table.offsets - offsets, table.totals) + np.arange(table.totals.sum())
-    return rows.index_select(0, torch.from_numpy(wanted)), offsets
+    return waiting.index_select(0, torch.from_numpy(wanted)), offsets
