@@ -7,14 +7,15 @@ number of videos, and a few thousand of the size of real ones (100 steps of D = 
 (64 MiB), so that there are many of them as in a store of hundreds of gigabytes. Beside each pack lies one file with the
 same feature bytes in the same order: mapped as one array, it is the raw memory map. Store and raw alternate in rounds
 of the same sequences, so that other load on the machine meets both; figures are medians over rounds. What is read is in
-the page cache, except where it says cold. About 2.6 GB of scratch below --folder, removed at the end. The last line is
-JSON.
+the page cache, except where it says cold; `writing_memory_mb` is how far the peak of the process rose while the pack
+was written. About 2.6 GB of scratch below --folder, removed at the end. The last line is JSON.
 """
 
 import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import tempfile
@@ -53,6 +54,7 @@ class World:
         rng = np.random.default_rng(0)
         pool = rng.normal(size=(steps[1] + 1000, dim)).astype(np.float16)
         source, started = Source(123456789, 1700000000000000000, "0123456789abcdef" * 4), time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self.totals = rng.integers(steps[0], steps[1] + 1, size=sequences)
         self.firsts = self.totals.cumsum() - self.totals
         with PackWriter(folder, SHARD_BYTES) as writer, self.raw_path.open("wb") as raw:
@@ -64,6 +66,7 @@ class World:
                 raw.write(values.tobytes())
             writer.commit(None, np.zeros(0, dtype=np.bool_))
         self.seconds = time.perf_counter() - started
+        self.memory_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
         self.raw = np.asarray(np.memmap(self.raw_path, dtype=np.float16, mode="r").reshape(-1, dim))
 
     def folder(self) -> FeatureFolder:
@@ -83,6 +86,11 @@ def clock(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
+
+
+def touch(table: np.ndarray) -> None:
+    """Bring every page of a map into the process: the first touch is the system's work and the same for all."""
+    table.reshape(-1)[::2048].max()
 
 
 def paired(store: Callable[[int], object], raw: Callable[[int], object]) -> tuple[float, float, float]:
@@ -139,6 +147,8 @@ def measure_sequences(world: World, number: int) -> dict[str, float]:
         for each in draws[at]:
             folder.read_packed(opened, each)
 
+    touch(opened.table)
+    touch(raw)
     check = draws[0][0]
     np.testing.assert_array_equal(opened.features(check), raw[firsts[places[check]] : ends[places[check]]])
     store_s, raw_s, ratio = paired(through_store, through_raw)
@@ -182,6 +192,8 @@ def measure_batches(world: World, batch: int, steps: int, number: int) -> dict[s
         for positions, choice in zip(draws[at], choices[at], strict=True):
             raw_batch(positions, choice)
 
+    touch(sequences.features.numpy())
+    touch(world.raw)
     first = draws[0][0], choices[0][0]
     assert torch.equal(sequences.batch(*first, model).features, raw_batch(*first))
     store_s, raw_s, ratio = paired(through_store, through_raw)
@@ -194,14 +206,12 @@ def measure_batches(world: World, batch: int, steps: int, number: int) -> dict[s
 
 
 def show(name: str, world: World, figures: dict[str, float]) -> None:
-    size = sum(path.stat().st_size for path in world.root.glob("*/_pack/*"))
-    index = next(world.root.glob("*/_pack/index")).stat().st_size
-    shards = sum(1 for _ in world.root.glob("*/_pack/*.shard"))
+    files = list(world.root.glob("*/_pack/*"))
+    size, index = (sum(each.stat().st_size for each in files if each.match(kind)) / 1e6 for kind in ("*", "index"))
+    steps = f"{world.totals.min()} to {world.totals.max()} steps"
+    print(f"\n{name}: {len(world.totals)} sequences of {steps}, D = {world.dim};")
     print(
-        f"\n{name}: {len(world.totals)} sequences of {world.totals.min()} to {world.totals.max()} steps, D = {world.dim};"
-    )
-    print(
-        f"{shards} shards, {size / 1e6:.0f} MB, of which the index {index / 1e6:.0f} MB; written in {world.seconds:.0f} s\n"
+        f"{len(files) - 1} shards, {size:.0f} MB with the index of {index:.0f} MB; written in {world.seconds:.0f} s\n"
     )
     print("| what | value |\n|---|---|")
     for key, value in figures.items():
@@ -213,9 +223,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None, help="where the scratch files go; default the system's")
     parser.add_argument("--sequences", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    print(
-        f"Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}, {os.cpu_count()} cores,"
-    )
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}"
+    print(f"{versions}, {os.cpu_count()} cores,")
     print(f"{torch.get_num_threads()} threads; {ROUNDS} rounds, store and raw alternating")
     results: dict[str, dict[str, float]] = {}
     shapes = {
@@ -226,9 +235,10 @@ def main() -> None:
         root = Path(tempfile.mkdtemp(dir=arguments.folder))
         try:
             world = World(root, **shape)
-            results[name] = measure_opening(world)
+            results[name] = {"writing_memory_mb": world.memory_mb}
             results[name] |= measure_sequences(world, 20_000 if name == "million" else 1000)
             results[name] |= measure_batches(world, batch=64, steps=24, number=100 if name == "million" else 20)
+            results[name] |= measure_opening(world)  # last: it empties the page cache
             show(name, world, results[name])
         finally:
             shutil.rmtree(root)

@@ -16,7 +16,10 @@ store_app = typer.Typer(
 )
 
 Store = Annotated[Path, typer.Argument(help="Folder of the store.")]
-Root = Annotated[Path | None, typer.Option(help="Data root: also look for changed and missing videos.")]
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option("--root", help="Data root: also look for changed and missing videos; one for each data set."),
+]
 
 
 @store_app.command("info")
@@ -38,7 +41,7 @@ def info(store: Store) -> int:
 
 
 @store_app.command("verify")
-def verify(store: Store, root: Root = None) -> int:
+def verify(store: Store, roots: Roots = None) -> int:
     """Read every feature file and pack and compare checksums; with --root also compare with the videos."""
     from collections import Counter
 
@@ -48,7 +51,7 @@ def verify(store: Store, root: Root = None) -> int:
 
     counts: Counter[str] = Counter()
     for folder in FeatureStore(store).folders():
-        for finding in verify_folder(folder, root):
+        for finding in verify_folder(folder, roots or ()):
             counts[finding.health] += 1
             if finding.health != "ok":
                 print(f"{finding.health}: {folder.spec.digest} {finding.name}: {finding.reason}", file=sys.stderr)
@@ -85,7 +88,7 @@ def pack(
 @store_app.command("gc")
 def gc(
     store: Store,
-    root: Annotated[Path | None, typer.Option(help="Data root: features of missing videos go as well.")] = None,
+    roots: Roots = None,
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is shown.")] = False,
 ) -> int:
     """Show what nothing refers to: parts of killed writers, damaged files, replaced packs, empty folders."""
@@ -93,7 +96,7 @@ def gc(
     from vidrnn.features.store import FeatureStore
 
     number, size, kept = 0, 0, 0
-    for found in find_garbage(FeatureStore(store), root):
+    for found in find_garbage(FeatureStore(store), roots or ()):
         for item in found.items:
             lost = f"; the pack loses {', '.join(item.dropped)}" if item.dropped else ""
             print(f"{item.size:>12}  {item.path}: {item.reason}{lost}")

@@ -74,7 +74,7 @@ def test_the_pack_alone_gives_what_the_files_gave(folder: FeatureFolder) -> None
     assert (report.videos, report.added, report.removed_files, report.failures) == (26, 26, 26, ())
     assert feature_files(folder) == []
     assert_holds(folder)
-    assert {finding.health for finding in verify(folder, None)} == {"ok"}
+    assert {finding.health for finding in verify(folder)} == {"ok"}
     with pytest.raises(MissingPathError, match=r"no features of 'gone\.mp4'"):
         folder.read("gone.mp4")
 
@@ -290,7 +290,7 @@ def test_a_kill_at_any_point_leaves_a_readable_store(tmp_path: Path) -> None:
             folder.write(name, sequence(name))
         done = subprocess.run([sys.executable, "-c", KILLED, str(root), str(calls)], check=False, capture_output=True)
         assert_holds(folder, names)
-        assert {finding.health for finding in verify(folder, None)} == {"ok"}
+        assert {finding.health for finding in verify(folder)} == {"ok"}
         pack(folder, remove_files=True)
         assert_holds(folder, names)
         if done.returncode != -signal.SIGKILL:
@@ -340,7 +340,7 @@ def test_a_cut_off_index_is_named(folder: FeatureFolder, share: float) -> None:
         fresh.read(NAMES[0])
     assert str(caught.value).startswith(f"{index} is damaged (")
     assert str(caught.value).endswith(packed.ADVICE)
-    assert [finding.health for finding in verify(fresh, None)] == ["damaged"]
+    assert [finding.health for finding in verify(fresh)] == ["damaged"]
     assert not fresh.is_current(NAMES[0], Path(__file__))
 
 
@@ -370,7 +370,7 @@ def test_a_flipped_bit_anywhere_in_a_shard_is_found(folder: FeatureFolder, posit
     pack(folder)
     shard = next((folder.path / "_pack").glob("*.shard"))
     flip(shard, position)
-    assert [finding.name for finding in verify(folder, None) if finding.health != "ok"] == [shard.name]
+    assert [finding.name for finding in verify(folder) if finding.health != "ok"] == [shard.name]
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])
@@ -387,7 +387,7 @@ def test_a_damaged_shard_is_found_and_its_videos_named(folder: FeatureFolder, da
     else:
         flip(shard, DATA_START + 3)
     fresh = FeatureFolder(folder.path, folder.spec)
-    found = {finding.name: finding for finding in verify(fresh, None) if finding.health != "ok"}
+    found = {finding.name: finding for finding in verify(fresh) if finding.health != "ok"}
     assert {finding.health for finding in found.values()} == {"damaged"}
     assert all(str(shard) in finding.reason and packed.ADVICE in finding.reason for finding in found.values())
     if damage == "flipped":
@@ -406,6 +406,6 @@ def test_a_cut_shard_is_repaired_from_the_feature_files(folder: FeatureFolder) -
     os.truncate(shard, DATA_START + 100)
     fresh = FeatureFolder(folder.path, folder.spec)
     assert pack(fresh, shard_bytes=SHARD_BYTES).added > 0
-    assert {finding.health for finding in verify(fresh, None)} == {"ok"}
+    assert {finding.health for finding in verify(fresh)} == {"ok"}
     pack(fresh, remove_files=True, shard_bytes=SHARD_BYTES)
     assert_holds(fresh)

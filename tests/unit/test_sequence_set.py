@@ -230,7 +230,7 @@ def test_mapped_features_cannot_be_changed_on_disk(tmp_path: Path) -> None:
     folder = fill_store(tmp_path, many_features(), dim=3)
     pack(folder)
     load_sequences(MANY_ANNOTATIONS, folder, LABELS, device=CPU).features.zero_()  # type: ignore[union-attr]
-    assert {finding.health for finding in verify(folder, None)} == {"ok"}
+    assert {finding.health for finding in verify(folder)} == {"ok"}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -65,7 +65,7 @@ def files(path: Path) -> list[str]:
 
 
 def health(folder: FeatureFolder, name: str, root: Path | None) -> tuple[str, str]:
-    finding = examine(folder, name, root=root)
+    finding = examine(folder, name, roots=[root] if root else [])
     assert finding.name == name
     return finding.health, finding.reason
 
@@ -273,7 +273,7 @@ def test_a_damaged_file_with_a_shortened_name_is_found(folder):
     folder.write(name, features_of(Path(__file__)))
     file = folder.file_of(name)
     file.write_bytes(file.read_bytes()[:40])
-    (found,) = verify(folder, None)
+    (found,) = verify(folder)
     assert (found.health, found.name) == ("damaged", file.name.removesuffix(".safetensors"))
     assert str(file) in found.reason
 

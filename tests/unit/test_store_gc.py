@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features.garbage import Garbage, find_garbage, remove
 from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packing import locked, pack
-from vidrnn.features.store import FeatureFolder, FeatureStore
-from vidrnn.features.verification import verify
+from vidrnn.features.store import FeatureFolder, FeatureStore, Source
+from vidrnn.features.verification import examine, verify
 
 NAMES = ["a.mp4", "deep/b.mp4", "deep/er/c.mp4"]
 PART = ".0123456789abcdef.part"
@@ -50,7 +51,7 @@ def collect(folder: FeatureFolder, root: Path | None = None) -> dict[str, Garbag
     """What is found, by path in the store; looking must not change anything."""
     store = folder.path.parent
     before = everything(store)
-    found = [item for each in find_garbage(FeatureStore(store), root) for item in each.items]
+    found = [item for each in find_garbage(FeatureStore(store), [root] if root else []) for item in each.items]
     assert everything(store) == before
     return {item.path.relative_to(store).as_posix(): item for item in found}
 
@@ -59,7 +60,7 @@ def delete(folder: FeatureFolder, root: Path | None = None) -> tuple[set[str], l
     """What disappeared from the store, and what was kept."""
     store = folder.path.parent
     before = everything(store)
-    kept = [item for each in find_garbage(FeatureStore(store), root) for item in remove(each)]
+    kept = [item for each in find_garbage(FeatureStore(store), [root] if root else []) for item in remove(each)]
     return before - everything(store), kept
 
 
@@ -106,6 +107,19 @@ def test_a_wrong_root_does_not_empty_the_store(folder: FeatureFolder, tmp_path: 
     assert list(folder.videos()) == NAMES
 
 
+def test_features_of_another_data_set_stay_when_its_root_is_given_too(folder: FeatureFolder, videos: Path) -> None:
+    elsewhere = videos.parent / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (videos / NAMES[1]).rename(elsewhere / NAMES[1])
+    store = FeatureStore(folder.path.parent)
+    assert [len(found.items) for found in find_garbage(store, [videos])] == [1]
+    assert [len(found.items) for found in find_garbage(store, [videos, elsewhere])] == [0]
+    source = Source.of(elsewhere / NAMES[1])
+    folder.write(NAMES[1], replace(video_features(np.ones((4, 3))), source=source))
+    assert examine(folder, NAMES[1], roots=[videos, elsewhere]).health == "ok"
+    assert examine(folder, NAMES[1], roots=[videos]).health == "orphaned"
+
+
 def test_damaged_files_go(folder: FeatureFolder) -> None:
     file = folder.file_of(NAMES[1])
     file.write_bytes(file.read_bytes()[:-3])
@@ -126,7 +140,7 @@ def test_shards_that_a_newer_pack_replaced_go(folder: FeatureFolder) -> None:
     key = first.relative_to(folder.path.parent).as_posix()
     assert collect(folder)[key].reason == "a newer pack replaced it"
     assert delete(folder)[0] == {key}
-    assert [finding.health for finding in verify(folder, None)] == ["ok"] * 3
+    assert [finding.health for finding in verify(folder)] == ["ok"] * 3
 
 
 def test_a_pack_loses_the_videos_that_are_gone_and_keeps_the_others(folder: FeatureFolder, videos: Path) -> None:
@@ -163,7 +177,7 @@ def test_a_damaged_shard_is_written_again_with_what_is_intact(folder: FeatureFol
     _, kept = delete(fresh)
     assert kept == []
     assert list(fresh.videos()) == (NAMES[1:] if damage == "flipped" else NAMES[2:])
-    assert {finding.health for finding in verify(fresh, None)} == {"ok"}
+    assert {finding.health for finding in verify(fresh)} == {"ok"}
     assert collect(fresh) == {}
 
 
@@ -245,7 +259,7 @@ def test_what_is_not_of_the_store_is_not_looked_at(folder: FeatureFolder) -> Non
 def test_what_has_changed_since_it_was_shown_stays(folder: FeatureFolder) -> None:
     file = folder.file_of(NAMES[0])
     file.write_bytes(b"damaged")
-    (found,) = find_garbage(FeatureStore(folder.path.parent), None)
+    (found,) = find_garbage(FeatureStore(folder.path.parent))
     folder.write(NAMES[0], video_features(np.ones((4, 3))))
     (kept,) = remove(found)
     assert kept.path == file
@@ -255,7 +269,7 @@ def test_what_has_changed_since_it_was_shown_stays(folder: FeatureFolder) -> Non
 def test_a_pack_that_has_changed_since_it_was_shown_stays(folder: FeatureFolder, videos: Path) -> None:
     pack(folder, remove_files=True)
     (videos / NAMES[1]).unlink()
-    (found,) = find_garbage(FeatureStore(folder.path.parent), videos)
+    (found,) = find_garbage(FeatureStore(folder.path.parent), [videos])
     folder.write("late.mp4", video_features(np.ones((4, 3))))
     pack(folder)
     kept = remove(found)
@@ -265,7 +279,7 @@ def test_a_pack_that_has_changed_since_it_was_shown_stays(folder: FeatureFolder,
 
 def test_nothing_is_removed_while_another_process_packs(folder: FeatureFolder) -> None:
     folder.file_of(NAMES[0]).write_bytes(b"damaged")
-    (found,) = find_garbage(FeatureStore(folder.path.parent), None)
+    (found,) = find_garbage(FeatureStore(folder.path.parent))
     with locked(folder), pytest.raises(StoreError, match="another `vidrnn store pack` or `gc --delete` works on"):
         remove(found)
     assert folder.file_of(NAMES[0]).exists()

@@ -95,7 +95,7 @@ def test_a_read_only_store_is_read_and_stays_as_it_is(read_only):
     before = files(read_only.path)
     assert_same(read_only.read("a.avi", check=True), features(0))
     assert_same(read_only.read("b.avi", check=True), features(1))
-    assert {finding.health for finding in verify(read_only, None)} == {"ok"}
+    assert {finding.health for finding in verify(read_only)} == {"ok"}
     for name in ("a.avi", "new/c.avi"):
         with pytest.raises(PermissionError):
             read_only.write(name, features(2))

@@ -7,7 +7,7 @@ since it was found stays.
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,26 +68,27 @@ class SpecGarbage:
     items: tuple[Garbage, ...]
 
 
-def find_garbage(store: FeatureStore, root: Path | None) -> Iterator[SpecGarbage]:
+def find_garbage(store: FeatureStore, roots: Sequence[Path] = ()) -> Iterator[SpecGarbage]:
     """Look through a store, spec by spec; every feature file and every shard is read.
 
     Args:
         store: the store.
-        root: the data root: features of videos that are not there any more are garbage as well.
+        roots: the data roots: features of videos that are in none of them any more are garbage as well.
 
     Raises:
-        MissingPathError: there is no store, or no ``root``.
-        StoreError: a spec is unreadable, or ``root`` holds none of the videos.
+        MissingPathError: there is no store, or a root does not exist.
+        StoreError: a spec is unreadable, or the roots hold none of its videos.
     """
-    if root is not None and not root.is_dir():
-        raise MissingPathError(f"--root {str(root)!r} is not a folder; nothing was looked at")
+    for root in roots:
+        if not root.is_dir():
+            raise MissingPathError(f"--root {str(root)!r} is not a folder; nothing was looked at")
     folders = {folder.path.name: folder for folder in store.folders()}
     for entry in sorted(os.scandir(store.root), key=lambda each: each.name):
         if _SPEC_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-            yield _find_in(Path(entry.path), folders.get(entry.name), root)
+            yield _find_in(Path(entry.path), folders.get(entry.name), roots)
 
 
-def _find_in(path: Path, folder: FeatureFolder | None, root: Path | None) -> SpecGarbage:
+def _find_in(path: Path, folder: FeatureFolder | None, roots: Sequence[Path]) -> SpecGarbage:
     items = [
         _file(each, "left by a writer that was killed")
         for each in _files(path)
@@ -95,7 +96,7 @@ def _find_in(path: Path, folder: FeatureFolder | None, root: Path | None) -> Spe
     ]
     pack = None
     if folder is not None:
-        gone = _gone(folder, root)
+        gone = _gone(folder, roots)
         items += _feature_files(folder, gone)
         try:
             pack = folder.pack()
@@ -112,18 +113,19 @@ def _find_in(path: Path, folder: FeatureFolder | None, root: Path | None) -> Spe
     return SpecGarbage(folder, pack, (*items, *_empty_folders(path, doomed)))
 
 
-def _gone(folder: FeatureFolder, root: Path | None) -> set[str]:
-    """Videos with features that do not exist below ``root``."""
-    if root is None:
+def _gone(folder: FeatureFolder, roots: Sequence[Path]) -> set[str]:
+    """Videos with features that exist below none of ``roots``."""
+    if not roots:
         return set()
     try:
         videos = list(folder.videos())
     except StoreError:  # a damaged index: what it refers to is reported as a whole
         videos = [video for video, _ in folder.files()]
-    gone = {video for video in videos if not (root / video).is_file()}
+    gone = {video for video in videos if not any((root / video).is_file() for root in roots)}
     if videos and len(gone) == len(videos):
+        where = " or ".join(map(str, roots))
         raise StoreError(
-            f"none of the {len(videos)} videos of {folder.path} is in {str(root)!r}: that is not their data root; "
+            f"none of the {len(videos)} videos of {folder.path} is in {where}: that is not their data root; "
             "remove the folder by hand if they are all gone"
         )
     return gone
@@ -136,7 +138,7 @@ def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:
             continue
         if video in gone:
             yield _file(path, "its video is gone")
-        elif (finding := examine(folder, video, root=None)).health == "damaged":
+        elif (finding := examine(folder, video)).health == "damaged":
             yield _file(path, finding.reason)
 
 

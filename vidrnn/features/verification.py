@@ -1,6 +1,6 @@
 """The verb `store verify`: every feature file and every pack against its checksums, and against the videos."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -27,12 +27,12 @@ class Finding:
     reason: str
 
 
-def verify(folder: FeatureFolder, root: Path | None) -> Iterator[Finding]:
+def verify(folder: FeatureFolder, roots: Sequence[Path] = ()) -> Iterator[Finding]:
     """Examine everything of one spec.
 
     Args:
         folder: of the spec.
-        root: the data root, to compare with the videos as well.
+        roots: the data roots, to compare with the videos as well; a store may serve several.
 
     Yields:
         One finding per video in sorted order, and before them one per damaged file of the pack.
@@ -53,20 +53,20 @@ def verify(folder: FeatureFolder, root: Path | None) -> Iterator[Finding]:
         trusted = {path for path, shard in shards if not damage[shard]} - videos
         videos.update(pack.paths())
     for video in sorted(videos):
-        yield examine(folder, video, root=root, check=video not in trusted)
+        yield examine(folder, video, roots=roots, check=video not in trusted)
 
 
-def examine(folder: FeatureFolder, video_path: str, *, root: Path | None, check: bool = True) -> Finding:
-    """Examine the features of one video; with a data root also compare them with their source video."""
+def examine(folder: FeatureFolder, video_path: str, *, roots: Sequence[Path] = (), check: bool = True) -> Finding:
+    """Examine the features of one video; with data roots also compare them with their source video."""
     try:
         video = folder.read(video_path, check=check)
     except StoreError as error:
         return Finding(video_path, "damaged", str(error))
-    if root is not None:
-        source = root / video_path
-        if not source.is_file():
-            return Finding(video_path, "orphaned", f"{source} is gone")
-        if not video.source.is_still(source):
-            reason = f"{source} has changed since it was extracted; run `vidrnn extract`"
-            return Finding(video_path, "stale", reason)
+    sources = [root / video_path for root in roots]
+    there = [source for source in sources if source.is_file()]
+    if sources and not there:
+        return Finding(video_path, "orphaned", f"{' and '.join(map(str, sources))} is gone")
+    if there and not any(video.source.is_still(source) for source in there):
+        reason = f"{' and '.join(map(str, there))} has changed since it was extracted; run `vidrnn extract`"
+        return Finding(video_path, "stale", reason)
     return Finding(video_path, "ok", "")
