@@ -11,6 +11,7 @@ import pytest
 
 from tests.worlds import tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.features import feature_file
 from vidrnn.features.garbage import Garbage, find_garbage, remove
 from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packing import locked, pack
@@ -130,6 +131,17 @@ def test_damaged_files_go(folder: FeatureFolder) -> None:
     assert "holds the features of 'a.mp4'" in found[moved.relative_to(folder.path.parent).as_posix()].reason
     delete(folder)
     assert list(folder.videos()) == [NAMES[0], NAMES[2]]
+
+
+def test_a_file_that_cannot_be_read_now_stays(folder: FeatureFolder, monkeypatch) -> None:
+    """No permission, or a network disk that is away: nothing says that the features are damaged."""
+
+    def refuse(_path: Path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(feature_file, "read", refuse)
+    assert {finding.health for finding in verify(folder)} == {"damaged"}
+    assert collect(folder) == {}
 
 
 def test_shards_that_a_newer_pack_replaced_go(folder: FeatureFolder) -> None:

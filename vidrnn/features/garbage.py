@@ -20,7 +20,6 @@ from vidrnn.features import packed
 from vidrnn.features.packed import Pack
 from vidrnn.features.packing import locked, rewrite
 from vidrnn.features.store import FeatureFolder, FeatureStore
-from vidrnn.features.verification import examine
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
@@ -138,8 +137,12 @@ def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:
             continue
         if video in gone:
             yield _file(path, "its video is gone")
-        elif (finding := examine(folder, video)).health == "damaged":
-            yield _file(path, finding.reason)
+            continue
+        try:
+            folder.read(video, check=True)
+        except StoreError as error:
+            if not isinstance(error.__cause__, OSError):  # what cannot be read at all now may be intact
+                yield _file(path, str(error))
 
 
 def _packed(folder: FeatureFolder, pack: Pack | None, gone: set[str]) -> Iterator[Garbage]:
@@ -147,7 +150,7 @@ def _packed(folder: FeatureFolder, pack: Pack | None, gone: set[str]) -> Iterato
     names = {shard.name for shard in pack.shards} if pack else set()
     for path in _pack_files(folder):
         if path.name not in names and path.name != packed.INDEX:
-            yield _file(path, "a newer pack replaced it")
+            yield _file(path, "a newer pack replaced it" if pack else "there is no index that refers to it")
     if pack is None or pack.folder.is_symlink():
         return
     paths, lost = pack.paths(), 0

@@ -82,14 +82,9 @@ class VideoFeatures:
 
     def __post_init__(self) -> None:
         """Shapes and types are a contract of the file format."""
-        assert self.features.ndim == 2 and self.features.dtype == np.float16, (
-            self.features.shape,
-            self.features.dtype,
-        )
-        assert self.timestamps_s.shape == self.features.shape[:1], (
-            self.timestamps_s.shape,
-            self.features.shape,
-        )
+        shape, dtype = self.features.shape, self.features.dtype
+        assert len(shape) == 2 and dtype == np.float16, (shape, dtype)
+        assert self.timestamps_s.shape == shape[:1], (self.timestamps_s.shape, shape)
         assert self.timestamps_s.dtype == np.float64, self.timestamps_s.dtype
 
 
