@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
-from vidrnn.errors import ConfigError, VidrnnError
+from vidrnn.errors import ConfigError, ExitCode, VidrnnError
+from vidrnn.store_cli import store_app
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -24,7 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Turn a folder of videos into an action recogniser: frozen CNN features, cached once, and a recurrent model.",
 )
-store_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a feature store.")
 app.add_typer(store_app, name="store")
 
 
@@ -33,15 +32,6 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 
 _INTERRUPTED = 130  # what newer releases of typer return after Ctrl-C; older ones raise
-
-
-class ExitCode(IntEnum):
-    """What scripts can rely on."""
-
-    OK = 0
-    ERROR = 1
-    USAGE = 2
-    SOME_FAILED = 3
 
 
 Config = Annotated[Path, typer.Option("--config", help="YAML configuration file.")]
@@ -304,42 +294,6 @@ def classify(
                 print(f"failed: {prediction.path}: {prediction.error}", file=sys.stderr)
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
-
-
-@store_app.command("info")
-def store_info(store: Annotated[Path, typer.Argument(help="Folder of the store.")]) -> int:
-    """What a store holds, spec by spec."""
-    from vidrnn.features.store import FeatureStore
-
-    for folder in FeatureStore(store).folders():
-        spec, videos = folder.spec, list(folder.videos())
-        size = sum(folder.file_of(video).stat().st_size for video in videos)
-        print(f"{spec.digest}  {len(videos)} videos, {size / 1e6:.1f} MB, {spec.dim} values per frame")
-        square = f"{spec.preprocessing['square']} {spec.preprocessing['image_size']}"
-        print(f"  {spec.stream}, {spec.backbone} ({spec.weights}), {square}, grid {spec.grid}, {spec.precision}")
-        print(f"  sampling {spec.sampling}")
-    return ExitCode.OK
-
-
-@store_app.command("verify")
-def store_verify(
-    store: Annotated[Path, typer.Argument(help="Folder of the store.")],
-    root: Annotated[Path | None, typer.Option(help="Data root: also look for changed and missing videos.")] = None,
-) -> int:
-    """Read every feature file and compare checksums; with --root also compare with the videos."""
-    from collections import Counter
-
-    from vidrnn.features.store import FeatureStore
-
-    counts: Counter[str] = Counter()
-    for folder in FeatureStore(store).folders():
-        for video in folder.videos():
-            health, reason = folder.health(video, root)
-            counts[health] += 1
-            if health != "ok":
-                print(f"{health}: {folder.spec.digest} {video}: {reason}", file=sys.stderr)
-    print(", ".join(f"{counts[health]} {health}" for health in ("ok", "damaged", "stale", "orphaned")))
-    return ExitCode.OK if counts.total() == counts["ok"] else ExitCode.SOME_FAILED
 
 
 def _advance(bar: "tqdm[NoReturn]") -> None:

@@ -1,4 +1,15 @@
-"""The errors that users see. Each is also the builtin that a library user would expect."""
+"""The errors that users see, each also the builtin that a library user would expect, and the exit codes."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What scripts can rely on."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    SOME_FAILED = 3
 
 
 class VidrnnError(Exception):

@@ -1,5 +1,7 @@
 """`vidrnn.sequences.sequence_set`: stored features to batches."""
 
+import gc
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,11 @@ import torch
 
 from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, tiny_spec, video_features
 from vidrnn.errors import AnnotationError, StoreError
+from vidrnn.features.mapping import DATA_START
+from vidrnn.features.packing import pack
 from vidrnn.features.store import FeatureStore, VideoMetadata
+from vidrnn.features.verification import verify
+from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
 
@@ -136,3 +142,139 @@ def test_a_label_that_the_map_does_not_know_is_an_error(tmp_path: Path) -> None:
     folder = fill_store(tmp_path, {"a.mp4": np.zeros((2, 3))}, dim=3)
     with pytest.raises(AnnotationError, match="label 'swim' is unknown; known: class0, class1"):
         load_sequences(annotate(("a.mp4", "swim")), folder, LABELS, device=CPU)
+
+
+def as_lists(sequences: SequenceSet) -> list[object]:
+    """All that a model or a baseline can see, video by video and as batches."""
+    seen: list[object] = [sequences.missing, [each.path for each in sequences.annotations], sequences.dim]
+    seen += [sequences.targets.tolist(), sequences.totals.tolist(), sequences.metadata.tolist()]
+    for number in range(len(sequences)):
+        rows = sequences.features.narrow(0, int(sequences.offsets[number]), int(sequences.totals[number]))
+        seen.append(rows.contiguous().numpy().tobytes())
+    generator = torch.Generator().manual_seed(0)
+    positions = torch.randperm(len(sequences), generator=generator)
+    for inputs in (["features"], ["centred", "change"]):
+        choice = choose_steps(sequences.totals[positions], 4, generator=generator)
+        batch = sequences.batch(positions, choice, tiny_model(inputs=inputs))
+        seen += [batch.features.numpy().tobytes(), batch.targets.tolist(), batch.lengths.tolist()]
+    return seen
+
+
+MANY = {f"class{number % 2}/{number}.mp4": 1 + number * 7 % 40 for number in range(30)}
+MANY_ANNOTATIONS = annotate(
+    *((path, path[:6]) for path in sorted(MANY, key=lambda path: path[::-1])), ("gone.mp4", "class1")
+)
+
+
+def many_features() -> dict[str, Array]:
+    rng = np.random.default_rng(1)
+    return {path: rng.normal(size=(length, 3)).astype(np.float16) for path, length in MANY.items()}
+
+
+@pytest.mark.parametrize("shard_bytes", [1 << 30, DATA_START + 2000], ids=["one shard", "many shards"])
+@pytest.mark.parametrize("case", ["packed", "files removed", "half packed", "extracted again", "pack is cut off"])
+def test_a_pack_changes_nothing_that_is_seen(tmp_path: Path, case: str, shard_bytes: int) -> None:
+    features = many_features()
+    folder = fill_store(tmp_path / "packed", {}, dim=3)
+    late = list(features)[::2] if case == "half packed" else []
+    for path in features:
+        if path not in late:
+            folder.write(path, video_features(features[path]))
+    pack(folder, remove_files=case in {"files removed", "half packed"}, shard_bytes=shard_bytes)
+    for path in late:
+        folder.write(path, video_features(features[path]))
+    if case == "extracted again":
+        changed = list(features)[3]
+        features[changed] = np.ones((MANY[changed], 3), dtype=np.float16)  # as long as it was
+        folder.write(changed, video_features(features[changed]))
+    if case == "pack is cut off":
+        shard = next((folder.path / "_pack").glob("*.shard"))
+        os.truncate(shard, 5000)
+    fresh = FeatureStore(folder.path.parent).folders()[0]
+    plain = fill_store(tmp_path / "plain", features, dim=3)
+    got = load_sequences(MANY_ANNOTATIONS, fresh, LABELS, device=CPU)
+    expected = load_sequences(MANY_ANNOTATIONS, plain, LABELS, device=CPU)
+    assert as_lists(got) == as_lists(expected)
+    some = [3, 29, 0, 17]
+    assert as_lists(got.subset(some)) == as_lists(expected.subset(some))
+
+
+def test_a_pack_is_mapped_and_not_read(tmp_path: Path) -> None:
+    """The rows of every set are those of the pack, at the same place in memory; nothing is copied."""
+    folder = fill_store(tmp_path, many_features(), dim=3)
+    pack(folder, remove_files=True, shard_bytes=DATA_START + 2000)
+    opened = folder.pack()
+    assert opened is not None
+    assert len(opened.shards) > 2
+    for annotations in (MANY_ANNOTATIONS, MANY_ANNOTATIONS[:1]):
+        sequences = load_sequences(annotations, folder, LABELS, device=CPU)
+        assert isinstance(sequences.features, torch.Tensor)
+        assert sequences.features.data_ptr() == opened.table.ctypes.data
+
+
+def test_mapped_memory_is_given_back(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, many_features(), dim=3)
+    pack(folder, remove_files=True)
+    name = next((folder.path / "_pack").glob("*.shard")).name
+    sequences = load_sequences(MANY_ANNOTATIONS, FeatureStore(tmp_path).folders()[0], LABELS, device=CPU)
+    rows = sequences.features
+    del sequences
+    gc.collect()
+    assert name in Path("/proc/self/maps").read_text(), "as long as the rows are in use"
+    del rows, folder
+    gc.collect()
+    assert name not in Path("/proc/self/maps").read_text()
+
+
+def test_mapped_features_cannot_be_changed_on_disk(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, many_features(), dim=3)
+    pack(folder)
+    load_sequences(MANY_ANNOTATIONS, folder, LABELS, device=CPU).features.zero_()  # type: ignore[union-attr]
+    assert {finding.health for finding in verify(folder)} == {"ok"}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_packed_features_that_are_no_numbers_are_an_error(tmp_path: Path, value: float) -> None:
+    features = make_features()
+    features["e.mp4"][7, 1] = value
+    folder = fill_store(tmp_path, features, dim=3)
+    pack(folder, remove_files=True)
+    with pytest.raises(StoreError) as caught:
+        load_sequences(ANNOTATIONS, folder, LABELS, device=CPU)
+    assert str(caught.value) == "features of 'e.mp4' hold nan or inf; extract again with another precision"
+
+
+def test_a_packed_video_without_steps_is_an_error(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, make_features() | {"e.mp4": np.zeros((0, 3))}, dim=3)
+    pack(folder, remove_files=True)
+    with pytest.raises(StoreError) as caught:
+        load_sequences(ANNOTATIONS, folder, LABELS, device=CPU)
+    assert str(caught.value) == "features of 'e.mp4' have no step; delete its feature file and extract again"
+
+
+def test_a_video_that_only_a_damaged_shard_holds_is_an_error(tmp_path: Path) -> None:
+    folder = fill_store(tmp_path, make_features(), dim=3)
+    pack(folder, remove_files=True)
+    os.truncate(next((folder.path / "_pack").glob("*.shard")), 5000)
+    fresh = FeatureStore(tmp_path).folders()[0]
+    with pytest.raises(StoreError, match=r"shard is gone or cut off; run `vidrnn store gc --delete`"):
+        load_sequences(ANNOTATIONS, fresh, LABELS, device=CPU)
+
+
+@pytest.mark.parametrize("free", [10**6, 100], ids=["fits", "does not fit"])
+def test_on_a_device_a_pack_is_copied_when_it_fits(tmp_path: Path, monkeypatch, free: int) -> None:
+    """The meta device stands in for CUDA: it holds shapes but no values."""
+    folder = fill_store(tmp_path, many_features(), dim=3)
+    pack(folder, shard_bytes=DATA_START + 2000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free, free))
+    device = torch.device("meta")
+    sequences = load_sequences(MANY_ANNOTATIONS[:20], folder, LABELS, device=device)
+    totals = [MANY[annotation.path] for annotation in MANY_ANNOTATIONS[:20]]
+    assert sequences.features.device == device
+    if free > 100:
+        assert isinstance(sequences.features, torch.Tensor)
+        assert sequences.features.shape == (sum(totals), 3), "only the rows of the split"
+        assert sequences.offsets.tolist() == [sum(totals[:number]) for number in range(20)]
+    else:
+        assert isinstance(sequences.features, RowsElsewhere)
+        assert sequences.features.index_select(0, torch.tensor([3, 1])).device == device

@@ -1,5 +1,6 @@
 """Features on disk: written whole or not at all, checked when read, found by what a configuration asks for."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata, write_atomically
+from vidrnn.features.verification import examine, verify
 from vidrnn.settings import FeatureSettings
 
 SETTINGS = FeatureSettings(backbone="resnet18", weights="random", square="warp")
@@ -62,6 +64,12 @@ def files(path: Path) -> list[str]:
     return sorted(each.relative_to(path).as_posix() for each in path.rglob("*") if each.is_file())
 
 
+def health(folder: FeatureFolder, name: str, root: Path | None) -> tuple[str, str]:
+    finding = examine(folder, name, roots=[root] if root else [])
+    assert finding.name == name
+    return finding.health, finding.reason
+
+
 def assert_same(got: VideoFeatures, expected: VideoFeatures) -> None:
     np.testing.assert_array_equal(got.features, expected.features)
     np.testing.assert_array_equal(got.timestamps_s, expected.timestamps_s)
@@ -98,7 +106,7 @@ def test_an_absolute_path_is_mirrored_inside_the_folder(folder, root):
     assert files(folder.path) == [f"_absolute{absolute}.safetensors", "spec.json"]
     assert list(folder.videos()) == [absolute]
     assert folder.is_current(absolute, Path(absolute))
-    assert folder.health(absolute, Path("/some/other/root")) == ("ok", "")
+    assert health(folder, absolute, Path("/some/other/root")) == ("ok", "")
 
 
 def test_features_that_were_never_extracted(folder):
@@ -165,7 +173,7 @@ def test_a_cut_off_file_is_damaged_and_extracted_again(folder, root, share):
     assert message.startswith(f"{file} is damaged (")
     assert message.endswith("); delete it and run `vidrnn extract` again")
     assert not folder.is_current("a.avi", root / "a.avi")
-    assert folder.health("a.avi", root) == ("damaged", message)
+    assert health(folder, "a.avi", root) == ("damaged", message)
 
 
 def test_a_flipped_bit_in_the_values_is_found_when_checked(folder, root):
@@ -180,7 +188,7 @@ def test_a_flipped_bit_in_the_values_is_found_when_checked(folder, root):
     expected = f"{file} is damaged (checksum differs); delete it and run `vidrnn extract` again"
     assert str(caught.value) == expected
     assert not folder.is_current("a.avi", root / "a.avi")
-    assert folder.health("a.avi", None) == ("damaged", expected)
+    assert health(folder, "a.avi", None) == ("damaged", expected)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +214,77 @@ def test_a_file_moved_here_from_another_spec_is_refused(tmp_path, folder, root):
     )
 
 
+def test_a_file_moved_to_the_name_of_another_video_is_refused(folder, root):
+    written = stored(folder, root)
+    folder.file_of("a.avi").rename(folder.file_of("b.avi"))
+    with pytest.raises(StoreError) as caught:
+        folder.read("b.avi")
+    assert str(caught.value) == (
+        f"{folder.file_of('b.avi')} holds the features of 'a.avi'; it was moved here by hand; "
+        "delete it and run `vidrnn extract` again"
+    )
+    assert health(folder, "b.avi", None)[0] == "damaged"
+    folder.file_of("b.avi").rename(folder.file_of("a.avi"))
+    assert_same(folder.read("a.avi"), written)
+
+
+LONG = [
+    "x" * 251 + ".mp4",
+    "x" * 252 + "mp4",
+    "x" * 240 + ".mp4",
+    "ü" * 124 + ".avi",
+    "deep/" + "y" * 244,
+    "/abs/" + "y" * 244,
+]
+
+
+def test_names_that_are_too_long_with_their_suffix_are_shortened(folder, root):
+    """A name may have 255 bytes; with .safetensors behind it that is too much from 244 on."""
+    written = {name: features_of(Path(__file__), seed=seed) for seed, name in enumerate(LONG)}
+    for name, video in written.items():
+        folder.write(name, video)
+        assert len(os.fsencode(folder.file_of(name).name)) <= 255
+        assert folder.file_of(name).name.startswith(Path(name).name[:50])
+        assert folder.file_of(name) == FeatureFolder(folder.path, SPEC).file_of(name), "the same in every process"
+    assert list(folder.videos()) == sorted(LONG)
+    assert len({folder.file_of(name) for name in LONG}) == len(LONG)
+    for name, video in written.items():
+        assert_same(folder.read(name, check=True), video)
+        assert health(folder, name, None) == ("ok", "")
+
+
+@pytest.mark.parametrize(("length", "shortened"), [(243, False), (244, True)])
+def test_only_names_that_are_too_long_are_shortened(folder, length, shortened):
+    name = "x" * length
+    assert (folder.file_of(name).name == f"{name}.safetensors") == (not shortened)
+
+
+def test_the_shortened_name_of_one_path_is_never_that_of_another(folder):
+    """Names that agree in their start, and the same name in two folders, get digests of their own."""
+    names = [f"{'x' * 245}{number}.mp4" for number in range(100)] + [f"{place}/{'x' * 250}" for place in "ab"]
+    assert len({folder.file_of(name).name for name in names}) == len(names)
+    assert (
+        folder.file_of("x" * 250).name == "x" * 210 + "~" + hashlib.sha256(b"x" * 250).hexdigest()[:32] + ".safetensors"
+    )
+
+
+def test_a_damaged_file_with_a_shortened_name_is_found(folder):
+    name = "x" * 250
+    folder.write(name, features_of(Path(__file__)))
+    file = folder.file_of(name)
+    file.write_bytes(file.read_bytes()[:40])
+    (found,) = verify(folder)
+    assert (found.health, found.name) == ("damaged", file.name.removesuffix(".safetensors"))
+    assert str(file) in found.reason
+
+
+def test_a_video_that_is_named_like_a_shortened_one_is_itself(folder):
+    name = "x" * 10 + "~" + "0" * 32
+    folder.write(name, features_of(Path(__file__)))
+    assert list(folder.videos()) == [name]
+    folder.read(name, check=True)
+
+
 def test_current_means_the_same_source_by_time_or_by_content(folder, root):
     stored(folder, root)
     source = root / "a.avi"
@@ -221,13 +300,13 @@ def test_current_means_the_same_source_by_time_or_by_content(folder, root):
 
 def test_health_of_a_store_without_its_videos(folder, root):
     stored(folder, root)
-    assert folder.health("a.avi", root) == ("ok", "")
+    assert health(folder, "a.avi", root) == ("ok", "")
     (root / "a.avi").write_bytes(b"another video")
     expected = f"{root / 'a.avi'} has changed since it was extracted; run `vidrnn extract`"
-    assert folder.health("a.avi", root) == ("stale", expected)
+    assert health(folder, "a.avi", root) == ("stale", expected)
     (root / "a.avi").unlink()
-    assert folder.health("a.avi", root) == ("orphaned", f"{root / 'a.avi'} is gone")
-    assert folder.health("a.avi", None) == ("ok", ""), "training reads features where the videos are absent"
+    assert health(folder, "a.avi", root) == ("orphaned", f"{root / 'a.avi'} is gone")
+    assert health(folder, "a.avi", None) == ("ok", ""), "training reads features where the videos are absent"
 
 
 def test_the_one_fitting_spec_is_found(tmp_path):

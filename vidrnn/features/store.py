@@ -2,8 +2,10 @@
 
     STORE/<digest>/spec.json
     STORE/<digest>/<path of the video>.safetensors     features (T, D) float16, timestamps_s (T,) float64
+    STORE/<digest>/_pack/                              many videos in few files, see `vidrnn.features.packed`
 
-A reader never sees half a file: files are written beside their place, flushed to disk and renamed over it.
+A reader never sees half a file: files are written beside their place, flushed to disk and renamed over it. Where a
+video has both, its feature file counts.
 """
 
 import hashlib
@@ -11,24 +13,22 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.features import feature_file, packed
+from vidrnn.features.packed import Pack
 from vidrnn.features.spec import FORMAT_VERSION, FeatureSpec
 from vidrnn.settings import FeatureSettings
 
-_SUFFIX = ".safetensors"
-_ABSOLUTE = "_absolute"  # where videos that were given by an absolute path are mirrored
-_HASH_CHUNK = 1 << 20
-
-Health = Literal["ok", "damaged", "stale", "orphaned"]
+_ADVICE = "delete it and run `vidrnn extract` again"
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,10 @@ class Source:
     @classmethod
     def of(cls, path: Path) -> "Source":
         """Read the whole file once for its hash. Raises OSError."""
-        hasher = hashlib.sha256()
         with path.open("rb") as file:
-            while chunk := file.read(_HASH_CHUNK):
-                hasher.update(chunk)
+            digest = hashlib.file_digest(file, "sha256")
             status = os.fstat(file.fileno())
-        return cls(status.st_size, status.st_mtime_ns, hasher.hexdigest())
+        return cls(status.st_size, status.st_mtime_ns, digest.hexdigest())
 
     def is_still(self, path: Path) -> bool:
         """Whether ``path`` is the same file: by size and time, and by content when only the time differs."""
@@ -84,14 +82,9 @@ class VideoFeatures:
 
     def __post_init__(self) -> None:
         """Shapes and types are a contract of the file format."""
-        assert self.features.ndim == 2 and self.features.dtype == np.float16, (
-            self.features.shape,
-            self.features.dtype,
-        )
-        assert self.timestamps_s.shape == self.features.shape[:1], (
-            self.timestamps_s.shape,
-            self.features.shape,
-        )
+        shape, dtype = self.features.shape, self.features.dtype
+        assert len(shape) == 2 and dtype == np.float16, (shape, dtype)
+        assert self.timestamps_s.shape == shape[:1], (self.timestamps_s.shape, shape)
         assert self.timestamps_s.dtype == np.float64, self.timestamps_s.dtype
 
 
@@ -101,23 +94,58 @@ class FeatureFolder:
     def __init__(self, path: Path, spec: FeatureSpec) -> None:
         self.path = path
         self.spec = spec
+        self._pack: tuple[tuple[int, int, int], Pack] | None = None
 
     def file_of(self, video_path: str) -> Path:
-        """Where the features of a video lie; the video's own suffix stays, so a.avi and a.mp4 do not collide."""
-        relative = PurePosixPath(video_path)
-        if relative.is_absolute():
-            relative = PurePosixPath(_ABSOLUTE, *relative.parts[1:])
-        return self.path / f"{relative}{_SUFFIX}"
+        """Where the features of a video lie."""
+        return self.path / feature_file.place_of(video_path)
+
+    def files(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Video path and feature file of every video that has one, in no order; links to folders are not followed."""
+        prefix = len(str(self.path)) + 1
+        for entry in feature_file.walk(str(self.path)):
+            if entry.name.endswith(feature_file.SUFFIX):
+                yield feature_file.video_of(entry.path[prefix:], entry.path), entry
+
+    def pack(self) -> Pack | None:
+        """The pack as it is now, None when there is none. Raises StoreError when its index is damaged."""
+        index = self.path / packed.FOLDER / packed.INDEX
+        while True:
+            try:
+                state = _state(index.stat())
+                if self._pack is None or self._pack[0] != state:
+                    self._pack = state, Pack(index.parent, self.spec.digest)
+                pack = self._pack[1]
+                if pack.complete.all() or _state(index.stat()) == state:
+                    return pack  # else it was replaced, and its shards removed, while it was opened
+            except FileNotFoundError:
+                return None
+
+    def packed(self) -> tuple[Pack | None, dict[str, int]]:
+        """The pack, and the numbers in it of the videos whose packed features are what `read` gives.
+
+        Those are the videos without a feature file and those whose feature file is still the one that was packed.
+        Raises StoreError when the index is damaged.
+        """
+        pack = self.pack()
+        if pack is None:
+            return None, {}
+        numbers = {path: number for number, path in enumerate(pack.paths())}
+        for video, entry in self.files():
+            if video in numbers and not pack.is_of(numbers[video], entry.stat()):
+                del numbers[video]
+        if not pack.complete.all():
+            shards = pack.columns["shard"]
+            numbers = {path: number for path, number in numbers.items() if pack.complete[shards[number]]}
+        return pack, numbers
 
     def videos(self) -> Iterator[str]:
-        """Paths of all videos with features, sorted."""
-        for file in sorted(self.path.rglob(f"*{_SUFFIX}")):
-            relative = file.relative_to(self.path).as_posix().removesuffix(_SUFFIX)
-            yield relative.removeprefix(_ABSOLUTE) if relative.startswith(f"{_ABSOLUTE}/") else relative
+        """Paths of all videos with features, sorted. Raises StoreError when the index of the pack is damaged."""
+        pack = self.pack()
+        yield from sorted({video for video, _ in self.files()} | set(pack.paths() if pack else ()))
 
-    def write(self, video_path: str, video: VideoFeatures) -> None:
-        """Write one feature file atomically. Raises OSError (disk full, read-only)."""
-        checksum = _checksum(video.features, video.timestamps_s)
+    def header(self, video_path: str, video: VideoFeatures) -> str:
+        """The JSON that goes with the features of a video, in its feature file and in the pack."""
         header = {
             "format_version": FORMAT_VERSION,
             "spec": self.spec.digest,
@@ -125,13 +153,17 @@ class FeatureFolder:
             "source": asdict(video.source),
             "metadata": asdict(video.metadata),
             "notes": video.notes,
-            "sha256": checksum,
+            "sha256": feature_file.checksum_of(video.features, video.timestamps_s),
         }
+        return json.dumps(header)
+
+    def write(self, video_path: str, video: VideoFeatures) -> None:
+        """Write one feature file atomically. Raises OSError (disk full, read-only)."""
         tensors: dict[str, npt.NDArray[Any]] = {"features": video.features, "timestamps_s": video.timestamps_s}
-        write_atomically(self.file_of(video_path), save(tensors, metadata={"vidrnn": json.dumps(header)}))
+        write_atomically(self.file_of(video_path), save(tensors, metadata={"vidrnn": self.header(video_path, video)}))
 
     def read(self, video_path: str, *, check: bool = False) -> VideoFeatures:
-        """Read one feature file.
+        """Read the features of one video: its feature file, or the pack where there is none.
 
         Args:
             video_path: as in the annotations.
@@ -139,23 +171,45 @@ class FeatureFolder:
 
         Raises:
             MissingPathError: these features were never extracted.
-            StoreError: the file is damaged or of another spec.
+            StoreError: the file is damaged, of another spec or of another video.
         """
         path = self.file_of(video_path)
         try:
-            with safe_open(path, framework="numpy") as file:
-                header = json.loads((file.metadata() or {})["vidrnn"])
-                features, timestamps_s = file.get_tensor("features"), file.get_tensor("timestamps_s")
+            content = feature_file.read(path)
+        except FileNotFoundError:
+            pack = self.pack()
+            number = pack.number_of(str(PurePosixPath(video_path))) if pack else None
+            if pack is None or number is None:
+                raise MissingPathError(f"no features of {video_path!r} in {self.path}; run `vidrnn extract`") from None
+            return self.read_packed(pack, number, check=check)
+        except (OSError, *feature_file.NO_FEATURES) as error:
+            raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
+        video = self._decode(content, path, advice=_ADVICE, check=check)
+        owner = content[0]["path"]
+        if self.file_of(owner) != path:
+            raise StoreError(f"{path} holds the features of {owner!r}; it was moved here by hand; {_ADVICE}")
+        return video
+
+    def read_packed(self, pack: Pack, number: int, *, check: bool = False) -> VideoFeatures:
+        """Read the features of a video in a pack, whether it has a feature file or not. Raises StoreError."""
+        path = pack.shard_of(number)
+        try:
+            content = json.loads(pack.header(number)), pack.features(number).copy(), pack.timestamps_s(number).copy()
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged ({error}); {packed.ADVICE}") from error
+        return self._decode(content, path, advice=packed.ADVICE, check=check)
+
+    def _decode(self, content: feature_file.Content, path: Path, *, advice: str, check: bool) -> VideoFeatures:
+        header, features, timestamps_s = content
+        try:
             spec, checksum, notes = header["spec"], header["sha256"], tuple(header["notes"])
             metadata, source = VideoMetadata(**header["metadata"]), Source(**header["source"])
-        except FileNotFoundError:
-            raise MissingPathError(f"no features of {video_path!r} in {self.path}; run `vidrnn extract`") from None
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{path} is damaged ({error}); delete it and run `vidrnn extract` again") from error
+        except (KeyError, TypeError) as error:
+            raise StoreError(f"{path} is damaged ({error}); {advice}") from error
         if spec != self.spec.digest:
             raise StoreError(f"{path} belongs to spec {spec}, not {self.spec.digest}; it was moved here by hand")
-        if check and _checksum(features, timestamps_s) != checksum:
-            raise StoreError(f"{path} is damaged (checksum differs); delete it and run `vidrnn extract` again")
+        if check and feature_file.checksum_of(features, timestamps_s) != checksum:
+            raise StoreError(f"{path} is damaged (checksum differs); {advice}")
         return VideoFeatures(features, timestamps_s, metadata, source, notes)
 
     def is_current(self, video_path: str, source: Path) -> bool:
@@ -164,20 +218,6 @@ class FeatureFolder:
             return self.read(video_path, check=True).source.is_still(source)
         except (StoreError, MissingPathError):
             return False
-
-    def health(self, video_path: str, root: Path | None) -> tuple[Health, str]:
-        """Examine one feature file; with a data root also compare it with its source video."""
-        try:
-            video = self.read(video_path, check=True)
-        except StoreError as error:
-            return "damaged", str(error)
-        if root is not None:
-            source = root / video_path
-            if not source.is_file():
-                return "orphaned", f"{source} is gone"
-            if not video.source.is_still(source):
-                return "stale", f"{source} has changed since it was extracted; run `vidrnn extract`"
-        return "ok", ""
 
 
 class FeatureStore:
@@ -230,13 +270,17 @@ class FeatureStore:
         )
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside ``path``, flush to disk, rename over it. Raises OSError and leaves no part behind."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write beside ``path``; at the end it is flushed to disk and renamed over it.
+
+    Raises OSError (disk full, read-only) and leaves no part behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -244,7 +288,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _checksum(features: npt.NDArray[Any], timestamps_s: npt.NDArray[Any]) -> str:
-    hasher = hashlib.sha256(np.ascontiguousarray(features).tobytes())
-    hasher.update(np.ascontiguousarray(timestamps_s).tobytes())
-    return hasher.hexdigest()
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside ``path``, flush to disk, rename over it. Raises OSError and leaves no part behind."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns

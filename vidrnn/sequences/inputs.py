@@ -3,12 +3,13 @@
 import torch
 from torch.nn import functional
 
+from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings import ModelSettings
 
 
 def gather_inputs(
-    features: torch.Tensor,
+    features: torch.Tensor | RowsElsewhere,
     *,
     offsets: torch.Tensor,
     totals: torch.Tensor,
@@ -16,7 +17,7 @@ def gather_inputs(
     choice: StepChoice,
     model: ModelSettings,
 ) -> torch.Tensor:
-    """Gather the chosen steps of B videos out of one tensor that holds the features of many.
+    """Gather the chosen steps of B videos out of one table that holds the features of many.
 
     Args:
         features: (rows, D) float16 on any device.
@@ -35,7 +36,8 @@ def gather_inputs(
     rows = first + choice.indices
 
     def at(positions: torch.Tensor) -> torch.Tensor:
-        return features[positions.to(features.device)].float()
+        chosen = features.index_select(0, positions.flatten().to(features.device))
+        return chosen.view(*positions.shape, -1).float()
 
     parts: list[torch.Tensor] = []
     for name in model.inputs:
@@ -54,7 +56,7 @@ def gather_inputs(
     return steps.mul_(valid.to(steps.device).unsqueeze(2))
 
 
-def mean_features(features: torch.Tensor, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
+def mean_features(features: torch.Tensor | RowsElsewhere, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
     """(n, D) float32 mean over all cached steps of each of n videos; arguments as in `gather_inputs`."""
     ranges = zip(offsets.tolist(), totals.tolist(), strict=True)
-    return torch.stack([features[start : start + total].float().mean(0) for start, total in ranges])
+    return torch.stack([features.narrow(0, start, total).float().mean(0) for start, total in ranges])

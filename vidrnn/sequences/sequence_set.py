@@ -1,4 +1,4 @@
-"""All feature sequences of a split, resident in one tensor, and batches of them by indexing."""
+"""All feature sequences of a split, in memory or mapped from a pack, and batches of them by indexing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.features.store import FeatureFolder
+from vidrnn.features.packed import Pack
+from vidrnn.features.store import FeatureFolder, VideoFeatures
 from vidrnn.sequences.inputs import gather_inputs, mean_features
+from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings import ModelSettings
 
@@ -37,7 +39,7 @@ class SequenceSet:
 
     Attributes:
         annotations: the n videos, in order.
-        features: (sum of T, D) float16 on the device of the model.
+        features: (rows, D) float16 for the device of the model: the sequences one after another, or the mapped pack.
         offsets: (n,) int64 first row of each video.
         totals: (n,) int64 rows of each video, on the CPU.
         targets: (n,) int64 class positions.
@@ -46,7 +48,7 @@ class SequenceSet:
     """
 
     annotations: tuple[Annotation, ...]
-    features: torch.Tensor
+    features: torch.Tensor | RowsElsewhere
     offsets: torch.Tensor
     totals: torch.Tensor
     targets: torch.Tensor
@@ -78,6 +80,11 @@ class SequenceSet:
         """(n, D) float32 mean over all cached steps of each video."""
         return mean_features(self.features, self.offsets, self.totals)
 
+    def _means_of(self, positions: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.features, RowsElsewhere):  # the means of a million videos would fill the memory
+            return mean_features(self.features, self.offsets[positions], self.totals[positions])
+        return self.means[positions.to(self.features.device)]
+
     def batch(self, positions: torch.Tensor, choice: StepChoice, model: ModelSettings) -> Batch:
         """Gather what a model sees of some videos.
 
@@ -90,7 +97,7 @@ class SequenceSet:
             self.features,
             offsets=self.offsets[positions],
             totals=self.totals[positions],
-            means=self.means[positions.to(self.features.device)] if "centred" in model.inputs else None,
+            means=self._means_of(positions) if "centred" in model.inputs else None,
             choice=choice,
             model=model,
         )
@@ -100,43 +107,109 @@ class SequenceSet:
 def load_sequences(
     annotations: Sequence[Annotation], folder: FeatureFolder, label_map: LabelMap, *, device: torch.device
 ) -> SequenceSet:
-    """Read the features of all annotated videos into memory.
+    """Find the features of all annotated videos: mapped where a pack holds them, else read into memory.
 
-    Videos without features (they failed in extraction) are left out and listed in ``missing``.
+    On CUDA they are copied to the device when they fit into half of its free memory. Videos without features (they
+    failed in extraction) are left out and listed in ``missing``.
 
     Raises:
         StoreError: no video has features, a file is damaged, or one holds nan or inf.
     """
+    pack, numbers = folder.packed()
     found: list[Annotation] = []
-    arrays: list[npt.NDArray[np.float16]] = []
-    metadata: list[tuple[float, float, float, float]] = []
     missing: list[str] = []
+    places: list[int] = []  # number in the pack, -1 for a feature file
+    loose: list[VideoFeatures] = []
     for annotation in annotations:
-        try:
-            video = folder.read(annotation.path)
-        except MissingPathError:
-            missing.append(annotation.path)
-            continue
-        if not len(video.features):
-            raise StoreError(f"features of {annotation.path!r} have no step; delete its feature file and extract again")
-        if not np.isfinite(video.features).all():
-            raise StoreError(f"features of {annotation.path!r} hold nan or inf; extract again with another precision")
+        number = numbers.get(annotation.path, -1)
+        if number < 0:
+            try:
+                loose.append(folder.read(annotation.path))
+            except MissingPathError:
+                missing.append(annotation.path)
+                continue
         found.append(annotation)
-        arrays.append(video.features)
-        facts = video.metadata
-        metadata.append((facts.width, facts.height, facts.num_frames, facts.duration_s))
+        places.append(number)
     if not found:
         raise StoreError(
             f"none of the {len(missing)} annotated videos has features in {folder.path}; "
             "run `vidrnn extract` with this config"
         )
-    totals = torch.tensor([len(array) for array in arrays], dtype=torch.int64)
+    table = _locate(pack, np.array(places, dtype=np.int64), loose)
+    _refuse_unusable(found, table)
+    features, offsets = _place(table, mapped=len(loose) < len(found), device=device)
+    classes = {label: label_map.index(label) for label in {annotation.label for annotation in found}}
     return SequenceSet(
         tuple(found),
-        torch.from_numpy(np.concatenate(arrays)).to(device),
-        totals.cumsum(0) - totals,
-        totals,
-        torch.tensor([label_map.index(annotation.label) for annotation in found], device=device),
-        np.asarray(metadata, dtype=np.float64),
+        features,
+        torch.from_numpy(offsets),
+        torch.from_numpy(table.totals),
+        torch.tensor([classes[annotation.label] for annotation in found], device=device),
+        table.metadata,
         tuple(missing),
     )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Where the sequences of n videos lie.
+
+    Attributes:
+        rows: (rows, D) float16 of the pack and of what was read from feature files.
+        offsets: (n,) int64 first row of each video.
+        totals: (n,) int64 rows.
+        finite: (n,) whether all values are numbers.
+        metadata: (n, 4) float64, see `SequenceSet`.
+    """
+
+    rows: npt.NDArray[np.float16]
+    offsets: npt.NDArray[np.int64]
+    totals: npt.NDArray[np.int64]
+    finite: npt.NDArray[np.bool_]
+    metadata: npt.NDArray[np.float64]
+
+
+def _locate(pack: Pack | None, places: npt.NDArray[np.int64], loose: list[VideoFeatures]) -> _Table:
+    """Join videos of the pack (place >= 0) and videos that were read, in the order of ``places`` (n,)."""
+    n, mapped = len(places), places >= 0
+    offsets, totals, finite = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    metadata = np.zeros((n, 4))
+    rows, first = np.zeros((0, 0), np.float16), 0
+    if loose:
+        rows = np.concatenate([video.features for video in loose])
+    if pack is not None and mapped.any():
+        offsets[mapped] = pack.rows_at[places[mapped]]
+        for column, name in ((totals, "rows"), (finite, "finite"), (metadata, "metadata")):
+            column[mapped] = pack.columns[name][places[mapped]]
+        rows, first = pack.table_with(rows) if loose else (pack.table, 0)
+    if loose:
+        lengths = np.array([len(video.features) for video in loose])
+        offsets[~mapped] = first + lengths.cumsum() - lengths
+        totals[~mapped] = lengths
+        finite[~mapped] = [np.isfinite(video.features).all() for video in loose]
+        facts = [video.metadata for video in loose]
+        metadata[~mapped] = [(each.width, each.height, each.num_frames, each.duration_s) for each in facts]
+    return _Table(rows, offsets, totals, finite, metadata)
+
+
+def _refuse_unusable(annotations: Sequence[Annotation], table: _Table) -> None:
+    for position in np.flatnonzero((table.totals == 0) | ~table.finite).tolist():
+        path = annotations[position].path
+        if not table.totals[position]:
+            raise StoreError(f"features of {path!r} have no step; delete its feature file and extract again")
+        raise StoreError(f"features of {path!r} hold nan or inf; extract again with another precision")
+
+
+def _place(
+    table: _Table, *, mapped: bool, device: torch.device
+) -> tuple[torch.Tensor | RowsElsewhere, npt.NDArray[np.int64]]:
+    """The rows for a device, and the first row of each video in them."""
+    rows = torch.from_numpy(table.rows)
+    if device.type == "cpu" or not mapped:
+        return rows.to(device), table.offsets
+    waiting = RowsElsewhere(rows, device)
+    if int(table.totals.sum()) * table.rows[:1].nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return waiting, table.offsets
+    offsets = table.totals.cumsum() - table.totals
+    wanted = np.repeat(table.offsets - offsets, table.totals) + np.arange(table.totals.sum())
+    return waiting.index_select(0, torch.from_numpy(wanted)), offsets

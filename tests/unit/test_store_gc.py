@@ -1,0 +1,297 @@
+"""`vidrnn.features.garbage`: what nothing refers to is shown, and just that is removed."""
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.worlds import tiny_spec, video_features
+from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.features import feature_file
+from vidrnn.features.garbage import Garbage, find_garbage, remove
+from vidrnn.features.mapping import DATA_START
+from vidrnn.features.packing import locked, pack
+from vidrnn.features.store import FeatureFolder, FeatureStore, Source
+from vidrnn.features.verification import examine, verify
+
+NAMES = ["a.mp4", "deep/b.mp4", "deep/er/c.mp4"]
+PART = ".0123456789abcdef.part"
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for name in NAMES:
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / name).write_bytes(b"video")
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> FeatureFolder:
+    folder = FeatureStore(tmp_path / "store").create(tiny_spec(dim=3))
+    for number, name in enumerate(NAMES):
+        folder.write(name, video_features(np.full((4, 3), number)))
+    return folder
+
+
+def old(path: Path) -> Path:
+    two_hours_ago = time.time() - 7200
+    os.utime(path, (two_hours_ago, two_hours_ago), follow_symlinks=False)
+    return path
+
+
+def everything(path: Path) -> set[str]:
+    return {each.relative_to(path).as_posix() for each in path.rglob("*")}
+
+
+def collect(folder: FeatureFolder, root: Path | None = None) -> dict[str, Garbage]:
+    """What is found, by path in the store; looking must not change anything."""
+    store = folder.path.parent
+    before = everything(store)
+    found = [item for each in find_garbage(FeatureStore(store), [root] if root else []) for item in each.items]
+    assert everything(store) == before
+    return {item.path.relative_to(store).as_posix(): item for item in found}
+
+
+def delete(folder: FeatureFolder, root: Path | None = None) -> tuple[set[str], list[Garbage]]:
+    """What disappeared from the store, and what was kept."""
+    store = folder.path.parent
+    before = everything(store)
+    kept = [item for each in find_garbage(FeatureStore(store), [root] if root else []) for item in remove(each)]
+    return before - everything(store), kept
+
+
+def test_a_store_in_order_has_no_garbage(folder: FeatureFolder, videos: Path) -> None:
+    assert collect(folder, videos) == {}
+    pack(folder)
+    assert collect(folder, videos) == {}
+    assert delete(folder, videos) == (set(), [])
+
+
+def test_parts_of_killed_writers_go_when_they_are_old(folder: FeatureFolder) -> None:
+    name = folder.path.name
+    for where in (folder.path, folder.path / "deep" / "er"):
+        (where / PART).write_bytes(b"half")
+        old(where / PART)
+    (folder.path / "deep" / PART).write_bytes(b"of a writer at work")
+    (folder.path / ".notes.part").write_bytes(b"not named as ours are")
+    old(folder.path / ".notes.part")
+    expected = {f"{name}/{PART}", f"{name}/deep/er/{PART}"}
+    found = collect(folder)
+    assert set(found) == expected
+    assert {(item.size, item.reason) for item in found.values()} == {(4, "left by a writer that was killed")}
+    assert delete(folder) == (expected, [])
+    assert list(folder.videos()) == NAMES
+
+
+def test_features_of_videos_that_are_gone_go_only_with_a_root(folder: FeatureFolder, videos: Path) -> None:
+    (videos / NAMES[2]).unlink()
+    assert collect(folder) == {}
+    name = folder.path.name
+    found = collect(folder, videos)
+    assert found[f"{name}/{NAMES[2]}.safetensors"].reason == "its video is gone"
+    assert found[f"{name}/deep/er"].kind == "folder", "nothing is left in it"
+    assert delete(folder, videos)[0] == {f"{name}/{NAMES[2]}.safetensors", f"{name}/deep/er"}
+    assert list(folder.videos()) == NAMES[:2]
+
+
+def test_a_wrong_root_does_not_empty_the_store(folder: FeatureFolder, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(StoreError, match=r"none of the 3 videos of .* that is not their data root"):
+        delete(folder, tmp_path / "elsewhere")
+    with pytest.raises(MissingPathError, match="is not a folder; nothing was looked at"):
+        delete(folder, tmp_path / "gone")
+    assert list(folder.videos()) == NAMES
+
+
+def test_features_of_another_data_set_stay_when_its_root_is_given_too(folder: FeatureFolder, videos: Path) -> None:
+    elsewhere = videos.parent / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (videos / NAMES[1]).rename(elsewhere / NAMES[1])
+    store = FeatureStore(folder.path.parent)
+    assert [len(found.items) for found in find_garbage(store, [videos])] == [1]
+    assert [len(found.items) for found in find_garbage(store, [videos, elsewhere])] == [0]
+    source = Source.of(elsewhere / NAMES[1])
+    folder.write(NAMES[1], replace(video_features(np.ones((4, 3))), source=source))
+    assert examine(folder, NAMES[1], roots=[videos, elsewhere]).health == "ok"
+    assert examine(folder, NAMES[1], roots=[videos]).health == "orphaned"
+
+
+def test_damaged_files_go(folder: FeatureFolder) -> None:
+    file = folder.file_of(NAMES[1])
+    file.write_bytes(file.read_bytes()[:-3])
+    moved = folder.file_of("other.mp4")
+    shutil.copy(folder.file_of(NAMES[0]), moved)
+    found = collect(folder)
+    assert "is damaged" in found[file.relative_to(folder.path.parent).as_posix()].reason
+    assert "holds the features of 'a.mp4'" in found[moved.relative_to(folder.path.parent).as_posix()].reason
+    delete(folder)
+    assert list(folder.videos()) == [NAMES[0], NAMES[2]]
+
+
+def test_a_file_that_cannot_be_read_now_stays(folder: FeatureFolder, monkeypatch) -> None:
+    """No permission, or a network disk that is away: nothing says that the features are damaged."""
+
+    def refuse(_path: Path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(feature_file, "read", refuse)
+    assert {finding.health for finding in verify(folder)} == {"damaged"}
+    assert collect(folder) == {}
+
+
+def test_shards_that_a_newer_pack_replaced_go(folder: FeatureFolder) -> None:
+    pack(folder)
+    (first,) = (folder.path / "_pack").glob("*.shard")
+    folder.write(NAMES[0], video_features(np.ones((9, 3))))
+    pack(folder, remove_files=True)
+    key = first.relative_to(folder.path.parent).as_posix()
+    assert collect(folder)[key].reason == "a newer pack replaced it"
+    assert delete(folder)[0] == {key}
+    assert [finding.health for finding in verify(folder)] == ["ok"] * 3
+
+
+def test_a_pack_loses_the_videos_that_are_gone_and_keeps_the_others(folder: FeatureFolder, videos: Path) -> None:
+    pack(folder, remove_files=True)
+    (before,) = (folder.path / "_pack").glob("*.shard")
+    (videos / NAMES[1]).unlink()
+    item = collect(folder, videos)[before.relative_to(folder.path.parent).as_posix()]
+    assert (item.kind, item.dropped, item.reason) == ("shard", (NAMES[1],), "its videos are gone")
+    assert item.size == 4 * (2 * 3 + 8), "its rows of features and times"
+    _, kept = delete(folder, videos)
+    assert kept == []
+    assert not before.exists()
+    assert list(folder.videos()) == [NAMES[0], NAMES[2]]
+    np.testing.assert_array_equal(folder.read(NAMES[2], check=True).features, np.full((4, 3), 2))
+    assert collect(folder, videos) == {}
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_damaged_shard_is_written_again_with_what_is_intact(folder: FeatureFolder, damage: str) -> None:
+    pack(folder, shard_bytes=DATA_START + 500)  # two videos in the first shard
+    opened = folder.pack()
+    assert opened is not None
+    assert opened.columns["shard"].tolist() == [0, 0, 1]
+    for name in NAMES:
+        folder.file_of(name).unlink()
+    shard = folder.path / "_pack" / opened.shards[0].name
+    data = bytearray(shard.read_bytes())
+    data[DATA_START] ^= 1  # the first value of a.mp4
+    if damage == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(data if damage == "flipped" else data[:-1])
+    fresh = FeatureFolder(folder.path, folder.spec)
+    _, kept = delete(fresh)
+    assert kept == []
+    assert list(fresh.videos()) == (NAMES[1:] if damage == "flipped" else NAMES[2:])
+    assert {finding.health for finding in verify(fresh)} == {"ok"}
+    assert collect(fresh) == {}
+
+
+def test_a_damaged_index_goes_with_its_shards_and_files_can_be_packed_again(folder: FeatureFolder) -> None:
+    pack(folder)
+    index = folder.path / "_pack" / "index"
+    index.write_bytes(index.read_bytes()[:-1])
+    fresh = FeatureFolder(folder.path, folder.spec)
+    assert {item.path.suffix for item in collect(fresh).values()} == {"", ".shard"}
+    delete(fresh)
+    assert not (folder.path / "_pack").exists()
+    assert pack(fresh).added == 3
+
+
+def test_empty_folders_go_when_they_are_old(folder: FeatureFolder) -> None:
+    (folder.path / "left" / "over").mkdir(parents=True)
+    (folder.path / "new").mkdir()
+    old(folder.path / "left" / "over")
+    old(folder.path / "left")
+    expected = {f"{folder.path.name}/left/over", f"{folder.path.name}/left"}
+    assert set(collect(folder)) == expected
+    assert delete(folder) == (expected, [])
+
+
+def test_a_spec_without_features_goes_when_it_is_old(folder: FeatureFolder) -> None:
+    store = FeatureStore(folder.path.parent)
+    empty = store.create(tiny_spec(dim=4))
+    (empty.path / "failures.csv").write_text("path,stage,cause\n")
+    assert collect(folder) == {}, "an extraction may just have begun"
+    for name in ("spec.json", "failures.csv"):
+        old(empty.path / name)
+    (empty.path / "mine.txt").write_text("not of the store")
+    assert collect(folder) == {}, "somebody else's file is in it"
+    (empty.path / "mine.txt").unlink()
+    name = empty.path.name
+    assert delete(folder)[0] == {name, f"{name}/spec.json", f"{name}/failures.csv"}
+    assert [each.path for each in store.folders()] == [folder.path]
+
+
+def test_when_all_videos_of_a_pack_are_damaged_the_whole_spec_goes(folder: FeatureFolder) -> None:
+    pack(folder, remove_files=True)
+    (shard,) = (folder.path / "_pack").glob("*.shard")
+    os.truncate(shard, 10)
+    for each in ("spec.json", "deep/er", "deep", "."):
+        old(folder.path / each)
+    assert delete(FeatureFolder(folder.path, folder.spec))[1] == []
+    assert everything(folder.path.parent) == set()
+
+
+def test_links_are_neither_followed_nor_removed(folder: FeatureFolder, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / PART).write_bytes(b"precious")
+    old(outside / PART)
+    (outside / "bad.mp4.safetensors").write_bytes(b"precious")
+    (folder.path / "link").symlink_to(outside)
+    (folder.path / "bad.mp4.safetensors").symlink_to(outside / "bad.mp4.safetensors")
+    linked_part = folder.path / f".{'f' * 16}.part"
+    linked_part.symlink_to(outside / PART)
+    (folder.path.parent / "0123456789abcdef").symlink_to(outside)
+    (folder.path / "_pack").symlink_to(outside)
+    (outside / ("0" * 16 + ".shard")).write_bytes(b"precious")
+    assert collect(folder) == {}
+    assert delete(folder) == (set(), [])
+    assert everything(outside) == {PART, "bad.mp4.safetensors", "0" * 16 + ".shard"}
+
+
+def test_what_is_not_of_the_store_is_not_looked_at(folder: FeatureFolder) -> None:
+    store = folder.path.parent
+    (store / "my notes").mkdir()
+    (store / "my notes" / PART).write_bytes(b"precious")
+    old(store / "my notes" / PART)
+    (folder.path / "_pack").mkdir()
+    (folder.path / "_pack" / "readme").write_bytes(b"precious")
+    old(folder.path / "_pack")
+    assert collect(folder) == {}
+
+
+def test_what_has_changed_since_it_was_shown_stays(folder: FeatureFolder) -> None:
+    file = folder.file_of(NAMES[0])
+    file.write_bytes(b"damaged")
+    (found,) = find_garbage(FeatureStore(folder.path.parent))
+    folder.write(NAMES[0], video_features(np.ones((4, 3))))
+    (kept,) = remove(found)
+    assert kept.path == file
+    np.testing.assert_array_equal(folder.read(NAMES[0]).features, np.ones((4, 3)))
+
+
+def test_a_pack_that_has_changed_since_it_was_shown_stays(folder: FeatureFolder, videos: Path) -> None:
+    pack(folder, remove_files=True)
+    (videos / NAMES[1]).unlink()
+    (found,) = find_garbage(FeatureStore(folder.path.parent), [videos])
+    folder.write("late.mp4", video_features(np.ones((4, 3))))
+    pack(folder)
+    kept = remove(found)
+    assert [item.kind for item in kept] == ["shard"]
+    assert list(folder.videos()) == [*NAMES, "late.mp4"]
+
+
+def test_nothing_is_removed_while_another_process_packs(folder: FeatureFolder) -> None:
+    folder.file_of(NAMES[0]).write_bytes(b"damaged")
+    (found,) = find_garbage(FeatureStore(folder.path.parent))
+    with locked(folder), pytest.raises(StoreError, match="another `vidrnn store pack` or `gc --delete` works on"):
+        remove(found)
+    assert folder.file_of(NAMES[0]).exists()

@@ -1,0 +1,83 @@
+"""One feature file: where it lies in the folder of its spec, and what is in it."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+SUFFIX = ".safetensors"
+NO_FEATURES = (SafetensorError, KeyError, TypeError, ValueError)
+"""What `read` raises when a file is damaged or something else, besides OSError."""
+
+_ABSOLUTE = "_absolute"  # where videos that were given by an absolute path are mirrored
+_NAME_BYTES = 255  # what usual file systems allow
+_SHORTENED = re.compile(r".~[0-9a-f]{32}$")
+
+Content = tuple[dict[str, Any], npt.NDArray[np.float16], npt.NDArray[np.float64]]
+
+
+def place_of(video_path: str) -> str:
+    """Feature file of a video, relative to the folder of the spec.
+
+    The video's own suffix stays, so a.avi and a.mp4 do not collide. A name that would be too long for the file system
+    keeps its start and gets a digest of the whole path; which video it is stands in the file.
+    """
+    relative = PurePosixPath(video_path)
+    if relative.is_absolute():
+        relative = PurePosixPath(_ABSOLUTE, *relative.parts[1:])
+    name = os.fsencode(relative.name)
+    if len(name) + len(SUFFIX) > _NAME_BYTES:
+        digest = hashlib.sha256(os.fsencode(relative)).hexdigest()[:32]
+        start = name[: _NAME_BYTES - len(SUFFIX) - len(digest) - 1].decode(errors="ignore")
+        relative = relative.with_name(f"{start}~{digest}")
+    return f"{relative}{SUFFIX}"
+
+
+def video_of(place: str, file: str) -> str:
+    """Inverse of `place_of`; reads ``file``, which lies there, only when its name was shortened."""
+    relative = place.removesuffix(SUFFIX)
+    if _SHORTENED.search(relative):
+        try:
+            path = str(read(Path(file))[0]["path"])
+        except (OSError, *NO_FEATURES):
+            return relative  # reading it by this name says what is wrong
+        if place_of(path) == place:
+            return path
+    return relative.removeprefix(_ABSOLUTE) if relative.startswith(f"{_ABSOLUTE}/") else relative
+
+
+def read(path: Path) -> Content:
+    """Header, features (T, D) and timestamps_s (T,). Raises OSError or one of `NO_FEATURES`."""
+    with safe_open(path, framework="numpy") as file:
+        header = json.loads((file.metadata() or {})["vidrnn"])
+        if not isinstance(header, dict) or not isinstance(header.get("path"), str):
+            raise TypeError("its header names no video")
+        return header, file.get_tensor("features"), file.get_tensor("timestamps_s")
+
+
+def checksum_of(features: npt.NDArray[Any], timestamps_s: npt.NDArray[Any]) -> str:
+    """sha256 of the values, as in the header."""
+    hasher = hashlib.sha256(np.ascontiguousarray(features).tobytes())
+    hasher.update(np.ascontiguousarray(timestamps_s).tobytes())
+    return hasher.hexdigest()
+
+
+def walk(folder: str) -> Iterator["os.DirEntry[str]"]:
+    """All files below a folder; links to folders are not followed."""
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except FileNotFoundError:  # removed a moment ago
+        return
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(entry.path)
+        elif entry.is_file():
+            yield entry
