@@ -88,15 +88,30 @@ def demo(
 
 
 @app.command()
-def check(config: Config, overrides: Overrides = None) -> int:
-    """Look before anything runs: paths, classes per split, groups and how many videos still need features."""
+def check(
+    config: Config,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not extract from a few videos to predict time and disk.")
+    ] = False,
+    overrides: Overrides = None,
+) -> int:
+    """Look before anything runs: paths, classes per split, groups; time and disk that the extraction will take."""
     from vidrnn.annotations import read_annotations
     from vidrnn.sequences.preflight import inspect
 
     settings = _load(config, overrides)
-    findings = inspect(read_annotations(settings.data), settings.data)
+    annotations = read_annotations(settings.data)
+    findings = inspect(annotations, settings.data)
     for line in findings.lines:
         print(line)
+    if not quick:
+        from vidrnn.features.backbones import load_backbone
+        from vidrnn.features.forecast import forecast
+
+        backbone = load_backbone(settings.features)
+        expected = forecast(annotations, root=settings.data.root, settings=settings.features, backbone=backbone)
+        for line in expected.lines():
+            print(line)
     return ExitCode.OK if not findings.missing_files else ExitCode.SOME_FAILED
 
 

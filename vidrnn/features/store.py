@@ -241,9 +241,13 @@ class FeatureStore:
             folders.append(FeatureFolder(path.parent, spec))
         return folders
 
+    def folder(self, spec: FeatureSpec) -> FeatureFolder:
+        """The folder of a spec, whether or not it is there yet."""
+        return FeatureFolder(self.root / spec.digest, spec)
+
     def create(self, spec: FeatureSpec) -> FeatureFolder:
         """The folder of a spec, made when it is not there. Raises OSError."""
-        folder = FeatureFolder(self.root / spec.digest, spec)
+        folder = self.folder(spec)
         if not (folder.path / "spec.json").exists():
             write_atomically(folder.path / "spec.json", spec.to_json().encode())
         return folder

@@ -1,0 +1,86 @@
+"""What `check` predicts is what `extract` then takes."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fake_backbone import AverageColour
+from tests.media import pictures, write_clip
+from vidrnn.annotations import Annotation
+from vidrnn.features.extraction import extract
+from vidrnn.features.forecast import Forecast, forecast
+from vidrnn.settings import FeatureSettings
+
+LENGTHS = (4, 8, 12, 4, 8, 12)
+
+
+class Slow(AverageColour):
+    def embed(self, frames):
+        time.sleep(0.05 * len(frames))
+        return super().embed(frames)
+
+
+@pytest.fixture
+def annotations(tmp_path: Path) -> list[Annotation]:
+    names = [f"{number}.mkv" for number in range(len(LENGTHS))]
+    for name, length in zip(names, LENGTHS, strict=True):
+        write_clip(tmp_path / "videos" / name, pictures(length), codec="ffv1", pix_fmt="bgr0")
+    return [Annotation(name, "any", None, name) for name in names]
+
+
+def predict(annotations, tmp_path, backbone=None) -> Forecast:
+    settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
+    return forecast(annotations, root=tmp_path / "videos", settings=settings, backbone=backbone or AverageColour())
+
+
+def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
+    expected = predict(annotations, tmp_path)
+    settings = FeatureSettings(store=tmp_path / "store", batch_size=4, workers=2)
+    folder, progress = extract(annotations, root=tmp_path / "videos", settings=settings, backbone=AverageColour())
+    assert (expected.videos, expected.frames) == (6, progress.throughput.frames) == (6, sum(LENGTHS))
+    files = sum(file.stat().st_size for file in folder.path.glob("*.safetensors"))
+    assert expected.num_bytes == pytest.approx(files, rel=0.1)
+    assert not (tmp_path / "not").exists(), "a forecast leaves nothing behind"
+
+
+def test_seconds_follow_the_speed_of_the_backbone(annotations, tmp_path):
+    expected = predict(annotations, tmp_path, Slow())
+    assert expected.seconds is not None
+    assert expected.seconds >= 0.05 * sum(LENGTHS) * 0.9
+    assert expected.bottleneck == "backbone"
+
+
+def test_what_is_there_is_not_counted(annotations, tmp_path):
+    settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
+    extract(annotations[:4], root=tmp_path / "videos", settings=settings, backbone=AverageColour())
+    expected = predict(annotations, tmp_path)
+    assert (expected.videos, expected.frames) == (2, 20)
+    extract(annotations, root=tmp_path / "videos", settings=settings, backbone=AverageColour())
+    expected = predict(annotations, tmp_path)
+    assert list(expected.lines()) == ["features: all are there"]
+
+
+def test_videos_that_cannot_be_read_are_seen(annotations, tmp_path):
+    (tmp_path / "videos" / "0.mkv").write_text("no video")
+    expected = predict(annotations, tmp_path)
+    assert expected.readable == pytest.approx(5 / 6)
+    assert expected.frames == sum(LENGTHS[1:])
+    assert "17% of the sampled videos cannot be read; `vidrnn extract` will name them" in expected.lines()
+
+
+def test_nothing_readable_gives_no_time(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "0.mkv").write_text("no video")
+    expected = predict([Annotation("0.mkv", "any", None, "0")], tmp_path)
+    assert (expected.frames, expected.seconds) == (0, None)
+
+
+def test_lines_are_in_units_that_people_read():
+    expected = Forecast(1000, 1.0, 150_000, 390_000_000, 5000.0, "decoding", 100_000_000)
+    assert list(expected.lines()) == [
+        "features: 1000 videos to extract, about 150000 frames and 390 MB (100 MB free)",
+        "time: about 83 min with the machine as busy as now; decoding limits",
+        "warning: the disk of features.store is too small; free some space or set features.store elsewhere",
+    ]
+    assert "about 3.0 h with" in list(Forecast(1, 1.0, 1, 1, 10_800.0, "backbone", 10**13).lines())[1]
