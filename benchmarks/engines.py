@@ -1,0 +1,127 @@
+"""The frozen default backbone in every engine that was considered: frames per second and distance from eager.
+
+Engines take turns over several rounds on the same batch, medians are printed. ONNX Runtime is timed when `onnx`,
+`onnxscript` and `onnxruntime` are installed; vidrnn does not need them.
+
+Run:  python benchmarks/engines.py
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidrnn.features.engines import Compiled, Eager, OpenVino, similarity
+from vidrnn.features.networks import Network, build_network
+from vidrnn.settings import FeatureSettings
+from vidrnn.video.decode import decode
+from vidrnn.video.probe import probe
+from vidrnn.video.synthetic import render_clip
+
+Run = Callable[[torch.Tensor], torch.Tensor]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backbone", default="efficientnet_lite0")
+    parser.add_argument("--weights", default="default")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes half a minute to build")
+    arguments = parser.parse_args()
+    settings = FeatureSettings(backbone=arguments.backbone, weights=arguments.weights)
+    frames = rendered_frames(build_network(settings), arguments.batch)
+    engines = build(settings, frames, with_compile=arguments.compile)
+    reference = engines["eager"](frames)
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(arguments.rounds):
+        for name, engine in engines.items():
+            started = time.perf_counter()
+            engine(frames)
+            seconds[name].append(time.perf_counter() - started)
+    packages = [name for name in ("torch", "openvino", "timm", "onnxruntime") if importlib.util.find_spec(name)]
+    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {arguments.backbone}, "
+        f"batch {arguments.batch}, load average {os.getloadavg()[0]:.1f}\n"
+    )
+    print("| engine | frames/s | times eager | least cosine to eager |\n|---|---|---|---|")
+    figures = {}
+    for name, engine in engines.items():
+        rate = arguments.batch / statistics.median(seconds[name])
+        ratio = statistics.median(a / b for a, b in zip(seconds["eager"], seconds[name], strict=True))
+        cosine = similarity(engine(frames), reference)
+        figures[name] = {"frames_per_s": round(rate, 1), "times_eager": round(ratio, 2), "cosine": round(cosine, 7)}
+        print(f"| {name} | {rate:.1f} | {ratio:.2f} | {cosine:.7f} |")
+    print()
+    print(json.dumps(figures))
+
+
+def build(settings: FeatureSettings, frames: torch.Tensor, *, with_compile: bool) -> dict[str, Run]:
+    """Every engine, warm."""
+    cpu, batch, size = torch.device("cpu"), len(frames), frames.shape[-1]
+    network = build_network(settings)
+    engines: dict[str, Run] = {
+        "openvino": OpenVino(OpenVino.convert(network, frames), batch_size=batch, image_size=size),
+        "openvino, all threads on one batch": _one_batch(network, frames),
+    }
+    if all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")):
+        engines["onnxruntime"] = _onnxruntime(network, frames)
+    engines["eager"] = Eager(build_network(settings), device=cpu, precision="float32")
+    if with_compile:
+        engines["compile"] = Compiled(build_network(settings), device=cpu, precision="float32")
+    for engine in engines.values():
+        engine(frames)
+    return engines
+
+
+def _one_batch(network: Network, frames: torch.Tensor) -> Run:
+    import openvino
+
+    model = OpenVino.convert(network, frames)
+    model.reshape(list(frames.shape))
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    return lambda batch: torch.from_numpy(np.array(request.infer({0: batch.numpy()})[0]))
+
+
+def _onnxruntime(network: Network, frames: torch.Tensor) -> Run:
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(network, (frames,), path, dynamo=True, verbose=False)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: torch.from_numpy(session.run(None, {name: batch.numpy()})[0])
+
+
+def rendered_frames(network: Network, count: int) -> torch.Tensor:
+    """Frames of a drawn person, as the network takes them: (count, 3, S, S) uint8."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        render_clip(clip, action="sit_down", group_seed=0, clip_seed=0, width=640, height=480)
+        video = probe(clip)
+        decoded = list(decode(video, np.arange(video.num_frames)))
+    chosen = [decoded[position * len(decoded) // count] for position in range(count)]
+    return torch.stack([network.preprocessing.fit(frame.rgb) for frame in chosen])
+
+
+if __name__ == "__main__":
+    main()
