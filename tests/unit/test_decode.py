@@ -1,6 +1,5 @@
 """The pixels of chosen frames: the same as decoding everything, upright, in true colours."""
 
-from contextlib import contextmanager
 from fractions import Fraction
 
 import av
@@ -69,23 +68,14 @@ def test_no_frame_asked_for_opens_no_file(tmp_path, monkeypatch):
 def test_decoding_stops_after_the_last_frame_that_is_wanted(tmp_path, monkeypatch):
     """What lies behind it may be damaged, and costs time."""
     path, taken = write_clip(tmp_path / "a.mkv", pictures(12), codec="ffv1"), []
-    video, honest = probe(path), decode_module.open_video
+    video, honest = probe(path), decode_module.decode_all
 
-    class Counting:
-        def __init__(self, container):
-            self.container = container
+    def counting(container, stream, *, on_progress):
+        for frame in honest(container, stream, on_progress=on_progress):
+            taken.append(frame.pts)
+            yield frame
 
-        def decode(self, stream):
-            for frame in self.container.decode(stream):
-                taken.append(frame.pts)
-                yield frame
-
-    @contextmanager
-    def counting(path):
-        with honest(path) as (container, stream):
-            yield Counting(container), stream
-
-    monkeypatch.setattr(decode_module, "open_video", counting)
+    monkeypatch.setattr(decode_module, "decode_all", counting)
     assert len(list(decode(video, np.array([0, 2])))) == 2
     assert taken == [0, 40, 80]
 
@@ -155,8 +145,8 @@ def test_a_decoder_error_is_a_video_error_with_its_cause_and_time(tmp_path, monk
     path = write_clip(tmp_path / "a.mkv", pictures(10), codec="ffv1")
     honest = decode_module._pictures
 
-    def breaking(video, indices):
-        for number, item in enumerate(honest(video, indices)):
+    def breaking(video, indices, *, on_progress):
+        for number, item in enumerate(honest(video, indices, on_progress=on_progress)):
             if number == 4:
                 raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
             yield item

@@ -1,7 +1,9 @@
 """The pixels of chosen frames of a probed video."""
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import av
@@ -11,8 +13,11 @@ from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
-from vidrnn.video.probe import Video, cause_of, open_video
+from vidrnn.video.container import cause_of, decode_all, open_video
+from vidrnn.video.plan import plan
+from vidrnn.video.probe import Video
 from vidrnn.video.sampling import Indices
+from vidrnn.video.sparse import Doubt, decode_runs
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,11 @@ class Frame:
         assert self.rgb.ndim == 3 and self.rgb.shape[2] == 3 and self.rgb.dtype == np.uint8, self.rgb.shape
 
 
-def decode(video: Video, indices: Indices) -> Iterator[Frame]:
-    """Decode chosen frames of a probed video, in order, from its start; stops after the last one wanted.
+def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = lambda: None) -> Iterator[Frame]:
+    """Decode chosen frames of a probed video, in order; stops after the last one wanted.
+
+    Where it is known beyond doubt which packets the wanted frames need, only those are decoded; the result is the same
+    to the bit. Otherwise decoding goes through all frames from the start.
 
     A packet may hold no picture of its own (a frame that the encoder dropped). Then the picture that is on the screen
     at that time counts, once: the caller gets fewer frames, never the same one twice.
@@ -41,6 +49,7 @@ def decode(video: Video, indices: Indices) -> Iterator[Frame]:
     Args:
         video: what `probe` returned.
         indices: (T,) strictly increasing positions in ``video.timestamps_s``.
+        on_progress: called for each packet that is read, so that whoever waits can tell slow from hung.
 
     Yields:
         At most T frames with strictly increasing times. Only one is held at a time.
@@ -48,7 +57,7 @@ def decode(video: Video, indices: Indices) -> Iterator[Frame]:
     Raises:
         VideoError: the decoder stops with an error, or fewer than half of the wanted frames come out.
     """
-    frames, num_frames, latest_s = _pictures(video, indices), 0, 0.0
+    frames, num_frames, latest_s = _pictures(video, indices, on_progress=on_progress), 0, 0.0
     try:
         for decoded, timestamp_s in frames:
             num_frames, latest_s = num_frames + 1, timestamp_s
@@ -65,32 +74,45 @@ def decode(video: Video, indices: Indices) -> Iterator[Frame]:
         )
 
 
-def _pictures(video: Video, indices: Indices) -> Iterator[tuple[VideoFrame, float]]:
+def _pictures(video: Video, indices: Indices, *, on_progress: Callable[[], None]) -> Iterator[tuple[VideoFrame, float]]:
     """The picture that is shown at each wanted time, each once, with the time at which it appeared."""
-    pts = video.pts
-    keys = pts if pts is not None else np.arange(video.num_frames)
-    wanted = iter(int(keys[index]) for index in indices)
-    next_wanted = next(wanted, None)
-    if next_wanted is None:
-        return
+    keys = video.pts if video.pts is not None else np.arange(video.num_frames)
+    wanted = deque(int(keys[index]) for index in indices)
+    latest: int | None = None
+    if video.packets is not None and (runs := plan(video.packets, wanted)) is not None:
+        # A failure may be the fault of the shorter way: only decoding from the start tells.
+        with suppress(Doubt, av.FFmpegError, OSError), open_video(video.path) as (container, stream):
+            for frame in decode_runs(container, stream, video.packets, runs, on_progress=on_progress):
+                latest = wanted.popleft()
+                yield frame, _time_of(video, latest)
+    if wanted:
+        yield from _from_the_start(video, wanted, latest=latest, on_progress=on_progress)
+
+
+def _from_the_start(
+    video: Video, wanted: deque[int], *, latest: int | None, on_progress: Callable[[], None]
+) -> Iterator[tuple[VideoFrame, float]]:
+    """The same by decoding every frame; pictures up to the ``latest`` one that was handed out do not count again."""
     shown: tuple[VideoFrame, int] | None = None
     with open_video(video.path) as (container, stream):
-        for ordinal, decoded in enumerate(container.decode(stream)):
-            key = ordinal if pts is None else decoded.pts
+        for ordinal, decoded in enumerate(decode_all(container, stream, on_progress=on_progress)):
+            key = ordinal if video.pts is None else decoded.pts
             if key is None:
                 continue
             missed = False
-            while next_wanted is not None and next_wanted < key:
-                missed, next_wanted = True, next(wanted, None)
+            while wanted and wanted[0] < key:
+                missed = True
+                wanted.popleft()
             if missed and shown is not None:
                 yield shown[0], _time_of(video, shown[1])
-            shown = (decoded, key)
-            if key == next_wanted:
+            shown = (decoded, key) if latest is None or key > latest else None
+            if wanted and key == wanted[0]:
                 yield decoded, _time_of(video, key)
-                shown, next_wanted = None, next(wanted, None)
-            if next_wanted is None:  # what follows may be damaged, and nobody asked for it
+                shown = None
+                wanted.popleft()
+            if not wanted:  # what follows may be damaged, and nobody asked for it
                 return
-        if next_wanted is not None and shown is not None:
+        if shown is not None:
             yield shown[0], _time_of(video, shown[1])
 
 
