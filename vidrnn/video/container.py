@@ -101,6 +101,16 @@ def decode_all(
         yield from packet.decode()
 
 
+def damage_of(error: Exception, *, width: int) -> str:
+    """FFmpeg's own words for a decoding error, and what to do; the width of the picture is 0 where none was found."""
+    if width:
+        return f"{cause_of(error)}; the file is damaged, re-encode or replace it"
+    return (
+        f"{cause_of(error)}; its pictures have no known size, or more than the {MAX_PIXELS} pixels (8192x8192) that "
+        "are decoded: scale it down or replace it"
+    )
+
+
 def cause_of(error: Exception) -> str:
     """FFmpeg's own words for an error."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

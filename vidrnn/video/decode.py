@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import av
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
-from vidrnn.video.container import cause_of, decode_all, open_video
+from vidrnn.video.container import damage_of, decode_all, open_video
 from vidrnn.video.plan import plan
 from vidrnn.video.probe import Video
 from vidrnn.video.sampling import Indices
@@ -64,8 +64,8 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
             yield Frame(_upright_rgb(decoded), timestamp_s)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
-            f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: {cause_of(error)}; "
-            "the file is damaged, re-encode or replace it"
+            f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: "
+            f"{damage_of(error, width=video.width)}"
         ) from error
     if num_frames < len(indices) / 2:
         raise VideoError(
@@ -129,7 +129,9 @@ def _upright_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     (front cameras), which `VideoFrame.rotation` would report as a half turn.
     """
     rgb = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` makes PyAV tie the frame to its side data and back, so that all its memory waits for a full
+    # garbage collection, which is rare beside torch's many objects; a container of our own is tied one way only.
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # the stub leaves it out
     if not isinstance(matrix, SideData):
         return rgb
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])

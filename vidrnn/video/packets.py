@@ -104,9 +104,8 @@ def list_packets(
 
 def _brings_change(packet: "Packet[VideoStream]", later: bool) -> bool:
     """Whether the container hands the decoder more than the picture, which then holds for what follows."""
-    return packet.has_sidedata("palette") or (
-        later and (packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change"))
-    )
+    kinds = {side_data.data_type for side_data in packet.iter_sidedata()}
+    return "palette" in kinds or (later and not kinds.isdisjoint({"new_extradata", "param_change"}))
 
 
 def _index(rows: Sequence[_Row], *, reorder_depth: int) -> PacketIndex | None:

@@ -7,9 +7,8 @@ import numpy as np
 
 from vidrnn.video.packets import Integers, PacketIndex
 
-# In packets that are decoded for nothing; benchmarks/sparse_decoding.py measures what they stand for.
-_FRESH_START = 2  # emptying the decoder and starting it again
-_FIRST_PACKET = 1  # a decoder that starts late is shown the first packet nevertheless
+# Both from benchmarks/sparse_decoding.py: emptying the decoder takes a fraction of the time of one frame.
+_FRESH_START = 1  # what it costs to start the decoder again, in packets
 _WORTH_WHILE = 0.1  # least share of the packets to save; below it, decoding all is as fast and relies on less
 
 
@@ -46,7 +45,7 @@ def plan(index: PacketIndex, wanted: Sequence[int]) -> tuple[Run, ...] | None:
     first, members, end = 0, list[int](), 0
     for start, place in zip(_starts(index, wanted), places, strict=True):
         saved = needed_before[start] - needed_before[end] if start > end else 0
-        if saved > (_FRESH_START if members else _FIRST_PACKET):
+        if saved > _FRESH_START:
             # Encoders write what concerns the whole video into the first packet, and only there.
             runs.append(_run(index, first, members) if members else Run(np.zeros(1, np.int64), ()))
             first, members = start, []

@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
-from vidrnn.video.container import cause_of, decode_all, open_video
+from vidrnn.video.container import damage_of, decode_all, open_video
 from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.sampling import Seconds
 
@@ -154,8 +154,7 @@ def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) 
                 decoded.append(None if frame.dts is None else frame.dts * unit)
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
-                f"decoding stopped after {len(shown)} frames: {cause_of(error)}; the file is damaged, "
-                "re-encode or replace it"
+                f"decoding stopped after {len(shown)} frames: {damage_of(error, width=stream.codec_context.width)}"
             ) from error
     if (times := _increasing(shown, step_s=1.0 / rate)) is not None:
         return times, None

@@ -18,8 +18,8 @@ from vidrnn.video.plan import Run
 
 # Containers with an index of their own; in the others FFmpeg guesses where a time lies.
 _SEEKABLE = frozenset({"avi", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"})
-# Reading on costs a few microseconds per packet and the reading of its bytes, a seek costs as much as these.
-_SEEK_PACKETS, _SEEK_BYTES = 100, 1 << 20
+# A seek takes as long as reading some five packets (benchmarks/sparse_decoding.py); reading on asks less of the file.
+_SEEK_PACKETS, _SEEK_BYTES = 50, 1 << 20
 
 
 class Doubt(Exception):  # noqa: N818 - no error: the caller goes another way
