@@ -97,19 +97,22 @@ def _from_the_start(
     with open_video(video.path) as (container, stream):
         for ordinal, decoded in enumerate(decode_all(container, stream, on_progress=on_progress)):
             key = ordinal if video.pts is None else decoded.pts
-            if key is None:
+            if key is None or (latest is not None and key <= latest):
                 continue
             missed = False
             while wanted and wanted[0] < key:
                 missed = True
                 wanted.popleft()
             if missed and shown is not None:
-                yield shown[0], _time_of(video, shown[1])
-            shown = (decoded, key) if latest is None or key > latest else None
-            if wanted and key == wanted[0]:
-                yield decoded, _time_of(video, key)
+                latest = shown[1]
+                yield shown[0], _time_of(video, latest)
                 shown = None
-                wanted.popleft()
+            if wanted and wanted[0] == key:
+                latest = wanted.popleft()
+                yield decoded, _time_of(video, latest)
+                shown = None
+            elif shown is None or shown[1] < key:  # a damaged video may show its frames out of order
+                shown = decoded, key
             if not wanted:  # what follows may be damaged, and nobody asked for it
                 return
         if shown is not None:
