@@ -36,11 +36,11 @@ class Child:
         self.limit_s, self.program = limit_s, program
         self._process: subprocess.Popen[str] | None = None
 
-    def examine(self, path: Path, number: int) -> dict[str, object]:
+    def examine(self, path: Path, clip: Path, number: int) -> dict[str, object]:
         """The outcome of one file; ``fault`` when the process dies of it or takes too long."""
         process = self._process = self._process or self._start()
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(f"{path}\t{number}\n")
+        process.stdin.write(f"{path}\t{clip}\t{number}\n")
         process.stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
@@ -82,7 +82,7 @@ def fuzz(folder: Path, seeds: Iterable[int], *, go_on: Callable[[], bool] = lamb
         path = folder / f"damaged{clip.suffix}"
         path.write_bytes(data)
         started = time.perf_counter()
-        outcome = child.examine(path, seed // len(clips))
+        outcome = child.examine(path, clip, seed // len(clips))
         taken_s, name = time.perf_counter() - started, f"seed {seed} ({clip.name}, {changes})"
         tally.files += 1
         if taken_s > tally.slowest_s:

@@ -28,8 +28,9 @@ def test_a_seed_always_makes_the_same_file(tmp_path):
 @pytest.mark.parametrize("name", CLIPS)
 def test_the_undamaged_clips_are_read(tmp_path, name):
     codec, options = CLIPS[name]
+    clip = write_clip(tmp_path / name, pictures(16, width=64, height=48), codec=codec, **options)
     child = Child()
-    outcome = child.examine(write_clip(tmp_path / name, pictures(16, width=64, height=48), codec=codec, **options), 0)
+    outcome = child.examine(clip, clip, 0)
     child.stop()
     assert outcome["frames"] == 16
 
@@ -45,7 +46,7 @@ def test_the_supervisor_names_a_crash_and_a_hang_and_goes_on(tmp_path, program, 
     """A program that fails once, then a healthy worker in its place."""
     healthy = write_clip(tmp_path / "a.mp4", pictures(3))
     child, honest = Child(limit_s=1, program=("-c", program)), Child()
-    assert child.examine(healthy, 0) == {"fault": fault}
+    assert child.examine(healthy, healthy, 0) == {"fault": fault}
     child.limit_s, child.program = honest.limit_s, honest.program
-    assert child.examine(healthy, 0)["frames"] == 3
+    assert child.examine(healthy, healthy, 0)["frames"] == 3
     child.stop()

@@ -179,3 +179,27 @@ def test_an_unknown_codec(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XXX"))
     expected = "is in a codec that this build of FFmpeg cannot decode; re-encode it, for example to H.264"
     assert refusal(path) == expected
+
+
+def test_a_stream_that_appears_on_the_way_does_no_harm(tmp_path, monkeypatch):
+    """PyAV looks for its last packets in a list that was made before: an IndexError, or not, as memory has it."""
+    silent = write_clip(tmp_path / "silent.ts", pictures(6)).read_bytes()
+    loud = write_clip(tmp_path / "loud.ts", pictures(6), pts=range(10, 16), audio_from_s=0.4).read_bytes()
+    (tmp_path / "both.ts").write_bytes(silent + loud)
+    assert probe(tmp_path / "both.ts").num_frames == 12
+
+    class Late:
+        """A container that ends as PyAV's does then."""
+
+        def __init__(self, container):
+            self.format, self.packets = container.format, container.demux(video=0)
+
+        def demux(self, _stream):
+            yield from self.packets
+            raise IndexError("list index out of range")
+
+    honest = probe_module.list_packets
+    monkeypatch.setattr(
+        probe_module, "list_packets", lambda container, stream, **rest: honest(Late(container), stream, **rest)
+    )
+    assert probe(tmp_path / "silent.ts").num_frames == 6

@@ -2,11 +2,12 @@
 
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -92,11 +93,21 @@ def _open(path: Path) -> InputContainer:
         raise VideoError(f"cannot be opened as a video ({status.st_size} bytes): {cause_of(error)}") from error
 
 
+def packets_of(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+    """The packets of a stream, then one that is empty.
+
+    A transport stream may announce more streams on the way. PyAV made no room for those: behind the last packet of the
+    others it looks one up that it does not have.
+    """
+    with suppress(IndexError):
+        yield from container.demux(stream)
+
+
 def decode_all(
     container: InputContainer, stream: VideoStream, *, on_progress: Callable[[], None]
 ) -> Iterator[VideoFrame]:
     """All frames from the start of the file, in the decoder's order."""
-    for packet in container.demux(stream):
+    for packet in packets_of(container, stream):
         on_progress()
         yield from packet.decode()
 

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.video.bitstream import Role, role_reader
-from vidrnn.video.container import cause_of
+from vidrnn.video.container import cause_of, packets_of
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -80,7 +80,7 @@ def list_packets(
     rows: list[_Row] = []
     empty = 0
     try:
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             on_progress()
             if packet.size == 0:
                 empty += 1

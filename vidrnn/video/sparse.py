@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidrnn.video.container import packets_of
 from vidrnn.video.packets import Integers, PacketIndex
 from vidrnn.video.plan import Run
 
@@ -92,7 +93,7 @@ class _Reader:
     ) -> None:
         self._container, self._stream, self._index = container, stream, index
         self._on_progress = on_progress
-        self._packets = container.demux(stream)
+        self._packets = packets_of(container, stream)
         self._next: Packet[VideoStream] | None = None  # read, but not handed out
         self._position = 0  # of the next packet
         self._seeks = container.format.name in _SEEKABLE
@@ -106,7 +107,7 @@ class _Reader:
         if ahead < _SEEK_PACKETS and self._bytes_before[position] - self._bytes_before[self._position] < _SEEK_BYTES:
             return
         self._container.seek(int(index.pts[position]), stream=self._stream)
-        self._packets = self._container.demux(self._stream)
+        self._packets = packets_of(self._container, self._stream)
         self._next = self._read_one()
         landed = np.flatnonzero((index.pts == self._next.pts) & (index.size == self._next.size))
         if len(landed) != 1 or landed[0] > position:
