@@ -1,7 +1,7 @@
 """Reads one damaged file after the other in a process of its own and says how each ended.
 
 Each line on standard input is a path, the clip that it was made of, and a number that chooses the sampling. Each line
-on standard output is a JSON object with the outcome: ``frames``, ``failure`` (a VideoError or OSError, with its message)
+on standard output is a JSON object with the outcome: ``frames``, ``failure`` (a VideoError or OSError, with its words)
 or ``fault`` (anything else).
 """
 

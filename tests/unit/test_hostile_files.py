@@ -250,8 +250,8 @@ def enlarged(path: Path, *, codec_too: bool) -> Path:
 
 DAMAGED = "the file is damaged, re-encode or replace it"
 TOO_LARGE = (
-    "its pictures have no known size, or more than the 67108864 pixels (8192x8192) that are decoded: "
-    "scale it down or replace it"
+    "its pictures have no known size (FFmpeg cannot decode them, as moving WebP), or more than the 67108864 pixels "
+    "(8192x8192) that are decoded: re-encode or replace it"
 )
 
 
@@ -274,3 +274,10 @@ def test_a_container_that_claims_giant_pictures_is_refused(tmp_path):
     assert (
         refusal(path) == "claims pictures of 30000x3000; at most 67108864 pixels (8192x8192) are decoded, scale it down"
     )
+
+
+def test_a_moving_webp_which_ffmpeg_cannot_decode_says_so(tmp_path):
+    path = write_clip(tmp_path / "a.webp", pictures(3), codec="libwebp_anim")
+    video = probe(path)
+    with pytest.raises(VideoError, match=r"decoding stopped .* its pictures have no known size \(FFmpeg cannot decode"):
+        list(decode(video, np.arange(video.num_frames)))

@@ -117,8 +117,8 @@ def damage_of(error: Exception, *, width: int) -> str:
     if width:
         return f"{cause_of(error)}; the file is damaged, re-encode or replace it"
     return (
-        f"{cause_of(error)}; its pictures have no known size, or more than the {MAX_PIXELS} pixels (8192x8192) that "
-        "are decoded: scale it down or replace it"
+        f"{cause_of(error)}; its pictures have no known size (FFmpeg cannot decode them, as moving WebP), or more than "
+        f"the {MAX_PIXELS} pixels (8192x8192) that are decoded: re-encode or replace it"
     )
 
 

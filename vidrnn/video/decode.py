@@ -1,6 +1,5 @@
 """The pixels of chosen frames of a probed video."""
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -9,7 +8,6 @@ from dataclasses import dataclass
 import av
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
@@ -18,6 +16,7 @@ from vidrnn.video.plan import plan
 from vidrnn.video.probe import Video
 from vidrnn.video.sampling import Indices
 from vidrnn.video.sparse import Doubt, decode_runs
+from vidrnn.video.upright import Upright
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,11 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
         VideoError: the decoder stops with an error, or fewer than half of the wanted frames come out.
     """
     frames, num_frames, latest_s = _pictures(video, indices, on_progress=on_progress), 0, 0.0
+    upright = Upright()
     try:
         for decoded, timestamp_s in frames:
             num_frames, latest_s = num_frames + 1, timestamp_s
-            yield Frame(_upright_rgb(decoded), timestamp_s)
+            yield Frame(upright(decoded), timestamp_s)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
             f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: "
@@ -123,21 +123,3 @@ def _time_of(video: Video, key: int) -> float:
     pts = video.pts
     position = key if pts is None else min(int(np.searchsorted(pts, key)), video.num_frames - 1)
     return float(video.timestamps_s[position])
-
-
-def _upright_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
-    """Convert to RGB with the colour matrix that the frame names, and show it as the file's display matrix says.
-
-    ISO/IEC 14496-12, 6.2.2: x' = a x + c y, y' = b x + d y, with y downwards. A negative determinant is a mirror
-    (front cameras), which `VideoFrame.rotation` would report as a half turn.
-    """
-    rgb = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    # `frame.side_data` makes PyAV tie the frame to its side data and back, so that all its memory waits for a full
-    # garbage collection, which is rare beside torch's many objects; a container of our own is tied one way only.
-    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # the stub leaves it out
-    if not isinstance(matrix, SideData):
-        return rgb
-    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
-    if a * d < b * c:
-        rgb, a, b = rgb[:, ::-1], -a, -b
-    return np.ascontiguousarray(np.rot90(rgb, round(-math.degrees(math.atan2(b, a)) / 90) % 4))
