@@ -1,5 +1,6 @@
 """The pixels of chosen frames: the same as decoding everything, upright, in true colours."""
 
+import gc
 from fractions import Fraction
 
 import av
@@ -159,6 +160,20 @@ def test_a_decoder_error_is_a_video_error_with_its_cause_and_time(tmp_path, monk
         "decoding stopped after 0.12 s of 0.36 s: Invalid data found when processing input; "
         "the file is damaged, re-encode or replace it"
     )
+
+
+def test_frames_are_gone_when_nobody_holds_them(tmp_path):
+    """A frame that waits for the garbage collector keeps its pixels; beside many objects that may be for long."""
+    path = turn_mp4(write_clip(tmp_path / "a.mp4", pictures(5)), clockwise=90)
+    video = probe(path)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(each) is av.VideoFrame for each in gc.get_objects())
+        assert sum(1 for _ in decode(video, np.arange(5))) == 5
+        assert sum(type(each) is av.VideoFrame for each in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 def claimed(path, pts: list[int]) -> Video:
