@@ -9,6 +9,7 @@ import pytest
 from tests.media import cut, pictures, plain_decode, write_audio, write_clip
 from vidrnn.errors import VideoError
 from vidrnn.video import probe as probe_module
+from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 
 MILLISECONDS = Fraction(1, 1000)
@@ -74,9 +75,9 @@ def test_a_raw_stream_without_times_is_counted_by_its_rate_and_says_so(tmp_path)
     assert video.pts is None
 
 
-@pytest.mark.parametrize("broken", [[None, 1, 2, 3, 4], [0, 1, 1, 2, 3]])
+@pytest.mark.parametrize("broken", [[None, 1, 2, 3, 4], [0, 1, 1, 2, 3], [-(2**62), 1, 2, 3, 2**62]])
 def test_packets_without_a_time_or_with_the_same_time_are_not_believed(tmp_path, monkeypatch, broken):
-    """Then the frames are counted by decoding, which asks nothing of the packets."""
+    """Nor are times centuries apart. Then the frames are counted by decoding, which asks nothing of the packets."""
     path = write_clip(tmp_path / "a.mkv", pictures(5), codec="ffv1")
 
     class Packets:
@@ -203,3 +204,33 @@ def test_a_stream_that_appears_on_the_way_does_no_harm(tmp_path, monkeypatch):
         probe_module, "list_packets", lambda container, stream, **rest: honest(Late(container), stream, **rest)
     )
     assert probe(tmp_path / "silent.ts").num_frames == 6
+
+
+def test_times_that_count_from_1970_are_as_exact_as_those_from_zero():
+    """In nanoseconds they are larger than what float64 holds exactly."""
+    since_1970 = 1_700_000_000 * 10**9 + 12_345_678
+    pts = since_1970 + np.array([0, 40, 80, 120], dtype=np.int64) * 10**6
+    times = probe_module._seconds(pts, unit_s=1e-9, start_s=since_1970 * 1e-9)
+    assert times.tolist() == pytest.approx([0.0, 0.04, 0.08, 0.12], abs=1e-12)
+
+
+def test_times_that_floats_cannot_tell_apart_are_not_used():
+    assert probe_module._seconds(np.array([0, 1, 2]), unit_s=1e-9, start_s=-1e12) is None
+    assert probe_module._seconds(np.zeros(0, np.int64), unit_s=1e-9, start_s=0.0).tolist() == []
+
+
+@pytest.mark.parametrize("claim", [None, Fraction(0), Fraction(-25), float("nan"), float("inf"), float("-inf")])
+def test_nonsense_rates_and_units_count_as_none(claim):
+    assert probe_module._positive(claim) == 0.0
+    assert probe_module._positive(Fraction(30000, 1001)) == 30000 / 1001
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("b.avi", "mpeg4")])
+def test_progress_is_told_for_every_packet(tmp_path, name, codec):
+    """Times from packets, or from decoding: who waits for a long video hears of it."""
+    path, heard = write_clip(tmp_path / name, pictures(12), codec=codec, bf="2"), []
+    video = probe(path, on_progress=lambda: heard.append(1))
+    assert len(heard) >= 12
+    before = len(heard)
+    list(decode(video, np.arange(12), on_progress=lambda: heard.append(1)))
+    assert len(heard) >= before + 12
