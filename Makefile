@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo test lint fuzz format clean
 
 # The stamp keeps `make` from installing twice; a change of pyproject.toml installs again.
 .venv/installed: pyproject.toml
@@ -23,6 +23,10 @@ lint: install
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+# Twenty thousand damaged videos, or as many as ten minutes allow; `make test` takes a few hundred others.
+fuzz: install
+	OMP_NUM_THREADS=1 SVT_LOG=1 $(BIN)/python -m tests.fuzz --files 20000 --minutes 10
 
 format: install
 	$(BIN)/ruff format .

@@ -1,6 +1,10 @@
 """Odd files of other projects: every one gives frames, upright and at the right times, or a named error."""
 
-from dataclasses import dataclass
+import json
+import runpy
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ import pytest
 from vidrnn.errors import VideoError
 from vidrnn.video.decode import Frame, decode
 from vidrnn.video.probe import Video, probe
+from vidrnn.video.sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,11 @@ EXPECTED = {
     "testsrc2_vp9.webm": Good(30, (720, 1280), 0.0, 0.967),
     "video_90.mov": Good(3, (568, 320), 0.0, 2 / 30),
 }
+SAMPLINGS = (
+    *(Sampling(kind="uniform", count=count) for count in (1, 3, 8)),
+    Sampling(kind="fps", rate=1.0),
+    Sampling(kind="every", stride=7),
+)
 CORRUPTED = (
     "decoding stopped after 2.70 s of 4.90 s: Invalid data found when processing input; "
     "the file is damaged, re-encode or replace it"
@@ -80,9 +90,24 @@ def test_what_lies_before_the_damage_can_be_read(folder):
     assert len(list(decode(video, np.arange(20)))) == 20
 
 
-@pytest.mark.parametrize("name", ["av1_video.mkv", "testsrc2_vp9.webm", "h264_10bits.mp4", "video_90.mov"])
+@pytest.mark.parametrize("name", EXPECTED)
 def test_chosen_frames_equal_those_of_reading_all(folder, name):
+    """However few are chosen, and whatever way is taken to them."""
     video, frames = read(folder / name)
-    indices = np.arange(video.num_frames)[1::7]
-    for frame, index in zip(decode(video, indices), indices, strict=True):
-        np.testing.assert_array_equal(frame.rgb, frames[index].rgb)
+    assert len(frames) == len(list(decode(replace(video, packets=None), np.arange(video.num_frames))))
+    single = [np.array([index]) for index in range(0, video.num_frames, 5)]
+    for indices in (*(sampling.select(video.timestamps_s) for sampling in SAMPLINGS), *single):
+        chosen = list(decode(video, indices))
+        assert [frame.timestamp_s for frame in chosen] == video.timestamps_s[indices].tolist()
+        for frame, index in zip(chosen, indices, strict=True):
+            np.testing.assert_array_equal(frame.rgb, frames[index].rgb)
+
+
+def test_the_document_tells_what_happens_to_each_file(folder, capsys, monkeypatch):
+    """The table is what `python benchmarks/odd_files.py FOLDER` prints."""
+    repository = Path(__file__).parents[2]
+    monkeypatch.setattr(sys, "argv", ["odd_files.py", str(folder)])
+    runpy.run_path(str(repository / "benchmarks" / "odd_files.py"), run_name="__main__")
+    table, _, figures = capsys.readouterr().out.partition("\n\n")
+    assert table in (repository / "docs" / "odd_files.md").read_text()
+    assert json.loads(figures) == {"files": 14, "failed": 1}

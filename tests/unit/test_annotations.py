@@ -196,3 +196,61 @@ def test_repeated_class_names_are_refused() -> None:
     with pytest.raises(AnnotationError) as caught:
         LabelMap(("b", "a", "b"))
     assert str(caught.value) == "class names repeat: ['a', 'b', 'b']"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..",
+        "../a.mp4",
+        "a/../../b.mp4",
+        "a/..",
+        "./../a.mp4",
+        "..\\a.mp4",
+        "a\\..\\..\\b.mp4",
+        "a/..\\b.mp4",
+        "a\0.mp4",
+        "",
+    ],
+)
+def test_no_annotation_leads_out_of_the_data_root(path):
+    with pytest.raises(AnnotationError) as caught:
+        Annotation(path, "label", None, "group")
+    assert str(caught.value) == (
+        f"path {path!r} is not inside data.root; give it relative to the root without '..', or absolute"
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("~/a.mp4", "~root/a.mp4", "C:/a.mp4", "C:\\a.mp4", "C:a.mp4", "\\\\server\\share\\a.mp4", "a\\b.mp4"),
+        *(
+            "a\tb.mp4",
+            "a\nb.mp4",
+            "\n",
+            "..\n/a.mp4",
+            ".../a.mp4",
+            "$HOME/a.mp4",
+            "file:///a.mp4",
+            "http://host/a.mp4",
+            "-",
+        ),
+    ],
+)
+def test_what_means_something_elsewhere_is_a_plain_name_inside_the_data_root(tmp_path, path):
+    source = Annotation(path, "label", None, "group").source(tmp_path)
+    assert source.resolve().is_relative_to(tmp_path.resolve())
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.touch()
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [source]
+
+
+def test_an_absolute_path_and_a_link_lead_out_on_purpose(tmp_path):
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (outside / "a.mp4").touch()
+    (root / "link").symlink_to(outside)
+    for path in (str(outside / "a.mp4"), "link/a.mp4"):
+        assert Annotation(path, "label", None, "group").source(root).samefile(outside / "a.mp4")

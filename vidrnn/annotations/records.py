@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
 from vidrnn.errors import AnnotationError
@@ -28,7 +28,8 @@ class Annotation:
     """One labelled video.
 
     Attributes:
-        path: posix path relative to the data root, or absolute on purpose.
+        path: posix path relative to the data root, or absolute on purpose. ``~``, drive letters and backslashes are
+            parts of names like any other; a link inside the root may lead out of it, for whoever made it wanted that.
         label: class name.
         split: train, val or test; None when the annotations name no split.
         group: what must not cross splits (actor, source video, scene); the path itself when not given.
@@ -41,7 +42,9 @@ class Annotation:
 
     def __post_init__(self) -> None:
         """Refuse a path that leaves the data root, and an empty label."""
-        if not self.path or ".." in PurePosixPath(self.path).parts or "\0" in self.path:
+        # A backslash separates nothing here, but does where the annotations may be used next.
+        parts = {*PurePosixPath(self.path).parts, *PureWindowsPath(self.path).parts}
+        if not self.path or ".." in parts or "\0" in self.path:
             raise AnnotationError(
                 f"path {self.path!r} is not inside data.root; give it relative to the root without '..', or absolute"
             )

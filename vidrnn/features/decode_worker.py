@@ -103,14 +103,13 @@ def decode_video(
         VideoError: it cannot be decoded, or was written to meanwhile. OSError: it cannot be read.
     """
     before = source.stat() if source.exists() else None
-    video = probe(source)
+    video = probe(source, on_progress=on_progress)
     indices = sampling.select(video.timestamps_s)
     frames: list[torch.Tensor] = []
     times: list[float] = []
     num_frames = 0
     try:
-        for frame in decode(video, indices):
-            on_progress()
+        for frame in decode(video, indices, on_progress=on_progress):
             frames.append(preprocessing.fit(frame.rgb))
             times.append(frame.timestamp_s)
             num_frames += 1

@@ -1,6 +1,8 @@
 """The pixels of chosen frames of a probed video."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import av
@@ -9,8 +11,11 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
-from vidrnn.video.probe import Video, cause_of, open_video
+from vidrnn.video.container import damage_of, decode_all, open_video
+from vidrnn.video.plan import plan
+from vidrnn.video.probe import Video
 from vidrnn.video.sampling import Indices
+from vidrnn.video.sparse import Doubt, decode_runs
 from vidrnn.video.upright import Upright
 
 
@@ -31,8 +36,11 @@ class Frame:
         assert self.rgb.ndim == 3 and self.rgb.shape[2] == 3 and self.rgb.dtype == np.uint8, self.rgb.shape
 
 
-def decode(video: Video, indices: Indices) -> Iterator[Frame]:
-    """Decode chosen frames of a probed video, in order, from its start; stops after the last one wanted.
+def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = lambda: None) -> Iterator[Frame]:
+    """Decode chosen frames of a probed video, in order; stops after the last one wanted.
+
+    Where it is known beyond doubt which packets the wanted frames need, only those are decoded; the result is the same
+    to the bit. Otherwise decoding goes through all frames from the start.
 
     A packet may hold no picture of its own (a frame that the encoder dropped). Then the picture that is on the screen
     at that time counts, once: the caller gets fewer frames, never the same one twice.
@@ -40,6 +48,7 @@ def decode(video: Video, indices: Indices) -> Iterator[Frame]:
     Args:
         video: what `probe` returned.
         indices: (T,) strictly increasing positions in ``video.timestamps_s``.
+        on_progress: called for each packet that is read, so that whoever waits can tell slow from hung.
 
     Yields:
         At most T frames with strictly increasing times. Only one is held at a time.
@@ -47,7 +56,7 @@ def decode(video: Video, indices: Indices) -> Iterator[Frame]:
     Raises:
         VideoError: the decoder stops with an error, or fewer than half of the wanted frames come out.
     """
-    frames, num_frames, latest_s = _pictures(video, indices), 0, 0.0
+    frames, num_frames, latest_s = _pictures(video, indices, on_progress=on_progress), 0, 0.0
     upright = Upright()
     try:
         for decoded, timestamp_s in frames:
@@ -55,8 +64,8 @@ def decode(video: Video, indices: Indices) -> Iterator[Frame]:
             yield Frame(upright(decoded), timestamp_s)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
-            f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: {cause_of(error)}; "
-            "the file is damaged, re-encode or replace it"
+            f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: "
+            f"{damage_of(error, width=video.width)}"
         ) from error
     if num_frames < len(indices) / 2:
         raise VideoError(
@@ -65,32 +74,48 @@ def decode(video: Video, indices: Indices) -> Iterator[Frame]:
         )
 
 
-def _pictures(video: Video, indices: Indices) -> Iterator[tuple[VideoFrame, float]]:
+def _pictures(video: Video, indices: Indices, *, on_progress: Callable[[], None]) -> Iterator[tuple[VideoFrame, float]]:
     """The picture that is shown at each wanted time, each once, with the time at which it appeared."""
-    pts = video.pts
-    keys = pts if pts is not None else np.arange(video.num_frames)
-    wanted = iter(int(keys[index]) for index in indices)
-    next_wanted = next(wanted, None)
-    if next_wanted is None:
-        return
+    keys = video.pts if video.pts is not None else np.arange(video.num_frames)
+    wanted = deque(int(keys[index]) for index in indices)
+    latest: int | None = None
+    if video.packets is not None and (runs := plan(video.packets, wanted)) is not None:
+        # A failure may be the fault of the shorter way: only decoding from the start tells.
+        with suppress(Doubt, av.FFmpegError, OSError), open_video(video.path) as (container, stream):
+            for frame in decode_runs(container, stream, video.packets, runs, on_progress=on_progress):
+                latest = wanted.popleft()
+                yield frame, _time_of(video, latest)
+    if wanted:
+        yield from _from_the_start(video, wanted, latest=latest, on_progress=on_progress)
+
+
+def _from_the_start(
+    video: Video, wanted: deque[int], *, latest: int | None, on_progress: Callable[[], None]
+) -> Iterator[tuple[VideoFrame, float]]:
+    """The same by decoding every frame; pictures up to the ``latest`` one that was handed out do not count again."""
     shown: tuple[VideoFrame, int] | None = None
     with open_video(video.path) as (container, stream):
-        for ordinal, decoded in enumerate(container.decode(stream)):
-            key = ordinal if pts is None else decoded.pts
-            if key is None:
+        for ordinal, decoded in enumerate(decode_all(container, stream, on_progress=on_progress)):
+            key = ordinal if video.pts is None else decoded.pts
+            if key is None or (latest is not None and key <= latest):
                 continue
             missed = False
-            while next_wanted is not None and next_wanted < key:
-                missed, next_wanted = True, next(wanted, None)
+            while wanted and wanted[0] < key:
+                missed = True
+                wanted.popleft()
             if missed and shown is not None:
-                yield shown[0], _time_of(video, shown[1])
-            shown = (decoded, key)
-            if key == next_wanted:
-                yield decoded, _time_of(video, key)
-                shown, next_wanted = None, next(wanted, None)
-            if next_wanted is None:  # what follows may be damaged, and nobody asked for it
+                latest = shown[1]
+                yield shown[0], _time_of(video, latest)
+                shown = None
+            if wanted and wanted[0] == key:
+                latest = wanted.popleft()
+                yield decoded, _time_of(video, latest)
+                shown = None
+            elif shown is None or shown[1] < key:  # a damaged video may show its frames out of order
+                shown = decoded, key
+            if not wanted:  # what follows may be damaged, and nobody asked for it
                 return
-        if next_wanted is not None and shown is not None:
+        if shown is not None:
             yield shown[0], _time_of(video, shown[1])
 
 

@@ -4,23 +4,23 @@ Time is the presentation timestamp. The times of all frames come from the packet
 does not carry them, from one decode. Frame counts and rates of headers are only reported.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
+from vidrnn.video.container import damage_of, decode_all, open_video
+from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.sampling import Seconds
 
-_PLAYLISTS = {"concat", "dash", "hls", "imf", "sdp"}  # text files that make FFmpeg open other files and addresses
+_USUAL_RATE = 25.0  # frames per second where neither the frames nor the header tell
 _HEADER_TOLERANCE = 0.1  # a header may claim this share more frames than there are before a note is made
 
 
@@ -35,6 +35,7 @@ class Video:
         pts: (N,) the same times in the stream's own units when each frame carries its own; None when frames can only
             be told apart by counting them.
         notes: what a reader of the report should know (estimated times, a header that claims more).
+        packets: which packets need which, where that is known beyond doubt; None: decode from the start.
     """
 
     path: Path
@@ -47,7 +48,8 @@ class Video:
     rate_from_header: float
     has_audio: bool
     notes: tuple[str, ...]
-    pts: npt.NDArray[np.int64] | None = field(repr=False)
+    pts: Integers | None = field(repr=False)
+    packets: PacketIndex | None = field(default=None, repr=False)
 
     @property
     def num_frames(self) -> int:
@@ -58,30 +60,34 @@ class Video:
     def duration_s(self) -> float:
         """From the first frame to the end of the last, which is taken to last as long as the median frame."""
         gaps = np.diff(self.timestamps_s)
-        last = float(np.median(gaps)) if len(gaps) else 1.0 / (self.rate_from_header or 25.0)
+        last = float(np.median(gaps)) if len(gaps) else 1.0 / (self.rate_from_header or _USUAL_RATE)
         return float(self.timestamps_s[-1] - self.timestamps_s[0]) + last
 
 
-def probe(path: Path) -> Video:
+def probe(path: Path, *, on_progress: Callable[[], None] = lambda: None) -> Video:
     """Find out what a file holds and when each of its frames is shown.
+
+    Args:
+        path: a local file.
+        on_progress: called for each packet that is read and each frame that is decoded, so that whoever waits can tell
+            slow from hung.
 
     Raises:
         VideoError: not a regular file, no video stream, not decodable, or no frame in it; with the cause.
     """
     with open_video(path) as (container, stream):
-        pts = _packet_pts(container, stream)
-        header_frames, header_rate = stream.frames, float(stream.average_rate or 0)
+        pts, packets = list_packets(container, stream, on_progress=on_progress)
+        header_frames, header_rate = stream.frames, _positive(stream.average_rate)
         start_s = _start_s(container, stream)
-        time_base = stream.time_base or Fraction(1, 1000)
+        time_base = _positive(stream.time_base) or 1e-3
         shape = stream.codec_context.width, stream.codec_context.height
         names = container.format.name, stream.codec_context.name
         has_audio = bool(container.streams.audio)
+    timestamps_s = None if pts is None else _seconds(pts, unit_s=time_base, start_s=start_s)
     notes: list[str] = []
-    if pts is not None:
-        timestamps_s = np.asarray(pts * float(time_base) - start_s, dtype=np.float64)
-    else:
-        decoded, note = _decoded_times(path, rate=header_rate or 25.0)
-        timestamps_s = decoded - start_s
+    if timestamps_s is None:
+        decoded, note = _decoded_times(path, rate=header_rate or _USUAL_RATE, on_progress=on_progress)
+        timestamps_s, pts, packets = decoded - start_s, None, None
         notes += [note] if note else []
     if len(timestamps_s) == 0:
         raise VideoError("holds no frame; the file is empty or was cut off before its first picture")
@@ -99,47 +105,23 @@ def probe(path: Path) -> Video:
         has_audio=has_audio,
         notes=tuple(notes),
         pts=pts,
+        packets=packets,
     )
 
 
-@contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a local file and its first real video stream, decoded by one thread.
-
-    Raises:
-        VideoError: not a regular file, not a video, or without a video stream that can be decoded.
-    """
-    if not path.exists():
-        raise VideoError("does not exist; check the path in the annotations against data.root")
-    if not path.is_file():
-        raise VideoError("is not a regular file (a folder, pipe or device); only local files are read")
-    try:
-        # The protocol is spelled out so that a file called 'http:...' or 'concat:...' is still only a file.
-        container = av.open(f"file:{path}", mode="r", metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        size = path.stat().st_size
-        raise VideoError(f"cannot be opened as a video ({size} bytes): {cause_of(error)}") from error
-    with container:
-        if container.format.name in _PLAYLISTS:
-            raise VideoError(f"is a playlist ({container.format.name}), not a video; name the files that it lists")
-        # A cover picture in a music file is stored as a video stream of one frame.
-        streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
-        if not streams:
-            kinds = {"a cover picture" if each.type == "video" else each.type for each in container.streams}
-            raise VideoError(f"has no video stream (it holds: {', '.join(sorted(kinds)) or 'nothing'})")
-        stream = streams[0]
-        if stream.codec_context is None:
-            raise VideoError(
-                "is in a codec that this build of FFmpeg cannot decode; re-encode it, for example to H.264"
-            )
-        # Several videos in flight beat threads inside one, and FFmpeg's automatic count has hung beside PyTorch.
-        stream.codec_context.thread_count = 1
-        yield container, stream
+def _positive(claim: Fraction | None) -> float:
+    """A rate or unit that a header claims, as a number; 0 when it claims none or nonsense."""
+    value = float(claim) if claim else 0.0
+    return value if math.isfinite(value) and value > 0 else 0.0
 
 
-def cause_of(error: Exception) -> str:
-    """FFmpeg's own words for an error."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _seconds(pts: Integers, *, unit_s: float, start_s: float) -> Seconds | None:
+    """(N,) times in seconds since the start of the file; None when float64 cannot tell them apart."""
+    if len(pts) == 0:
+        return np.zeros(0)
+    # The difference is exact as an integer; a product of the time itself is not, where time counts from 1970.
+    timestamps_s = np.asarray((pts - pts[0]) * unit_s + (int(pts[0]) * unit_s - start_s), dtype=np.float64)
+    return timestamps_s if bool((np.diff(timestamps_s) > 0).all()) else None
 
 
 def _start_s(container: InputContainer, stream: VideoStream) -> float:
@@ -154,28 +136,7 @@ def _start_s(container: InputContainer, stream: VideoStream) -> float:
     return own_s if own_s is not None and abs(own_s - start_s) < 1 / av.time_base else start_s
 
 
-def _packet_pts(container: InputContainer, stream: VideoStream) -> npt.NDArray[np.int64] | None:
-    """Sorted timestamps of all packets that give a frame; None when they cannot be relied on.
-
-    A packet without a time, or two with the same, say nothing about the order of frames. AVI stores no presentation
-    times at all: FFmpeg makes them up, which goes wrong as soon as frames are reordered (B-frames).
-    """
-    pts: list[int] = []
-    try:
-        for packet in container.demux(stream):
-            if packet.size == 0 or packet.is_discard:
-                continue
-            if packet.pts is None:
-                return None
-            pts.append(packet.pts)
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"cannot be read to its end: {cause_of(error)}; the file is damaged") from error
-    distinct = np.unique(np.asarray(pts, dtype=np.int64))
-    reordered_without_times = container.format.name == "avi" and stream.codec_context.has_b_frames
-    return distinct if len(distinct) == len(pts) and not reordered_without_times else None
-
-
-def _decoded_times(path: Path, *, rate: float) -> tuple[Seconds, str | None]:
+def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) -> tuple[Seconds, str | None]:
     """Times of all frames in the order in which the decoder shows them, without keeping pixels.
 
     Presentation times where they increase, else decoding times, else the header's rate.
@@ -186,15 +147,14 @@ def _decoded_times(path: Path, *, rate: float) -> tuple[Seconds, str | None]:
     shown: list[float | None] = []
     decoded: list[float | None] = []
     with open_video(path) as (container, stream):
-        unit = float(stream.time_base or Fraction(1, 1000))
+        unit = _positive(stream.time_base) or 1e-3
         try:
-            for frame in container.decode(stream):
+            for frame in decode_all(container, stream, on_progress=on_progress):
                 shown.append(None if frame.pts is None else frame.pts * unit)
                 decoded.append(None if frame.dts is None else frame.dts * unit)
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
-                f"decoding stopped after {len(shown)} frames: {cause_of(error)}; the file is damaged, "
-                "re-encode or replace it"
+                f"decoding stopped after {len(shown)} frames: {damage_of(error, width=stream.codec_context.width)}"
             ) from error
     if (times := _increasing(shown, step_s=1.0 / rate)) is not None:
         return times, None

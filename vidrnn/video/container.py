@@ -1,0 +1,127 @@
+"""Opening a video: local files in containers that hold video, and nothing that such a file may name."""
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidrnn.errors import VideoError
+
+MAX_PIXELS = 8192 * 8192  # per picture; a header may claim any size, and memory is taken before the picture is seen
+
+# FFmpeg's names of the readers that are let in. Left out on purpose: playlists (hls, dash, concat, imf, sdp), subtitles
+# (vobsub opens a second file), single pictures and picture sequences, sound, devices, and text.
+_CONTAINERS = (
+    *("3g2", "3gp", "apng", "asf", "avi", "dv", "flv", "gif", "gxf", "ivf", "matroska", "mov", "mpeg", "mpegts", "mxf"),
+    *("nsv", "nut", "ogg", "rm", "webp_pipe", "wtv"),
+    *("av1", "h261", "h263", "h264", "hevc", "m4v", "mjpeg", "mpegvideo", "obu", "vc1"),  # streams without container
+)
+_OPTIONS = {
+    "format_whitelist": ",".join(_CONTAINERS),
+    "protocol_whitelist": "file",
+    "enable_drefs": "0",  # an MP4 may say that its pictures lie in another file
+    "max_pixels": str(MAX_PIXELS),
+}
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a local file and its first real video stream, decoded by one thread.
+
+    Raises:
+        VideoError: not a regular file, not a container of video, or without a video stream that can be decoded.
+    """
+    with _open(path) as container:
+        # A cover picture in a music file is stored as a video stream of one frame.
+        streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+        if not streams:
+            kinds = {"a cover picture" if each.type == "video" else each.type for each in container.streams}
+            raise VideoError(f"has no video stream (it holds: {', '.join(sorted(kinds)) or 'nothing'})")
+        stream = streams[0]
+        context = stream.codec_context
+        if context is None:
+            raise VideoError(
+                "is in a codec that this build of FFmpeg cannot decode; re-encode it, for example to H.264"
+            )
+        if context.width * context.height > MAX_PIXELS:
+            raise VideoError(
+                f"claims pictures of {context.width}x{context.height}; at most {MAX_PIXELS} pixels (8192x8192) are "
+                "decoded, scale it down"
+            )
+        # Several videos in flight beat threads inside one, and FFmpeg's automatic count has hung beside PyTorch.
+        context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_PIXELS)}  # the size may change on the way
+        yield container, stream
+
+
+def _open(path: Path) -> InputContainer:
+    """Let FFmpeg open the file, when it is one. Opening a pipe would wait for a writer for ever, so look first."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise VideoError("does not exist; check the path in the annotations against data.root") from None
+    except (OSError, ValueError) as error:
+        raise VideoError(f"cannot be looked at: {cause_of(error)}") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise VideoError(f"is not a regular file but {kind}; only local files are read")
+    if status.st_size == 0:
+        raise VideoError("cannot be opened as a video (0 bytes): the file is empty; replace it")
+    try:
+        # The protocol is spelled out so that a file called 'http:...' or 'concat:...' is still only a file.
+        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options=_OPTIONS)
+    except av.ArgumentError as error:
+        raise VideoError(
+            f"is not in a container of video ({status.st_size} bytes): playlists, subtitles and single pictures are "
+            "not read; name the video itself, for example an MP4, Matroska, AVI or MPEG file"
+        ) from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(f"cannot be opened as a video ({status.st_size} bytes): {cause_of(error)}") from error
+
+
+def packets_of(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+    """The packets of a stream, then one that is empty.
+
+    A transport stream may announce more streams on the way. PyAV made no room for those: behind the last packet of the
+    others it looks one up that it does not have.
+    """
+    with suppress(IndexError):
+        yield from container.demux(stream)
+
+
+def decode_all(
+    container: InputContainer, stream: VideoStream, *, on_progress: Callable[[], None]
+) -> Iterator[VideoFrame]:
+    """All frames from the start of the file, in the decoder's order."""
+    for packet in packets_of(container, stream):
+        on_progress()
+        yield from packet.decode()
+
+
+def damage_of(error: Exception, *, width: int) -> str:
+    """FFmpeg's own words for a decoding error, and what to do; the width of the picture is 0 where none was found."""
+    if width:
+        return f"{cause_of(error)}; the file is damaged, re-encode or replace it"
+    return (
+        f"{cause_of(error)}; its pictures have no known size (FFmpeg cannot decode them, as moving WebP), or more than "
+        f"the {MAX_PIXELS} pixels (8192x8192) that are decoded: re-encode or replace it"
+    )
+
+
+def cause_of(error: Exception) -> str:
+    """FFmpeg's own words for an error."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,159 @@
+"""The packets of a video stream, listed without decoding: when each is shown and what decoding may leave out."""
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from vidrnn.errors import VideoError
+from vidrnn.video.bitstream import Role, role_reader
+from vidrnn.video.container import cause_of, packets_of
+
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+_WIDEST = 2**52  # differences of times beyond this are not exact as float64, nor those of any real video
+
+
+@dataclass(frozen=True)
+class PacketIndex:
+    """All packets in the order in which they are stored, one entry of each array per packet.
+
+    Attributes:
+        pts: (M,) presentation time in the stream's units.
+        size: (M,) bytes.
+        shown: (M,) false where an edit list says that the frame is only there for others.
+        entry: (M,) decoding may start here: frames shown from this one on need nothing that is stored before.
+        droppable: (M,) no other frame needs this one.
+        reorder_depth: frames that the decoder holds back to bring them in order.
+    """
+
+    pts: Integers
+    size: Integers
+    shown: Flags
+    entry: Flags
+    droppable: Flags
+    reorder_depth: int
+
+    def __post_init__(self) -> None:
+        """One entry per packet in every array."""
+        lengths = {len(each) for each in (self.pts, self.size, self.shown, self.entry, self.droppable)}
+        assert len(lengths) == 1, lengths
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One packet; ``role`` is None when nothing is known about it."""
+
+    pts: int
+    size: int
+    shown: bool
+    role: Role | None
+
+
+def list_packets(
+    container: InputContainer, stream: VideoStream, *, on_progress: Callable[[], None]
+) -> tuple[Integers | None, PacketIndex | None]:
+    """Read all packets of a stream.
+
+    A packet without a time, or two with the same, say nothing about the order of frames. AVI stores no presentation
+    times at all: FFmpeg makes them up, which goes wrong as soon as frames are reordered (B-frames).
+
+    Returns:
+        The sorted times (N,) of all packets that give a frame, None when they cannot be relied on; and the index,
+        None when anything about it is in doubt.
+
+    Raises:
+        VideoError: the file cannot be read to its end.
+    """
+    context = stream.codec_context
+    role_of = role_reader(context.codec.canonical_name, context.extradata or b"")
+    rows: list[_Row] = []
+    empty = 0
+    try:
+        for packet in packets_of(container, stream):
+            on_progress()
+            if packet.size == 0:
+                empty += 1
+            elif packet.pts is not None:
+                role = role_of(memoryview(packet)) if role_of and not _brings_change(packet, bool(rows)) else None
+                rows.append(_Row(packet.pts, packet.size, not packet.is_discard, role))
+            elif not packet.is_discard:
+                return None, None
+            else:
+                role_of = None
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"cannot be read to its end: {cause_of(error)}; the file is damaged") from error
+    pts = sorted(row.pts for row in rows if row.shown)
+    made_up = container.format.name == "avi" and context.has_b_frames
+    if made_up or len(set(pts)) < len(pts) or (pts and pts[-1] - pts[0] > _WIDEST):
+        return None, None
+    # PyAV ends with one empty packet of its own; any other is a sign to the decoder that is not understood here.
+    index = _index(rows, reorder_depth=context.reorder_depth) if empty == 1 else None
+    return np.asarray(pts, dtype=np.int64), index
+
+
+def _brings_change(packet: "Packet[VideoStream]", later: bool) -> bool:
+    """Whether the container hands the decoder more than the picture, which then holds for what follows."""
+    kinds = {side_data.data_type for side_data in packet.iter_sidedata()}
+    return "palette" in kinds or (later and not kinds.isdisjoint({"new_extradata", "param_change"}))
+
+
+def _index(rows: Sequence[_Row], *, reorder_depth: int) -> PacketIndex | None:
+    """Arrays of what is known of each packet, where all is known and agrees."""
+    roles = [row.role for row in rows if row.role is not None]
+    if len(roles) < len(rows) or not rows:
+        return None
+    # The decoder meets the first packet in any case, so what all carry alike is known wherever decoding starts.
+    parameters = {role.parameters for role in roles if role.parameters}
+    if parameters and parameters != {roles[0].parameters}:
+        return None
+    pts = np.asarray([row.pts for row in rows], dtype=np.int64)
+    if not _kept_in_order(pts, depth=reorder_depth):
+        return None
+    level = np.asarray([role.level for role in roles])
+    droppable = np.asarray([role.droppable for role in roles]) & (level == level.max())
+    leading = np.asarray([role.leading for role in roles])
+    entry = np.asarray([role.entry for role in roles])
+    return PacketIndex(
+        pts=pts,
+        size=np.asarray([row.size for row in rows], dtype=np.int64),
+        shown=np.asarray([row.shown for row in rows]),
+        entry=entry & _separates(pts, may_lead=droppable | leading),
+        droppable=droppable,
+        reorder_depth=reorder_depth,
+    )
+
+
+def _separates(pts: Integers, *, may_lead: Flags) -> Flags:
+    """(M,) where all before is shown before, and all after that others need is shown after.
+
+    The bitstream promises this of every entry; a container whose times contradict it is not believed.
+    """
+    lowest, highest = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    before = np.concatenate([[lowest], np.maximum.accumulate(pts)[:-1]])
+    needed = np.where(may_lead, highest, pts)
+    after = np.concatenate([np.minimum.accumulate(needed[::-1])[::-1][1:], [highest]])
+    return (before < pts) & (pts < after)
+
+
+def _kept_in_order(pts: Integers, *, depth: int) -> bool:
+    """Whether at most ``depth`` frames are stored before and shown after one and the same frame.
+
+    A decoder that holds back fewer shows some too late; FFmpeg drops those, and which depends on where it started.
+    """
+    earlier: list[int] = []
+    for time in pts.tolist():
+        if len(earlier) - bisect_right(earlier, time) > depth:
+            return False
+        insort(earlier, time)
+    return True
