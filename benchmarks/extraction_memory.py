@@ -1,13 +1,16 @@
-"""Peak memory of an extraction against the length and the number of videos: it should follow neither.
+"""Memory of an extraction against the length and the number of videos: it should follow neither.
 
-Each measurement is a process of its own, whose peak resident set size the operating system reports. Every frame of
-every clip is decoded and embedded (``sampling: every``) by a small backbone with random weights.
+Each peak is of a process of its own, the one that embeds, as the operating system reports it. Besides, one long run
+over many short clips says how much all its processes together hold on the way (proportional set size: shared pages
+count once). Every frame of every clip is decoded and embedded (``sampling: every``) by a small backbone with random weights.
 
 Run:  OMP_NUM_THREADS=1 python benchmarks/extraction_memory.py
 """
 
 import argparse
+import contextlib
 import json
+import os
 import platform
 import resource
 import shutil
@@ -18,10 +21,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidrnn.features.backbones import Backbone
+    from vidrnn.settings import FeatureSettings
 
 FPS, WIDTH, HEIGHT = 25, 128, 96
 SHORT_S, LONG_S = 10, 100
 FEW, MANY = 4, 40
+LONG_RUN, CLIP_S = (250, 500, 1000, 2000, 4000), 1  # after how many clips the long run is looked at, and their length
 BATCH_SIZE, WORKERS = 16, 2
 
 
@@ -39,7 +48,11 @@ class Peak:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--child", type=Path, help="extract the videos of this folder and print the peak (internal)")
+    parser.add_argument("--long-child", type=Path, help="extract one clip many times and look on the way (internal)")
     arguments = parser.parse_args()
+    if arguments.long_child is not None:
+        measure_long_run(arguments.long_child)
+        return
     if arguments.child is not None:
         measure_self(arguments.child)
         return
@@ -54,7 +67,10 @@ def main() -> None:
             measure(root / "few", "few videos", short, videos=FEW, seconds=SHORT_S),
             measure(root / "many", "many videos", short, videos=MANY, seconds=SHORT_S),
         ]
-    report(peaks)
+        clip = render(root / "clip.mp4", seconds=CLIP_S)
+        command = [sys.executable, __file__, "--long-child", str(clip)]
+        output = subprocess.run(command, check=True, capture_output=True, text=True, start_new_session=True).stdout
+    report(peaks, json.loads(output.splitlines()[-1]))
 
 
 def render(path: Path, *, seconds: int) -> Path:
@@ -89,16 +105,43 @@ def measure(folder: Path, name: str, clip: Path, *, videos: int, seconds: int) -
 
 def measure_self(folder: Path) -> None:
     """What runs in the process that is measured."""
+    from vidrnn.annotations import Annotation
+    from vidrnn.features.extraction import extract
+
+    settings, backbone = small_backbone(folder / "store")
+    names = sorted(path.name for path in (folder / "videos").iterdir())
+    annotations = [Annotation(name, "any", None, name) for name in names]
+    kept, progress = extract(annotations, root=folder / "videos", settings=settings, backbone=backbone)
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    frames = sum(len(kept.read(name).features) for name in names)
+    print(json.dumps({"videos": progress.extracted, "frames": frames, "peak_mb": round(peak_kb / 1024, 1)}))
+
+
+def measure_long_run(clip: Path) -> None:
+    """Extract copies of one clip in this process and print what all its processes hold after so many of them."""
+    from vidrnn.features.decode_worker import Job
+    from vidrnn.features.pipeline import embed_videos
+
+    settings, backbone = small_backbone(clip.parent / "no_store")
+    jobs = (Job(str(number), clip) for number in range(LONG_RUN[-1]))
+    held = {}
+    for number, (path, result) in enumerate(embed_videos(jobs, backbone, settings=settings), start=1):
+        assert hasattr(result, "features"), f"{path}: {result}"
+        if number in LONG_RUN:
+            held[number] = round(proportional_mb(), 1)
+    print(json.dumps(held))
+
+
+def small_backbone(store: Path) -> tuple["FeatureSettings", "Backbone"]:
+    """One torch thread, small frames, random weights."""
     import torch
 
-    from vidrnn.annotations import Annotation
     from vidrnn.features.backbones import load_backbone
-    from vidrnn.features.extraction import extract
     from vidrnn.settings import FeatureSettings
 
     torch.set_num_threads(1)
     settings = FeatureSettings(
-        store=folder / "store",
+        store=store,
         backbone="mobilenet_v3_small",
         weights="random",
         image_size=64,
@@ -107,18 +150,25 @@ def measure_self(folder: Path) -> None:
         workers=WORKERS,
         device="cpu",
     )
-    names = sorted(path.name for path in (folder / "videos").iterdir())
-    backbone = load_backbone(settings)
-    annotations = [Annotation(name, "any", None, name) for name in names]
-    result = extract(annotations, root=folder / "videos", settings=settings, backbone=backbone)
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    frames = sum(len(result.folder.read(name).features) for name in names)
-    print(json.dumps({"videos": result.extracted, "frames": frames, "peak_mb": round(peak_kb / 1024, 1)}))
+    return settings, load_backbone(settings)
 
 
-def report(peaks: list[Peak]) -> None:
+def proportional_mb() -> float:
+    """Proportional set size of all processes of this process group (Linux)."""
+    total_kb = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(process.name)) == os.getpgrp():
+                lines = (process / "smaps_rollup").read_text().splitlines()
+                total_kb += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total_kb / 1024
+
+
+def report(peaks: list[Peak], long_run: dict[str, float]) -> None:
     idle, short, long, few, many = peaks
-    packages = ", ".join(f"{name} {version(name)}" for name in ("vidrnn", "torch", "torchvision", "av", "numpy"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("vidrnn", "torch", "torchvision", "openvino", "av", "numpy")
+    )
     print(f"Python {platform.python_version()}, {packages}; {platform.machine()}")
     print(
         f"mobilenet_v3_small (random weights), image_size 64, every frame of {WIDTH}x{HEIGHT} at {FPS} fps, "
@@ -129,7 +179,11 @@ def report(peaks: list[Peak]) -> None:
     for each in peaks:
         above = each.peak_mb - idle.peak_mb
         print(f"| {each.name} | {each.videos} | {each.seconds} | {each.frames} | {each.peak_mb:.0f} | {above:.0f} |")
+    print(f"\n| clips of {CLIP_S} s done in one run | MB held by all processes |\n|---|---|")
+    for number, held_mb in long_run.items():
+        print(f"| {number} | {held_mb:.0f} |")
     figures = {
+        "held_mb_in_a_long_run": long_run,
         "peak_mb_idle": idle.peak_mb,
         "peak_mb_short": short.peak_mb,
         "peak_mb_long": long.peak_mb,
