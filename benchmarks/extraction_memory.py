@@ -2,7 +2,8 @@
 
 Each peak is of a process of its own, the one that embeds, as the operating system reports it. Besides, one long run
 over many short clips says how much all its processes together hold on the way (proportional set size: shared pages
-count once). Every frame of every clip is decoded and embedded (``sampling: every``) by a small backbone with random weights.
+count once). Every frame of every clip is decoded and embedded (``sampling: every``) by a small backbone with random
+weights.
 
 Run:  OMP_NUM_THREADS=1 python benchmarks/extraction_memory.py
 """
