@@ -32,6 +32,7 @@ FPS, WIDTH, HEIGHT = 25, 128, 96
 SHORT_S, LONG_S = 10, 100
 FEW, MANY = 4, 40
 LONG_RUN, CLIP_S = (250, 500, 1000, 2000, 4000), 1  # after how many clips the long run is looked at, and their length
+REST = 50  # clips after the last look, so that the decoders are still at work
 BATCH_SIZE, WORKERS = 16, 2
 
 
@@ -61,6 +62,7 @@ def main() -> None:
         root = Path(folder)
         short = render(root / "short.mp4", seconds=SHORT_S)
         long = render(root / "long.mp4", seconds=LONG_S)
+        measure(root / "first", "keeps the converted network", short, videos=1, seconds=SHORT_S)
         peaks = [
             measure(root / "idle", "nothing", short, videos=0, seconds=SHORT_S),
             measure(root / "one_short", "one short video", short, videos=1, seconds=SHORT_S),
@@ -124,7 +126,7 @@ def measure_long_run(clip: Path) -> None:
     from vidrnn.features.pipeline import embed_videos
 
     settings, backbone = small_backbone(clip.parent / "no_store")
-    jobs = (Job(str(number), clip) for number in range(LONG_RUN[-1]))
+    jobs = (Job(str(number), clip) for number in range(LONG_RUN[-1] + REST))
     held = {}
     for number, (path, result) in enumerate(embed_videos(jobs, backbone, settings=settings), start=1):
         assert hasattr(result, "features"), f"{path}: {result}"

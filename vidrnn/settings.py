@@ -63,15 +63,16 @@ class FeatureSettings(Settings):
     """Distance in frames for ``sampling: every``."""
     max_frames: Positive | None = None
     """Cap on kept frames per video for ``fps`` and ``every``: a longer video is thinned evenly to it."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Arithmetic of the backbone (the two short ones are meant for GPUs); features are stored in float16 either way."""
+    precision: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    """Arithmetic of the backbone: the two short floats are meant for GPUs, int8 for CPUs (needs NNCF). Features are
+    stored in float16 in any case."""
     spec: str | None = None
     """Digest (or its start) of one spec in the store, when several fit the keys above."""
     batch_size: Positive = 16
     """Frames per backbone call; batches are filled across videos."""
     engine: Literal["auto", "eager", "compile", "openvino"] = "auto"
     """How the backbone is executed: ``eager`` PyTorch, ``compile`` (torch.compile; needs a C++ compiler), ``openvino``
-    (CPU); ``auto`` is openvino on a CPU in float32, else eager. Each is checked against eager on real frames."""
+    (CPU); ``auto`` is openvino on a CPU in float32 or int8, else eager. Each is compared with eager on real frames."""
     workers: Positive | None = None
     """Videos decoded at the same time, one process with one decoder thread each; null: one per core."""
     time_limit_s: Annotated[float, Field(gt=0.0)] = 3600.0

@@ -150,7 +150,7 @@ def test_auto_is_openvino_on_a_cpu_and_eager_in_a_short_precision():
     short = load_backbone(settings(precision="bfloat16"))
     short.embed(frames(1))
     assert isinstance(short._engine, engines.Eager)
-    with pytest.raises(ConfigError, match=r"^features\.engine: 'openvino' runs float32 on the CPU, but precision is "):
+    with pytest.raises(ConfigError, match=r"^features\.engine: 'openvino' runs float32 and int8 on the CPU, but "):
         load_backbone(settings(engine="openvino", precision="bfloat16"))
 
 
@@ -257,6 +257,51 @@ def test_a_network_that_cannot_be_converted_runs_in_eager(cache, monkeypatch):
     assert backbone.notes[0].startswith("engine eager, because OpenVINO cannot c")
     with pytest.raises(EngineError, match="OpenVINO cannot"):
         honest(Strange(), frames(1))
+
+
+@pytest.fixture
+def few_calibration_frames(monkeypatch):
+    from vidrnn.features import quantization
+
+    monkeypatch.setattr(quantization, "_CLIPS", 3)
+
+
+def test_int8_is_close_but_another_spec(cache, few_calibration_frames, no_network):
+    """And a second start quantizes nothing: it gives the same bits from the cache."""
+    own = settings(precision="int8")
+    backbone, exact = load_backbone(own), load_backbone(settings(engine="eager"))
+    got, expected = backbone.embed(frames(5)), exact.embed(frames(5))
+    assert 0.9 < similarity(got, expected) < 0.999999
+    assert backbone.spec.precision.startswith("int8/nncf-")
+    assert backbone.spec.digest != exact.spec.digest
+    assert backbone.spec.differences(own) == []
+    assert exact.spec.differences(own) == ["precision: 'float32', asked 'int8'"]
+    no_network()
+    again = load_backbone(own)
+    assert torch.equal(again.embed(frames(5)), got)
+    assert again.spec == backbone.spec
+
+
+def test_a_network_that_does_not_bear_int8_is_refused(cache, few_calibration_frames, monkeypatch):
+    """Float features under the name of int8 would be a lie, so auto does not fall back to eager."""
+    honest = OpenVino.__call__
+    monkeypatch.setattr(OpenVino, "__call__", lambda self, batch: honest(self, batch).flip(1))
+    with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' for resnet18: gives other features"):
+        load_backbone(settings(precision="int8")).embed(frames(2))
+
+
+@pytest.mark.parametrize("engine", ["eager", "compile"])
+def test_int8_needs_openvino(engine):
+    with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' runs on the CPU in OpenVINO, but the "):
+        load_backbone(settings(precision="int8", engine=engine))
+
+
+def test_int8_needs_nncf(monkeypatch):
+    from vidrnn.features import quantization
+
+    monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' needs NNCF; run `pip install "):
+        load_backbone(settings(precision="int8"))
 
 
 def test_similarity_is_the_smallest_cosine():

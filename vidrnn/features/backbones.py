@@ -21,6 +21,7 @@ from vidrnn.features.engines import (
 )
 from vidrnn.features.networks import Network, build_network
 from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.quantization import quantize, quantizer
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.weights import weights_digest
 from vidrnn.settings import FeatureSettings
@@ -47,6 +48,7 @@ class Backbone:
         self.device = choose_device(settings.device)
         self.notes: tuple[str, ...] = ()
         self._settings = settings
+        self._least = LEAST_SIMILARITY[settings.precision]
         self._engine: Engine | None = None
         self._engine_name = choose_engine(settings, self.device)
         self._network: Network | None = None
@@ -92,7 +94,7 @@ class Backbone:
             grid=settings.grid,
             preprocessing=network.preprocessing.as_dict(),
             sampling=sampling_values(settings),
-            precision=settings.precision,
+            precision=_precision_name(settings),
         )
         return FeatureSpec.from_json(spec.to_json())  # equal to the one that a file gives back: no tuples
 
@@ -102,7 +104,7 @@ class Backbone:
         if network is None:  # an engine was read from the cache and has been refused since
             network = build_network(self._settings)
         self._network = None  # the engine keeps what it needs
-        eager = Eager(network, device=self.device, precision=self.spec.precision)
+        eager = Eager(network, device=self.device, precision=self._settings.precision)
         if self._engine_name == "eager":
             return eager
         reference = eager(frames)
@@ -111,6 +113,10 @@ class Backbone:
         try:
             return self._prepare_other(network, frames, proof)
         except EngineError as error:
+            if self._settings.precision == "int8":  # float32 features under this name would be a lie
+                raise ConfigError(
+                    f"features.precision: 'int8' for {self.spec.backbone}: {error}; use 'float32'"
+                ) from error
             if self._settings.engine != "auto":
                 raise ConfigError(f"features.engine: {self._settings.engine!r} {error}; use 'eager'") from error
             self.notes += (f"engine eager, because {error}",)
@@ -118,8 +124,8 @@ class Backbone:
 
     def _prepare_other(self, network: Network, frames: torch.Tensor, proof: Proof) -> Engine:
         if self._engine_name == "compile":
-            compiled = Compiled(network, device=self.device, precision=self.spec.precision)
-            _hold_to(proof, compiled(frames))
+            compiled = Compiled(network, device=self.device, precision=self._settings.precision)
+            _hold_to(proof, compiled(frames), self._least)
             return compiled
         cache = EngineCache.of(self._settings) or EngineCache.of(
             self._settings, weights_digest=self.spec.weights_digest
@@ -129,8 +135,11 @@ class Backbone:
             assert kept.spec == self.spec, (kept.spec, self.spec)
             return self._engine
         model = OpenVino.convert(network, frames)
+        if self._settings.precision == "int8":
+            model = quantize(model, self.preprocessing)
+        model = OpenVino.settle(model)
         engine = self._openvino(model)
-        _hold_to(proof, engine(frames))
+        _hold_to(proof, engine(frames), self._least)
         if cache:
             cache.write(Converted(model, self.spec, proof))
         return engine
@@ -144,7 +153,7 @@ class Backbone:
             self._engine = self._openvino(converted.model, converted.spec)
             size = self._settings.batch_size
             frames = converted.proof.frames
-            _hold_to(converted.proof, self._engine(_filled(frames[:size], size)))
+            _hold_to(converted.proof, self._engine(_filled(frames[:size], size)), self._least)
         except EngineError:  # another machine's or a damaged cache: made anew
             self._engine = None
             return None
@@ -169,12 +178,17 @@ def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
     return functional.pad(frames, (0, 0, 0, 0, 0, 0, 0, size - len(frames))) if len(frames) < size else frames
 
 
-def _hold_to(proof: Proof, features: torch.Tensor) -> None:
+def _hold_to(proof: Proof, features: torch.Tensor, least: float) -> None:
     """Raise EngineError when the first features are not those of eager PyTorch."""
     count = min(len(proof.features), len(features))
     cosine = similarity(features[:count], proof.features[:count])
-    if cosine < LEAST_SIMILARITY:
-        raise EngineError(f"gives other features than eager PyTorch (cosine {cosine:.4f}, least {LEAST_SIMILARITY})")
+    if cosine < least:
+        raise EngineError(f"gives other features than eager PyTorch (cosine {cosine:.4f}, least {least})")
+
+
+def _precision_name(settings: FeatureSettings) -> str:
+    """The precision, and what made it where that changes the numbers."""
+    return f"int8/{quantizer()}" if settings.precision == "int8" else settings.precision
 
 
 def _feature_length(network: Network, settings: FeatureSettings) -> int:

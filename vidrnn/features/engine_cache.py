@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from vidrnn.features import networks
 from vidrnn.features.engines import EngineError, OpenVino
 from vidrnn.features.networks import EMBEDDED, embedded_weights
+from vidrnn.features.quantization import quantizer
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.settings import FeatureSettings
 
@@ -72,7 +73,8 @@ class EngineCache:
         if weights is None or root is None:
             return None
         name = Path(settings.weights).name
-        values = [settings.backbone, name, weights, settings.square, settings.image_size, settings.grid]
+        precision = quantizer() if settings.precision == "int8" else settings.precision
+        values = [settings.backbone, name, weights, settings.square, settings.image_size, settings.grid, precision]
         versions = [version(package) for package in _PACKAGES]
         code = hashlib.sha256(Path(networks.__file__).read_bytes()).hexdigest()
         key = hashlib.sha256(json.dumps([values, versions, code]).encode()).hexdigest()[:16]

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 EngineName = Literal["eager", "compile", "openvino"]
 
-LEAST_SIMILARITY = 0.999  # cosine to eager, per frame; below it an engine is refused
+# Cosine to eager PyTorch, per frame; below it an engine is refused. Eight bits are another precision on purpose (it is
+# in the feature spec): EfficientNet-Lite0 keeps 0.92, a network that does not bear them falls far below.
+LEAST_SIMILARITY = {"float32": 0.999, "bfloat16": 0.999, "float16": 0.999, "int8": 0.9}
 
-_AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16, "int8": None}
 
 
 class Engine(Protocol):
@@ -37,20 +39,24 @@ class EngineError(RuntimeError):
 
 
 def choose_engine(settings: FeatureSettings, device: torch.device) -> EngineName:
-    """Resolve ``auto``: OpenVINO is the fastest on CPU (docs/decisions.md); it runs float32 only.
+    """Resolve ``auto``: OpenVINO is the fastest on CPU (docs/decisions.md).
 
     Raises:
-        ConfigError: ``openvino`` together with a GPU or a short precision.
+        ConfigError: an engine, a precision and a device that do not go together.
     """
-    fits = device.type == "cpu" and settings.precision == "float32"
-    if settings.engine == "auto":
-        return "openvino" if fits else "eager"
-    if settings.engine == "openvino" and not fits:
+    fits = device.type == "cpu" and settings.precision in {"float32", "int8"}
+    engine: EngineName = ("openvino" if fits else "eager") if settings.engine == "auto" else settings.engine
+    if engine == "openvino" and not fits:
         raise ConfigError(
-            f"features.engine: 'openvino' runs float32 on the CPU, but precision is {settings.precision!r} and the "
-            f"device {device.type!r}; use 'auto'"
+            f"features.engine: 'openvino' runs float32 and int8 on the CPU, but precision is {settings.precision!r} "
+            f"and the device {device.type!r}; use 'auto'"
         )
-    return settings.engine
+    if engine != "openvino" and settings.precision == "int8":
+        raise ConfigError(
+            f"features.precision: 'int8' runs on the CPU in OpenVINO, but the device is {device.type!r} and the engine "
+            f"{engine!r}; use device 'cpu' and engine 'auto', or another precision"
+        )
+    return engine
 
 
 class Eager:
@@ -153,14 +159,19 @@ class OpenVino:
                 warnings.simplefilter("ignore")
                 decoder = TorchScriptPythonDecoder(network, example_input=(frames[:1],))
                 frontend = frontends.FrontEndManager().load_by_framework("pytorch")
-                model = frontend.convert(frontend.load(decoder))
-            # What is read back from a file computes in another order than what was just converted. The first run and
-            # all later ones must give the same bits.
-            with tempfile.TemporaryDirectory() as folder:
-                OpenVino.save(model, Path(folder) / "network.xml")
-                return OpenVino.read(Path(folder) / "network.xml")
+                return frontend.convert(frontend.load(decoder))
         except failures as error:
             raise EngineError(f"OpenVINO cannot convert it: {str(error).splitlines()[0]}") from error
+
+    @staticmethod
+    def settle(model: "Model") -> "Model":
+        """Write and read back: what comes from a file computes in another order than what was just converted.
+
+        The first run and all later ones must give the same bits.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            OpenVino.save(model, Path(folder) / "network.xml")
+            return OpenVino.read(Path(folder) / "network.xml")
 
     @staticmethod
     def read(path: Path) -> "Model":

@@ -34,7 +34,7 @@ class FeatureSpec:
         grid: spatial cells per side.
         preprocessing: values of `vidrnn.features.preprocessing.Preprocessing`.
         sampling: what `sampling_values` gives.
-        precision: arithmetic of the backbone.
+        precision: arithmetic of the backbone; for ``int8`` also what quantized it.
         format_version: of the feature file.
     """
 
@@ -76,7 +76,7 @@ class FeatureSpec:
             ("square", self.preprocessing["square"], settings.square),
             ("grid", self.grid, settings.grid),
             ("sampling", self.sampling, sampling_values(settings)),
-            ("precision", self.precision, settings.precision),
+            ("precision", self.precision.split("/", maxsplit=1)[0], settings.precision),
         ]
         if settings.image_size is not None:
             pairs.append(("image_size", self.preprocessing["image_size"], settings.image_size))
