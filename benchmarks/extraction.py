@@ -39,9 +39,12 @@ from vidrnn.settings import FeatureSettings
 
 RENDERED, BATCH = 24, 16
 
-# The first feature of a fresh process, counted from the moment that it begins to import torch.
+# The first features of a fresh process, as `vidrnn extract` comes to them, counted from before torch is imported.
 FIRST_FEATURE = """
 import time; started = time.perf_counter()
+from vidrnn.features.processes import warm_up
+if __name__ == "__main__":
+    warm_up()
 import sys, torch
 from pathlib import Path
 from vidrnn.features.backbones import load_backbone
@@ -50,8 +53,15 @@ from vidrnn.features.pipeline import embed_videos
 from vidrnn.settings import FeatureSettings
 if __name__ == "__main__":
     settings = FeatureSettings(sampling="every")
-    next(embed_videos([Job("a", Path(sys.argv[1]))], load_backbone(settings), settings=settings))
-    print(time.perf_counter() - started)
+    backbone = load_backbone(settings)
+    embed, ends = backbone.embed, []
+    def timed(frames):
+        features = embed(frames)
+        ends.append(time.perf_counter())
+        return features
+    backbone.embed = timed
+    next(embed_videos([Job("a", Path(sys.argv[1]))], backbone, settings=settings))
+    print(ends[0] - started)
 """
 
 
@@ -187,7 +197,7 @@ def other_engines(names: Sequence[str], settings: FeatureSettings) -> dict[str, 
 
 
 def first_feature(clip: Path) -> float:
-    """Seconds from `import torch` to the first video's features in a process that finds the engine in the cache."""
+    """Seconds from `import torch` to the first batch of features in a process that finds the engine in the cache."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "first.py"
         script.write_text(FIRST_FEATURE)

@@ -124,6 +124,9 @@ def extract(
     overrides: Overrides = None,
 ) -> int:
     """Videos to features in the store; finished ones are reused, failures are listed."""
+    from vidrnn.features.processes import warm_up
+
+    warm_up()  # before PyTorch is imported here: both imports then run at the same time
     from tqdm import tqdm
 
     from vidrnn.annotations import read_annotations
@@ -282,6 +285,9 @@ def classify(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> int:
     """Label new videos: one row per video with status, label, score and the most likely classes."""
+    from vidrnn.features.processes import warm_up
+
+    warm_up()
     from tqdm import tqdm
 
     from vidrnn.config import validate

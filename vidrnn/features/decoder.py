@@ -1,6 +1,5 @@
 """One decoder process as its owner sees it: started when needed, ended when it crashes, hangs or takes too long."""
 
-import multiprocessing
 import signal
 import threading
 import time
@@ -24,6 +23,7 @@ from vidrnn.features.decode_worker import (
     serve,
 )
 from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.processes import decoder_context
 from vidrnn.settings import FeatureSettings
 from vidrnn.video.sampling import Sampling
 
@@ -126,7 +126,7 @@ class Decoder:
 
     def _restart(self) -> None:
         self.close()
-        context = _context()
+        context = decoder_context()
         self._channel, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, *self._arguments), daemon=True)
         self._process.start()
@@ -185,16 +185,3 @@ class Decoder:
         if name == "SIGKILL":
             return "the decoder process was killed (SIGKILL), probably because the machine ran out of memory"
         return f"the decoder crashed ({name}); re-encode or replace the file"
-
-
-def _context() -> multiprocessing.context.ForkServerContext | multiprocessing.context.SpawnContext:
-    """Processes that share nothing with this one, which has threads and open devices.
-
-    A fork server imports PyTorch once, by itself; each process is then a fork of that clean one and starts in
-    milliseconds, also after a crash. Where there is none (Windows), each process imports for itself.
-    """
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["vidrnn.features.decode_worker"])
-        return context
-    return multiprocessing.get_context("spawn")
