@@ -99,9 +99,13 @@ def tiny_model(**changes: object) -> ModelSettings:
         "hidden_size": 8,
         "layers": 1,
         "bidirectional": True,
+        "heads": 2,
+        "positions": "rotary",
+        "kernel_size": 3,
         "projection": 8,
         "input_norm": True,
         "pooling": "mean",
+        "pooling_heads": 1,
         "dropout": 0.0,
     }
     return validate(ModelSettings, values | changes)
