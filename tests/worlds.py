@@ -122,6 +122,7 @@ def tiny_training(**changes: object) -> TrainingSettings:
         "weight_decay": 0.01,
         "label_smoothing": 0.0,
         "class_weight": "none",
+        "step_loss_weight": 0.0,
         "schedule": "one_cycle",
         "warmup_fraction": 0.1,
         "clip_norm": 1.0,

@@ -155,6 +155,8 @@ class TrainingSettings(Settings):
     """Share of the target spread over all classes."""
     class_weight: Literal["none", "balanced"] = "none"
     """``balanced`` weighs each class by n / (classes * n_class)."""
+    step_loss_weight: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of a second loss that asks every single step for the video's class; 0 leaves it out."""
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     """Learning rate per step: one cycle, or linear warm-up and cosine to zero."""
     warmup_fraction: Fraction = 0.1

@@ -159,6 +159,7 @@ def test_a_file_of_format_1_is_read(tmp_path: Path, cell: str, pooling: str) -> 
     header["format_version"] = 1
     for later in ("heads", "positions", "kernel_size", "pooling_heads"):
         del header["config"]["model"][later]
+    del header["config"]["training"]["step_loss_weight"]
     before = {"layers.runs.0.": "recurrent.", "pooling.attention.": "attention."}
     for now, then in before.items():
         state = {name.replace(now, then): value for name, value in state.items()}
