@@ -99,9 +99,13 @@ def tiny_model(**changes: object) -> ModelSettings:
         "hidden_size": 8,
         "layers": 1,
         "bidirectional": True,
+        "heads": 2,
+        "positions": "rotary",
+        "kernel_size": 3,
         "projection": 8,
         "input_norm": True,
         "pooling": "mean",
+        "pooling_heads": 1,
         "dropout": 0.0,
     }
     return validate(ModelSettings, values | changes)
@@ -118,6 +122,7 @@ def tiny_training(**changes: object) -> TrainingSettings:
         "weight_decay": 0.01,
         "label_smoothing": 0.0,
         "class_weight": "none",
+        "step_loss_weight": 0.0,
         "schedule": "one_cycle",
         "warmup_fraction": 0.1,
         "clip_norm": 1.0,

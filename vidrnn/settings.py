@@ -11,6 +11,8 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 StepInput = Literal["features", "centred", "change"]
 Device = Literal["auto", "cpu", "cuda"]
+ParallelLayer = Literal["mingru", "minlstm", "transformer", "tcn"]
+Layer = Literal["rnn", "gru", "lstm", ParallelLayer]
 
 
 class DataSettings(Settings):
@@ -86,31 +88,62 @@ class FeatureSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """The temporal model: LayerNorm, projection, recurrent layers, pooling over time, linear classifier."""
+    """The temporal model: LayerNorm, projection, temporal layers, pooling over time, linear classifier."""
 
     inputs: Annotated[tuple[StepInput, ...], Field(min_length=1)] = ("features",)
     """What a step shows, one after the other: ``features`` as they are cached, ``centred`` (minus the video's mean,
     which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion)."""
     change_steps: Positive = 2
     """Distance of the neighbours of ``change``, in cached steps."""
-    cell: Literal["rnn", "gru", "lstm", "none"] = "gru"
-    """Recurrent cell; ``none`` is the baseline without recurrence."""
+    cell: Literal[Layer, "none"] = "gru"
+    """Type of the temporal layers; ``none`` is the baseline without any. docs/temporal_models.md compares them."""
     nonlinearity: Literal["tanh", "relu"] = "tanh"
-    """Of the ``rnn`` cell only."""
+    """Of ``rnn`` layers only."""
     hidden_size: Positive = 128
-    """Units of each direction of each layer."""
-    layers: Positive = 1
-    """Stacked recurrent layers."""
+    """Units of each direction of each layer; ``transformer`` and ``tcn`` layers that see both have twice as many."""
+    layers: Positive | Annotated[tuple[Layer, ...], Field(min_length=1)] = 1
+    """How many layers of type ``cell``, or the type of each, such as ``[gru, transformer]``, which then stand in place
+    of ``cell`` unless it is ``none``."""
     bidirectional: bool = True
-    """Read the sequence in both directions; false makes a causal model."""
+    """See the sequence in both directions; false makes every type causal: a step depends on none that come later."""
+    heads: Positive = 4
+    """Attention heads of ``transformer`` layers."""
+    positions: Literal["rotary", "learned"] = "rotary"
+    """How ``transformer`` layers know the index of a step: ``rotary`` works for any length, ``learned`` up to 1024."""
+    kernel_size: Annotated[int, Field(ge=2)] = 3
+    """Taps of ``tcn`` layers; layer i of a run (from 0) has them 2^i steps apart."""
     projection: Annotated[int, Field(ge=0)] = 256
-    """Width of the linear layer before the cell; 0 leaves it out."""
+    """Width of the linear layer before the temporal layers; 0 leaves it out."""
     input_norm: bool = True
     """LayerNorm over each feature vector."""
-    pooling: Literal["mean", "max", "last", "attention"] = "mean"
-    """Steps to one vector; ``last`` is the end state of each direction."""
+    pooling: Literal["mean", "max", "last", "attention", "mixture"] = "mean"
+    """Steps to one vector; ``last`` is the end state of each direction, ``mixture`` weighs the four others per channel
+    with weights that are learned."""
+    pooling_heads: Positive = 1
+    """Of ``attention`` and ``mixture``: each head weighs the steps for its own share of the channels."""
     dropout: Fraction = 0.5
-    """On the projection, between recurrent layers and before the classifier."""
+    """On the projection, between layers, on what a residual layer adds, and before the classifier."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelSettings":
+        if "transformer" in self.layer_names and self.width % (2 * self.heads):
+            raise ValueError(
+                f"a transformer of width {self.width} (hidden_size times directions) does not split into "
+                f"{self.heads} heads of even width; make it a multiple of {2 * self.heads} or change model.heads"
+            )
+        return self
+
+    @property
+    def layer_names(self) -> tuple[Layer, ...]:
+        """Type of each temporal layer, in order."""
+        if self.cell == "none":
+            return ()
+        return self.layers if isinstance(self.layers, tuple) else (self.cell,) * self.layers
+
+    @property
+    def width(self) -> int:
+        """Channels of a temporal layer's output."""
+        return self.hidden_size * (2 if self.bidirectional else 1)
 
 
 class TrainingSettings(Settings):
@@ -132,6 +165,8 @@ class TrainingSettings(Settings):
     """Share of the target spread over all classes."""
     class_weight: Literal["none", "balanced"] = "none"
     """``balanced`` weighs each class by n / (classes * n_class)."""
+    step_loss_weight: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of a second loss that asks every single step for the video's class; 0 leaves it out."""
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     """Learning rate per step: one cycle, or linear warm-up and cosine to zero."""
     warmup_fraction: Fraction = 0.1

@@ -14,6 +14,7 @@ from tests.worlds import order_task, sequence_set, tiny_model, tiny_training
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings import ModelSettings, TrainingSettings
 from vidrnn.training.fit import FitResult, fit, predict
 
@@ -37,8 +38,8 @@ def without_time(history: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_recurrence_learns_the_order_of_time_and_the_baselines_cannot(cell: str) -> None:
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "mingru", "minlstm", "transformer", "tcn"])
+def test_every_layer_type_learns_the_order_of_time_and_the_baselines_cannot(cell: str) -> None:
     """Each test sequence is there once forwards and once backwards, so mean pooling can only be right on half."""
     settings = tiny_training(epochs=15)
     train, test = make_set(40), make_set(40, seed=1)
@@ -52,6 +53,22 @@ def test_recurrence_learns_the_order_of_time_and_the_baselines_cannot(cell: str)
     assert top1(fits["model"], test, settings) >= 0.95
     assert top1(fits["mean_pool"], test, settings) == pytest.approx(0.5, abs=0.06)
     assert top1(fits["shuffled"], test, settings, shuffled_time=True) == pytest.approx(0.5, abs=0.25)
+
+
+def test_the_loss_of_steps_teaches_every_step() -> None:
+    """The first loss asks for the end states alone, which say little about what the output makes of those between."""
+    sequences, model = make_set(40), tiny_model(pooling="last")
+    batch = sequences.batch(torch.arange(40), choose_steps(sequences.totals, 8), model)
+    wrong, first_loss = [], []
+    for weight in (0.0, 1.0):
+        settings = tiny_training(epochs=15, step_loss_weight=weight)
+        fitted = fit(sequences, None, num_classes=2, model_settings=model, settings=settings)
+        first_loss.append(fitted.history[0]["train_loss"])
+        with torch.inference_mode():
+            _, of_steps = fitted.model.with_step_logits(batch.features, batch.lengths)
+        wrong.append(float((of_steps.argmax(2) != batch.targets.unsqueeze(1)).float().mean()))
+    assert wrong[1] < 0.02 < wrong[0]
+    assert first_loss[1] == pytest.approx(2 * first_loss[0], rel=0.2)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -51,10 +51,19 @@ def refusal(path: Path) -> str:
     return str(caught.value).replace(repr(str(path)), "FILE").replace(str(path), "FILE")
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "none"])
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
-def test_a_model_comes_back_with_the_same_logits_and_facts(tmp_path: Path, cell: str, pooling: str) -> None:
-    model = make_model(cell=cell, pooling=pooling)
+@pytest.mark.parametrize(
+    "layers",
+    [
+        *({"cell": cell} for cell in ("rnn", "gru", "lstm", "mingru", "minlstm", "transformer", "tcn", "none")),
+        {"layers": ["gru", "transformer"], "positions": "learned"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("pooling", ["mean", "attention", "mixture"])
+def test_a_model_comes_back_with_the_same_logits_and_facts(
+    tmp_path: Path, layers: dict[str, object], pooling: str
+) -> None:
+    model = make_model(**layers, pooling=pooling, pooling_heads=2)
     save_model(model, tmp_path / "m.safetensors")
     again = load_model(tmp_path / "m.safetensors", device=CPU)
     steps, lengths = torch.randn(4, 7, 5), torch.tensor([7, 1, 3, 5])
@@ -135,7 +144,30 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save_model(make_model(), path)
     rewrite(path, lambda header: header.update(format_version=99))
-    assert refusal(path) == "FILE has model format 99, allowed is 1; train again"
+    assert (
+        refusal(path) == "FILE has model format 99, allowed are 1 and 2; use the vidrnn that wrote it, or train again"
+    )
+
+
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+@pytest.mark.parametrize("cell", ["gru", "lstm", "none"])
+def test_a_file_of_format_1_is_read(tmp_path: Path, cell: str, pooling: str) -> None:
+    """Its weights had other names, and its configuration none of the settings that came later."""
+    path, model = tmp_path / "m.safetensors", make_model(cell=cell, pooling=pooling, layers=2)
+    save_model(model, path)
+    header, state = header_of(path), load_file(path)
+    header["format_version"] = 1
+    for later in ("heads", "positions", "kernel_size", "pooling_heads"):
+        del header["config"]["model"][later]
+    del header["config"]["training"]["step_loss_weight"]
+    before = {"layers.runs.0.": "recurrent.", "pooling.attention.": "attention."}
+    for now, then in before.items():
+        state = {name.replace(now, then): value for name, value in state.items()}
+    save_file(state, path, metadata={"vidrnn_model": json.dumps(header)})
+    again = load_model(path, device=CPU).classifier
+    steps, lengths = torch.randn(4, 7, 5), torch.tensor([7, 1, 3, 5])
+    with torch.inference_mode():
+        assert torch.equal(again(steps, lengths), model.classifier(steps, lengths))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +181,7 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
         (lambda header: header["config"]["model"].update(hidden_size=9), "FILE is inconsistent: Error(s) in"),
         (lambda header: header.pop("metrics"), "FILE is inconsistent: 'metrics'"),
         (lambda header: header.pop("label_map"), "FILE is inconsistent: 'label_map'"),
-        (lambda header: header.pop("format_version"), "FILE has model format None, allowed is 1; train again"),
+        (lambda header: header.pop("format_version"), "FILE has model format None, allowed are 1 and 2"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.worlds import Array, tiny_model, tiny_training
 from vidrnn.models.classifier import SequenceClassifier
-from vidrnn.training.objective import learning_rate, make_loss, make_optimiser
+from vidrnn.training.objective import learning_rate, make_loss, make_optimiser, step_loss
 
 
 def reference_loss(logits: Array, targets: Array, *, smoothing: float, weight: Array) -> float:
@@ -42,6 +42,19 @@ def test_the_loss_of_a_right_answer_goes_to_zero() -> None:
     """Probabilities instead of logits could not go below log(1 + (classes - 1) / e)."""
     loss = make_loss(tiny_training(), torch.tensor([0, 1, 2]), 3)
     assert float(loss(torch.tensor([[50.0, 0.0, 0.0]]), torch.tensor([0]))) < 1e-6
+
+
+def test_the_loss_of_steps_asks_each_true_step_for_the_class_of_its_video() -> None:
+    rng = np.random.default_rng(0)
+    logits, targets, lengths = rng.normal(size=(3, 5, 4)), np.asarray([2, 0, 3]), [5, 1, 3]
+    logits[1, 1:] = np.nan
+    settings = tiny_training(label_smoothing=0.1, class_weight="balanced")
+    loss = make_loss(settings, torch.tensor([0, 0, 1, 2, 3]), 4).double()
+    found = step_loss(loss, torch.from_numpy(logits), lengths=torch.tensor(lengths), targets=torch.from_numpy(targets))
+    rows = np.concatenate([logits[row, :length] for row, length in enumerate(lengths)])
+    weight = np.asarray([5 / 8, 5 / 4, 5 / 4, 5 / 4])
+    expected = reference_loss(rows, np.repeat(targets, lengths), smoothing=0.1, weight=weight)
+    assert float(found) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("total_steps", [2, 3, 7, 10, 40, 401])

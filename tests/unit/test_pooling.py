@@ -1,6 +1,7 @@
 """`vidrnn.models.pooling` against NumPy on each sequence by itself."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.worlds import Array
-from vidrnn.models.pooling import AttentionPooling, last_step, max_over_time, mean_over_time, valid_steps
+from vidrnn.models.pooling import AttentionPooling, Pooling, last_step, max_over_time, mean_over_time, valid_steps
 
 LENGTHS = [4, 1, 6, 2]
 
@@ -20,13 +21,13 @@ def batch(garbage: float) -> tuple[torch.Tensor, torch.Tensor]:
     return steps, torch.tensor(LENGTHS)
 
 
-def make_attention() -> AttentionPooling:
+def make_attention(heads: int = 1) -> AttentionPooling:
     torch.manual_seed(0)
-    return AttentionPooling(5).double()
+    return AttentionPooling(5, heads=heads).double()
 
 
 def reference_weights(pooling: AttentionPooling, sequence: Array) -> Array:
-    """softmax(v . tanh(W [h_t, sin(pi k s_t), cos(pi k s_t)] + b)) with s_t = (t + 0.5) / T and k = 1..4."""
+    """softmax(V tanh(W [h_t, sin(pi k s_t), cos(pi k s_t)] + b)) with s_t = (t + 0.5) / T and k = 1..4: (T, heads)."""
     first, last = pooling.score[0], pooling.score[2]
     assert isinstance(first, nn.Linear)
     assert isinstance(last, nn.Linear)
@@ -34,9 +35,9 @@ def reference_weights(pooling: AttentionPooling, sequence: Array) -> Array:
     angles = np.pi * share[:, None] * np.arange(1, 5)
     seen = np.concatenate([sequence, np.sin(angles), np.cos(angles)], axis=1)
     hidden = np.tanh(seen @ first.weight.detach().numpy().T + first.bias.detach().numpy())
-    scores = (hidden @ last.weight.detach().numpy().T)[:, 0]
-    exponentials = np.exp(scores - scores.max())
-    result: Array = exponentials / exponentials.sum()
+    scores = hidden @ last.weight.detach().numpy().T
+    exponentials = np.exp(scores - scores.max(0))
+    result: Array = exponentials / exponentials.sum(0)
     return result
 
 
@@ -66,22 +67,26 @@ def test_max_of_negative_values_is_not_the_padding() -> None:
     assert max_over_time(steps, torch.tensor([1])).tolist() == [[-5.0, -5.0]]
 
 
+@pytest.mark.parametrize(("heads", "of_channel"), [(1, [0, 0, 0, 0, 0]), (2, [0, 0, 0, 1, 1]), (5, [0, 1, 2, 3, 4])])
 @pytest.mark.parametrize("garbage", [0.0, 1e6, np.nan])
-def test_attention_equals_its_formula(garbage: float) -> None:
+def test_attention_equals_its_formula(garbage: float, heads: int, of_channel: list[int]) -> None:
+    """Each head weighs the steps for its own share of the channels."""
     steps, lengths = batch(garbage)
-    pooling = make_attention()
+    pooling = make_attention(heads)
     with torch.no_grad():
         weights, pooled = pooling.weights(steps, lengths), pooling(steps, lengths)
     for row, length in enumerate(LENGTHS):
         sequence = steps[row, :length].numpy()
         expected = reference_weights(pooling, sequence)
-        np.testing.assert_allclose(weights[row, :length].numpy(), expected, rtol=0, atol=1e-6)
-        np.testing.assert_allclose(pooled[row].numpy(), expected @ sequence, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(weights[row, :length].numpy(), expected, rtol=0, atol=1e-12)
+        for channel, head in enumerate(of_channel):
+            found = float(pooled[row, channel])
+            np.testing.assert_allclose(found, expected[:, head] @ sequence[:, channel], rtol=0, atol=1e-12)
 
 
 def test_attention_weights_sum_to_one_over_the_true_steps_and_are_zero_on_padding() -> None:
     steps, lengths = batch(1e6)
-    weights = make_attention().weights(steps, lengths)
+    weights = make_attention(3).weights(steps, lengths)
     np.testing.assert_allclose(weights.sum(1).detach().numpy(), 1.0, atol=1e-6)
     assert not weights[~valid_steps(lengths, steps)].any()
     assert bool((weights[valid_steps(lengths, steps)] > 0).all())
@@ -102,6 +107,52 @@ def test_attention_knows_the_order_of_time() -> None:
     pooling = make_attention()
     steps, lengths = torch.randn(1, 6, 5, dtype=torch.float64), torch.tensor([6])
     assert not torch.allclose(pooling(steps, lengths), pooling(steps.flip(1), lengths), atol=1e-4)
+
+
+def make_mixture() -> Pooling:
+    torch.manual_seed(0)
+    return Pooling("mixture", channels=5, heads=2).double()
+
+
+def test_a_mixture_starts_as_the_average_of_the_others() -> None:
+    pooling = make_mixture()
+    steps, lengths = batch(np.nan)
+    end = torch.randn(4, 5, dtype=torch.float64)
+    assert pooling.attention is not None
+    parts = [mean_over_time(steps, lengths), max_over_time(steps, lengths), end, pooling.attention(steps, lengths)]
+    torch.testing.assert_close(pooling(steps, end, lengths), torch.stack(parts).mean(0))
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_mixture_weighs_each_channel_by_a_softmax(number: int) -> None:
+    """In the order mean, max, last, attention; a channel that wants one kind gets it, the others keep theirs."""
+    pooling = make_mixture()
+    steps, lengths = batch(0.0)
+    end = torch.randn(4, 5, dtype=torch.float64)
+    before = pooling(steps, end, lengths)
+    kind = ("mean", "max", "last", "attention")[number]
+    alone = Pooling(kind, channels=5, heads=2).double()
+    alone.attention = pooling.attention
+    assert pooling.mixture is not None
+    pooling.mixture.data[number, 3] = 50.0
+    after = pooling(steps, end, lengths)
+    torch.testing.assert_close(after[:, 3], alone(steps, end, lengths)[:, 3])
+    assert torch.equal(after[:, :3], before[:, :3])
+
+
+@pytest.mark.parametrize("kind", ["mean", "max", "last", "attention"])
+def test_pooling_by_name(kind: Literal["mean", "max", "last", "attention"]) -> None:
+    torch.manual_seed(0)
+    pooling = Pooling(kind, channels=5).double()
+    steps, lengths = batch(np.nan)
+    end = torch.randn(4, 5, dtype=torch.float64)
+    expected = {
+        "mean": lambda: mean_over_time(steps, lengths),
+        "max": lambda: max_over_time(steps, lengths),
+        "last": lambda: end,
+        "attention": lambda: make_attention()(steps, lengths),
+    }
+    torch.testing.assert_close(pooling(steps, end, lengths), expected[kind]())
 
 
 @pytest.mark.parametrize("pool", [mean_over_time, max_over_time, last_step, make_attention()])

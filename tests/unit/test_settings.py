@@ -48,8 +48,12 @@ def test_configurations_are_shipped() -> None:
          "c: evaluation: protocol group_kfold needs a number in evaluation.folds"),
         ({"data": {"root": "a"}, "evaluation": {"seeds": []}},
          "c: evaluation: evaluation.seeds must name at least one seed"),
-        ({"data": {"root": "a"}, "model": {"cell": "transformer"}},
-         "c: model.cell: got 'transformer': Input should be 'rnn', 'gru', 'lstm' or 'none'"),
+        ({"data": {"root": "a"}, "model": {"cell": "mamba"}},
+         ("c: model.cell: got 'mamba': "
+          "Input should be 'rnn', 'gru', 'lstm', 'mingru', 'minlstm', 'transformer', 'tcn' or 'none'")),
+        ({"data": {"root": "a"}, "model": {"layers": ["gru", "transformer"], "hidden_size": 10, "heads": 3}},
+         ("c: model: a transformer of width 20 (hidden_size times directions) does not split into 3 heads of even "
+          "width; make it a multiple of 6 or change model.heads")),
         ({"data": {"root": "a", "val_fraction": 1.0}}, "c: data.val_fraction: got 1.0: Input should be less than 1"),
         ({"data": {"root": "a"}, "training": {"epochs": 0}},
          "c: training.epochs: got 0: Input should be greater than or equal to 1"),

@@ -17,7 +17,9 @@ from vidrnn.features.store import write_atomically
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.settings import RunSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Where the weights of format 1 are now: it had one run of rnn, gru or lstm layers and one head of attention.
+_MOVED_SINCE_1 = {"recurrent.": "layers.runs.0.", "attention.": "pooling.attention."}
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,13 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ModelFileError(f"{str(path)!r} is not a vidrnn model file: {error}; give a model.safetensors") from error
-    if (found := header.get("format_version")) != FORMAT_VERSION:
-        raise ModelFileError(f"{str(path)!r} has model format {found}, allowed is {FORMAT_VERSION}; train again")
+    if (found := header.get("format_version")) not in {1, FORMAT_VERSION}:
+        raise ModelFileError(
+            f"{str(path)!r} has model format {found}, allowed are 1 and {FORMAT_VERSION}; "
+            "use the vidrnn that wrote it, or train again"
+        )
+    if found == 1:
+        state = {_moved_since_1(name): value for name, value in state.items()}
     try:
         settings = validate(RunSettings, header["config"], origin=str(path))
         label_map, spec = LabelMap(tuple(header["label_map"])), FeatureSpec(**header["spec"])
@@ -81,3 +88,10 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
     except (VidrnnError, KeyError, TypeError, RuntimeError) as error:
         raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
     return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions)
+
+
+def _moved_since_1(name: str) -> str:
+    for before, now in _MOVED_SINCE_1.items():
+        if name.startswith(before):
+            return now + name.removeprefix(before)
+    return name

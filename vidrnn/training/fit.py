@@ -15,7 +15,7 @@ from vidrnn.sequences.sequence_set import Batch, SequenceSet
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
 from vidrnn.settings import ModelSettings, TrainingSettings
 from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint, save_checkpoint
-from vidrnn.training.objective import learning_rate, make_loss, make_optimiser
+from vidrnn.training.objective import learning_rate, make_loss, make_optimiser, step_loss
 
 _EVALUATION_BATCH = 256
 _SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wrong order at evaluation
@@ -150,11 +150,9 @@ def _train_epoch(
         rate = learning_rate(step, total_steps=settings.epochs * len(batches), settings=settings)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-            logits = model(batch.features, batch.lengths)
-        value = loss(logits.float(), batch.targets)
+        logits, value = _logits_and_loss(model, batch, loss, settings)
         optimiser.zero_grad()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
         norms[number] = nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimiser.step()
         losses[number] = value.detach()
@@ -173,6 +171,22 @@ def _train_epoch(
             f"{row['gradient_norm_max']}; lower training.learning_rate or training.clip_norm"
         )
     return row
+
+
+def _logits_and_loss(
+    model: SequenceClassifier, batch: Batch, loss: nn.Module, settings: TrainingSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    step_logits = None
+    with torch.autocast(batch.features.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        if settings.step_loss_weight:
+            logits, step_logits = model.with_step_logits(batch.features, batch.lengths)
+        else:
+            logits = model(batch.features, batch.lengths)
+    value = loss(logits.float(), batch.targets)
+    if step_logits is not None:
+        of_steps = step_loss(loss, step_logits.float(), lengths=batch.lengths, targets=batch.targets)
+        value = value + settings.step_loss_weight * of_steps
+    return logits, value
 
 
 def _batch(

@@ -23,6 +23,22 @@ def make_loss(settings: TrainingSettings, targets: torch.Tensor, num_classes: in
     return nn.CrossEntropyLoss(weight=weight, label_smoothing=settings.label_smoothing)
 
 
+def step_loss(
+    loss: nn.Module, step_logits: torch.Tensor, *, lengths: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """The loss of every true step as if it alone had to name the video's class, averaged over all steps of a batch.
+
+    Args:
+        loss: from `make_loss`.
+        step_logits: (B, S, num_classes).
+        lengths: (B,) int64 on the CPU, true steps.
+        targets: (B,) class of each video.
+    """
+    valid = (torch.arange(step_logits.shape[1]) < lengths.unsqueeze(1)).to(targets.device)
+    value: torch.Tensor = loss(step_logits[valid], targets.repeat_interleave(lengths.to(targets.device)))
+    return value
+
+
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019); biases and norms are not decayed."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
