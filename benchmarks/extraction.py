@@ -69,7 +69,7 @@ class NoBackbone:
     """Takes the frames and gives nothing of worth, at no cost."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
+        self.spec, self.preprocessing, self.lanes = backbone.spec, backbone.preprocessing, 1
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """(B, 3, S, S) to (B, 1)."""

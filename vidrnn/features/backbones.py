@@ -1,5 +1,6 @@
 """The frozen backbone as the pipeline sees it: frames in, features out, and the identity of what it computes."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,16 +42,21 @@ class Backbone:
         spec: the identity of what this backbone computes.
         preprocessing: from frame to network input.
         device: where it runs.
+        lanes: how many threads may call `embed` at the same time to good effect.
         notes: what a user should know about the choice of the engine.
     """
 
     def __init__(self, settings: FeatureSettings) -> None:
         self.device = choose_device(settings.device)
         self.notes: tuple[str, ...] = ()
+        self._preparing = threading.Lock()
         self._settings = settings
         self._least = LEAST_SIMILARITY[settings.precision]
         self._engine: Engine | None = None
         self._engine_name = choose_engine(settings, self.device)
+        # On a GPU two batches in streams of their own: one is copied while the other is computed. CUDA graphs, which
+        # torch.compile uses, belong to one thread; and on a CPU one batch takes all cores.
+        self.lanes = 2 if self.device.type == "cuda" and self._engine_name == "eager" else 1
         self._network: Network | None = None
         converted = self._read_converted(EngineCache.of(settings)) if self._engine_name == "openvino" else None
         self.spec = converted.spec if converted else self._build()
@@ -72,8 +78,9 @@ class Backbone:
             ConfigError: the engine that was asked for does not give the features of eager PyTorch.
         """
         size = self._settings.batch_size
-        if self._engine is None and len(frames):
-            self._engine = self._prepare(_filled(frames[:size], size), real=min(len(frames), size))
+        with self._preparing:
+            if self._engine is None and len(frames):
+                self._engine = self._prepare(_filled(frames[:size], size), real=min(len(frames), size))
         results = [self._run(frames[start : start + size]) for start in range(0, len(frames), size)]
         return torch.cat(results) if results else torch.zeros(0, self.spec.dim)
 

@@ -1,8 +1,9 @@
 """Videos to features in memory: decoder processes feed one backbone, and batches are filled across videos.
 
 Each decoder works on one video at a time and hands over fitted frames in chunks of half a batch. At any time at most
-``workers`` chunks are under way in the decoders, ``workers`` in the threads that drive them, four in the queue, and
-less than two batches beside the backbone: memory follows neither the number nor the length of the videos.
+``workers`` chunks are under way in the decoders, ``workers`` in the threads that drive them, four in the queue, less
+than two batches wait for the backbone and one or two are in it: memory follows neither the number nor the length of
+the videos.
 """
 
 import contextlib
@@ -10,13 +11,14 @@ import os
 import queue
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vidrnn.features.backbones import Backbone
@@ -31,14 +33,17 @@ _PAUSE_S = 0.2  # before asking again for a job
 _NO_MORE = Job("", Path())
 
 
+_Features = npt.NDArray[np.float16]
+
+
 @dataclass
 class Throughput:
     """What a run has done so far, and where its time went.
 
     Attributes:
         frames: embedded so far.
-        waiting_s: seconds in which the backbone waited for frames.
-        embedding_s: seconds in which it worked.
+        waiting_s: seconds of waiting for frames.
+        embedding_s: seconds of waiting for the backbone.
     """
 
     frames: int = 0
@@ -55,7 +60,7 @@ class Throughput:
 class _Partial:
     """Features of a video that is still under way."""
 
-    features: list[np.ndarray[tuple[int, int], np.dtype[np.float16]]] = field(default_factory=list)
+    features: list[_Features] = field(default_factory=list)
     timestamps_s: list[float] = field(default_factory=list)
 
 
@@ -159,28 +164,81 @@ def _embed_all(
     partial: defaultdict[str, _Partial] = defaultdict(_Partial)
     pending: list[Chunk] = []
     ended: dict[str, Decoded] = {}
-    while running or pending:
-        started = time.monotonic()
-        message = messages.get() if running else None
-        throughput.waiting_s += time.monotonic() - started
-        if isinstance(message, Failure):
-            pending = [chunk for chunk in pending if chunk.path != message.path]
-            partial.pop(message.path, None)
-            yield message.path, message
-        elif isinstance(message, End):
-            ended[message.path] = message.decoded
-        elif isinstance(message, Chunk):
-            pending.append(message)
-        elif message is None:
-            running -= 1
-        flush = not running or isinstance(message, _Flush)
-        while pending and (flush or sum(len(chunk.frames) for chunk in pending) >= batch_size):
-            batch, pending = _cut(pending, batch_size)
+    failed: set[str] = set()
+    with _Lanes(backbone, throughput) as lanes:
+        while running or pending or lanes.busy:
             started = time.monotonic()
-            throughput.frames += _embed_batch(batch, partial, backbone)
-            throughput.embedding_s += time.monotonic() - started
-        for path in [path for path, end in ended.items() if len(partial[path].timestamps_s) == end.num_frames]:
-            yield path, _whole(partial.pop(path), ended.pop(path))
+            message = messages.get() if running else None
+            throughput.waiting_s += time.monotonic() - started
+            if isinstance(message, Failure):
+                pending = [chunk for chunk in pending if chunk.path != message.path]
+                failed.add(message.path)
+                yield message.path, message
+            elif isinstance(message, End):
+                ended[message.path] = message.decoded
+            elif isinstance(message, Chunk):
+                pending.append(message)
+            elif message is None:
+                running -= 1
+            flush = running <= 0 or isinstance(message, _Flush)
+            while pending and (flush or sum(len(chunk.frames) for chunk in pending) >= batch_size):
+                batch, pending = _cut(pending, batch_size)
+                lanes.put(batch)
+            for chunk, features in lanes.take(everything=flush):
+                partial[chunk.path].features.append(features)
+                partial[chunk.path].timestamps_s.extend(chunk.timestamps_s)
+            for path in failed & partial.keys():  # also what was under way when the failure came
+                del partial[path]
+            for path in [path for path, end in ended.items() if len(partial[path].timestamps_s) == end.num_frames]:
+                yield path, _whole(partial.pop(path), ended.pop(path))
+
+
+class _Lanes:
+    """Batches under way in the backbone, in order, while the next one is put together. Context manager."""
+
+    def __init__(self, backbone: Backbone, throughput: Throughput) -> None:
+        self._backbone = backbone
+        self._throughput = throughput
+        self._pool = ThreadPoolExecutor(backbone.lanes, thread_name_prefix="backbone")
+        self._under_way: deque[tuple[list[Chunk], Future[torch.Tensor]]] = deque()
+        self._done: list[tuple[Chunk, _Features]] = []
+
+    def __enter__(self) -> "_Lanes":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are features to come."""
+        return bool(self._under_way)
+
+    def put(self, batch: list[Chunk]) -> None:
+        """Begin with a batch, once there is room for it."""
+        if len(self._under_way) >= self._backbone.lanes:
+            self._finish_oldest()
+        self._under_way.append((batch, self._pool.submit(self._embed, batch)))
+
+    def take(self, *, everything: bool) -> list[tuple[Chunk, "_Features"]]:
+        """Features that are there, (n, D) float16 for each chunk; with ``everything`` also those still under way."""
+        while self._under_way and (everything or self._under_way[0][1].done()):
+            self._finish_oldest()
+        done, self._done = self._done, []
+        return done
+
+    def _embed(self, batch: list[Chunk]) -> torch.Tensor:
+        return self._backbone.embed(torch.cat([chunk.frames for chunk in batch])).to(torch.float16)
+
+    def _finish_oldest(self) -> None:
+        batch, future = self._under_way.popleft()
+        started = time.monotonic()
+        features = future.result()
+        self._throughput.embedding_s += time.monotonic() - started
+        self._throughput.frames += len(features)
+        for chunk, part in zip(batch, torch.split(features, [len(each.frames) for each in batch]), strict=True):
+            # A copy: a view would keep the whole batch alive for as long as its longest video is under way.
+            self._done.append((chunk, part.numpy().copy()))
 
 
 def _cut(chunks: list[Chunk], batch_size: int) -> tuple[list[Chunk], list[Chunk]]:
@@ -195,15 +253,6 @@ def _cut(chunks: list[Chunk], batch_size: int) -> tuple[list[Chunk], list[Chunk]
         taken.append(chunk)
         room -= len(chunk.frames)
     return taken, []
-
-
-def _embed_batch(chunks: list[Chunk], partial: dict[str, _Partial], backbone: Backbone) -> int:
-    features = backbone.embed(torch.cat([chunk.frames for chunk in chunks])).to(torch.float16)
-    for chunk, part in zip(chunks, torch.split(features, [len(chunk.frames) for chunk in chunks]), strict=True):
-        # A copy: a view would keep the whole batch alive for as long as its longest video is under way.
-        partial[chunk.path].features.append(part.numpy().copy())
-        partial[chunk.path].timestamps_s.extend(chunk.timestamps_s)
-    return len(features)
 
 
 def _whole(done: _Partial, end: Decoded) -> VideoFeatures:
