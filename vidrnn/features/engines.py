@@ -129,7 +129,7 @@ class OpenVino:
         try:
             compiled = openvino.Core().compile_model(model, "CPU", options)
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot compile it: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"OpenVINO cannot compile it: {_end_of(error)}") from error
         self._requests = [compiled.create_infer_request() for _ in range(parts)]
 
     def __call__(self, frames: torch.Tensor) -> torch.Tensor:
@@ -169,7 +169,7 @@ class OpenVino:
                 frontend = frontends.FrontEndManager().load_by_framework("pytorch")
                 return frontend.convert(frontend.load(decoder))
         except failures as error:
-            raise EngineError(f"OpenVINO cannot convert it: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"OpenVINO cannot convert it: {_end_of(error)}") from error
 
     @staticmethod
     def settle(model: "Model") -> "Model":
@@ -197,6 +197,12 @@ class OpenVino:
         import openvino
 
         openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _end_of(error: Exception) -> str:
+    """What OpenVINO has to say stands below where in its sources it says it."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[-2:]) or type(error).__name__
 
 
 def similarity(features: torch.Tensor, reference: torch.Tensor) -> float:
