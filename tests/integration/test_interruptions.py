@@ -20,7 +20,7 @@ import yaml
 from tests.media import pictures, write_clip
 from vidrnn.features.store import FeatureStore
 
-VIDEOS = 180
+VIDEOS = 300
 KILLS = 20
 
 
@@ -108,9 +108,9 @@ def test_twenty_kills_end_in_the_store_of_an_undisturbed_run(folder: Folder, who
     for _ in range(KILLS):
         before = folder.count("killed")
         process = folder.start("killed")
-        goal = before + int(chance.integers(1, 9))
-        wait_until(lambda goal=goal: folder.count("killed") >= goal)
-        time.sleep(chance.random() * 0.02)
+        goal = before + int(chance.integers(1, 5))
+        wait_until(lambda goal=goal, process=process: folder.count("killed") >= goal or process.poll() is not None)
+        time.sleep(chance.random() * 0.01)
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "it had ended before"

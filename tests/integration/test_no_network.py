@@ -44,7 +44,7 @@ def test_every_verb_works_without_opening_an_internet_socket(world: World, tmp_p
     commands: list[list[str | Path]] = [
         ["check", "--config", config],
         ["extract", "--config", config],
-        ["extract", "--config", config, "--set", "features.precision=int8"],
+        ["extract", "--config", config, "--set", "features.precision=int8", "--set", "features.image_size=224"],
         ["train", "--config", config, "--output", folder / "run"],
         ["evaluate", "--model", model, "--config", config, "--output", folder / "evaluation"],
         ["crossval", "--config", config, "--output", folder / "crossval", "--set", "evaluation.seeds=1"],

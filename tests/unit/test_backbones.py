@@ -271,7 +271,7 @@ def test_int8_is_close_but_another_spec(cache, few_calibration_frames, no_networ
     own = settings(precision="int8")
     backbone, exact = load_backbone(own), load_backbone(settings(engine="eager"))
     got, expected = backbone.embed(frames(5)), exact.embed(frames(5))
-    assert 0.9 < similarity(got, expected) < 0.999999
+    assert 0.8 < similarity(got, expected) < 0.999999
     assert backbone.spec.precision.startswith("int8/nncf-")
     assert backbone.spec.digest != exact.spec.digest
     assert backbone.spec.differences(own) == []

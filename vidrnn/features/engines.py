@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 EngineName = Literal["eager", "compile", "openvino"]
 
 # Cosine to eager PyTorch, per frame; below it an engine is refused. Eight bits are another precision on purpose (it is
-# in the feature spec): EfficientNet-Lite0 keeps 0.92, a network that does not bear them falls far below.
-LEAST_SIMILARITY = {"float32": 0.999, "bfloat16": 0.999, "float16": 0.999, "int8": 0.9}
+# in the feature spec): EfficientNet-Lite0 keeps 0.92 to 0.94 at its own size; a network that does not bear them falls
+# far below.
+LEAST_SIMILARITY = {"float32": 0.999, "bfloat16": 0.999, "float16": 0.999, "int8": 0.8}
 
 _AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16, "int8": None}
 
