@@ -232,9 +232,13 @@ def test_throughput_counts_frames_and_names_the_stage_that_limits(clips):
             return super().embed(frames)
 
     throughput = Throughput()
+    started = time.monotonic()
     embed(clips, Slow(), batch_size=8, throughput=throughput)
+    took_s = time.monotonic() - started
     assert throughput.frames == sum(LENGTHS)
-    assert throughput.embedding_s > 0.2 * sum(LENGTHS) / 8
+    # The next batch is put together while the backbone works, and that time is nobody's wait. The last has no next.
+    assert throughput.embedding_s > 0.1
+    assert throughput.waiting_s + throughput.embedding_s <= took_s
     assert Throughput(frames=1, waiting_s=2.0, embedding_s=1.0).bottleneck == "decoding"
     assert Throughput(frames=1, waiting_s=1.0, embedding_s=2.0).bottleneck == "backbone"
 
