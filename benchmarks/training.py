@@ -22,9 +22,10 @@ from vidrnn.annotations import Annotation
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
+from vidrnn.sequences.targets import Targets
 from vidrnn.settings import ModelSettings, TrainingSettings
 from vidrnn.training.fit import fit
-from vidrnn.training.objective import make_loss, make_optimiser
+from vidrnn.training.objective import Objective, make_optimiser
 
 SEQUENCES, CACHED_STEPS, DIM, STEPS, BATCH, CLASSES = 512, 100, 1280, 24, 16, 10
 
@@ -38,7 +39,7 @@ def make_sequences() -> SequenceSet:
         torch.randn(SEQUENCES * CACHED_STEPS, DIM, generator=generator).half(),
         totals.cumsum(0) - totals,
         totals,
-        torch.arange(SEQUENCES) % CLASSES,
+        Targets(torch.arange(SEQUENCES) % CLASSES),
         np.zeros((SEQUENCES, 4)),
     )
 
@@ -49,7 +50,7 @@ class BareLoop:
     def __init__(self, train: SequenceSet, model: ModelSettings, settings: TrainingSettings) -> None:
         self.model = SequenceClassifier(model, dim=DIM, num_classes=CLASSES).train()
         self.optimiser = make_optimiser(self.model, settings)
-        self.loss = make_loss(settings, train.targets, CLASSES)
+        self.loss = Objective(settings, "label", train=train, num_classes=CLASSES)
         self.clip_norm = settings.clip_norm
         self.batches = [
             train.batch(positions, choose_steps(train.totals[positions], STEPS), model)
@@ -60,7 +61,7 @@ class BareLoop:
         """Seconds of one epoch."""
         started = time.perf_counter()
         for batch in self.batches:
-            value = self.loss(self.model(batch.features, batch.lengths), batch.targets)
+            value = self.loss(self.model(batch.features, batch.lengths), batch.targets, batch.lengths)
             self.optimiser.zero_grad()
             value.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)

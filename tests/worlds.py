@@ -14,6 +14,7 @@ from vidrnn.config import validate
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.targets import Targets
 from vidrnn.settings import FeatureSettings, ModelSettings, RunSettings, TrainingSettings
 
 Array = npt.NDArray[Any]
@@ -69,7 +70,7 @@ def sequence_set(sequences: Sequence[Array], targets: Sequence[int], groups: Seq
         torch.from_numpy(np.concatenate(sequences).astype(np.float16)),
         totals.cumsum(0) - totals,
         totals,
-        torch.tensor(targets),
+        Targets(torch.tensor(targets)),
         np.asarray([(64.0, 48.0, len(sequence), len(sequence) / 10) for sequence in sequences]),
     )
 
@@ -99,7 +100,7 @@ def tiny_model(**changes: object) -> ModelSettings:
         "hidden_size": 8,
         "layers": 1,
         "bidirectional": True,
-        "heads": 2,
+        "attention_heads": 2,
         "positions": "rotary",
         "kernel_size": 3,
         "projection": 8,

@@ -204,13 +204,15 @@ def train(
 
         def show(row: dict[str, float]) -> None:
             bar.update(int(row["epoch"]) - bar.n)
-            bar.set_postfix_str(f"loss {row['train_loss']:.3f} val top-1 {row.get('val_top1', float('nan')):.3f}")
+            bar.set_postfix_str(", ".join(f"{key} {row[key]:.3f}" for key in row if "loss" in key or "val" in key))
 
         result = train_run(settings, output=folder, resume=resume, on_epoch=show)
     _warn_missing(result.metrics["missing_features"])
-    val = result.metrics["val_top1"]
-    print(f"epoch {result.metrics['epoch']}: train top-1 {result.metrics['train_top1']:.3f}", end="")
-    print(f", val top-1 {val:.3f} (chosen on it, so optimistic)" if val is not None else ", no validation split")
+    figures = {key: result.metrics[key] for key in result.metrics if key.startswith(("train_", "val_"))}
+    print(
+        f"epoch {result.metrics['epoch']}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), end=""
+    )
+    print(" (chosen on val_loss, so val is optimistic)" if "val_loss" in figures else ", no validation split")
     print(f"model: {folder / 'model.safetensors'}")
     return ExitCode.OK
 
@@ -225,23 +227,21 @@ def evaluate(
 ) -> int:
     """Score a model on a split, with the baselines beside it."""
     from vidrnn.annotations import SPLITS
-    from vidrnn.evaluation.report import format_per_class, format_table
+    from vidrnn.evaluation.measures import HEADLINES, headline
+    from vidrnn.evaluation.report import format_figures, format_per_class, format_table
     from vidrnn.inference.evaluate import evaluate as evaluate_model
 
     if split not in SPLITS:
         raise ConfigError(f"--split {split!r}: allowed are {', '.join(SPLITS)}")
     result = evaluate_model(model, _load(config, overrides), split=split, output=output)
-    print(format_per_class(result.metrics))
+    title = HEADLINES[result.head].title
+    if table := format_per_class(result.metrics):
+        print(f"{table}\n")
+    rows = [["model", f"{headline(result.head, result.metrics):.3f}"]]
+    rows += [[name, f"{value:.3f}"] for name, value in result.baselines.items()]
+    print(format_table(["", title], rows))
     low, high = result.metrics.interval
-    rows = [
-        ["model", f"{result.metrics.top1:.3f}"],
-        *([name, f"{top1:.3f}"] for name, top1 in result.baselines.items()),
-    ]
-    print(f"\n{format_table(['top-1', 'accuracy'], rows)}")
-    print(
-        f"95 % interval {low:.3f} to {high:.3f}, top-5 {result.metrics.top5:.3f}, "
-        f"macro F1 {result.metrics.macro_f1:.3f}"
-    )
+    print(f"95 % interval of the {title} {low:.3f} to {high:.3f}; {format_figures(result.metrics)}")
     _warn_missing(result.missing)
     print(f"protocol: {result.protocol}")
     print("wrote " + ", ".join(map(str, result.files)))
@@ -253,21 +253,21 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     """Cross-validate by group over several seeds, with the baselines beside it."""
     from tqdm import tqdm
 
+    from vidrnn.evaluation.measures import HEADLINES
     from vidrnn.evaluation.report import format_table
     from vidrnn.training.run import run_crossval
 
     settings = _load(config, overrides)
     with tqdm(unit="fit", disable=None) as bar:
         result = run_crossval(settings, output=output, on_total=bar.reset, on_fit=lambda: _advance(bar))
-    values = result.as_dict()
-    rows = [["model", f"{values['top1_mean']:.3f}", f"{values['top1_std']:.3f}"]]
-    rows += [
-        [name, f"{top1:.3f}", f"{values['baselines_std'][name]:.3f}"] for name, top1 in values["baselines"].items()
-    ]
-    print(format_table(["top-1", "mean", "std"], rows))
+    values, name = result.as_dict(), HEADLINES[result.head].name
+    rows = [["model", f"{values[f'{name}_mean']:.3f}", f"{values[f'{name}_std']:.3f}"]]
+    rows += [[key, f"{mean:.3f}", f"{values['baselines_std'][key]:.3f}"] for key, mean in values["baselines"].items()]
+    print(format_table([HEADLINES[result.head].title, "mean", "std"], rows))
     _warn_missing(result.missing)
     print(f"n = {values['n']}; protocol: {values['protocol']}")
-    print(f"wrote {output / 'crossval.json'}, predictions.csv, confusion.png and config.yaml beside it")
+    drawn = ", confusion.png" if result.head == "label" else ""
+    print(f"wrote {output / 'crossval.json'}, and beside it predictions.csv, config.yaml{drawn}")
     return ExitCode.OK
 
 
@@ -284,7 +284,7 @@ def classify(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> int:
-    """Label new videos: one row per video with status, label, score and the most likely classes."""
+    """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
     from vidrnn.features.processes import warm_up
 
     warm_up()
@@ -297,11 +297,11 @@ def classify(
     from vidrnn.models.model_file import load_model
     from vidrnn.settings import FeatureSettings
 
-    writer = PredictionWriter(output, append=resume)
+    trained = load_model(model, device=choose_device(device))
+    writer = PredictionWriter(output, head=trained.settings.model.head, append=resume)
     videos = find_videos(paths)
     done = finished_paths(output) if resume else set()
     waiting = [video for video in videos if str(video) not in done]
-    trained = load_model(model, device=choose_device(device))
     changes = {"device": device} | ({"weights": weights} if weights else {})
     features = validate(FeatureSettings, trained.settings.features.model_dump(mode="json") | changes, origin="options")
     backbone = backbone_of(trained, features)

@@ -13,6 +13,20 @@ StepInput = Literal["features", "centred", "change"]
 Device = Literal["auto", "cpu", "cuda"]
 ParallelLayer = Literal["mingru", "minlstm", "transformer", "tcn"]
 Layer = Literal["rnn", "gru", "lstm", ParallelLayer]
+Head = Literal["label", "multilabel", "step_labels", "transcript", "regression", "step_regression"]
+Loss = Literal["auto", "cross_entropy", "focal", "binary_cross_entropy", "asymmetric", "ctc", "mse", "huber"]
+
+LOSSES: dict[Head, tuple[Loss, ...]] = {
+    "label": ("cross_entropy", "focal"),
+    "multilabel": ("binary_cross_entropy", "asymmetric"),
+    "step_labels": ("cross_entropy", "focal"),
+    "transcript": ("ctc",),
+    "regression": ("mse", "huber"),
+    "step_regression": ("mse", "huber"),
+}
+"""What each head can be trained with; the first is what ``auto`` takes."""
+STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regression"})
+"""Heads that answer at every step instead of once per video."""
 
 
 class DataSettings(Settings):
@@ -23,7 +37,8 @@ class DataSettings(Settings):
     format: Literal["folder", "csv"] = "folder"
     """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; ``csv``: the file ``annotations``."""
     annotations: str | None = None
-    """CSV with header ``path,label[,split][,group]``, relative to ``root``; needed by ``format: csv``."""
+    """CSV relative to ``root``, needed by ``format: csv``. Columns ``path`` and what the head needs (``label``;
+    ``labels`` separated by ``|``; ``target``; or one row per ``start,end`` with either), then ``split``, ``group``."""
     group_pattern: str | None = None
     """Regular expression searched in each path; its first parenthesis is the group (``folder`` format)."""
     val_fraction: Fraction = 0.2
@@ -88,8 +103,12 @@ class FeatureSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """The temporal model: LayerNorm, projection, temporal layers, pooling over time, linear classifier."""
+    """The temporal model: LayerNorm, projection, temporal layers, pooling over time, linear output."""
 
+    head: Head = "label"
+    """What is answered: one ``label`` per video; any number of them (``multilabel``); one for every step
+    (``step_labels``); which ones in which order (``transcript``); a number per video or step (``regression``,
+    ``step_regression``). docs/heads.md says what each needs and measures."""
     inputs: Annotated[tuple[StepInput, ...], Field(min_length=1)] = ("features",)
     """What a step shows, one after the other: ``features`` as they are cached, ``centred`` (minus the video's mean,
     which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion)."""
@@ -106,8 +125,8 @@ class ModelSettings(Settings):
     of ``cell`` unless it is ``none``."""
     bidirectional: bool = True
     """See the sequence in both directions; false makes every type causal: a step depends on none that come later."""
-    heads: Positive = 4
-    """Attention heads of ``transformer`` layers."""
+    attention_heads: Positive = 4
+    """Of ``transformer`` layers."""
     positions: Literal["rotary", "learned"] = "rotary"
     """How ``transformer`` layers know the index of a step: ``rotary`` works for any length, ``learned`` up to 1024."""
     kernel_size: Annotated[int, Field(ge=2)] = 3
@@ -126,10 +145,11 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> "ModelSettings":
-        if "transformer" in self.layer_names and self.width % (2 * self.heads):
+        if "transformer" in self.layer_names and self.width % (2 * self.attention_heads):
             raise ValueError(
                 f"a transformer of width {self.width} (hidden_size times directions) does not split into "
-                f"{self.heads} heads of even width; make it a multiple of {2 * self.heads} or change model.heads"
+                f"{self.attention_heads} heads of even width; make it a multiple of {2 * self.attention_heads} or "
+                "change model.attention_heads"
             )
         return self
 
@@ -149,8 +169,9 @@ class ModelSettings(Settings):
 class TrainingSettings(Settings):
     """How the temporal model is fitted."""
 
-    steps: Positive = 24
-    """Time steps per sequence, drawn from the cached features; shorter videos give all they have."""
+    steps: Positive | None = 24
+    """Time steps per sequence, drawn from the cached features; shorter videos give all they have. null: all of them,
+    which long videos with an answer for every step want."""
     jitter: bool = True
     """Draw each step at random inside its segment while training, instead of at the segment's middle."""
     epochs: Positive = 40
@@ -161,12 +182,17 @@ class TrainingSettings(Settings):
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     """Decoupled weight decay, on weight matrices only."""
+    loss: Loss = "auto"
+    """What is minimised: the cross-entropy of the head or the squared error, unless it is named: ``focal`` (label,
+    step_labels), ``asymmetric`` (multilabel), ``huber`` (regressions)."""
+    focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0
+    """How much ``focal`` turns from easy examples to hard ones; 0 is cross-entropy."""
     label_smoothing: Fraction = 0.1
-    """Share of the target spread over all classes."""
+    """Share of the target spread over all classes (``label`` and ``step_labels``)."""
     class_weight: Literal["none", "balanced"] = "none"
-    """``balanced`` weighs each class by n / (classes * n_class)."""
+    """``balanced`` weighs each class by n / (classes * n_class) (``label`` and ``step_labels``)."""
     step_loss_weight: Annotated[float, Field(ge=0.0)] = 0.0
-    """Weight of a second loss that asks every single step for the video's class; 0 leaves it out."""
+    """Weight of a second loss that asks every single step for the video's answer; 0 leaves it out."""
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     """Learning rate per step: one cycle, or linear warm-up and cosine to zero."""
     warmup_fraction: Fraction = 0.1
@@ -218,3 +244,17 @@ class RunSettings(Settings):
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunSettings":
+        head, training = self.model.head, self.training
+        if training.loss not in ("auto", *LOSSES[head]):
+            raise ValueError(f"training.loss {training.loss!r} does not fit head {head!r}: {', '.join(LOSSES[head])}")
+        if head in STEP_HEADS and training.step_loss_weight:
+            raise ValueError(
+                f"training.step_loss_weight {training.step_loss_weight} needs an answer per video; head {head!r} "
+                "gives one per step already"
+            )
+        if self.data.format == "folder" and head not in {"label", "multilabel"}:
+            raise ValueError(f"model.head {head!r} needs data.format csv: folders name labels only")
+        return self

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from vidrnn.annotations import Annotation, LabelMap, read_annotations
+from vidrnn.annotations import Annotation, LabelMap, Segment, read_annotations
 from vidrnn.config import validate
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError, VidrnnError
 from vidrnn.settings import DataSettings
+
+FORMS = "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group]"
 
 
 def touch(root: Path, *paths: str) -> None:
@@ -136,13 +138,51 @@ def test_a_csv_with_splits(tmp_path: Path) -> None:
     assert rows[1].source(tmp_path) == tmp_path / "a.mp4"
 
 
+def test_any_number_of_labels_in_their_order(tmp_path: Path) -> None:
+    rows = read_csv(tmp_path, "path,labels\na.mp4,run | jump|run\nb.mp4,\n")
+    assert [each.labels for each in rows] == [("run", "jump", "run"), ()]
+    assert [each.names for each in rows] == [("run", "jump", "run"), ()]
+    assert [each.known for each in rows] == ["labels", "labels"]
+    assert LabelMap.from_annotations(rows).names == ("jump", "run")
+
+
+def test_a_number_per_video(tmp_path: Path) -> None:
+    (row,) = read_csv(tmp_path, "path,target,group\na.mp4,-1.5e2,g\n")
+    assert row == Annotation("a.mp4", "", None, "g", target=-150.0)
+    assert (row.names, row.known) == ((), "target")
+
+
+def test_a_row_per_segment(tmp_path: Path) -> None:
+    """Rows of a video in any order and apart from each other, times in seconds or as on a clock, or no segment."""
+    content = (
+        "path,start,end,label,split\nb.mp4,1:02.5,1:00:00,run,test\na.mp4,,,,train\n"
+        "b.mp4,0,62.5,walk,test\nc.mp4,3,4,run,train\n"
+    )
+    a, b, c = read_csv(tmp_path, content)
+    assert a == Annotation("a.mp4", "", "train", "a.mp4", segments=())
+    assert b.segments == (Segment(0.0, 62.5, "walk"), Segment(62.5, 3600.0, "run"))
+    assert (b.names, b.known, b.split) == (("walk", "run"), "start,end,label", "test")
+    assert c.segments == (Segment(3.0, 4.0, "run"),)
+
+
+def test_a_number_per_segment(tmp_path: Path) -> None:
+    (row,) = read_csv(tmp_path, "path,start,end,target\na.mp4,0,1,0.5\na.mp4,1,2,-1\n")
+    assert row.segments == (Segment(0.0, 1.0, target=0.5), Segment(1.0, 2.0, target=-1.0))
+    assert (row.names, row.known) == ((), "start,end,target")
+
+
+def test_background_comes_first_unless_it_is_named(tmp_path: Path) -> None:
+    assert LabelMap(("a", "z")).with_background().names == ("background", "a", "z")
+    assert LabelMap(("a", "background")).with_background().names == ("a", "background")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("file,label\na.mp4,x\n", "ROOT/list.csv, line 1: header 'file,label'; expected path,label[,split][,group]"),
+        ("file,label\na.mp4,x\n", "ROOT/list.csv, line 1: header 'file,label'; " + FORMS),
         ("path,label,path\na,x,b\n",
-         "ROOT/list.csv, line 1: header 'path,label,path'; expected path,label[,split][,group]"),
-        ("", "ROOT/list.csv, line 1: header ''; expected path,label[,split][,group]"),
+         "ROOT/list.csv, line 1: header 'path,label,path'; " + FORMS),
+        ("", "ROOT/list.csv, line 1: header ''; " + FORMS),
         ("path,label\na.mp4,x,y\n", ("ROOT/list.csv, line 2: 3 values for 2 columns; "
          "put a value that holds a comma into double quotes")),
         ("path,label\na.mp4,x\nb.mp4\n", ("ROOT/list.csv, line 3: 1 values for 2 columns; "
@@ -159,6 +199,29 @@ def test_a_csv_with_splits(tmp_path: Path) -> None:
         ("path,label\na.mp4,x\nb.mp4,x\na.mp4,y\n", "video 'a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
         ("path,label\nc/a.mp4,x\n./c//a.mp4,y\n", "video 'c/a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
         ("path,label\n", "ROOT/list.csv has a header but no rows; add one row per video"),
+        ("path,label,labels\na,x,y\n", "ROOT/list.csv, line 1: header 'path,label,labels'; " + FORMS),
+        ("path,start,label\na,1,x\n", "ROOT/list.csv, line 1: header 'path,start,label'; " + FORMS),
+        ("path,start,end,labels\na,1,2,x|y\n", "ROOT/list.csv, line 1: header 'path,start,end,labels'; " + FORMS),
+        ("path,split\na,train\n", "ROOT/list.csv, line 1: header 'path,split'; " + FORMS),
+        ("path,labels\na.mp4,x||y\n",
+         "ROOT/list.csv, line 2: path 'a.mp4' has an empty name among its labels x||y"),
+        ("path,labels\na.mp4,x\na.mp4,y|x\n", "video 'a.mp4' is listed twice, as 'x' and 'y|x'; keep one row"),
+        ("path,target\na.mp4,high\n", "ROOT/list.csv, line 2: target 'high' is not a number; write it as 12.5"),
+        ("path,target\na.mp4,nan\n", "ROOT/list.csv, line 2: path 'a.mp4' has target nan; give a finite number"),
+        ("path,target\na.mp4,1\na.mp4,2\n", "video 'a.mp4' is listed twice, as '1' and '2'; keep one row"),
+        ("path,start,end,label\na.mp4,2,1,x\n",
+         "ROOT/list.csv, line 2: segment from 2 to 1 s: start must be at least 0 and before the end"),
+        ("path,start,end,label\na.mp4,nan,1,x\n",
+         "ROOT/list.csv, line 2: segment from nan to 1 s: start must be at least 0 and before the end"),
+        ("path,start,end,label\na.mp4,0,1 s,x\n",
+         "ROOT/list.csv, line 2: end '1 s' is not a number; write it as 12.5"),
+        ("path,start,end,label\na.mp4,0,1,\n",
+         "ROOT/list.csv, line 2: the segment from 0 to 1 has no label; fill it in"),
+        ("path,start,end,label\na.mp4,0,2,x\na.mp4,1.5,3,y\n",
+         ("ROOT/list.csv: path 'a.mp4' has segments that overlap: x until 2 s and y from 1.5 s; a moment has one "
+         "answer, so cut one of them or use model.head multilabel with labels")),
+        ("path,start,end,label,group\na.mp4,0,2,x,g\na.mp4,3,4,x,h\n",
+         ("ROOT/list.csv, line 3: path 'a.mp4' has another split or group than in an earlier row; make them equal")),
         ('path,label\n"' + "a" * 200_000, ("ROOT/list.csv, line 2: field larger than field limit (131072); "
          "is a double quote left open?")),
     ],

@@ -5,13 +5,53 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from tests.worlds import Array
-from vidrnn.evaluation.baselines import majority, metadata_only
+from vidrnn.evaluation.baselines import constant, metadata_only
+from vidrnn.evaluation.transcripts import collapse
+
+
+def majority(targets: list[int], n: int) -> list[int]:
+    return [int(own.argmax()) for own in constant("label", list(np.asarray(targets)), [1] * n, num_classes=4)]
+
+
+def answers(train: Array, targets: Array, test: Array) -> list[int]:
+    found = metadata_only("label", train, list(targets), test, num_classes=int(targets.max()) + 1)
+    assert found is not None
+    return [int(own.argmax()) for own in found]
 
 
 def test_majority_is_the_most_frequent_training_class_and_the_first_of_equals() -> None:
-    assert majority(np.asarray([2, 0, 2, 1]), 3).tolist() == [2, 2, 2]
-    assert majority(np.asarray([3, 1, 1, 3]), 2).tolist() == [1, 1]
-    assert majority(np.asarray([0]), 0).tolist() == []
+    assert majority([2, 0, 2, 1], 3) == [2, 2, 2]
+    assert majority([3, 1, 1, 3], 2) == [1, 1]
+    assert majority([0], 0) == []
+
+
+def test_the_constant_answer_of_the_other_heads() -> None:
+    labels = [np.asarray([1.0, 0.0]), np.asarray([1.0, 0.0]), np.asarray([1.0, 1.0])]
+    (shares,) = constant("multilabel", labels, [5], num_classes=2)
+    np.testing.assert_allclose(1 / (1 + np.exp(-shares)), [1.0, 1 / 3], atol=1e-5)
+    steps = constant("step_labels", [np.asarray([2, 0]), np.asarray([2])], [3, 1], num_classes=3)
+    assert [own.argmax(1).tolist() for own in steps] == [[2, 2, 2], [2]]
+    transcripts = [np.asarray([1, 1, 0]), np.asarray([1, 1, 0]), np.asarray([0, -1, -1])]
+    (path,) = constant("transcript", transcripts, [9], num_classes=2)
+    assert collapse(path.argmax(1), blank=2) == [1, 1, 0]
+    (number,) = constant("regression", [np.float32(1.0), np.float32(7.0), np.float32(2.0)], [4], num_classes=0)
+    assert number.tolist() == [2.0]
+    (numbers,) = constant("step_regression", [np.asarray([1.0, np.nan]), np.asarray([3.0])], [2], num_classes=0)
+    assert numbers.tolist() == [[2.0], [2.0]]
+
+
+def test_metadata_only_answers_other_heads_by_the_mean_of_its_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    train = np.repeat(facts(rng, 2), 7, axis=0)  # seven equal videos each: the neighbours of either are its own
+    numbers = [np.float32(value) for value in range(14)]
+    found = metadata_only("regression", train, numbers, train[[0, 7]], num_classes=0)
+    assert found is not None
+    np.testing.assert_allclose(np.concatenate(found), [3.0, 10.0])
+    labels = [np.asarray([float(number < 7), float(number == 13)]) for number in range(14)]
+    found = metadata_only("multilabel", train, labels, train[[0, 7]], num_classes=2)
+    assert found is not None
+    np.testing.assert_allclose(1 / (1 + np.exp(-np.stack(found))), [[1.0, 0.0], [0.0, 1 / 7]], atol=1e-5)
+    assert metadata_only("transcript", train, labels, train, num_classes=2) is None
 
 
 def facts(rng: np.random.Generator, n: int) -> Array:
@@ -28,7 +68,7 @@ def test_metadata_only_equals_nearest_neighbours_on_standardised_facts() -> None
     mean, spread = seen[0].mean(0), seen[0].std(0)
     neighbours = KNeighborsClassifier(7).fit((seen[0] - mean) / spread, targets)
     expected = neighbours.predict((seen[1] - mean) / spread)
-    assert metadata_only(train, targets, test).tolist() == expected.tolist()
+    assert answers(train, targets, test) == expected.tolist()
 
 
 def test_metadata_only_finds_a_class_that_follows_from_the_frame_rate() -> None:
@@ -38,16 +78,15 @@ def test_metadata_only_finds_a_class_that_follows_from_the_frame_rate() -> None:
     train = np.column_stack([np.full(30, 640.0), np.full(30, 480.0), seconds * rate, seconds])
     targets = np.arange(30) % 2
     test = train + np.asarray([0.0, 0.0, 1.0, 0.03])
-    assert (metadata_only(train, targets, test) == targets).mean() > 0.95
+    assert (np.asarray(answers(train, targets, test)) == targets).mean() > 0.95
 
 
 @pytest.mark.parametrize("n", [1, 3, 6])
 def test_metadata_only_takes_few_videos(n: int) -> None:
     rng = np.random.default_rng(0)
-    found = metadata_only(facts(rng, n), np.full(n, 2), facts(rng, 4))
-    assert found.tolist() == [2, 2, 2, 2]
+    assert answers(facts(rng, n), np.full(n, 2), facts(rng, 4)) == [2, 2, 2, 2]
 
 
 def test_metadata_only_takes_a_video_without_duration_and_equal_videos() -> None:
     train = np.tile([64.0, 48.0, 1.0, 0.0], (8, 1))
-    assert metadata_only(train, np.asarray([0] * 5 + [1] * 3), train[:2]).tolist() == [0, 0]
+    assert answers(train, np.asarray([0] * 5 + [1] * 3), train[:2]) == [0, 0]

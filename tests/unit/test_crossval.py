@@ -13,7 +13,7 @@ from vidrnn.config import validate
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import make_folds
 from vidrnn.settings import DataSettings, EvaluationSettings, RunSettings
-from vidrnn.training.crossval import CrossValidation, crossvalidate, mean_pool_settings, seeds_of
+from vidrnn.training.crossval import CrossValidation, crossvalidate, no_time_settings, seeds_of
 from vidrnn.training.fit import FitResult
 
 
@@ -52,7 +52,7 @@ def test_mean_pool_averages_the_cached_features_and_keeps_everything_else() -> N
     """Never the centred ones: their mean is nothing, and a baseline that sees nothing flatters the model."""
     model = tiny_model(cell="lstm", pooling="attention", dropout=0.3, inputs=["centred", "change"])
     changed = model.model_dump() | {"cell": "none", "pooling": "mean", "inputs": ("features",)}
-    assert mean_pool_settings(model).model_dump() == changed
+    assert no_time_settings(model).model_dump() == changed
 
 
 @pytest.mark.parametrize("evaluation", [{}, {"protocol": "group_kfold", "folds": 2}])
@@ -90,16 +90,14 @@ def test_each_row_of_the_scores_belongs_to_its_video(monkeypatch: pytest.MonkeyP
     """Models that know the answers from the video's name: any mix-up of rows would show."""
 
     def know(variant: str, train: SequenceSet, test: SequenceSet, **named: Any) -> Any:
-        scores = np.zeros((len(test), 2), dtype=np.float32)
-        for row, annotation in enumerate(test.annotations):
-            scores[row, int(annotation.label.removeprefix("class"))] = 1.0 + named["seed"]
-        return scores
+        answers = [int(annotation.label.removeprefix("class")) for annotation in test.annotations]
+        return [np.eye(2, dtype=np.float32)[answer] * (1.0 + named["seed"]) for answer in answers]
 
     monkeypatch.setattr(module, "fit_and_predict", know)
     sequences, settings = make_sequences(), make_settings(seeds=[3, 5])
     result = run(sequences, settings)
-    expected = np.eye(2)[sequences.targets.numpy()]
-    np.testing.assert_array_equal(result.scores["model"], np.stack([expected * 4.0, expected * 6.0]))
+    expected = np.eye(2)[sequences.targets.values.numpy()]
+    np.testing.assert_array_equal(result.outputs["model"], np.stack([expected * 4.0, expected * 6.0]))
     values = result.as_dict()
     assert (values["top1_mean"], values["top1_std"], values["top1_per_seed"]) == (1.0, 0.0, [1.0, 1.0])
     assert values["baselines"]["mean_pool"] == 1.0
@@ -114,7 +112,7 @@ def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
     assert (values["protocol"], values["n"], values["seeds"]) == ("p", 16, [0, 1])
     assert [(fold["name"], fold["n"]) for fold in values["folds"]] == [(f"g{i}", 4) for i in range(4)]
     assert set(values["baselines"]) == {"majority", "metadata_only", "mean_pool", "shuffled_time"}
-    right = result.scores["model"].argmax(2) == sequences.targets.numpy()
+    right = np.asarray(result.outputs["model"]).argmax(2) == sequences.targets.values.numpy()
     per_seed = right.mean(axis=1)
     assert values["top1_per_seed"] == pytest.approx(per_seed)
     assert values["top1_mean"] == pytest.approx(per_seed.mean())
@@ -137,5 +135,5 @@ def test_the_same_seeds_give_the_same_scores_in_any_order() -> None:
     sequences = make_sequences(3)
     first = run(sequences, make_settings(seeds=[0, 1], baselines=False))
     second = run(sequences, make_settings(seeds=[1, 0], baselines=False))
-    np.testing.assert_array_equal(first.scores["model"], second.scores["model"][::-1])
-    assert not np.array_equal(first.scores["model"][0], first.scores["model"][1])
+    np.testing.assert_array_equal(first.outputs["model"], second.outputs["model"][::-1])
+    assert not np.array_equal(first.outputs["model"][0], first.outputs["model"][1])

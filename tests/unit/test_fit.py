@@ -30,8 +30,8 @@ def run(
 
 
 def top1(result: FitResult, sequences: SequenceSet, settings: TrainingSettings, **changes: bool) -> float:
-    logits = predict(result.model, sequences, settings, **changes)
-    return float((logits.argmax(1) == sequences.targets).float().mean())
+    logits = torch.stack(predict(result.model, sequences, settings, **changes))
+    return float((logits.argmax(1) == sequences.targets.values).float().mean())
 
 
 def without_time(history: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -102,11 +102,11 @@ def test_validation_loss_is_plain_cross_entropy_of_the_logits() -> None:
     val = make_set(8, seed=1)
     settings = tiny_training(epochs=1, label_smoothing=0.4, class_weight="balanced")
     result = run(settings, val=val)
-    logits = predict(result.model, val, settings).double().numpy()
+    logits = torch.stack(predict(result.model, val, settings)).double().numpy()
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    expected = -log_p[np.arange(8), val.targets.numpy()].mean()
+    expected = -log_p[np.arange(8), val.targets.values.numpy()].mean()
     assert result.history[0]["val_loss"] == pytest.approx(expected, rel=1e-5)
-    assert result.history[0]["val_top1"] == (logits.argmax(1) == val.targets.numpy()).mean()
+    assert result.history[0]["val_top1"] == (logits.argmax(1) == val.targets.values.numpy()).mean()
 
 
 def script_validation(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
@@ -179,7 +179,7 @@ def test_the_gradient_norm_is_logged_before_clipping() -> None:
     start = {name: value.clone() for name, value in model.state_dict().items()}
     sequences = make_set(16)
     logits = model.train()(sequences.features.float().view(16, 8, 6), torch.full((16,), 8))
-    nn.functional.cross_entropy(logits, sequences.targets).backward()
+    nn.functional.cross_entropy(logits, sequences.targets.values).backward()
     norm = math.sqrt(sum(float(p.grad.double().square().sum()) for p in model.parameters() if p.grad is not None))
     assert free.history[0]["gradient_norm_max"] == pytest.approx(norm, rel=1e-4)
     assert not torch.equal(free.last["output.weight"], start["output.weight"])
@@ -203,15 +203,15 @@ def test_predictions_do_not_depend_on_the_batch_size(monkeypatch: pytest.MonkeyP
     sequences = sequence_set([rng.normal(size=(1 + i % 13, 6)) for i in range(20)], [0, 1] * 10)
     settings = tiny_training()
     model = run(settings).model
-    together = predict(model, sequences, settings)
-    monkeypatch.setattr(module, "_EVALUATION_BATCH", 3)
-    torch.testing.assert_close(predict(model, sequences, settings), together, rtol=0, atol=1e-6)
+    together = torch.stack(predict(model, sequences, settings))
+    monkeypatch.setattr(module, "_EVALUATION_STEPS", 1)
+    torch.testing.assert_close(torch.stack(predict(model, sequences, settings)), together, rtol=0, atol=1e-6)
     assert together.shape == (20, 2)
 
 
 def test_shuffled_predictions_are_the_same_each_time() -> None:
     sequences, settings = make_set(10), tiny_training()
     model = run(settings).model
-    first = predict(model, sequences, settings, shuffled_time=True)
-    assert torch.equal(first, predict(model, sequences, settings, shuffled_time=True))
-    assert not torch.allclose(first, predict(model, sequences, settings))
+    first = torch.stack(predict(model, sequences, settings, shuffled_time=True))
+    assert torch.equal(first, torch.stack(predict(model, sequences, settings, shuffled_time=True)))
+    assert not torch.allclose(first, torch.stack(predict(model, sequences, settings)))

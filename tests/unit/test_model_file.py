@@ -84,7 +84,7 @@ def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tm
     path, model = tmp_path / "m.safetensors", make_model()
     save_model(model, path)
     header = header_of(path)
-    assert set(header) == {"format_version", "config", "label_map", "spec", "metrics", "versions"}
+    assert set(header) == {"format_version", "config", "label_map", "spec", "metrics", "versions", "thresholds"}
     assert header["config"] == model.settings.model_dump(mode="json")
     assert header["spec"] == json.loads(model.spec.to_json())
     assert (header["label_map"], header["metrics"]) == (["walk", "jump", "ünï, x"], {"val_top1": 0.75})
@@ -157,9 +157,11 @@ def test_a_file_of_format_1_is_read(tmp_path: Path, cell: str, pooling: str) -> 
     save_model(model, path)
     header, state = header_of(path), load_file(path)
     header["format_version"] = 1
-    for later in ("heads", "positions", "kernel_size", "pooling_heads"):
+    for later in ("head", "attention_heads", "positions", "kernel_size", "pooling_heads"):
         del header["config"]["model"][later]
-    del header["config"]["training"]["step_loss_weight"]
+    for later in ("step_loss_weight", "loss", "focal_gamma"):
+        del header["config"]["training"][later]
+    del header["thresholds"]
     before = {"layers.runs.0.": "recurrent.", "pooling.attention.": "attention."}
     for now, then in before.items():
         state = {name.replace(now, then): value for name, value in state.items()}

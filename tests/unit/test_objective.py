@@ -1,15 +1,27 @@
 """`vidrnn.training.objective` against NumPy, PyTorch's own schedule, and the formulas."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.worlds import Array, tiny_model, tiny_training
+from tests.worlds import Array, sequence_set, tiny_model, tiny_training
 from vidrnn.models.classifier import SequenceClassifier
-from vidrnn.training.objective import learning_rate, make_loss, make_optimiser, step_loss
+from vidrnn.sequences.targets import Targets
+from vidrnn.settings import Head, TrainingSettings
+from vidrnn.training.objective import Objective, learning_rate, make_optimiser
+
+ONE_STEP = torch.ones(1, dtype=torch.int64)
+
+
+def objective(settings: TrainingSettings, targets: Array, *, classes: int, head: Head = "label") -> Objective:
+    """Of a training set with such targets, one step per video."""
+    train = sequence_set([np.zeros((1, 2))] * len(targets), [0] * len(targets))
+    train = replace(train, targets=Targets(torch.from_numpy(targets)))
+    return Objective(settings, head, train=train, num_classes=classes)
 
 
 def reference_loss(logits: Array, targets: Array, *, smoothing: float, weight: Array) -> float:
@@ -33,15 +45,15 @@ def test_the_loss_is_cross_entropy_on_logits(smoothing: float, class_weight: str
     if class_weight == "balanced":
         weight = np.asarray([7 / (4 * 4), 7 / (4 * 2), 7 / (4 * 1), 7 / 4])  # a class without videos counts as one
     settings = tiny_training(label_smoothing=smoothing, class_weight=class_weight)
-    loss = make_loss(settings, torch.from_numpy(train_targets), 4).double()
-    found = float(loss(torch.from_numpy(logits), torch.from_numpy(targets)))
+    loss = objective(settings, train_targets, classes=4)
+    found = float(loss(torch.from_numpy(logits).float(), torch.from_numpy(targets), ONE_STEP))
     assert found == pytest.approx(reference_loss(logits, targets, smoothing=smoothing, weight=weight), rel=1e-6)
 
 
 def test_the_loss_of_a_right_answer_goes_to_zero() -> None:
     """Probabilities instead of logits could not go below log(1 + (classes - 1) / e)."""
-    loss = make_loss(tiny_training(), torch.tensor([0, 1, 2]), 3)
-    assert float(loss(torch.tensor([[50.0, 0.0, 0.0]]), torch.tensor([0]))) < 1e-6
+    loss = objective(tiny_training(), np.asarray([0, 1, 2]), classes=3)
+    assert float(loss(torch.tensor([[50.0, 0.0, 0.0]]), torch.tensor([0]), ONE_STEP)) < 1e-6
 
 
 def test_the_loss_of_steps_asks_each_true_step_for_the_class_of_its_video() -> None:
@@ -49,8 +61,8 @@ def test_the_loss_of_steps_asks_each_true_step_for_the_class_of_its_video() -> N
     logits, targets, lengths = rng.normal(size=(3, 5, 4)), np.asarray([2, 0, 3]), [5, 1, 3]
     logits[1, 1:] = np.nan
     settings = tiny_training(label_smoothing=0.1, class_weight="balanced")
-    loss = make_loss(settings, torch.tensor([0, 0, 1, 2, 3]), 4).double()
-    found = step_loss(loss, torch.from_numpy(logits), lengths=torch.tensor(lengths), targets=torch.from_numpy(targets))
+    loss = objective(settings, np.asarray([0, 0, 1, 2, 3]), classes=4)
+    found = loss.of_steps(torch.from_numpy(logits).float(), torch.from_numpy(targets), torch.tensor(lengths))
     rows = np.concatenate([logits[row, :length] for row, length in enumerate(lengths)])
     weight = np.asarray([5 / 8, 5 / 4, 5 / 4, 5 / 4])
     expected = reference_loss(rows, np.repeat(targets, lengths), smoothing=0.1, weight=weight)

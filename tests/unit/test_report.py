@@ -15,7 +15,6 @@ from vidrnn.evaluation.report import (
     format_table,
     write_json,
     write_log,
-    write_predictions,
 )
 
 
@@ -41,33 +40,6 @@ def test_the_log_has_one_row_per_epoch(tmp_path: Path) -> None:
     assert rows == [{"epoch": "1.0", "train_loss": "0.5"}, {"epoch": "2.0", "train_loss": "0.25"}]
     write_log(tmp_path / "empty.csv", [])
     assert (tmp_path / "empty.csv").read_text().strip() == "epoch"
-
-
-def test_predictions_are_a_readable_csv(tmp_path: Path) -> None:
-    """Commas, quotes, spaces and letters of any script in paths and labels survive."""
-    labels, paths = ("run, fast", 'say "hi"', "сидеть"), ["a b.mp4", "c,d.mp4"]
-    write_predictions(
-        tmp_path / "p.csv",
-        paths=paths,
-        labels=labels,
-        targets=np.asarray([0, 2]),
-        probabilities=np.asarray([[0.7, 0.2, 0.1], [0.3, 0.4, 0.3]]),
-    )
-    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert rows == [
-        {"path": "a b.mp4", "label": "run, fast", "predicted": "run, fast", "score": "0.700000", "correct": "1",
-         "p_run, fast": "0.700000", 'p_say "hi"': "0.200000", "p_сидеть": "0.100000"},
-        {"path": "c,d.mp4", "label": "сидеть", "predicted": 'say "hi"', "score": "0.400000", "correct": "0",
-         "p_run, fast": "0.300000", 'p_say "hi"': "0.400000", "p_сидеть": "0.300000"},
-    ]  # fmt: skip
-
-
-def test_rows_that_do_not_match_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        write_predictions(
-            tmp_path / "p.csv", paths=["a", "b"], labels=["x"], targets=np.zeros(1, int), probabilities=np.ones((1, 1))
-        )
 
 
 def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:

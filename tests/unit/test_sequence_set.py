@@ -81,7 +81,7 @@ def test_a_subset_shares_the_features(tmp_path: Path) -> None:
     part = sequences.subset([3, 1])
     assert part.features.data_ptr() == sequences.features.data_ptr()
     assert [annotation.path for annotation in part.annotations] == ["e.mp4", "c.mp4"]
-    assert part.targets.tolist() == [1, 1]
+    assert part.targets.values.tolist() == [1, 1]
     assert part.totals.tolist() == [12, 1]
     np.testing.assert_array_equal(part.metadata, sequences.metadata[[3, 1]])
     positions = torch.tensor([0, 1])
@@ -147,7 +147,7 @@ def test_a_label_that_the_map_does_not_know_is_an_error(tmp_path: Path) -> None:
 def as_lists(sequences: SequenceSet) -> list[object]:
     """All that a model or a baseline can see, video by video and as batches."""
     seen: list[object] = [sequences.missing, [each.path for each in sequences.annotations], sequences.dim]
-    seen += [sequences.targets.tolist(), sequences.totals.tolist(), sequences.metadata.tolist()]
+    seen += [sequences.targets.values.tolist(), sequences.totals.tolist(), sequences.metadata.tolist()]
     for number in range(len(sequences)):
         rows = sequences.features.narrow(0, int(sequences.offsets[number]), int(sequences.totals[number]))
         seen.append(rows.contiguous().numpy().tobytes())

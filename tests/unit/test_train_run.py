@@ -74,7 +74,9 @@ def test_the_saved_model_gives_the_validation_loss_of_the_metrics(tmp_path: Path
     val = [annotation for annotation in read_annotations(settings.data) if annotation.split == "val"]
     folder = FeatureStore(settings.features.store).find(settings.features)
     sequences = load_sequences(val, folder, model.label_map, device=CPU)
-    loss = torch.nn.functional.cross_entropy(predict(model.classifier, sequences, settings.training), sequences.targets)
+    loss = torch.nn.functional.cross_entropy(
+        torch.stack(predict(model.classifier, sequences, settings.training)), sequences.targets.values
+    )
     assert float(loss) == pytest.approx(result.metrics["val_loss"], rel=1e-6)
     best, chosen = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "model"))
     assert all(torch.equal(value, best[name]) for name, value in chosen.items())
@@ -137,7 +139,8 @@ def test_without_validation_the_last_epoch_is_the_model(tmp_path: Path) -> None:
     settings = changed(make_run(tmp_path), "data", val_fraction=0.0)
     result = train(settings, output=tmp_path / "run")
     assert not (tmp_path / "run" / "best.safetensors").exists()
-    assert (result.metrics["epoch"], result.metrics["val_top1"], result.metrics["val_loss"]) == (3, None, None)
+    assert result.metrics["epoch"] == 3
+    assert not [key for key in result.metrics if key.startswith("val_")]
 
 
 def test_videos_without_features_are_reported(tmp_path: Path) -> None:

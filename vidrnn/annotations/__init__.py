@@ -1,6 +1,6 @@
 """Which video, which label, which split, which group."""
 
 from vidrnn.annotations.readers import VIDEO_SUFFIXES, read_annotations
-from vidrnn.annotations.records import SPLITS, Annotation, LabelMap, Split
+from vidrnn.annotations.records import BACKGROUND, SPLITS, Annotation, LabelMap, Segment, Split
 
-__all__ = ["SPLITS", "VIDEO_SUFFIXES", "Annotation", "LabelMap", "Split", "read_annotations"]
+__all__ = ["BACKGROUND", "SPLITS", "VIDEO_SUFFIXES", "Annotation", "LabelMap", "Segment", "Split", "read_annotations"]

@@ -1,11 +1,10 @@
 """One reader per annotation format. All give a tuple of `Annotation` in a fixed order."""
 
-import csv
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-from vidrnn.annotations.records import SPLITS, Annotation, as_split, plain_path
+from vidrnn.annotations.csv_file import read_csv
+from vidrnn.annotations.records import SPLITS, Annotation, as_split
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
 from vidrnn.settings import DataSettings
 
@@ -27,17 +26,9 @@ def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
     """
     readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
         "folder": _read_folder,
-        "csv": _read_csv,
+        "csv": lambda settings: read_csv(settings.root / str(settings.annotations)),
     }
     annotations = readers[settings.format](settings)
-    seen: dict[str, Annotation] = {}
-    for annotation in annotations:
-        if annotation.path in seen:
-            raise AnnotationError(
-                f"video {annotation.path!r} is listed twice, as {seen[annotation.path].label!r} "
-                f"and {annotation.label!r}; keep one row"
-            )
-        seen[annotation.path] = annotation
     return tuple(sorted(annotations, key=lambda annotation: annotation.path))
 
 
@@ -92,59 +83,3 @@ def _group_finder(pattern: str | None) -> Callable[[str], str]:
         return match[1]
 
     return group_of
-
-
-def _read_csv(settings: DataSettings) -> list[Annotation]:
-    path = settings.root / str(settings.annotations)
-    annotations: list[Annotation] = []
-    for line, row in read_rows(path, required=("path", "label"), optional=("split", "group")):
-        try:
-            split = as_split(row["split"]) if row.get("split") else None
-            video = plain_path(row["path"])
-            annotations.append(Annotation(video, row["label"], split, row.get("group") or video))
-        except AnnotationError as error:
-            raise AnnotationError(f"{path}, line {line}: {error}") from None
-    if not annotations:
-        raise AnnotationError(f"{path} has a header but no rows; add one row per video")
-    with_split = sum(annotation.split is not None for annotation in annotations)
-    if 0 < with_split < len(annotations):
-        raise AnnotationError(
-            f"{path}: {with_split} of {len(annotations)} rows name a split; fill the column in every row or in none"
-        )
-    return annotations
-
-
-def read_rows(path: Path, *, required: tuple[str, ...], optional: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV with a header; values are stripped. A byte order mark is skipped.
-
-    Returns:
-        Pairs of line number and row.
-
-    Raises:
-        MissingPathError: there is no such file.
-        AnnotationError: not UTF-8, a wrong header, or a row of another width; with the line and what is expected.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            expected = f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional)
-            if not set(required) <= set(header) <= {*required, *optional} or len(set(header)) != len(header):
-                raise AnnotationError(f"{path}, line 1: header {','.join(header)!r}; {expected}")
-            rows: list[tuple[int, dict[str, str]]] = []
-            for values in reader:
-                if not any(value.strip() for value in values):
-                    continue
-                if len(values) != len(header):
-                    raise AnnotationError(
-                        f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
-                        "put a value that holds a comma into double quotes"
-                    )
-                rows.append((reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))))
-            return rows
-    except csv.Error as error:
-        raise AnnotationError(f"{path}, line {reader.line_num}: {error}; is a double quote left open?") from error
-    except FileNotFoundError:
-        raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from error

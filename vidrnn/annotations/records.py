@@ -1,7 +1,9 @@
 """The hand-off from annotation files to everything else."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
@@ -9,6 +11,8 @@ from vidrnn.errors import AnnotationError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+BACKGROUND = "background"
+"""The class of moments that no segment covers."""
 
 
 def as_split(text: str) -> Split:
@@ -24,32 +28,91 @@ def plain_path(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """A stretch of a video with a label or a number.
+
+    Attributes:
+        start_s: seconds since the start of the file, included.
+        end_s: seconds, not included.
+        label: class name, empty when there is a number.
+        target: the number.
+    """
+
+    start_s: float
+    end_s: float
+    label: str = ""
+    target: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a stretch without length."""
+        if not 0.0 <= self.start_s < self.end_s < math.inf:
+            raise AnnotationError(
+                f"segment from {self.start_s:g} to {self.end_s:g} s: start must be at least 0 and before the end"
+            )
+
+
+@dataclass(frozen=True)
 class Annotation:
-    """One labelled video.
+    """One annotated video. What is known of it is one of ``label``, ``labels``, ``segments`` and ``target``.
 
     Attributes:
         path: posix path relative to the data root, or absolute on purpose. ``~``, drive letters and backslashes are
             parts of names like any other; a link inside the root may lead out of it, for whoever made it wanted that.
-        label: class name.
+        label: class name, empty when something else is known.
         split: train, val or test; None when the annotations name no split.
         group: what must not cross splits (actor, source video, scene); the path itself when not given.
+        labels: any number of class names, in the order in which they happen when that order is known.
+        segments: stretches with a label or a number each, by start; none overlap.
+        target: a number.
     """
 
     path: str
     label: str
     split: Split | None
     group: str
+    labels: tuple[str, ...] | None = None
+    segments: tuple[Segment, ...] | None = None
+    target: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a path that leaves the data root, and an empty label."""
+        """Refuse a path that leaves the data root, an empty label, and segments that overlap."""
         # A backslash separates nothing here, but does where the annotations may be used next.
         parts = {*PurePosixPath(self.path).parts, *PureWindowsPath(self.path).parts}
         if not self.path or ".." in parts or "\0" in self.path:
             raise AnnotationError(
                 f"path {self.path!r} is not inside data.root; give it relative to the root without '..', or absolute"
             )
-        if not self.label:
+        if not self.label and self.labels is None and self.segments is None and self.target is None:
             raise AnnotationError(f"path {self.path!r} has an empty label; name its class")
+        if "" in (self.labels or ()):
+            raise AnnotationError(
+                f"path {self.path!r} has an empty name among its labels {'|'.join(self.labels or ())}"
+            )
+        if self.target is not None and not math.isfinite(self.target):
+            raise AnnotationError(f"path {self.path!r} has target {self.target}; give a finite number")
+        for before, after in pairwise(self.segments or ()):
+            if after.start_s < before.end_s:
+                raise AnnotationError(
+                    f"path {self.path!r} has segments that overlap: {before.label or before.target} until "
+                    f"{before.end_s:g} s and {after.label or after.target} from {after.start_s:g} s; a moment has "
+                    "one answer, so cut one of them or use model.head multilabel with labels"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in order of time, as far as it is known; a name comes again when its action does."""
+        if self.segments is not None:
+            return tuple(segment.label for segment in self.segments if segment.label)
+        if self.labels is not None:
+            return self.labels
+        return (self.label,) if self.label else ()
+
+    @property
+    def known(self) -> str:
+        """What is known, as the columns of the CSV."""
+        if self.segments is not None:
+            return "start,end,target" if any(each.target is not None for each in self.segments) else "start,end,label"
+        return "labels" if self.labels is not None else "label" if self.label else "target"
 
     def source(self, root: Path) -> Path:
         """Where the video file is expected."""
@@ -70,7 +133,11 @@ class LabelMap:
     @classmethod
     def from_annotations(cls, annotations: Iterable[Annotation]) -> "LabelMap":
         """Alphabetical order, as the folder convention of this field has it."""
-        return cls(tuple(sorted({annotation.label for annotation in annotations})))
+        return cls(tuple(sorted({name for annotation in annotations for name in annotation.names})))
+
+    def with_background(self) -> "LabelMap":
+        """With `BACKGROUND` in front, unless the annotations use that name themselves."""
+        return self if BACKGROUND in self.names else LabelMap((BACKGROUND, *self.names))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,37 +1,91 @@
-"""Baselines that look at no pixel: what a number is worth shows beside them."""
+"""Baselines that look at no pixel: what a number is worth shows beside them.
+
+They give outputs of the same form as a model, so that one function measures all.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from vidrnn.evaluation.measures import Output, Truth
+from vidrnn.settings import Head
+
 _NEIGHBOURS = 7
+_LEAST = 1e-6  # a share of 0 or 1 has no finite logit
+
+Array = npt.NDArray[np.float64]
 
 
-def majority(train_targets: npt.NDArray[np.int64], num_test: int) -> npt.NDArray[np.int64]:
-    """The most frequent training class, (num_test,) times; the first of equals."""
-    return np.full(num_test, np.bincount(train_targets).argmax(), dtype=np.int64)
+def constant_name(head: Head) -> str:
+    """What the baseline that always gives the same answer is called."""
+    return "median" if head in {"regression", "step_regression"} else "majority"
 
 
-def metadata_only(
-    train: npt.NDArray[np.float64], train_targets: npt.NDArray[np.int64], test: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
-    """Nearest neighbours on width, height, frames, seconds and frame rate: a class that follows from these is a leak.
+def constant(head: Head, truth: Truth, totals: Sequence[int], *, num_classes: int) -> list[Output]:
+    """The one answer that would have been best in training.
+
+    The most frequent class (the first of equals), the share of videos with each label, the most frequent transcript,
+    the median.
 
     Args:
-        train: (n, 4) width, height, frames, seconds.
-        train_targets: (n,) classes.
-        test: (m, 4).
+        head: what is answered.
+        truth: n_train arrays, see `vidrnn.sequences.targets.Targets.per_video`.
+        totals: (n_test,) cached steps of each test video.
+        num_classes: classes that the head tells apart.
 
     Returns:
-        (m,) predicted classes.
+        n_test outputs as of a model.
     """
-    model = make_pipeline(StandardScaler(), KNeighborsClassifier(min(_NEIGHBOURS, len(train))))
-    model.fit(_facts(train), train_targets)
-    predicted: npt.NDArray[np.int64] = model.predict(_facts(test)).astype(np.int64)
-    return predicted
+    if head == "label":
+        counts = np.bincount(np.asarray(truth, dtype=np.int64), minlength=num_classes)
+        return [np.eye(num_classes)[counts.argmax()]] * len(totals)
+    if head == "multilabel":
+        return [_logit(np.stack(truth).mean(axis=0))] * len(totals)
+    if head == "step_labels":
+        counts = np.bincount(np.concatenate(truth), minlength=num_classes)
+        return [np.tile(np.eye(num_classes)[counts.argmax()], (total, 1)) for total in totals]
+    if head == "transcript":
+        ((transcript, _),) = Counter(tuple(own[own >= 0].tolist()) for own in truth).most_common(1)
+        path = [num_classes, *(step for label in transcript for step in (label, num_classes))]
+        return [np.eye(num_classes + 1)[path]] * len(totals)
+    values = np.asarray(truth, dtype=np.float64) if head == "regression" else np.concatenate(truth)
+    median = float(np.nanmedian(values))
+    return [np.full((1,) if head == "regression" else (total, 1), median) for total in totals]
 
 
-def _facts(metadata: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def metadata_only(head: Head, train: Array, truth: Truth, test: Array, *, num_classes: int) -> list[Output] | None:
+    """Nearest neighbours on width, height, frames, seconds and frame rate: an answer that follows from these is a leak.
+
+    Args:
+        head: what is answered.
+        train: (n, 4) width, height, frames, seconds.
+        truth: n arrays.
+        test: (m, 4).
+        num_classes: classes that the head tells apart.
+
+    Returns:
+        m outputs as of a model; None for heads that do not give one answer per video.
+    """
+    if head not in {"label", "multilabel", "regression"}:
+        return None
+    wanted = np.stack([np.eye(num_classes)[own] if head == "label" else np.atleast_1d(own) for own in truth])
+    model: Any = make_pipeline(StandardScaler(), KNeighborsRegressor(min(_NEIGHBOURS, len(train))))
+    model.fit(_facts(train), wanted.astype(np.float64))
+    answers = model.predict(_facts(test)).reshape(len(test), -1)
+    return list(_logit(answers) if head == "multilabel" else answers)
+
+
+def _facts(metadata: Array) -> Array:
     return np.column_stack([metadata, metadata[:, 2] / np.maximum(metadata[:, 3], 1e-9)])
+
+
+def _logit(share: Array) -> Array:
+    bounded = np.clip(share, _LEAST, 1.0 - _LEAST)
+    logits: Array = np.log(bounded) - np.log1p(-bounded)
+    return logits

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from vidrnn.evaluation.measures import HeadMetrics
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.features.store import write_atomically
+
+_PER_CLASS = ("average_precision", "recall", "precision", "f1", "threshold")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -24,32 +26,6 @@ def write_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
         writer.writeheader()
         writer.writerows(history)
-
-
-def write_predictions(
-    path: Path,
-    *,
-    paths: Sequence[str],
-    labels: Sequence[str],
-    targets: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.float64],
-) -> None:
-    """Write predictions.csv: one row per video with the truth, the answer and the probability of every class.
-
-    Args:
-        path: the file.
-        paths: n videos.
-        labels: class names.
-        targets: (n,) class positions.
-        probabilities: (n, classes).
-    """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "predicted", "score", "correct", *(f"p_{label}" for label in labels)])
-        for video, target, row in zip(paths, targets, probabilities, strict=True):
-            best = int(row.argmax())
-            answer = [labels[target], labels[best], f"{row[best]:.6f}", int(best == target)]
-            writer.writerow([video, *answer, *(f"{value:.6f}" for value in row)])
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -72,13 +48,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def format_per_class(metrics: Metrics) -> str:
-    """The per-class table."""
-    rows = [
-        [row.label, str(row.n), f"{row.recall:.3f}", f"{row.precision:.3f}", f"{row.f1:.3f}"]
-        for row in metrics.per_class
-    ]
-    return format_table(["class", "n", "recall", "precision", "f1"], rows)
+def format_per_class(metrics: HeadMetrics) -> str:
+    """The per-class table; empty for heads without classes of their own (transcripts, numbers)."""
+    rows: list[Any] = metrics.as_dict().get("per_class", [])
+    if not rows:
+        return ""
+    columns = [name for name in _PER_CLASS if name in rows[0]]
+    body = [[row["label"], str(row["n"]), *(_figure(row[name]) for name in columns)] for row in rows]
+    return format_table(["class", "n", *columns], body)
+
+
+def format_figures(metrics: HeadMetrics) -> str:
+    """All single figures of the metrics on one line, the intervals left out."""
+    figures = {name: value for name, value in metrics.as_dict().items() if isinstance(value, float)}
+    return ", ".join(f"{name} {_figure(value)}" for name, value in figures.items())
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:

@@ -1,28 +1,29 @@
-"""The verb ``classify``: new videos to labels, one row per video, with the model's own preprocessing and sampling."""
+"""The verb ``classify``: new videos to answers, with the model's own preprocessing and sampling."""
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 
-from vidrnn.annotations import VIDEO_SUFFIXES
+from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
 from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
 from vidrnn.features.backbones import Backbone, load_backbone
 from vidrnn.features.decode_worker import Failure, Job
 from vidrnn.features.pipeline import embed_videos
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import VideoFeatures
+from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.sequences.inputs import gather_inputs, mean_features
-from vidrnn.sequences.steps import choose_steps
-from vidrnn.settings import FeatureSettings
-
-TOP_K = 5
-COLUMNS = ("path", "status", "label", "score", "top_k", "error")
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.targets import Targets
+from vidrnn.settings import FeatureSettings, Head
+from vidrnn.training.fit import predict
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,13 @@ class Prediction:
     Attributes:
         path: as found on disk.
         status: ``ok`` or ``failed``.
-        label: the most likely class; None when failed.
-        score: its probability.
-        top_k: the most likely classes with their probabilities, best first.
+        answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.answers.COLUMNS`.
         error: the cause when failed.
     """
 
     path: str
     status: str
-    label: str | None = None
-    score: float | None = None
-    top_k: tuple[tuple[str, float], ...] = ()
+    answers: tuple[Answer, ...] = ()
     error: str | None = None
 
 
@@ -115,37 +112,43 @@ def classify(
             yield _predict(path, result, model)
 
 
-@torch.inference_mode()
 def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction:
-    choice = choose_steps(torch.tensor([len(video.features)]), model.settings.training.steps)
     device = next(model.classifier.parameters()).device
-    features = torch.from_numpy(video.features).to(device)
-    offsets, totals = torch.zeros(1, dtype=torch.int64), torch.tensor([len(features)])
-    steps = gather_inputs(
-        features,
-        offsets=offsets,
-        totals=totals,
-        means=mean_features(features, offsets, totals),
-        choice=choice,
-        model=model.settings.model,
+    facts = video.metadata
+    alone = SequenceSet(
+        (Annotation("video", "unknown", None, "video"),),
+        torch.from_numpy(video.features).to(device),
+        torch.zeros(1, dtype=torch.int64),
+        torch.tensor([len(video.features)]),
+        Targets(torch.zeros(1, dtype=torch.int64, device=device)),
+        np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
     )
-    probabilities = model.classifier(steps, choice.lengths)[0].double().softmax(0).cpu()
-    scores, classes = probabilities.topk(min(TOP_K, len(model.label_map)))
-    top_k = tuple((model.label_map.names[int(c)], float(s)) for s, c in zip(scores, classes, strict=True))
-    return Prediction(path, "ok", top_k[0][0], top_k[0][1], top_k)
+    (outputs,) = predict(model.classifier, alone, model.settings.training)
+    answers = answers_of(
+        model.settings.model.head,
+        outputs.numpy(),
+        labels=model.label_map.names,
+        clock=Clock(video.timestamps_s, facts.duration_s),
+        thresholds=model.thresholds,
+    )
+    return Prediction(path, "ok", tuple(answers))
 
 
 class PredictionWriter:
     """Writes rows as they come, so that a stop loses nothing. Context manager.
 
+    A .csv has the columns path, status, those of the head, error; a video has one row, or one per segment. A .jsonl has
+    one object per video, with a list ``segments`` from heads that answer at every step.
+
     Raises:
         ConfigError: the file's suffix is neither .csv nor .jsonl.
     """
 
-    def __init__(self, path: Path, *, append: bool = False) -> None:
+    def __init__(self, path: Path, *, head: Head = "label", append: bool = False) -> None:
         if path.suffix not in {".csv", ".jsonl"}:
             raise ConfigError(f"--output {str(path)!r}: give a file that ends in .csv or .jsonl")
         self._path = path
+        self._columns, self._in_segments = COLUMNS[head], "start" in COLUMNS[head]
         self._append = append and path.exists()
         self._file: IO[str] | None = None
 
@@ -154,7 +157,7 @@ class PredictionWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a" if self._append else "w", newline="", encoding="utf-8")
         if self._path.suffix == ".csv" and not self._append:
-            csv.writer(self._file).writerow(COLUMNS)
+            csv.writer(self._file).writerow(["path", "status", *self._columns, "error"])
         return self._write
 
     def __exit__(self, *_error: object) -> None:
@@ -164,23 +167,34 @@ class PredictionWriter:
 
     def _write(self, prediction: Prediction) -> None:
         assert self._file is not None
-        if self._path.suffix == ".jsonl":
-            row: dict[str, Any] = vars(prediction) | {"top_k": [list(pair) for pair in prediction.top_k]}
-            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        else:
-            top_k = "|".join(f"{label}:{score:.6f}" for label, score in prediction.top_k)
-            score = "" if prediction.score is None else f"{prediction.score:.6f}"
-            csv.writer(self._file).writerow(
-                [
-                    prediction.path,
-                    prediction.status,
-                    prediction.label or "",
-                    score,
-                    top_k,
-                    prediction.error or "",
-                ]
-            )
+        self._file.write(self._as_json(prediction) if self._path.suffix == ".jsonl" else self._as_csv(prediction))
         self._file.flush()
+
+    def _as_json(self, prediction: Prediction) -> str:
+        row: dict[str, Any] = {"path": prediction.path, "status": prediction.status}
+        if self._in_segments:
+            row["segments"] = list(prediction.answers) if prediction.error is None else None
+        else:
+            row |= prediction.answers[0] if prediction.answers else dict.fromkeys(self._columns)
+        return json.dumps(row | {"error": prediction.error}, ensure_ascii=False) + "\n"
+
+    def _as_csv(self, prediction: Prediction) -> str:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        for answer in prediction.answers or ({},):
+            values = [_as_text(name, answer.get(name)) for name in self._columns]
+            writer.writerow([prediction.path, prediction.status, *values, prediction.error or ""])
+        return text.getvalue()
+
+
+def _as_text(name: str, value: Any) -> str:  # noqa: ANN401  texts, numbers and lists of either
+    if value is None:
+        return ""
+    if name == "top_k":
+        return "|".join(f"{label}:{score:.6f}" for label, score in value)
+    if name == "labels":
+        return "|".join(value)
+    return value if isinstance(value, str) else f"{value:.6f}" if name == "score" else f"{value:.9g}"
 
 
 def finished_paths(path: Path) -> set[str]:

@@ -1,24 +1,24 @@
 """The verb ``evaluate``: a model file on an annotated split, with the baselines beside it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from vidrnn.annotations import LabelMap, Split, read_annotations
 from vidrnn.device import choose_device
 from vidrnn.errors import StoreError
-from vidrnn.evaluation.baselines import majority, metadata_only
-from vidrnn.evaluation.metrics import Metrics, measure
-from vidrnn.evaluation.report import draw_confusion, write_json, write_predictions
+from vidrnn.evaluation.measures import HeadMetrics, Output, Outputs, headline, measure_outputs
+from vidrnn.evaluation.metrics import Metrics
+from vidrnn.evaluation.predictions import write_predictions
+from vidrnn.evaluation.report import draw_confusion, write_json
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
-from vidrnn.settings import RunSettings
-from vidrnn.training.crossval import fit_and_predict
+from vidrnn.settings import Head, RunSettings
+from vidrnn.training.crossval import answer_without_pixels, fit_and_predict, no_time_name
 from vidrnn.training.fit import predict
 from vidrnn.training.run import config_digest, describe_data, require_split, versions
 
@@ -29,13 +29,15 @@ class Evaluation:
 
     Attributes:
         metrics: of the model.
-        baselines: name to top-1 on the same videos.
+        head: what the model answers.
+        baselines: name to headline on the same videos.
         protocol: how the numbers were made, in words.
         files: what was written.
         missing: annotated videos that have no features and so are not in n.
     """
 
-    metrics: Metrics
+    metrics: HeadMetrics
+    head: Head
     baselines: dict[str, float]
     protocol: str
     files: tuple[Path, ...]
@@ -43,7 +45,7 @@ class Evaluation:
 
 
 def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: Path) -> Evaluation:
-    """Score a model on a split; writes metrics.json, predictions.csv and confusion.png.
+    """Score a model on a split; writes metrics.json, predictions.csv and, for ``label``, confusion.png.
 
     The class order and the feature spec come from the model file alone. The trained baselines are fitted on the
     training split with the model's own settings.
@@ -57,20 +59,16 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     model = load_model(model_path, device=device)
     splits = split_annotations(read_annotations(settings.data), settings.data)
     folder = _folder_of(model, settings)
-    chosen = load_sequences(require_split(splits[split], split), folder, model.label_map, device=device)
-    scores = predict(model.classifier, chosen, model.settings.training).numpy()
-    targets = chosen.targets.cpu().numpy()
-    metrics = measure(
-        scores,
-        targets,
-        labels=model.label_map.names,
-        groups=[annotation.group for annotation in chosen.annotations],
-        bootstrap=settings.evaluation.bootstrap,
-    )
+    head = model.settings.model.head
+    chosen = load_sequences(require_split(splits[split], split), folder, model.label_map, device=device, head=head)
+    outputs = [own.numpy() for own in predict(model.classifier, chosen, model.settings.training)]
+    measured = _measured_on(chosen, model, bootstrap=settings.evaluation.bootstrap)
+    metrics = measured(outputs)
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
-        train = load_sequences(splits["train"], folder, model.label_map, device=device)
-        baselines = _baselines(train, chosen, model.settings, model.label_map)
+        train = load_sequences(splits["train"], folder, model.label_map, device=device, head=head)
+        answers = _baselines(train, chosen, model.settings, model.label_map)
+        baselines = {name: headline(head, measured(own)) for name, own in answers.items()}
     protocol = (
         f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, one answer per video "
         f"from the middle steps; seed {model.settings.training.seed}; interval: bootstrap over groups; "
@@ -79,6 +77,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     values: dict[str, Any] = {
         "protocol": protocol,
         "split": split,
+        "head": head,
         **metrics.as_dict(),
         "baselines": baselines,
         "missing_features": list(chosen.missing),
@@ -86,17 +85,33 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         "config_digest": config_digest(model.settings),
         "versions": versions(),
     }
-    files = (output / "metrics.json", output / "predictions.csv", output / "confusion.png")
+    files = [output / "metrics.json", output / "predictions.csv"]
     write_json(files[0], values)
     write_predictions(
         files[1],
+        head=head,
         paths=[annotation.path for annotation in chosen.annotations],
         labels=model.label_map.names,
-        targets=targets,
-        probabilities=torch.from_numpy(scores).double().softmax(1).numpy(),
+        outputs=outputs,
+        truth=chosen.targets.per_video(chosen.totals),
+        thresholds=model.thresholds,
     )
-    draw_confusion(files[2], metrics, title=f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}")
-    return Evaluation(metrics, baselines, protocol, files, chosen.missing)
+    if isinstance(metrics, Metrics):
+        files.append(output / "confusion.png")
+        draw_confusion(files[-1], metrics, title=f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}")
+    return Evaluation(metrics, head, baselines, protocol, tuple(files), chosen.missing)
+
+
+def _measured_on(sequences: SequenceSet, model: TrainedModel, *, bootstrap: int) -> Callable[[Outputs], HeadMetrics]:
+    return partial(
+        measure_outputs,
+        model.settings.model.head,
+        truth=sequences.targets.per_video(sequences.totals),
+        labels=model.label_map.names,
+        groups=[annotation.group for annotation in sequences.annotations],
+        bootstrap=bootstrap,
+        thresholds=model.thresholds,
+    )
 
 
 def _folder_of(model: TrainedModel, settings: RunSettings) -> FeatureFolder:
@@ -111,14 +126,14 @@ def _folder_of(model: TrainedModel, settings: RunSettings) -> FeatureFolder:
     )
 
 
-def _baselines(train: SequenceSet, test: SequenceSet, settings: RunSettings, labels: LabelMap) -> dict[str, float]:
-    train_targets, targets = train.targets.cpu().numpy(), test.targets.cpu().numpy()
+def _baselines(
+    train: SequenceSet, test: SequenceSet, settings: RunSettings, labels: LabelMap
+) -> dict[str, list[Output]]:
+    head = settings.model.head
     answers = {
         variant: fit_and_predict(
             variant, train, test, num_classes=len(labels), settings=settings, seed=settings.training.seed
-        ).argmax(1)
-        for variant in ("mean_pool", "shuffled_time")
+        )
+        for variant in (no_time_name(head), "shuffled_time")
     }
-    answers["metadata_only"] = metadata_only(train.metadata, train_targets, test.metadata)
-    answers["majority"] = majority(train_targets, len(test))
-    return {name: float(np.mean(answer == targets)) for name, answer in answers.items()}
+    return answers | answer_without_pixels(train, test, head=head, num_classes=len(labels))

@@ -137,7 +137,7 @@ def _make_branches(kind: ParallelLayer, *, layer: int, settings: ModelSettings) 
     width, causal = settings.width, not settings.bidirectional
     if kind == "transformer":
         rotary = settings.positions == "rotary"
-        return [SelfAttention(width, heads=settings.heads, causal=causal, rotary=rotary), FeedForward(width)]
+        return [SelfAttention(width, heads=settings.attention_heads, causal=causal, rotary=rotary), FeedForward(width)]
     if kind == "tcn":
         return [DilatedConvolution(width, kernel_size=settings.kernel_size, dilation=2**layer, causal=causal)]
     return [MinimalRecurrence(width, width, cell=kind, bidirectional=settings.bidirectional)]

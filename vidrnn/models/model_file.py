@@ -33,6 +33,7 @@ class TrainedModel:
         settings: the resolved configuration that it was trained with.
         metrics: what was measured when it was saved.
         versions: of vidrnn and PyTorch.
+        thresholds: (classes,) probability from which a class of ``multilabel`` counts as said; None means 0.5.
     """
 
     classifier: SequenceClassifier
@@ -41,6 +42,7 @@ class TrainedModel:
     settings: RunSettings
     metrics: dict[str, Any]
     versions: dict[str, str]
+    thresholds: tuple[float, ...] | None = None
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
@@ -52,6 +54,7 @@ def save_model(model: TrainedModel, path: Path) -> None:
         "spec": json.loads(model.spec.to_json()),
         "metrics": model.metrics,
         "versions": model.versions,
+        "thresholds": model.thresholds,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.classifier.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))
@@ -85,9 +88,10 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
         classifier = SequenceClassifier(settings.model, dim=spec.dim, num_classes=len(label_map))
         classifier.load_state_dict(state)
         metrics, versions = header["metrics"], header["versions"]
+        thresholds = tuple(map(float, header["thresholds"])) if header.get("thresholds") else None
     except (VidrnnError, KeyError, TypeError, RuntimeError) as error:
         raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
-    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions)
+    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions, thresholds)
 
 
 def _moved_since_1(name: str) -> str:

@@ -32,10 +32,12 @@ def inspect(annotations: Sequence[Annotation], settings: DataSettings) -> Findin
     lines = [f"{len(annotations)} videos in {settings.root}"]
     for split in SPLITS:
         members = splits[split]
-        counts = Counter(annotation.label for annotation in members)
+        counts = Counter(name for annotation in members for name in annotation.names)
         groups = len({annotation.group for annotation in members})
         classes = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
-        lines.append(f"{split}: {len(members)} videos, {groups} groups; {classes or 'empty'}")
+        lines.append(
+            f"{split}: {len(members)} videos, {groups} groups; {classes or ('no classes' if members else 'empty')}"
+        )
     missing = tuple(each.path for each in annotations if not each.source(settings.root).is_file())
     if missing:
         where = missing[0]

@@ -15,7 +15,8 @@ from vidrnn.features.store import FeatureFolder, VideoFeatures
 from vidrnn.sequences.inputs import gather_inputs, mean_features
 from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings import ModelSettings
+from vidrnn.sequences.targets import Targets, make_targets
+from vidrnn.settings import Head, ModelSettings
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Batch:
     Attributes:
         features: (B, S, inputs times D), zero beyond ``lengths``.
         lengths: (B,) int64 on the CPU.
-        targets: (B,) int64.
+        targets: (B, ...) per video or (B, S) per step, see `Targets`.
     """
 
     features: torch.Tensor
@@ -42,7 +43,7 @@ class SequenceSet:
         features: (rows, D) float16 for the device of the model: the sequences one after another, or the mapped pack.
         offsets: (n,) int64 first row of each video.
         totals: (n,) int64 rows of each video, on the CPU.
-        targets: (n,) int64 class positions.
+        targets: what they should be answered with.
         metadata: (n, 4) float64 width, height, frames, seconds of the source videos, for the metadata-only baseline.
         missing: annotated videos that have no features.
     """
@@ -51,7 +52,7 @@ class SequenceSet:
     features: torch.Tensor | RowsElsewhere
     offsets: torch.Tensor
     totals: torch.Tensor
-    targets: torch.Tensor
+    targets: Targets
     metadata: npt.NDArray[np.float64]
     missing: tuple[str, ...] = ()
 
@@ -71,7 +72,7 @@ class SequenceSet:
             self.features,
             self.offsets[chosen],
             self.totals[chosen],
-            self.targets[chosen.to(self.targets.device)],
+            self.targets.subset(chosen),
             self.metadata[list(positions)],
         )
 
@@ -101,11 +102,16 @@ class SequenceSet:
             choice=choice,
             model=model,
         )
-        return Batch(steps, choice.lengths, self.targets[positions.to(self.targets.device)])
+        return Batch(steps, choice.lengths, self.targets.of(positions, choice))
 
 
 def load_sequences(
-    annotations: Sequence[Annotation], folder: FeatureFolder, label_map: LabelMap, *, device: torch.device
+    annotations: Sequence[Annotation],
+    folder: FeatureFolder,
+    label_map: LabelMap,
+    *,
+    device: torch.device,
+    head: Head = "label",
 ) -> SequenceSet:
     """Find the features of all annotated videos: mapped where a pack holds them, else read into memory.
 
@@ -114,6 +120,7 @@ def load_sequences(
 
     Raises:
         StoreError: no video has features, a file is damaged, or one holds nan or inf.
+        AnnotationError: the annotations do not fit the head, or name a class that the label map does not know.
     """
     pack, numbers = folder.packed()
     found: list[Annotation] = []
@@ -138,13 +145,22 @@ def load_sequences(
     table = _locate(pack, np.array(places, dtype=np.int64), loose)
     _refuse_unusable(found, table)
     features, offsets = _place(table, mapped=len(loose) < len(found), device=device)
-    classes = {label: label_map.index(label) for label in {annotation.label for annotation in found}}
+    read = iter(loose)
+    times = [None if place >= 0 else next(read).timestamps_s for place in places]
+
+    def timestamps(video: int) -> npt.NDArray[np.float64]:
+        known = times[video]
+        if known is None:
+            assert pack is not None
+            return pack.timestamps_s(places[video])
+        return known
+
     return SequenceSet(
         tuple(found),
         features,
         torch.from_numpy(offsets),
         torch.from_numpy(table.totals),
-        torch.tensor([classes[annotation.label] for annotation in found], device=device),
+        make_targets(found, head, label_map, timestamps, device=device),
         table.metadata,
         tuple(missing),
     )

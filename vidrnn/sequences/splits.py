@@ -1,7 +1,7 @@
 """Who trains and who tests. A group (actor, source video, scene) is never on both sides."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from vidrnn.annotations import SPLITS, Annotation, Split
-from vidrnn.annotations.readers import read_rows
+from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import plain_path
 from vidrnn.errors import AnnotationError
 from vidrnn.settings import DataSettings, EvaluationSettings
@@ -68,18 +68,24 @@ def check_splits(splits: dict[Split, list[Annotation]]) -> None:
             f"{len(shared)} groups are in more than one split ({examples}); results would be too good. "
             "Move each group to one split"
         )
-    trained = {annotation.label for annotation in splits["train"]}
+    trained = _classes(splits["train"])
     for split in ("val", "test"):
-        present = {annotation.label for annotation in splits[split]}
+        present = _classes(splits[split])
         if unknown := sorted(present - trained):
             raise AnnotationError(
                 f"classes {unknown} are in {split} but not in train; add training videos or drop them"
             )
-        if present and (absent := sorted(trained - present)):
+        # Where a video has many labels or none, the rare ones cannot be everywhere, and their metrics say so.
+        one_each = all(annotation.label for annotation in splits[split])
+        if present and one_each and (absent := sorted(trained - present)):
             raise AnnotationError(
                 f"classes {absent} are missing from {split}, so its accuracy would not cover them; add videos of them, "
                 "or leave the split column empty and set data.val_fraction / data.test_fraction"
             )
+
+
+def _classes(annotations: Iterable[Annotation]) -> set[str]:
+    return {name for annotation in annotations for name in annotation.names}
 
 
 def carve(
@@ -90,11 +96,22 @@ def carve(
     Groups are tried in random order; the one that brings the class counts of the second list closest to
     ``fraction`` of all is moved next, as long as every class keeps a group on the first side.
 
+    Where videos have other than one label each, groups are taken in random order as long as the share allows it and no
+    class is lost for the first side.
+
     Returns:
-        (kept, carved). ``carved`` is empty when ``fraction`` is 0 or when it cannot hold every class.
+        (kept, carved). ``carved`` is empty when ``fraction`` is 0, or when videos have one label each and it cannot
+        hold every class.
     """
     if fraction <= 0.0:
         return list(annotations), []
+    one_each = all(annotation.label for annotation in annotations)
+    return (_carve_classes if one_each else _carve_videos)(annotations, fraction, rng)
+
+
+def _carve_classes(
+    annotations: Sequence[Annotation], fraction: float, rng: random.Random
+) -> tuple[list[Annotation], list[Annotation]]:
     labels = sorted({annotation.label for annotation in annotations})
     groups = sorted({annotation.group for annotation in annotations})
     rng.shuffle(groups)
@@ -125,6 +142,22 @@ def carve(
         carved_counts = carved_counts + counts[best]
     if (carved_counts == 0).any():
         return list(annotations), []
+    kept = [annotation for annotation in annotations if annotation.group not in carved]
+    return kept, [annotation for annotation in annotations if annotation.group in carved]
+
+
+def _carve_videos(
+    annotations: Sequence[Annotation], fraction: float, rng: random.Random
+) -> tuple[list[Annotation], list[Annotation]]:
+    groups = sorted({annotation.group for annotation in annotations})
+    rng.shuffle(groups)
+    carved: set[str] = set()
+    for group in groups:
+        tried = carved | {group}
+        inside = [annotation for annotation in annotations if annotation.group in tried]
+        kept = [annotation for annotation in annotations if annotation.group not in tried]
+        if len(inside) <= fraction * len(annotations) + 0.5 and kept and _classes(inside) <= _classes(kept):
+            carved = tried
     kept = [annotation for annotation in annotations if annotation.group not in carved]
     return kept, [annotation for annotation in annotations if annotation.group in carved]
 
@@ -167,8 +200,7 @@ def make_folds(annotations: Sequence[Annotation], settings: EvaluationSettings, 
         for name in names
     ]
     for fold in folds:
-        trained = {annotations[i].label for i in fold.train}
-        if lost := sorted({annotations[i].label for i in fold.test} - trained):
+        if lost := sorted(_classes(annotations[i] for i in fold.test) - _classes(annotations[i] for i in fold.train)):
             raise AnnotationError(
                 f"fold {fold.name!r} tests classes {lost} that its training side lacks; use other folds"
             )

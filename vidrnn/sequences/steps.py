@@ -18,18 +18,18 @@ class StepChoice:
     lengths: torch.Tensor
 
 
-def choose_steps(totals: torch.Tensor, steps: int, *, generator: torch.Generator | None = None) -> StepChoice:
+def choose_steps(totals: torch.Tensor, steps: int | None, *, generator: torch.Generator | None = None) -> StepChoice:
     """Cut each sequence into ``steps`` equal segments and take one step of each (Wang et al. 2016, TSN).
 
     Args:
         totals: (B,) int64 cached steps per sequence, on the CPU.
-        steps: S. A shorter sequence gives all it has, none twice.
+        steps: S. A shorter sequence gives all it has, none twice. None: every sequence gives all it has.
         generator: draws the position inside each segment; None takes the middle.
 
     Returns:
         Increasing steps for each sequence.
     """
-    lengths = totals.clamp(max=steps)
+    lengths = totals if steps is None else totals.clamp(max=steps)
     width = int(lengths.max()) if len(lengths) else 0
     slot, total, parts = torch.arange(width), totals.unsqueeze(1), lengths.clamp(min=1).unsqueeze(1)
     if generator is None:
@@ -47,3 +47,14 @@ def shuffle_steps(choice: StepChoice, *, generator: torch.Generator) -> StepChoi
     keys = torch.rand(choice.indices.shape, generator=generator)
     keys[torch.arange(width) >= choice.lengths.unsqueeze(1)] = 2.0  # padding stays at the end
     return StepChoice(choice.indices.gather(1, keys.argsort(dim=1)), choice.lengths)
+
+
+def nearest_chosen(chosen: torch.Tensor, total: int) -> torch.Tensor:
+    """For each of ``total`` cached steps (total,) the number of the chosen one (S,) nearest to it, the earlier of two.
+
+    Args:
+        chosen: (S,) int64, increasing.
+        total: T.
+    """
+    middles = (chosen[:-1] + chosen[1:]) / 2
+    return torch.bucketize(torch.arange(total, dtype=middles.dtype), middles)

@@ -1,25 +1,30 @@
 """Cross-validation: every video is tested once per seed by a model that never saw its group."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vidrnn.annotations import LabelMap
-from vidrnn.evaluation.baselines import majority, metadata_only
-from vidrnn.evaluation.metrics import Metrics, measure
+from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
+from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline, measure_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold
-from vidrnn.settings import EvaluationSettings, ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings import STEP_HEADS, EvaluationSettings, Head, ModelSettings, RunSettings, TrainingSettings
 from vidrnn.training.fit import fit, predict
 
-Variant = str  # "model", "mean_pool" or "shuffled_time"
+Variant = str  # "model", "shuffled_time", or "mean_pool" ("single_step" for heads that answer at every step)
 
 
-def mean_pool_settings(model: ModelSettings) -> ModelSettings:
-    """The model with its recurrence left out: the cached features, norm, projection, mean over time, classifier.
+def no_time_name(head: Head) -> Variant:
+    """What the model without its temporal layers is called."""
+    return "single_step" if head in STEP_HEADS else "mean_pool"
+
+
+def no_time_settings(model: ModelSettings) -> ModelSettings:
+    """The model with its recurrence left out: the cached features, norm, projection, mean over time, linear output.
 
     It always takes the features themselves: the mean of ``centred`` steps is nothing, which would be no baseline.
     """
@@ -41,25 +46,35 @@ def fit_and_predict(
     num_classes: int,
     settings: RunSettings,
     seed: int,
-) -> npt.NDArray[np.float32]:
-    """Fit the model or one of its trained baselines, without validation, and score the test sequences.
+) -> list[Output]:
+    """Fit the model or one of its trained baselines, without validation, and answer for the test sequences.
 
     Args:
-        variant: ``model``, ``mean_pool`` (no recurrence) or ``shuffled_time`` (steps in random order throughout).
+        variant: ``model``, `no_time_name` (no recurrence) or ``shuffled_time`` (steps in random order throughout).
         train: sequences to learn from.
-        test: sequences to score.
-        num_classes: length of the logits.
+        test: sequences to answer for.
+        num_classes: classes that the head tells apart.
         settings: model and training.
         seed: replaces ``training.seed``.
 
     Returns:
-        (m, classes) logits of the test sequences.
+        Outputs of the test sequences, see `vidrnn.training.fit.predict`.
     """
-    model = mean_pool_settings(settings.model) if variant == "mean_pool" else settings.model
+    model = no_time_settings(settings.model) if variant == no_time_name(settings.model.head) else settings.model
     training = settings.training.model_copy(update={"seed": seed})
     shuffled = variant == "shuffled_time"
     fitted = fit(train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled)
-    return predict(fitted.model, test, training, shuffled_time=shuffled).numpy()
+    return [own.numpy() for own in predict(fitted.model, test, training, shuffled_time=shuffled)]
+
+
+def answer_without_pixels(
+    train: SequenceSet, test: SequenceSet, *, head: Head, num_classes: int
+) -> dict[str, list[Output]]:
+    """The baselines that need no fit: name to outputs of the test sequences."""
+    truth, totals = train.targets.per_video(train.totals), test.totals.tolist()
+    answers: dict[str, list[Output]] = {constant_name(head): constant(head, truth, totals, num_classes=num_classes)}
+    known = metadata_only(head, train.metadata, truth, test.metadata, num_classes=num_classes)
+    return answers if known is None else answers | {"metadata_only": known}
 
 
 @dataclass(frozen=True)
@@ -67,46 +82,58 @@ class CrossValidation:
     """The outcome of one cross-validation.
 
     Attributes:
+        head: what was answered.
         protocol: how the number was made, in words.
         folds: (name, videos tested) of each.
         seeds: of the repetitions.
         pooled: metrics over all folds for each seed.
-        scores: variant to (seeds, n, classes) logits of the model that did not see the video.
-        fold_top1: (seeds, folds) accuracy of the model.
-        baselines: name to accuracy for each seed (those without randomness have one value).
+        outputs: variant to seed to the outputs, for each video of the model that did not see it.
+        of_folds: (seeds, folds) headline of the model.
+        baselines: name to headline for each seed (those without randomness have one value).
         missing: annotated videos that have no features and so are not in n.
     """
 
+    head: Head
     protocol: str
     folds: tuple[tuple[str, int], ...]
     seeds: tuple[int, ...]
-    pooled: tuple[Metrics, ...]
-    scores: dict[Variant, npt.NDArray[np.float32]]
-    fold_top1: npt.NDArray[np.float64]
-    baselines: dict[str, list[float]] = field(default_factory=dict)
+    pooled: tuple[HeadMetrics, ...]
+    outputs: dict[Variant, list[list[Output]]]
+    of_folds: npt.NDArray[np.float64]
+    baselines: dict[str, list[float]]
     missing: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The content of crossval.json; accuracies are fractions, ``top1_interval`` is that of the first seed."""
-        top1 = [metrics.top1 for metrics in self.pooled]
+        """The content of crossval.json; accuracies are fractions, the interval is that of the first seed.
+
+        Every single figure of the metrics is averaged over the seeds; that of the headline, such as ``top1``, has its
+        deviation, fold mean and value per seed beside it. A figure that is not defined for some seed is left out.
+        """
+        name = HEADLINES[self.head].name
+        each = [metrics.as_dict() for metrics in self.pooled]
+        values = [headline(self.head, metrics) for metrics in self.pooled]
+        others = [key for key, value in each[0].items() if isinstance(value, float) and key != name]
         return {
             "protocol": self.protocol,
             "folds": [
-                {"name": name, "n": n, "top1_mean": float(self.fold_top1[:, i].mean())}
-                for i, (name, n) in enumerate(self.folds)
+                {"name": fold, "n": n, f"{name}_mean": float(self.of_folds[:, i].mean())}
+                for i, (fold, n) in enumerate(self.folds)
             ],
             "seeds": list(self.seeds),
             "n": self.pooled[0].n,
             "missing_features": list(self.missing),
-            "top1_mean": float(np.mean(top1)),
-            "top1_std": float(np.std(top1)),
-            "top1_per_seed": top1,
-            "top1_fold_mean": float(self.fold_top1.mean()),
-            "top1_interval": list(self.pooled[0].interval),
-            "mean_class_accuracy": float(np.mean([metrics.mean_class_accuracy for metrics in self.pooled])),
-            "macro_f1": float(np.mean([metrics.macro_f1 for metrics in self.pooled])),
-            "baselines": {name: float(np.mean(values)) for name, values in self.baselines.items()},
-            "baselines_std": {name: float(np.std(values)) for name, values in self.baselines.items()},
+            f"{name}_mean": float(np.mean(values)),
+            f"{name}_std": float(np.std(values)),
+            f"{name}_per_seed": values,
+            f"{name}_fold_mean": float(self.of_folds.mean()),
+            f"{name}_interval": list(self.pooled[0].interval),
+            **{
+                key: float(np.mean([own[key] for own in each]))
+                for key in others
+                if all(own[key] is not None for own in each)
+            },
+            "baselines": {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()},
+            "baselines_std": {baseline: float(np.std(own)) for baseline, own in self.baselines.items()},
         }
 
 
@@ -129,41 +156,62 @@ def crossvalidate(
         protocol: goes into the result.
         on_fit: called after each fit, for a progress bar.
     """
-    seeds = seeds_of(settings.evaluation, settings.training)
-    variants = ["model", *(["mean_pool", "shuffled_time"] if settings.evaluation.baselines else [])]
-    n, num_classes = len(sequences), len(label_map)
-    targets = sequences.targets.cpu().numpy()
-    scores = {variant: np.full((len(seeds), n, num_classes), np.nan, dtype=np.float32) for variant in variants}
-    untrained = {"majority": np.zeros(n, dtype=np.int64), "metadata_only": np.zeros(n, dtype=np.int64)}
+    head, seeds, num_classes = settings.model.head, seeds_of(settings.evaluation, settings.training), len(label_map)
+    variants = ["model", *([no_time_name(head), "shuffled_time"] if settings.evaluation.baselines else [])]
+    outputs: dict[Variant, list[dict[int, Output]]] = {variant: [{} for _ in seeds] for variant in variants}
+    untrained: dict[str, dict[int, Output]] = {}
     for fold in folds:
         train, test = sequences.subset(fold.train), sequences.subset(fold.test)
-        chosen, train_targets = list(fold.test), targets[list(fold.train)]
-        untrained["majority"][chosen] = majority(train_targets, len(chosen))
-        untrained["metadata_only"][chosen] = metadata_only(train.metadata, train_targets, test.metadata)
+        for name, answers in answer_without_pixels(train, test, head=head, num_classes=num_classes).items():
+            untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
         for number, seed in enumerate(seeds):
             for variant in variants:
-                scores[variant][number, chosen] = fit_and_predict(
-                    variant, train, test, num_classes=num_classes, settings=settings, seed=seed
-                )
+                answers = fit_and_predict(variant, train, test, num_classes=num_classes, settings=settings, seed=seed)
+                outputs[variant][number].update(zip(fold.test, answers, strict=True))
                 on_fit()
-    groups = [annotation.group for annotation in sequences.annotations]
-    pooled = [
-        measure(each, targets, labels=label_map.names, groups=groups, bootstrap=settings.evaluation.bootstrap)
-        for each in scores["model"]
-    ]
-    correct = scores["model"].argmax(2) == targets
-    baselines = {name: [float((predicted == targets).mean())] for name, predicted in untrained.items()}
+    measured = _Measured(sequences, label_map, settings)
+    pooled = tuple(measured(own) for own in outputs["model"])
+    baselines = {name: [headline(head, measured(own, bootstrap=1))] for name, own in untrained.items()}
     baselines |= {
-        variant: [float(value) for value in (scores[variant].argmax(2) == targets).mean(axis=1)]
-        for variant in variants[1:]
+        variant: [headline(head, measured(own, bootstrap=1)) for own in outputs[variant]] for variant in variants[1:]
     }
+    of_folds = [
+        [headline(head, measured(own, bootstrap=1, positions=fold.test)) for fold in folds] for own in outputs["model"]
+    ]
     return CrossValidation(
+        head=head,
         protocol=protocol,
         folds=tuple((fold.name, len(fold.test)) for fold in folds),
         seeds=seeds,
-        pooled=tuple(pooled),
-        scores=scores,
-        fold_top1=np.stack([correct[:, list(fold.test)].mean(axis=1) for fold in folds], axis=1),
+        pooled=pooled,
+        outputs={
+            variant: [[own[position] for position in range(len(sequences))] for own in outputs[variant]]
+            for variant in variants
+        },
+        of_folds=np.asarray(of_folds),
         baselines=baselines,
         missing=sequences.missing,
     )
+
+
+class _Measured:
+    """Metrics of outputs that are kept by position in a set of sequences."""
+
+    def __init__(self, sequences: SequenceSet, label_map: LabelMap, settings: RunSettings) -> None:
+        self._head, self._labels = settings.model.head, label_map.names
+        self._truth = sequences.targets.per_video(sequences.totals)
+        self._groups = [annotation.group for annotation in sequences.annotations]
+        self._bootstrap = settings.evaluation.bootstrap
+
+    def __call__(
+        self, outputs: Mapping[int, Output], *, bootstrap: int | None = None, positions: Sequence[int] | None = None
+    ) -> HeadMetrics:
+        chosen = range(len(self._truth)) if positions is None else positions
+        return measure_outputs(
+            self._head,
+            [outputs[position] for position in chosen],
+            [self._truth[position] for position in chosen],
+            labels=self._labels,
+            groups=[self._groups[position] for position in chosen],
+            bootstrap=bootstrap or self._bootstrap,
+        )

@@ -2,41 +2,98 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 
-from vidrnn.settings import TrainingSettings
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.targets import IGNORED
+from vidrnn.settings import LOSSES, Head, TrainingSettings
+from vidrnn.training.losses import AsymmetricLoss, FocalLoss, ctc_loss
+
+_ASYMMETRIC = {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05}  # of the paper, Ridnik et al. 2021
 
 
-def make_loss(settings: TrainingSettings, targets: torch.Tensor, num_classes: int) -> nn.CrossEntropyLoss:
-    """Cross-entropy on logits (never on probabilities), with label smoothing (Szegedy et al. 2016).
+class Objective:
+    """The loss of a head, on the outputs of a batch and its targets.
 
-    Args:
-        settings: ``label_smoothing`` and ``class_weight``.
-        targets: (n,) classes of the whole training set; ``balanced`` weighs class c by n / (classes * n_c).
-        num_classes: length of the logits.
-    """
-    weight = None
-    if settings.class_weight == "balanced":
-        counts = torch.bincount(targets, minlength=num_classes).float()
-        weight = targets.numel() / (num_classes * counts.clamp(min=1.0))
-    return nn.CrossEntropyLoss(weight=weight, label_smoothing=settings.label_smoothing)
-
-
-def step_loss(
-    loss: nn.Module, step_logits: torch.Tensor, *, lengths: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
-    """The loss of every true step as if it alone had to name the video's class, averaged over all steps of a batch.
+    Classes are taught by cross-entropy on logits (never on probabilities) with label smoothing (Szegedy et al. 2016)
+    or by `FocalLoss`; any number of labels by binary cross-entropy on logits or by `AsymmetricLoss`; transcripts by
+    `ctc_loss`; numbers, as deviations from their mean in units of their deviation, by the squared error or by Huber's
+    (1964), which is linear beyond one deviation.
 
     Args:
-        loss: from `make_loss`.
-        step_logits: (B, S, num_classes).
-        lengths: (B,) int64 on the CPU, true steps.
-        targets: (B,) class of each video.
+        settings: ``loss``, ``focal_gamma``, ``label_smoothing``, ``class_weight``.
+        head: what is answered.
+        train: the whole training set; ``balanced`` weighs class c by n / (classes * n_c) of it.
+        num_classes: classes that the head tells apart.
     """
-    valid = (torch.arange(step_logits.shape[1]) < lengths.unsqueeze(1)).to(targets.device)
-    value: torch.Tensor = loss(step_logits[valid], targets.repeat_interleave(lengths.to(targets.device)))
-    return value
+
+    def __init__(self, settings: TrainingSettings, head: Head, *, train: SequenceSet, num_classes: int) -> None:
+        self.head, self.num_classes = head, num_classes
+        name = LOSSES[head][0] if settings.loss == "auto" else settings.loss
+        own = train.targets.per_video(train.totals) if train.targets.offsets is not None else None
+        values = train.targets.values if own is None else torch.from_numpy(np.concatenate(own))
+        weight = None
+        if head in {"label", "step_labels"} and settings.class_weight == "balanced":
+            counts = torch.bincount(values.cpu(), minlength=num_classes).float()
+            weight = (values.numel() / (num_classes * counts.clamp(min=1.0))).to(train.targets.values.device)
+        self.scale = _mean_and_deviation(values) if name in {"mse", "huber"} else None
+        self._loss: nn.Module
+        if name == "cross_entropy":
+            self._loss = nn.CrossEntropyLoss(weight, label_smoothing=settings.label_smoothing)
+        elif name == "focal":
+            smoothing = settings.label_smoothing
+            self._loss = FocalLoss(gamma=settings.focal_gamma, weight=weight, label_smoothing=smoothing)
+        elif name == "binary_cross_entropy":
+            self._loss = nn.BCEWithLogitsLoss()
+        elif name == "asymmetric":
+            self._loss = AsymmetricLoss(**_ASYMMETRIC)
+        else:
+            self._loss = nn.MSELoss() if name == "mse" else nn.HuberLoss()
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """The loss of a batch.
+
+        Args:
+            outputs: (B, outputs), or (B, S, outputs) from a head that answers at every step.
+            targets: see `vidrnn.sequences.targets.Targets`; for ``label`` also (B, classes) shares.
+            lengths: (B,) int64 on the CPU, true steps.
+
+        Returns:
+            A number, at least float32.
+        """
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        if self.head == "transcript":
+            return ctc_loss(outputs, lengths, targets, blank=self.num_classes)
+        if self.head == "step_labels":
+            known = targets != IGNORED
+            outputs, targets = outputs[known], targets[known]
+        elif self.scale is not None:
+            mean, deviation = self.scale.tolist()
+            known = ~targets.isnan()
+            outputs, targets = (outputs.squeeze(-1)[known] - mean) / deviation, (targets[known] - mean) / deviation
+            if not len(targets):  # the mean over nothing would be nan
+                return outputs.sum()
+        value: torch.Tensor = self._loss(outputs, targets)
+        return value
+
+    def of_steps(self, step_outputs: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """The loss of every true step as if it alone had to answer for its video, averaged over all steps of a batch.
+
+        Args:
+            step_outputs: (B, S, outputs).
+            targets: (B, ...) of the videos.
+            lengths: (B,) int64 on the CPU, true steps.
+        """
+        valid = (torch.arange(step_outputs.shape[1]) < lengths.unsqueeze(1)).to(targets.device)
+        return self(step_outputs[valid], targets.repeat_interleave(lengths.to(targets.device), dim=0), lengths)
+
+
+def _mean_and_deviation(values: torch.Tensor) -> torch.Tensor:
+    known = values[~values.isnan()].double()
+    deviation = known.std(correction=0) if len(known) else torch.tensor(0.0)
+    return torch.stack([known.mean(), deviation if deviation > 0 else torch.ones_like(deviation)]).float().cpu()
 
 
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:

@@ -12,20 +12,25 @@ import numpy as np
 import torch
 
 import vidrnn
-from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
+from vidrnn.annotations import Annotation, Split, read_annotations
 from vidrnn.config import dump_yaml
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
-from vidrnn.evaluation.report import draw_confusion, write_json, write_log, write_predictions
+from vidrnn.evaluation.measures import HEADLINES, sigmoid
+from vidrnn.evaluation.metrics import Metrics
+from vidrnn.evaluation.multilabel import best_thresholds
+from vidrnn.evaluation.predictions import write_predictions
+from vidrnn.evaluation.report import draw_confusion, write_json, write_log
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import make_folds, split_annotations
+from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings import RunSettings
 from vidrnn.training.checkpoint import State
 from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
-from vidrnn.training.fit import Checkpointing, FitResult, fit
+from vidrnn.training.fit import Checkpointing, FitResult, fit, predict
 
 
 def versions() -> dict[str, str]:
@@ -83,10 +88,10 @@ def train(
     """
     splits = split_annotations(read_annotations(settings.data), settings.data)
     folder = FeatureStore(settings.features.store).find(settings.features)
-    label_map = LabelMap.from_annotations(splits["train"])
-    device = choose_device(settings.training.device)
-    train_set = load_sequences(splits["train"], folder, label_map, device=device)
-    val_set = load_sequences(splits["val"], folder, label_map, device=device) if splits["val"] else None
+    head, device = settings.model.head, choose_device(settings.training.device)
+    label_map = label_map_of(splits["train"], head)
+    train_set = load_sequences(splits["train"], folder, label_map, device=device, head=head)
+    val_set = load_sequences(splits["val"], folder, label_map, device=device, head=head) if splits["val"] else None
     output.mkdir(parents=True, exist_ok=True)
     fingerprint = _fingerprint(settings, train_set, val_set, folder)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
@@ -100,7 +105,8 @@ def train(
         on_epoch=on_epoch,
     )
     metrics = _training_metrics(settings, result, train_set, val_set, splits, folder)
-    model = TrainedModel(result.model, label_map, folder.spec, settings, metrics, versions())
+    thresholds = _thresholds(result.model, val_set, settings)
+    model = TrainedModel(result.model, label_map, folder.spec, settings, metrics, versions(), thresholds)
     files = [output / "model.safetensors", output / "last.safetensors"]
     save_model(model, files[0])
     save_model(replace(model, classifier=_with_weights(result.model, result.last)), files[1])
@@ -121,6 +127,14 @@ def _with_weights(model: SequenceClassifier, weights: State) -> SequenceClassifi
     return other
 
 
+def _thresholds(model: SequenceClassifier, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
+    """For ``multilabel`` the probability from which each class counts as said, by the validation split."""
+    if settings.model.head != "multilabel" or val is None:
+        return None
+    probabilities = sigmoid(torch.stack(predict(model, val, settings.training)).numpy())
+    return tuple(best_thresholds(probabilities, val.targets.values.cpu().numpy() > 0.5).tolist())
+
+
 def _fingerprint(
     settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folder: FeatureFolder
 ) -> str:
@@ -129,8 +143,8 @@ def _fingerprint(
         settings.model.model_dump_json(),
         settings.training.model_dump_json(exclude={"device"}),
         folder.spec.digest,
-        *(f"{annotation.path} {annotation.label}" for annotation in train_set.annotations),
-        *(f"val {annotation.path} {annotation.label}" for annotation in (val_set.annotations if val_set else ())),
+        *map(str, train_set.annotations),
+        *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -151,9 +165,8 @@ def _training_metrics(
         "n": {split: len(members) for split, members in splits.items()},
         "missing_features": list(missing),
         "epoch": int(chosen["epoch"]),
-        "train_top1": chosen["train_top1"],
-        "val_top1": chosen.get("val_top1"),
-        "val_loss": chosen.get("val_loss"),
+        "train_loss": chosen["train_loss"],
+        **{key: value for key, value in chosen.items() if key.startswith("val_") or key == "train_top1"},
         "config_digest": config_digest(settings),
         "versions": versions(),
     }
@@ -166,7 +179,7 @@ def run_crossval(
     on_total: Callable[[int], None] = lambda _fits: None,
     on_fit: Callable[[], None] = lambda: None,
 ) -> CrossValidation:
-    """Cross-validate on the stored features; writes crossval.json, predictions.csv, confusion.png and config.yaml.
+    """Cross-validate on stored features; writes crossval.json, predictions.csv, config.yaml, maybe confusion.png.
 
     Args:
         settings: the configuration.
@@ -179,15 +192,16 @@ def run_crossval(
     """
     annotations = read_annotations(settings.data)
     folder = FeatureStore(settings.features.store).find(settings.features)
-    label_map = LabelMap.from_annotations(annotations)
-    sequences = load_sequences(annotations, folder, label_map, device=choose_device(settings.training.device))
+    head, device = settings.model.head, choose_device(settings.training.device)
+    label_map = label_map_of(annotations, head)
+    sequences = load_sequences(annotations, folder, label_map, device=device, head=head)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
     seeds = seeds_of(settings.evaluation, settings.training)
     on_total(len(folds) * len(seeds) * (3 if settings.evaluation.baselines else 1))
     protocol = (
         f"{describe_data(settings, folder.spec.digest)}; {settings.evaluation.protocol}, {len(folds)} folds, "
         f"every video tested once per seed, no validation, last epoch; seeds {', '.join(map(str, seeds))}; "
-        "top1_mean and top1_std over seeds of the accuracy pooled over folds"
+        f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"
     )
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
     output.mkdir(parents=True, exist_ok=True)
@@ -197,16 +211,17 @@ def run_crossval(
     }
     write_json(output / "crossval.json", values)
     (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
-    logits = torch.from_numpy(result.scores["model"][0]).double()
     write_predictions(
         output / "predictions.csv",
+        head=head,
         paths=[annotation.path for annotation in sequences.annotations],
         labels=label_map.names,
-        targets=sequences.targets.cpu().numpy(),
-        probabilities=logits.softmax(1).numpy(),
+        outputs=result.outputs["model"][0],
+        truth=sequences.targets.per_video(sequences.totals),
     )
-    title = f"top-1 {result.pooled[0].top1:.3f}, n = {result.pooled[0].n}, seed {seeds[0]}"
-    draw_confusion(output / "confusion.png", result.pooled[0], title=title)
+    first = result.pooled[0]
+    if isinstance(first, Metrics):
+        draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seeds[0]}")
     return result
 
 

@@ -1,0 +1,165 @@
+"""The CSV of annotations: one row per video, or one per segment of a video."""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
+from vidrnn.errors import AnnotationError, MissingPathError
+
+_ANSWERS = ("label", "labels", "target")
+_SPAN = ("start", "end")
+_FORMS = "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group]"
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
+
+
+def read_csv(path: Path) -> list[Annotation]:
+    """Read the annotation CSV, one annotation per video.
+
+    Columns: ``path``, then exactly one of ``label``, ``labels`` (names separated by ``|``, in order of time if known;
+    empty for none) and ``target`` (a number); with ``start,end`` (seconds, or ``[hours:]minutes:seconds``) a row is a
+    segment with a ``label`` or ``target``, and a video has as many rows as segments, or one with the three left empty
+    when it has none. ``split`` and ``group`` may follow.
+
+    Raises:
+        MissingPathError: there is no such file.
+        AnnotationError: with the line, the value and what is expected.
+    """
+    rows = read_rows(path, required=("path",), optional=(*_ANSWERS, *_SPAN, "split", "group"), expected=_FORMS)
+    if not rows:
+        raise AnnotationError(f"{path} has a header but no rows; add one row per video")
+    columns = set(rows[0][1])
+    given = [name for name in _ANSWERS if name in columns]
+    if len(given) != 1 or len(columns & set(_SPAN)) == 1 or ("start" in columns and given == ["labels"]):
+        raise AnnotationError(f"{path}, line 1: header {','.join(rows[0][1])!r}; {_FORMS}")
+    annotations = _join_segments(path, rows) if "start" in columns else _one_per_row(path, rows, given[0])
+    with_split = sum(annotation.split is not None for annotation in annotations)
+    if 0 < with_split < len(annotations):
+        raise AnnotationError(
+            f"{path}: {with_split} of {len(annotations)} rows name a split; fill the column in every row or in none"
+        )
+    return annotations
+
+
+def _one_per_row(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]], answer: str) -> list[Annotation]:
+    annotations: dict[str, Annotation] = {}
+    for line, row in rows:
+        try:
+            video, split, group = _who(row)
+            if answer == "labels":
+                names = tuple(name.strip() for name in row["labels"].split("|")) if row["labels"] else ()
+                annotation = Annotation(video, "", split, group, labels=names)
+            elif answer == "target":
+                annotation = Annotation(video, "", split, group, target=_number(row["target"], "target"))
+            else:
+                annotation = Annotation(video, row["label"], split, group)
+        except AnnotationError as error:
+            raise AnnotationError(f"{path}, line {line}: {error}") from None
+        if video in annotations:
+            before = annotations[video]
+            raise AnnotationError(
+                f"video {video!r} is listed twice, as {_said(before)!r} and {_said(annotation)!r}; keep one row"
+            )
+        annotations[video] = annotation
+    return list(annotations.values())
+
+
+def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) -> list[Annotation]:
+    who: dict[str, tuple[Split | None, str]] = {}
+    segments: dict[str, list[Segment]] = {}
+    for line, row in rows:
+        try:
+            video, split, group = _who(row)
+            if who.setdefault(video, (split, group)) != (split, group):
+                raise AnnotationError(
+                    f"path {video!r} has another split or group than in an earlier row; make them equal"
+                )
+            found = segments.setdefault(video, [])
+            if segment := _segment(row):
+                found.append(segment)
+        except AnnotationError as error:
+            raise AnnotationError(f"{path}, line {line}: {error}") from None
+    try:
+        return [
+            Annotation(video, "", *who[video], segments=tuple(sorted(found, key=lambda each: each.start_s)))
+            for video, found in segments.items()
+        ]
+    except AnnotationError as error:
+        raise AnnotationError(f"{path}: {error}") from None
+
+
+def _who(row: Mapping[str, str]) -> tuple[str, Split | None, str]:
+    video = plain_path(row["path"])
+    return video, as_split(row["split"]) if row.get("split") else None, row.get("group") or video
+
+
+def _segment(row: Mapping[str, str]) -> Segment | None:
+    answer = "target" if "target" in row else "label"
+    if not (row["start"] or row["end"] or row[answer]):
+        return None
+    if not row[answer]:
+        raise AnnotationError(f"the segment from {row['start']} to {row['end']} has no {answer}; fill it in")
+    label, target = (row["label"], None) if answer == "label" else ("", _number(row["target"], "target"))
+    return Segment(_seconds(row["start"], "start"), _seconds(row["end"], "end"), label, target)
+
+
+def _seconds(text: str, column: str) -> float:
+    if clock := _CLOCK.fullmatch(text):
+        return 3600.0 * int(clock[1] or 0) + 60.0 * int(clock[2]) + float(clock[3])
+    return _number(text, column)
+
+
+def _number(text: str, column: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise AnnotationError(f"{column} {text!r} is not a number; write it as 12.5") from None
+
+
+def _said(annotation: Annotation) -> str:
+    return "|".join(annotation.names) if annotation.target is None else f"{annotation.target:g}"
+
+
+def read_rows(
+    path: Path, *, required: tuple[str, ...], optional: tuple[str, ...], expected: str = ""
+) -> list[tuple[int, dict[str, str]]]:
+    """Read a CSV with a header; values are stripped. A byte order mark is skipped.
+
+    Args:
+        path: the file.
+        required: columns that must be there.
+        optional: columns that may be there.
+        expected: what an error says about the header; empty lists the columns.
+
+    Returns:
+        Pairs of line number and row.
+
+    Raises:
+        MissingPathError: there is no such file.
+        AnnotationError: not UTF-8, a wrong header, or a row of another width; with the line and what is expected.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional)
+            if not set(required) <= set(header) <= {*required, *optional} or len(set(header)) != len(header):
+                raise AnnotationError(f"{path}, line 1: header {','.join(header)!r}; {expected}")
+            rows: list[tuple[int, dict[str, str]]] = []
+            for values in reader:
+                if not any(value.strip() for value in values):
+                    continue
+                if len(values) != len(header):
+                    raise AnnotationError(
+                        f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
+                        "put a value that holds a comma into double quotes"
+                    )
+                rows.append((reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))))
+            return rows
+    except csv.Error as error:
+        raise AnnotationError(f"{path}, line {reader.line_num}: {error}; is a double quote left open?") from error
+    except FileNotFoundError:
+        raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from error

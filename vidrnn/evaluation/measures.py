@@ -1,0 +1,124 @@
+"""The metrics of every head behind one function, and which of them stands at the top."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vidrnn.annotations import BACKGROUND
+from vidrnn.evaluation.metrics import measure
+from vidrnn.evaluation.multilabel import measure_multilabel
+from vidrnn.evaluation.regression import measure_regression
+from vidrnn.evaluation.segmentation import measure_segmentation
+from vidrnn.evaluation.transcripts import collapse, measure_transcripts
+from vidrnn.settings import Head
+
+Output = npt.NDArray[np.floating[Any]]
+Outputs = Sequence[Output]
+Truth = Sequence[npt.NDArray[Any]]
+
+
+class HeadMetrics(Protocol):
+    """What the metrics of all heads have in common."""
+
+    @property
+    def n(self) -> int:
+        """Videos."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the headline over groups."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The one number of a head.
+
+    Attributes:
+        name: attribute of the metrics, and key in JSON files.
+        title: for people.
+        higher_is_better: False for errors.
+    """
+
+    name: str
+    title: str
+    higher_is_better: bool
+
+
+HEADLINES: dict[Head, Headline] = {
+    "label": Headline("top1", "top-1", higher_is_better=True),
+    "multilabel": Headline("mean_average_precision", "mAP", higher_is_better=True),
+    "step_labels": Headline("frame_accuracy", "frame accuracy", higher_is_better=True),
+    "transcript": Headline("label_error_rate", "label error rate", higher_is_better=False),
+    "regression": Headline("mae", "MAE", higher_is_better=False),
+    "step_regression": Headline("mae", "MAE", higher_is_better=False),
+}
+
+
+def headline(head: Head, metrics: HeadMetrics) -> float:
+    """The one number of a head; nan where it is not defined."""
+    return float(getattr(metrics, HEADLINES[head].name))
+
+
+def measure_outputs(
+    head: Head,
+    outputs: Outputs,
+    truth: Truth,
+    *,
+    labels: Sequence[str],
+    groups: Sequence[str],
+    bootstrap: int,
+    thresholds: Sequence[float] | None = None,
+) -> HeadMetrics:
+    """Measure the outputs of a model for n videos.
+
+    Args:
+        head: what they answer.
+        outputs: n arrays from `vidrnn.training.fit.predict`, logits or numbers.
+        truth: n arrays from `vidrnn.sequences.targets.Targets.per_video`.
+        labels: class names in the order of the logits.
+        groups: (n,) what the bootstrap draws.
+        bootstrap: resamples of the interval.
+        thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
+    """
+    rest: dict[str, Any] = {"groups": groups, "bootstrap": bootstrap}
+    if head == "label":
+        return measure(np.stack(outputs), np.asarray(truth, dtype=np.int64), labels=labels, **rest)
+    if head == "multilabel":
+        cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
+        return measure_multilabel(
+            sigmoid(np.stack(outputs)), np.stack(truth) > 0.5, labels=labels, thresholds=cuts, **rest
+        )
+    if head == "step_labels":
+        background = list(labels).index(BACKGROUND) if BACKGROUND in labels else None
+        answers = [own.argmax(axis=1) for own in outputs]
+        return measure_segmentation(answers, truth, labels=labels, background=background, **rest)
+    if head == "transcript":
+        said = [collapse(own.argmax(axis=1), blank=len(labels)) for own in outputs]
+        return measure_transcripts(said, [own[own >= 0].tolist() for own in truth], labels=labels, **rest)
+    if head == "regression":
+        return measure_regression(np.stack(outputs)[:, 0], np.asarray(truth, dtype=np.float64), **rest)
+    known = [~np.isnan(own) for own in truth]
+    return measure_regression(
+        np.concatenate([own[keep, 0] for own, keep in zip(outputs, known, strict=True)]),
+        np.concatenate([own[keep] for own, keep in zip(truth, known, strict=True)]).astype(np.float64),
+        groups=[group for group, keep in zip(groups, known, strict=True) for _ in range(keep.sum())],
+        bootstrap=bootstrap,
+    )
+
+
+def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """1 / (1 + exp(-x)) in float64, without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+
+
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Over the last axis, in float64."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    probabilities: npt.NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probabilities

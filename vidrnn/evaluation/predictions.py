@@ -1,0 +1,116 @@
+"""predictions.csv: what was answered for each video beside what is true."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidrnn.evaluation.measures import Outputs, Truth, sigmoid, softmax
+from vidrnn.evaluation.transcripts import collapse, edit_distance
+from vidrnn.settings import Head
+
+Row = Sequence[object]
+
+
+def write_predictions(
+    path: Path,
+    *,
+    head: Head,
+    paths: Sequence[str],
+    labels: Sequence[str],
+    outputs: Outputs,
+    truth: Truth,
+    thresholds: Sequence[float] | None = None,
+) -> None:
+    """Write one row per video, or one per cached step from heads that answer there; scores are probabilities.
+
+    Args:
+        path: the file.
+        head: what was answered.
+        paths: n videos.
+        labels: class names in the order of the outputs.
+        outputs: n arrays of logits or numbers.
+        truth: n arrays, see `vidrnn.sequences.targets.Targets.per_video`.
+        thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
+    """
+    header, rows = _TABLES[head](labels, thresholds)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", *header])
+        for video, own, true in zip(paths, outputs, truth, strict=True):
+            writer.writerows([video, *row] for row in rows(own, true))
+
+
+def _label(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
+    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401  arrays of any float type
+        score = softmax(outputs)
+        best = int(score.argmax())
+        yield labels[true], labels[best], _fixed(score[best]), int(best == true), *map(_fixed, score)
+
+    return ["label", "predicted", "score", "correct", *(f"p_{label}" for label in labels)], rows
+
+
+def _multilabel(labels: Sequence[str], thresholds: Sequence[float] | None) -> tuple[list[str], Any]:
+    cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
+
+    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
+        score = sigmoid(outputs)
+        yield (
+            _join(labels, np.flatnonzero(true > 0.5)),
+            _join(labels, np.flatnonzero(score >= cuts)),
+            *map(_fixed, score),
+        )
+
+    return ["labels", "predicted", *(f"p_{label}" for label in labels)], rows
+
+
+def _step_labels(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
+    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
+        score = softmax(outputs)
+        for step, (own, label) in enumerate(zip(score, true, strict=True)):
+            yield step, labels[label], labels[own.argmax()], _fixed(own.max())
+
+    return ["step", "label", "predicted", "score"], rows
+
+
+def _transcript(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
+    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
+        said, meant = collapse(outputs.argmax(axis=1), blank=len(labels)), true[true >= 0].tolist()
+        yield _join(labels, meant), _join(labels, said), edit_distance(said, meant)
+
+    return ["labels", "predicted", "edits"], rows
+
+
+def _regression(_labels: object, _thresholds: object) -> tuple[list[str], Any]:
+    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
+        yield f"{true:.9g}", f"{outputs[0]:.9g}"
+
+    return ["target", "predicted"], rows
+
+
+def _step_regression(_labels: object, _thresholds: object) -> tuple[list[str], Any]:
+    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
+        for step, (own, number) in enumerate(zip(outputs[:, 0], true, strict=True)):
+            yield step, "" if np.isnan(number) else f"{number:.9g}", f"{own:.9g}"
+
+    return ["step", "target", "predicted"], rows
+
+
+_TABLES = {
+    "label": _label,
+    "multilabel": _multilabel,
+    "step_labels": _step_labels,
+    "transcript": _transcript,
+    "regression": _regression,
+    "step_regression": _step_regression,
+}
+
+
+def _join(labels: Sequence[str], positions: Iterable[int]) -> str:
+    return "|".join(labels[position] for position in positions)
+
+
+def _fixed(value: float) -> str:
+    return f"{value:.6f}"

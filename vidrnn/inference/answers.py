@@ -1,0 +1,116 @@
+"""What a model says about one video, as rows of a table: one per video, or one per segment from step heads."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidrnn.annotations import BACKGROUND
+from vidrnn.evaluation.measures import sigmoid, softmax
+from vidrnn.evaluation.segmentation import to_segments
+from vidrnn.evaluation.transcripts import collapse
+from vidrnn.settings import Head
+
+TOP_K = 5
+Answer = Mapping[str, Any]
+Outputs = npt.NDArray[np.floating[Any]]
+
+COLUMNS: dict[Head, tuple[str, ...]] = {
+    "label": ("label", "score", "top_k"),
+    "multilabel": ("labels", "top_k"),
+    "step_labels": ("start", "end", "label", "score"),
+    "transcript": ("labels",),
+    "regression": ("target",),
+    "step_regression": ("start", "end", "target"),
+}
+"""What an answer holds. Scores are probabilities, times seconds since the start of the file, both ends of a segment as
+in the annotation CSV."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When the cached steps of a video are.
+
+    Attributes:
+        timestamps_s: (T,) seconds, increasing.
+        duration_s: of the video, where its last step ends.
+    """
+
+    timestamps_s: npt.NDArray[np.float64]
+    duration_s: float
+
+    def bounds(self) -> npt.NDArray[np.float64]:
+        """(T + 1,) seconds: a step lasts until the next begins."""
+        last = self.timestamps_s[-1]
+        usual = float(np.median(np.diff(self.timestamps_s))) if len(self.timestamps_s) > 1 else 0.0
+        return np.append(self.timestamps_s, max(self.duration_s, last + usual))
+
+
+def answers_of(
+    head: Head,
+    outputs: Outputs,
+    *,
+    labels: Sequence[str],
+    clock: Clock,
+    thresholds: Sequence[float] | None = None,
+) -> list[Answer]:
+    """Put the outputs of a model for one video into words.
+
+    Args:
+        head: what it answers.
+        outputs: as from `vidrnn.training.fit.predict`.
+        labels: class names in the order of the outputs.
+        clock: of the video.
+        thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
+
+    Returns:
+        One answer; from step heads one per segment or step in order of time, where the background is no segment.
+    """
+    cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
+    read: dict[Head, Callable[[], list[Answer]]] = {
+        "label": lambda: [_label(softmax(outputs), labels)],
+        "multilabel": lambda: [_labels(sigmoid(outputs), labels, cuts)],
+        "step_labels": lambda: _segments(softmax(outputs), labels, clock.bounds()),
+        "transcript": lambda: [
+            {"labels": [labels[each] for each in collapse(outputs.argmax(axis=1), blank=len(labels))]}
+        ],
+        "regression": lambda: [{"target": float(outputs[0])}],
+        "step_regression": lambda: _numbers(outputs[:, 0], clock.bounds()),
+    }
+    return read[head]()
+
+
+def _label(scores: npt.NDArray[np.float64], labels: Sequence[str]) -> Answer:
+    best = _top_k(scores, labels)
+    return {"label": best[0][0], "score": best[0][1], "top_k": best}
+
+
+def _labels(scores: npt.NDArray[np.float64], labels: Sequence[str], cuts: npt.NDArray[np.float64]) -> Answer:
+    said = [labels[position] for position in np.flatnonzero(scores >= cuts).tolist()]
+    return {"labels": said, "top_k": _top_k(scores, labels)}
+
+
+def _top_k(scores: npt.NDArray[np.float64], labels: Sequence[str]) -> list[tuple[str, float]]:
+    best = np.argsort(-scores, kind="stable")[:TOP_K]
+    return [(labels[position], float(scores[position])) for position in best.tolist()]
+
+
+def _segments(scores: npt.NDArray[np.float64], labels: Sequence[str], bounds: npt.NDArray[np.float64]) -> list[Answer]:
+    found = to_segments(scores.argmax(axis=1))
+    return [
+        {
+            "start": float(bounds[start]),
+            "end": float(bounds[end]),
+            "label": labels[label],
+            "score": float(scores[start:end, label].mean()),
+        }
+        for start, end, label in found
+        if labels[label] != BACKGROUND
+    ]
+
+
+def _numbers(values: Outputs, bounds: npt.NDArray[np.float64]) -> list[Answer]:
+    spans = zip(bounds[:-1], bounds[1:], values, strict=True)
+    return [{"start": float(start), "end": float(end), "target": float(value)} for start, end, value in spans]

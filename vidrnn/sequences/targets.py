@@ -1,0 +1,145 @@
+"""What each head is taught: annotations to tensors, one entry per video or one per cached step."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidrnn.annotations import BACKGROUND, Annotation, LabelMap
+from vidrnn.errors import AnnotationError
+from vidrnn.sequences.steps import StepChoice
+from vidrnn.settings import Head
+
+IGNORED = -1
+"""Class of a step that is padding; in transcripts, what follows the end."""
+
+_FITS: dict[Head, tuple[str, ...]] = {
+    "label": ("label",),
+    "multilabel": ("labels", "label", "start,end,label"),
+    "step_labels": ("start,end,label",),
+    "transcript": ("labels", "label", "start,end,label"),
+    "regression": ("target",),
+    "step_regression": ("start,end,target",),
+}
+
+Timestamps = Callable[[int], npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What n videos should be answered with.
+
+    Attributes:
+        values: per video (n,) int64 classes, (n, classes) float32 0 or 1, (n, L) int64 classes in order and then
+            `IGNORED`, or (n,) float32 numbers; per step (steps of all videos,) int64 classes or float32 numbers, nan
+            where nothing is known.
+        offsets: (n,) int64 first step of each video in ``values``; None when there is one value per video.
+    """
+
+    values: torch.Tensor
+    offsets: torch.Tensor | None = None
+
+    def subset(self, positions: torch.Tensor) -> "Targets":
+        """Those of some videos; per-step values are shared, not copied."""
+        if self.offsets is None:
+            return Targets(self.values[positions.to(self.values.device)])
+        return Targets(self.values, self.offsets[positions])
+
+    def of(self, positions: torch.Tensor, choice: StepChoice) -> torch.Tensor:
+        """Targets of a batch: (B, ...) per video, or (B, S) of the chosen steps, beyond lengths `IGNORED` or nan."""
+        if self.offsets is None:
+            return self.values[positions.to(self.values.device)]
+        rows = self.offsets[positions].unsqueeze(1) + choice.indices
+        beyond = torch.arange(rows.shape[1]) >= choice.lengths.unsqueeze(1)
+        values, beyond = self.values[rows.to(self.values.device)], beyond.to(self.values.device)
+        return values.masked_fill(beyond, float("nan") if values.is_floating_point() else IGNORED)
+
+    def per_video(self, totals: torch.Tensor) -> list[npt.NDArray[np.generic]]:
+        """What each video should be answered with, as arrays; ``totals`` (n,) are its cached steps."""
+        values = self.values.cpu().numpy()
+        if self.offsets is None:
+            return list(values)
+        starts = zip(self.offsets.tolist(), totals.tolist(), strict=True)
+        return [values[start : start + total] for start, total in starts]
+
+
+def label_map_of(annotations: Sequence[Annotation], head: Head) -> LabelMap:
+    """Classes in the order of the outputs: alphabetical, for ``step_labels`` with the background in front.
+
+    Raises:
+        AnnotationError: the annotations do not hold what the head needs, or a head with classes finds none.
+    """
+    for annotation in annotations:
+        if annotation.known not in _FITS[head]:
+            raise AnnotationError(
+                f"model.head {head!r} needs annotations with {' or '.join(_FITS[head])}, but {annotation.path!r} has "
+                f"{annotation.known}; change the columns, or model.head to "
+                f"{' or '.join(name for name, fits in _FITS.items() if annotation.known in fits)}"
+            )
+    labels = LabelMap.from_annotations(annotations)
+    if head not in {"regression", "step_regression"} and not labels.names:
+        raise AnnotationError(f"model.head {head!r} needs at least one class, but no video of the annotations has any")
+    return labels.with_background() if head == "step_labels" else labels
+
+
+def make_targets(
+    annotations: Sequence[Annotation], head: Head, label_map: LabelMap, timestamps: Timestamps, *, device: torch.device
+) -> Targets:
+    """Targets of annotated videos.
+
+    Args:
+        annotations: n videos that fit the head.
+        head: see `vidrnn.settings.ModelSettings`.
+        label_map: order of the classes.
+        timestamps: number of a video to its (T,) float64 seconds; only asked for heads with one target per step.
+        device: where they are wanted.
+
+    Raises:
+        AnnotationError: a class that the label map does not know, or annotations that do not fit the head.
+    """
+    label_map_of(annotations, head)
+    classes = {name: label_map.index(name) for name in {name for each in annotations for name in each.names}}
+    numbers = [[classes[name] for name in annotation.names] for annotation in annotations]
+    if head == "label":
+        return Targets(torch.tensor([own[0] for own in numbers], device=device))
+    if head == "multilabel":
+        values = torch.zeros(len(annotations), len(label_map))
+        for row, own in zip(values, numbers, strict=True):
+            row[own] = 1.0
+        return Targets(values.to(device))
+    if head == "transcript":
+        longest = max(map(len, numbers), default=0)
+        padded = [own + [IGNORED] * (longest - len(own)) for own in numbers]
+        return Targets(torch.tensor(padded, dtype=torch.int64, device=device).view(len(numbers), longest))
+    if head == "regression":
+        return Targets(torch.tensor([each.target for each in annotations], dtype=torch.float32, device=device))
+    if head == "step_labels":
+        background = label_map.index(BACKGROUND)
+        steps = [
+            _at_steps([(own.start_s, own.end_s, classes[own.label]) for own in each.segments or ()], times, background)
+            for each, times in zip(annotations, map(timestamps, range(len(annotations))), strict=True)
+        ]
+        return _stack(steps, np.int64, device)
+    steps = [
+        _at_steps([(own.start_s, own.end_s, own.target) for own in each.segments or ()], times, float("nan"))
+        for each, times in zip(annotations, map(timestamps, range(len(annotations))), strict=True)
+    ]
+    return _stack(steps, np.float32, device)
+
+
+def _at_steps(
+    segments: Iterable[tuple[float, float, float | None]], times: npt.NDArray[np.float64], uncovered: float
+) -> npt.NDArray[np.float64]:
+    """(T,) the value of the segment that each instant lies in: its start included, its end not."""
+    values = np.full(len(times), uncovered)
+    for start, end, value in segments:
+        first, last = np.searchsorted(times, [start, end])
+        values[first:last] = value
+    return values
+
+
+def _stack(steps: Sequence[npt.NDArray[np.float64]], dtype: npt.DTypeLike, device: torch.device) -> Targets:
+    offsets = np.cumsum([0, *map(len, steps)])[:-1]
+    return Targets(torch.from_numpy(np.concatenate(steps).astype(dtype)).to(device), torch.from_numpy(offsets))
