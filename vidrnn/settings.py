@@ -193,6 +193,23 @@ class TrainingSettings(Settings):
     """``balanced`` weighs each class by n / (classes * n_class) (``label`` and ``step_labels``)."""
     step_loss_weight: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of a second loss that asks every single step for the video's answer; 0 leaves it out."""
+    time_crop: Fraction = 0.0
+    """Train on a random stretch of each video, at least 1 - ``time_crop`` of it. docs/training_options.md measures this
+    and what follows."""
+    time_warp: Fraction = 0.0
+    """Train at a speed that varies within a video, by up to this share."""
+    step_dropout: Fraction = 0.0
+    """Share of the steps that training sets to zero."""
+    feature_noise: Annotated[float, Field(ge=0.0)] = 0.0
+    """Gaussian noise on each step in training, in units of the step's own deviation."""
+    mixup: Annotated[float, Field(ge=0.0)] = 0.0
+    """Alpha of mixup, which trains on weighted sums of two videos and their answers; 0 leaves it out."""
+    sampling: Literal["uniform", "balanced"] = "uniform"
+    """``balanced`` draws the videos of an epoch so that all classes come equally often (``label``)."""
+    ema_decay: Fraction = 0.0
+    """Keep a running average of the weights and use it in their place; 0.99 averages the last hundred batches."""
+    members: Positive = 1
+    """Fit this many models, alike but for their seeds, and average their answers."""
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     """Learning rate per step: one cycle, or linear warm-up and cosine to zero."""
     warmup_fraction: Fraction = 0.1
@@ -236,6 +253,16 @@ class EvaluationSettings(Settings):
         return self
 
 
+class InferenceSettings(Settings):
+    """How a trained model is asked; part of the model file."""
+
+    jitters: Positive = 1
+    """Answers per video that are averaged: the first from the middle of each segment of time, the others from random
+    places in them, always the same ones."""
+    views: Literal["plain", "both"] = "both"
+    """With ``features.mirrored``, ``both`` averages the answers for a video and its mirror image."""
+
+
 class RunSettings(Settings):
     """A whole configuration file."""
 
@@ -243,6 +270,7 @@ class RunSettings(Settings):
     features: FeatureSettings = FeatureSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    inference: InferenceSettings = InferenceSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @model_validator(mode="after")
@@ -255,6 +283,10 @@ class RunSettings(Settings):
                 f"training.step_loss_weight {training.step_loss_weight} needs an answer per video; head {head!r} "
                 "gives one per step already"
             )
+        if training.mixup and head not in {"label", "multilabel", "regression"}:
+            raise ValueError(f"training.mixup {training.mixup} cannot mix the answers of head {head!r}; set it to 0")
+        if training.sampling == "balanced" and head != "label":
+            raise ValueError(f"training.sampling 'balanced' needs one class per video, which head {head!r} has not")
         if self.data.format == "folder" and head not in {"label", "multilabel"}:
             raise ValueError(f"model.head {head!r} needs data.format csv: folders name labels only")
         return self

@@ -75,7 +75,7 @@ def test_resuming_twice_and_after_the_end_changes_nothing(tmp_path: Path) -> Non
 
 def test_patience_counts_across_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([0.5, 0.6, 0.7, 0.8, 0.1])
-    monkeypatch.setattr(module, "_validate", lambda *_, **__: {"val_loss": next(losses), "val_top1": 0.0})
+    monkeypatch.setattr(module, "validate", lambda *_, **__: {"val_loss": next(losses), "val_top1": 0.0})
     patient = SETTINGS.model_copy(update={"patience": 3})
     with pytest.raises(StoppedError):
         run(at(tmp_path, resume=False), settings=patient, on_epoch=stop_after(2))

@@ -14,7 +14,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import make_folds
 from vidrnn.settings import DataSettings, EvaluationSettings, RunSettings
 from vidrnn.training.crossval import CrossValidation, crossvalidate, no_time_settings, seeds_of
-from vidrnn.training.fit import FitResult
+from vidrnn.training.members import Fitted
 
 
 def make_sequences(groups: int = 4) -> SequenceSet:
@@ -61,11 +61,11 @@ def test_no_model_scores_a_group_that_it_was_fitted_on(
 ) -> None:
     """A spy on every fit and every prediction; each video is predicted once per seed and variant."""
     fitted: dict[int, set[str]] = {}
-    kept: list[FitResult] = []  # alive, so that no two have the same id
+    kept: list[Fitted] = []  # alive, so that no two have the same id
     predicted: list[str] = []
-    original_fit, original_predict = module.fit, module.predict
+    original_fit, original_predict = module.fit_members, module.predict
 
-    def spy_fit(train: SequenceSet, val: SequenceSet | None, **named: Any) -> FitResult:
+    def spy_fit(train: SequenceSet, val: SequenceSet | None, **named: Any) -> Fitted:
         assert val is None
         result = original_fit(train, val, **named)
         kept.append(result)
@@ -77,7 +77,7 @@ def test_no_model_scores_a_group_that_it_was_fitted_on(
         predicted.extend(annotation.path for annotation in sequences.annotations)
         return original_predict(model, sequences, *values, **named)
 
-    monkeypatch.setattr(module, "fit", spy_fit)
+    monkeypatch.setattr(module, "fit_members", spy_fit)
     monkeypatch.setattr(module, "predict", spy_predict)
     sequences, settings = make_sequences(), make_settings(**evaluation)
     result = run(sequences, settings)

@@ -10,13 +10,15 @@ import torch
 from torch import nn
 
 import vidrnn.training.fit as module
+import vidrnn.training.predict as predict_module
 from tests.worlds import order_task, sequence_set, tiny_model, tiny_training
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings import ModelSettings, TrainingSettings
-from vidrnn.training.fit import FitResult, fit, predict
+from vidrnn.training.fit import FitResult, fit
+from vidrnn.training.predict import Asking, predict
 
 
 def make_set(number: int, *, seed: int = 0) -> SequenceSet:
@@ -30,7 +32,7 @@ def run(
 
 
 def top1(result: FitResult, sequences: SequenceSet, settings: TrainingSettings, **changes: bool) -> float:
-    logits = torch.stack(predict(result.model, sequences, settings, **changes))
+    logits = torch.stack(predict(result.model, sequences, Asking(settings.steps, **changes)))
     return float((logits.argmax(1) == sequences.targets.values).float().mean())
 
 
@@ -102,7 +104,7 @@ def test_validation_loss_is_plain_cross_entropy_of_the_logits() -> None:
     val = make_set(8, seed=1)
     settings = tiny_training(epochs=1, label_smoothing=0.4, class_weight="balanced")
     result = run(settings, val=val)
-    logits = torch.stack(predict(result.model, val, settings)).double().numpy()
+    logits = torch.stack(predict(result.model, val, Asking(settings.steps))).double().numpy()
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     expected = -log_p[np.arange(8), val.targets.values.numpy()].mean()
     assert result.history[0]["val_loss"] == pytest.approx(expected, rel=1e-5)
@@ -112,7 +114,7 @@ def test_validation_loss_is_plain_cross_entropy_of_the_logits() -> None:
 def script_validation(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     """Let validation give these losses, one per epoch."""
     values = iter(losses)
-    monkeypatch.setattr(module, "_validate", lambda *_, **__: {"val_loss": next(values), "val_top1": 0.0})
+    monkeypatch.setattr(module, "validate", lambda *_, **__: {"val_loss": next(values), "val_top1": 0.0})
 
 
 def test_the_best_epoch_has_the_lowest_validation_loss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +195,7 @@ def test_balanced_weights_help_the_rare_class() -> None:
     for weight in ("none", "balanced"):
         chosen = settings.model_copy(update={"class_weight": weight})
         result = fit(sequences, None, num_classes=2, model_settings=tiny_model(cell="none"), settings=chosen)
-        shares[weight] = float(predict(result.model, sequences, chosen)[0].softmax(0)[1])
+        shares[weight] = float(predict(result.model, sequences, Asking(chosen.steps))[0].softmax(0)[1])
     assert shares["none"] == pytest.approx(0.25, abs=0.03)
     assert shares["balanced"] == pytest.approx(0.5, abs=0.03)
 
@@ -203,15 +205,17 @@ def test_predictions_do_not_depend_on_the_batch_size(monkeypatch: pytest.MonkeyP
     sequences = sequence_set([rng.normal(size=(1 + i % 13, 6)) for i in range(20)], [0, 1] * 10)
     settings = tiny_training()
     model = run(settings).model
-    together = torch.stack(predict(model, sequences, settings))
-    monkeypatch.setattr(module, "_EVALUATION_STEPS", 1)
-    torch.testing.assert_close(torch.stack(predict(model, sequences, settings)), together, rtol=0, atol=1e-6)
+    together = torch.stack(predict(model, sequences, Asking(settings.steps)))
+    monkeypatch.setattr(predict_module, "_STEPS_PER_BATCH", 1)
+    torch.testing.assert_close(
+        torch.stack(predict(model, sequences, Asking(settings.steps))), together, rtol=0, atol=1e-6
+    )
     assert together.shape == (20, 2)
 
 
 def test_shuffled_predictions_are_the_same_each_time() -> None:
     sequences, settings = make_set(10), tiny_training()
     model = run(settings).model
-    first = torch.stack(predict(model, sequences, settings, shuffled_time=True))
-    assert torch.equal(first, torch.stack(predict(model, sequences, settings, shuffled_time=True)))
-    assert not torch.allclose(first, torch.stack(predict(model, sequences, settings)))
+    first = torch.stack(predict(model, sequences, Asking(settings.steps, shuffled_time=True)))
+    assert torch.equal(first, torch.stack(predict(model, sequences, Asking(settings.steps, shuffled_time=True))))
+    assert not torch.allclose(first, torch.stack(predict(model, sequences, Asking(settings.steps))))

@@ -60,7 +60,7 @@ def test_configurations_are_shipped() -> None:
         ({"data": {"root": "a"}, "training": {"learning_rate": "1e-3"}},
          "c: training.learning_rate: got '1e-3': Input should be a valid number"),
         ({"data": {"root": "a"}, "optimizer": {}},
-         "c: optimizer: unknown key; known here: data, features, model, training, evaluation"),
+         "c: optimizer: unknown key; known here: data, features, model, training, inference, evaluation"),
     ],
 )  # fmt: skip
 def test_a_wrong_configuration_is_named(tree: dict[str, object], message: str) -> None:

@@ -17,7 +17,7 @@ from vidrnn.features.store import FeatureStore
 from vidrnn.models.model_file import load_model
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings import RunSettings
-from vidrnn.training.fit import predict
+from vidrnn.training.predict import asking_of, predict
 from vidrnn.training.run import config_digest, require_split, run_crossval, train
 
 
@@ -75,7 +75,7 @@ def test_the_saved_model_gives_the_validation_loss_of_the_metrics(tmp_path: Path
     folder = FeatureStore(settings.features.store).find(settings.features)
     sequences = load_sequences(val, folder, model.label_map, device=CPU)
     loss = torch.nn.functional.cross_entropy(
-        torch.stack(predict(model.classifier, sequences, settings.training)), sequences.targets.values
+        torch.stack(predict(model.classifier, sequences, asking_of(settings))), sequences.targets.values
     )
     assert float(loss) == pytest.approx(result.metrics["val_loss"], rel=1e-6)
     best, chosen = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "model"))

@@ -79,7 +79,7 @@ def measure_outputs(
 
     Args:
         head: what they answer.
-        outputs: n arrays from `vidrnn.training.fit.predict`, logits or numbers.
+        outputs: n arrays from `vidrnn.training.predict.predict`, logits or numbers.
         truth: n arrays from `vidrnn.sequences.targets.Targets.per_video`.
         labels: class names in the order of the logits.
         groups: (n,) what the bootstrap draws.

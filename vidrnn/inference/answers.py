@@ -60,7 +60,7 @@ def answers_of(
 
     Args:
         head: what it answers.
-        outputs: as from `vidrnn.training.fit.predict`.
+        outputs: as from `vidrnn.training.predict.predict`.
         labels: class names in the order of the outputs.
         clock: of the video.
         thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.

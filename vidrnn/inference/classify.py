@@ -23,7 +23,7 @@ from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings import FeatureSettings, Head
-from vidrnn.training.fit import predict
+from vidrnn.training.predict import asking_of, predict
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction
         Targets(torch.zeros(1, dtype=torch.int64, device=device)),
         np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
     )
-    (outputs,) = predict(model.classifier, alone, model.settings.training)
+    (outputs,) = predict(model.classifier, alone, asking_of(model.settings))
     answers = answers_of(
         model.settings.model.head,
         outputs.numpy(),

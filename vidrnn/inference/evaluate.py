@@ -19,7 +19,7 @@ from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
 from vidrnn.settings import Head, RunSettings
 from vidrnn.training.crossval import answer_without_pixels, fit_and_predict, no_time_name
-from vidrnn.training.fit import predict
+from vidrnn.training.predict import asking_of, predict
 from vidrnn.training.run import config_digest, describe_data, require_split, versions
 
 
@@ -61,7 +61,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     folder = _folder_of(model, settings)
     head = model.settings.model.head
     chosen = load_sequences(require_split(splits[split], split), folder, model.label_map, device=device, head=head)
-    outputs = [own.numpy() for own in predict(model.classifier, chosen, model.settings.training)]
+    outputs = [own.numpy() for own in predict(model.classifier, chosen, asking_of(model.settings))]
     measured = _measured_on(chosen, model, bootstrap=settings.evaluation.bootstrap)
     metrics = measured(outputs)
     baselines: dict[str, float] = {}

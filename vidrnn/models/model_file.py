@@ -15,6 +15,7 @@ from vidrnn.errors import MissingPathError, ModelFileError, VidrnnError
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import write_atomically
 from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.ensemble import Ensemble, Model
 from vidrnn.settings import RunSettings
 
 FORMAT_VERSION = 2
@@ -27,7 +28,7 @@ class TrainedModel:
     """A classifier with all that is needed to use it on new videos.
 
     Attributes:
-        classifier: in eval mode.
+        classifier: one or an ensemble, in eval mode.
         label_map: the order of the logits, the only source of class names.
         spec: the features that it takes, preprocessing and sampling included.
         settings: the resolved configuration that it was trained with.
@@ -36,7 +37,7 @@ class TrainedModel:
         thresholds: (classes,) probability from which a class of ``multilabel`` counts as said; None means 0.5.
     """
 
-    classifier: SequenceClassifier
+    classifier: Model
     label_map: LabelMap
     spec: FeatureSpec
     settings: RunSettings
@@ -85,7 +86,11 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
     try:
         settings = validate(RunSettings, header["config"], origin=str(path))
         label_map, spec = LabelMap(tuple(header["label_map"])), FeatureSpec(**header["spec"])
-        classifier = SequenceClassifier(settings.model, dim=spec.dim, num_classes=len(label_map))
+        sizes = {"dim": spec.dim, "num_classes": len(label_map)}
+        members = settings.training.members
+        classifier: Model = SequenceClassifier(settings.model, **sizes)
+        if members > 1:
+            classifier = Ensemble.create(settings.model, members=members, **sizes)
         classifier.load_state_dict(state)
         metrics, versions = header["metrics"], header["versions"]
         thresholds = tuple(map(float, header["thresholds"])) if header.get("thresholds") else None

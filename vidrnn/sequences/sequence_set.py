@@ -46,6 +46,7 @@ class SequenceSet:
         targets: what they should be answered with.
         metadata: (n, 4) float64 width, height, frames, seconds of the source videos, for the metadata-only baseline.
         missing: annotated videos that have no features.
+        mirrored: the same videos seen in a mirror, None when only one view is there.
     """
 
     annotations: tuple[Annotation, ...]
@@ -55,6 +56,7 @@ class SequenceSet:
     targets: Targets
     metadata: npt.NDArray[np.float64]
     missing: tuple[str, ...] = ()
+    mirrored: "SequenceSet | None" = None
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -74,6 +76,7 @@ class SequenceSet:
             self.totals[chosen],
             self.targets.subset(chosen),
             self.metadata[list(positions)],
+            mirrored=self.mirrored.subset(positions) if self.mirrored is not None else None,
         )
 
     @cached_property
@@ -86,15 +89,32 @@ class SequenceSet:
             return mean_features(self.features, self.offsets[positions], self.totals[positions])
         return self.means[positions.to(self.features.device)]
 
-    def batch(self, positions: torch.Tensor, choice: StepChoice, model: ModelSettings) -> Batch:
+    def batch(
+        self,
+        positions: torch.Tensor,
+        choice: StepChoice,
+        model: ModelSettings,
+        *,
+        mirrored: torch.Tensor | None = None,
+    ) -> Batch:
         """Gather what a model sees of some videos.
 
         Args:
             positions: (B,) int64 videos.
             choice: which steps of each, from `choose_steps` on ``totals[positions]``.
             model: says what a step shows.
+            mirrored: (B,) bool, which of them are taken from the mirrored view; None takes none.
         """
-        steps = gather_inputs(
+        steps = self.gather(positions, choice, model)
+        if mirrored is not None and mirrored.any():
+            assert self.mirrored is not None
+            other = StepChoice(choice.indices[mirrored], choice.lengths[mirrored])
+            steps[mirrored.to(steps.device)] = self.mirrored.gather(positions[mirrored], other, model)
+        return Batch(steps, choice.lengths, self.targets.of(positions, choice))
+
+    def gather(self, positions: torch.Tensor, choice: StepChoice, model: ModelSettings) -> torch.Tensor:
+        """The features of a batch alone, of this view; arguments as of `batch`."""
+        return gather_inputs(
             self.features,
             offsets=self.offsets[positions],
             totals=self.totals[positions],
@@ -102,7 +122,6 @@ class SequenceSet:
             choice=choice,
             model=model,
         )
-        return Batch(steps, choice.lengths, self.targets.of(positions, choice))
 
 
 def load_sequences(

@@ -40,11 +40,14 @@ def save_checkpoint(
     path: Path,
     state: FitState,
     model: nn.Module,
+    average: nn.Module | None,
     optimiser: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> None:
     """Write atomically. Raises OSError."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in (state.best or {}).items()}
     for index, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
@@ -66,6 +69,7 @@ def load_checkpoint(
     path: Path,
     fingerprint: str,
     model: nn.Module,
+    average: nn.Module | None,
     optimiser: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> FitState:
@@ -86,6 +90,8 @@ def load_checkpoint(
             "train without --resume or into another --output"
         )
     model.load_state_dict(_below(tensors, "model."))
+    if average is not None:
+        average.load_state_dict(_below(tensors, "average."))
     optimiser_state = optimiser.state_dict()
     slots: dict[int, dict[str, Any]] = {}
     for name, value in _below(tensors, "optimiser.").items():

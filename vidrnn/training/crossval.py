@@ -13,7 +13,8 @@ from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline,
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold
 from vidrnn.settings import STEP_HEADS, EvaluationSettings, Head, ModelSettings, RunSettings, TrainingSettings
-from vidrnn.training.fit import fit, predict
+from vidrnn.training.members import fit_members
+from vidrnn.training.predict import Asking, predict
 
 Variant = str  # "model", "shuffled_time", or "mean_pool" ("single_step" for heads that answer at every step)
 
@@ -58,13 +59,16 @@ def fit_and_predict(
         seed: replaces ``training.seed``.
 
     Returns:
-        Outputs of the test sequences, see `vidrnn.training.fit.predict`.
+        Outputs of the test sequences, see `vidrnn.training.predict.predict`.
     """
     model = no_time_settings(settings.model) if variant == no_time_name(settings.model.head) else settings.model
     training = settings.training.model_copy(update={"seed": seed})
     shuffled = variant == "shuffled_time"
-    fitted = fit(train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled)
-    return [own.numpy() for own in predict(fitted.model, test, training, shuffled_time=shuffled)]
+    fitted = fit_members(
+        train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled
+    )
+    asking = Asking(training.steps, settings.inference, shuffled_time=shuffled)
+    return [own.numpy() for own in predict(fitted.model, test, asking)]
 
 
 def answer_without_pixels(

@@ -14,14 +14,15 @@ from torch import nn
 from vidrnn.errors import TrainingError
 from vidrnn.evaluation.measures import HEADLINES, headline, measure_outputs
 from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.ensemble import Model
+from vidrnn.sequences.augmentation import augment, draw_order, draw_steps
 from vidrnn.sequences.sequence_set import Batch, SequenceSet
-from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen, shuffle_steps
+from vidrnn.sequences.steps import choose_steps, shuffle_steps
 from vidrnn.settings import ModelSettings, TrainingSettings
+from vidrnn.training.averaging import AveragedWeights
 from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint, save_checkpoint
 from vidrnn.training.objective import Objective, learning_rate, make_optimiser
-
-_EVALUATION_STEPS = 8192  # of all sequences in a batch
-_SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wrong order at evaluation
+from vidrnn.training.predict import Asking, predict
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def fit(
     checkpointing: Checkpointing | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _row: None,
 ) -> FitResult:
-    """Fit a sequence classifier.
+    """Fit a sequence classifier; with ``training.ema_decay`` its weights are the averaged ones.
 
     Args:
         train: the sequences to learn from.
@@ -78,43 +79,29 @@ def fit(
     Raises:
         TrainingError: the loss is not finite, a checkpoint does not fit, or a transcript does not fit into its steps.
     """
-    torch.manual_seed(settings.seed)
-    generator = torch.Generator().manual_seed(settings.seed)
-    device = train.features.device
-    model = SequenceClassifier(model_settings, dim=train.dim, num_classes=num_classes).to(device)
-    optimiser = make_optimiser(model, settings)
-    objective = Objective(settings, model_settings.head, train=train, num_classes=num_classes)
-    if model.scale is not None and objective.scale is not None:
-        model.scale.copy_(objective.scale)
     for sequences in (train, val):
         if sequences is not None and model_settings.head == "transcript":
             _check_transcripts(sequences, settings)
+    work = _Work(train, num_classes, model_settings, settings, shuffled_time=shuffled_time)
     state = FitState(checkpointing.fingerprint if checkpointing else "", 0, [], None, 0)
+    parts = work.model, work.average.model if work.average else None, work.optimiser, work.generator
     if checkpointing and checkpointing.resume and checkpointing.path.exists():
-        state = load_checkpoint(checkpointing.path, checkpointing.fingerprint, model, optimiser, generator)
+        state = load_checkpoint(checkpointing.path, checkpointing.fingerprint, *parts)
     while state.epoch < settings.epochs and not _stops_early(state, settings):
         started = time.perf_counter()
-        row = _train_epoch(
-            model,
-            train,
-            objective,
-            optimiser,
-            settings,
-            state.epoch,
-            generator=generator,
-            shuffled_time=shuffled_time,
-        )
+        row = work.train_epoch(state.epoch)
         if val is not None:
-            row |= _validate(model, val, objective, settings, shuffled_time=shuffled_time)
+            asking = Asking(settings.steps, shuffled_time=shuffled_time)
+            row |= validate(work.result, val, settings, asking, num_classes=num_classes, objective=work.objective)
             if state.best is None or row["val_loss"] < min(each["val_loss"] for each in state.history):
-                state.best, state.best_epoch = _copy(model), state.epoch + 1
+                state.best, state.best_epoch = _copy(work.result), state.epoch + 1
         row["seconds"] = time.perf_counter() - started
         state.epoch += 1
         state.history.append(row)
         if checkpointing:
-            save_checkpoint(checkpointing.path, state, model, optimiser, generator)
+            save_checkpoint(checkpointing.path, state, *parts)
         on_epoch(row)
-    last = _copy(model)
+    last, model = _copy(work.result), work.result
     if settings.select == "best" and state.best is not None:
         model.load_state_dict(state.best)
     return FitResult(model.eval(), state.best, last, state.history, state.best_epoch or state.epoch)
@@ -126,76 +113,6 @@ def _copy(model: nn.Module) -> State:
 
 def _stops_early(state: FitState, settings: TrainingSettings) -> bool:
     return bool(settings.patience and state.best is not None and state.epoch - state.best_epoch >= settings.patience)
-
-
-def _train_epoch(
-    model: SequenceClassifier,
-    train: SequenceSet,
-    objective: Objective,
-    optimiser: torch.optim.Optimizer,
-    settings: TrainingSettings,
-    epoch: int,
-    *,
-    generator: torch.Generator,
-    shuffled_time: bool,
-) -> dict[str, float]:
-    model.train()
-    device = train.features.device
-    batches = torch.split(torch.randperm(len(train), generator=generator), settings.batch_size)
-    losses, norms = torch.zeros(len(batches), device=device), torch.zeros(len(batches), device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    rate = 0.0
-    for number, positions in enumerate(batches):
-        choice = _choose(
-            train,
-            positions,
-            settings,
-            generator if settings.jitter else None,
-            shuffle=generator if shuffled_time else None,
-        )
-        batch = train.batch(positions, choice, model.settings)
-        step = epoch * len(batches) + number
-        rate = learning_rate(step, total_steps=settings.epochs * len(batches), settings=settings)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        outputs, value = _outputs_and_loss(model, batch, objective, settings)
-        optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
-        norms[number] = nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-        optimiser.step()
-        losses[number] = value.detach()
-        if objective.head == "label":
-            correct += (outputs.argmax(1) == batch.targets).sum()
-    row = {
-        "epoch": epoch + 1.0,
-        "learning_rate": rate,
-        "train_loss": float(losses.mean()),
-        **({"train_top1": float(correct) / len(train)} if objective.head == "label" else {}),
-        "gradient_norm_mean": float(norms.mean()),
-        "gradient_norm_max": float(norms.max()),
-    }
-    if not math.isfinite(row["train_loss"]) or not math.isfinite(row["gradient_norm_max"]):
-        raise TrainingError(
-            f"the loss became {row['train_loss']} in epoch {epoch + 1}, the largest gradient norm "
-            f"{row['gradient_norm_max']}; lower training.learning_rate or training.clip_norm"
-        )
-    return row
-
-
-def _outputs_and_loss(
-    model: SequenceClassifier, batch: Batch, objective: Objective, settings: TrainingSettings
-) -> tuple[torch.Tensor, torch.Tensor]:
-    step_outputs = None
-    with torch.autocast(batch.features.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-        if settings.step_loss_weight:
-            outputs, step_outputs = model.with_step_logits(batch.features, batch.lengths)
-        else:
-            outputs = model(batch.features, batch.lengths)
-    value = objective(outputs, batch.targets, batch.lengths)
-    if step_outputs is not None:
-        of_steps = objective.of_steps(step_outputs, batch.targets, batch.lengths)
-        value = value + settings.step_loss_weight * of_steps
-    return outputs, value
 
 
 def _check_transcripts(sequences: SequenceSet, settings: TrainingSettings) -> None:
@@ -211,75 +128,149 @@ def _check_transcripts(sequences: SequenceSet, settings: TrainingSettings) -> No
             )
 
 
-def _choose(
-    sequences: SequenceSet,
-    positions: torch.Tensor,
-    settings: TrainingSettings,
-    jitter: torch.Generator | None,
-    *,
-    shuffle: torch.Generator | None,
-) -> StepChoice:
-    choice = choose_steps(sequences.totals[positions], settings.steps, generator=jitter)
-    return choice if shuffle is None else shuffle_steps(choice, generator=shuffle)
+class _Work:
+    """All that changes during a fit, and the epoch that changes it.
+
+    Attributes:
+        model: that the optimiser changes.
+        average: of its weights, None unless the settings ask for it.
+        optimiser: of the model.
+        objective: what is minimised.
+        generator: draws order, steps and augmentations; dropout is drawn by PyTorch's own.
+    """
+
+    def __init__(
+        self,
+        train: SequenceSet,
+        num_classes: int,
+        model_settings: ModelSettings,
+        settings: TrainingSettings,
+        *,
+        shuffled_time: bool,
+    ) -> None:
+        torch.manual_seed(settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self._train, self._settings, self._num_classes = train, settings, num_classes
+        self._shuffled_time = shuffled_time
+        model = SequenceClassifier(model_settings, dim=train.dim, num_classes=num_classes)
+        self.model = model.to(train.features.device)
+        self.optimiser = make_optimiser(self.model, settings)
+        self.objective = Objective(settings, model_settings.head, train=train, num_classes=num_classes)
+        if self.model.scale is not None and self.objective.scale is not None:
+            self.model.scale.copy_(self.objective.scale)
+        decay = settings.ema_decay
+        self.average = AveragedWeights(self.model, decay=decay) if decay else None
+
+    @property
+    def result(self) -> SequenceClassifier:
+        """The model whose weights count."""
+        return self.average.model if self.average else self.model
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """One pass over the training set; the row of the log. Raises TrainingError when the loss is not finite."""
+        self.model.train()
+        settings, device = self._settings, self._train.features.device
+        balanced = settings.sampling == "balanced"
+        order = draw_order(self._train.targets.values, len(self._train), balanced=balanced, generator=self.generator)
+        batches = torch.split(order, settings.batch_size)
+        losses, norms = torch.zeros(len(batches), device=device), torch.zeros(len(batches), device=device)
+        correct = torch.zeros((), dtype=torch.int64, device=device)
+        rate = 0.0
+        for number, positions in enumerate(batches):
+            step = epoch * len(batches) + number
+            rate = learning_rate(step, total_steps=settings.epochs * len(batches), settings=settings)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            batch = self._draw(positions)
+            outputs, value = self._forward(batch)
+            self.optimiser.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
+            norms[number] = nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+            self.optimiser.step()
+            if self.average:
+                self.average.update(self.model, number=step + 1)
+            losses[number] = value.detach()
+            if self.objective.head == "label":
+                targets = batch.targets.argmax(1) if settings.mixup else batch.targets
+                correct += (outputs.argmax(1) == targets).sum()
+        row = {
+            "epoch": epoch + 1.0,
+            "learning_rate": rate,
+            "train_loss": float(losses.mean()),
+            **({"train_top1": float(correct) / len(order)} if self.objective.head == "label" else {}),
+            "gradient_norm_mean": float(norms.mean()),
+            "gradient_norm_max": float(norms.max()),
+        }
+        if not math.isfinite(row["train_loss"]) or not math.isfinite(row["gradient_norm_max"]):
+            raise TrainingError(
+                f"the loss became {row['train_loss']} in epoch {epoch + 1}, the largest gradient norm "
+                f"{row['gradient_norm_max']}; lower training.learning_rate or training.clip_norm"
+            )
+        return row
+
+    def _draw(self, positions: torch.Tensor) -> Batch:
+        train, model = self._train, self.model.settings
+        choice = draw_steps(train.totals[positions], self._settings, generator=self.generator)
+        if self._shuffled_time:
+            choice = shuffle_steps(choice, generator=self.generator)
+        mirrored = torch.rand(len(positions), generator=self.generator) < 0.5 if train.mirrored is not None else None
+        batch = train.batch(positions, choice, model, mirrored=mirrored)
+        return augment(batch, self._settings, head=model.head, num_classes=self._num_classes, generator=self.generator)
+
+    def _forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Outputs and loss of a batch."""
+        settings, step_outputs = self._settings, None
+        with torch.autocast(batch.features.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            if settings.step_loss_weight:
+                outputs, step_outputs = self.model.with_step_logits(batch.features, batch.lengths)
+            else:
+                outputs = self.model(batch.features, batch.lengths)
+        value = self.objective(outputs, batch.targets, batch.lengths)
+        if step_outputs is not None:
+            of_steps = self.objective.of_steps(step_outputs, batch.targets, batch.lengths)
+            value = value + settings.step_loss_weight * of_steps
+        return outputs, value
 
 
-@torch.inference_mode()
-def predict(
-    model: SequenceClassifier,
-    sequences: SequenceSet,
+def validate(
+    model: Model,
+    val: SequenceSet,
     settings: TrainingSettings,
+    asking: Asking,
     *,
-    shuffled_time: bool = False,
-) -> list[torch.Tensor]:
-    """Outputs of all sequences from their middle steps.
+    num_classes: int,
+    objective: Objective | None = None,
+) -> dict[str, float]:
+    """Loss and headline metric on validation sequences.
+
+    Args:
+        model: what is validated.
+        val: on what.
+        settings: name the loss; cross-entropy is taken without smoothing and weights, so that it compares between runs.
+        asking: how the model answers.
+        num_classes: classes that the head tells apart.
+        objective: of the fit, whose scale it keeps; None makes one from ``val``.
 
     Returns:
-        n tensors, float32 on the CPU, in the order of the set: (outputs,) each; from a head that answers at every
-        step (T, outputs), where each of the T cached steps has the answer of the chosen step nearest to it; from
-        ``transcript`` (S, outputs) of the chosen steps.
+        ``val_loss`` and ``val_`` with the name of the metric, as in log.csv.
     """
-    model.eval()
-    shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if shuffled_time else None
-    longest = int(sequences.totals.max()) if settings.steps is None else settings.steps
-    rows: list[torch.Tensor] = []
-    for positions in torch.split(torch.arange(len(sequences)), max(_EVALUATION_STEPS // longest, 1)):
-        choice = _choose(sequences, positions, settings, None, shuffle=shuffle)
-        batch = sequences.batch(positions, choice, model.settings)
-        outputs = model(batch.features, batch.lengths).float().cpu()
-        if not model.per_step:
-            rows += outputs.unbind()
-            continue
-        for number, (own, total) in enumerate(zip(outputs, sequences.totals[positions].tolist(), strict=True)):
-            indices = choice.indices[number, : choice.lengths[number]]
-            own = own[indices.argsort()]  # noqa: PLW2901  back in the order of time
-            whole = model.settings.head != "transcript"
-            rows.append(own[nearest_chosen(indices.sort().values, total)] if whole else own)
-    return rows
-
-
-def _validate(
-    model: SequenceClassifier,
-    val: SequenceSet,
-    objective: Objective,
-    settings: TrainingSettings,
-    *,
-    shuffled_time: bool,
-) -> dict[str, float]:
-    outputs = predict(model, val, settings, shuffled_time=shuffled_time)
-    truth, head = val.targets.per_video(val.totals), objective.head
+    head = model.settings.head
+    objective = objective or Objective(settings, head, train=val, num_classes=num_classes)
+    outputs = predict(model, val, asking)
+    truth = val.targets.per_video(val.totals)
     if head == "transcript":
         lengths = torch.tensor([len(own) for own in outputs])
         loss = objective(nn.utils.rnn.pad_sequence(outputs, batch_first=True), val.targets.values.cpu(), lengths)
     else:
         flat = torch.cat(outputs) if model.per_step else torch.stack(outputs)
         targets = torch.from_numpy(np.concatenate(truth) if model.per_step else np.stack(truth))
-        plain = head in {"label", "step_labels"}  # without smoothing and weights, so that it compares between runs
+        plain = head in {"label", "step_labels"}
         loss = nn.functional.cross_entropy(flat, targets) if plain else objective(flat, targets, val.totals)
     metrics = measure_outputs(
         head,
         [own.numpy() for own in outputs],
         truth,
-        labels=[str(number) for number in range(objective.num_classes)],
+        labels=[str(number) for number in range(num_classes)],
         groups=[annotation.group for annotation in val.annotations],
         bootstrap=1,
     )

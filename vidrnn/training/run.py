@@ -1,6 +1,5 @@
 """The verbs ``train`` and ``crossval``: configuration and store in, a run folder out."""
 
-import copy
 import hashlib
 import platform
 from collections.abc import Callable
@@ -22,15 +21,16 @@ from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json, write_log
 from vidrnn.features.store import FeatureFolder, FeatureStore
-from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings import RunSettings
-from vidrnn.training.checkpoint import State
 from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
-from vidrnn.training.fit import Checkpointing, FitResult, fit, predict
+from vidrnn.training.fit import Checkpointing, validate
+from vidrnn.training.members import Fitted, fit_members
+from vidrnn.training.predict import asking_of, predict
 
 
 def versions() -> dict[str, str]:
@@ -95,7 +95,7 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     fingerprint = _fingerprint(settings, train_set, val_set, folder)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
-    result = fit(
+    result = fit_members(
         train_set,
         val_set,
         num_classes=len(label_map),
@@ -105,14 +105,16 @@ def train(
         on_epoch=on_epoch,
     )
     metrics = _training_metrics(settings, result, train_set, val_set, splits, folder)
+    if val_set is not None:
+        metrics |= validate(result.model, val_set, settings.training, asking_of(settings), num_classes=len(label_map))
     thresholds = _thresholds(result.model, val_set, settings)
     model = TrainedModel(result.model, label_map, folder.spec, settings, metrics, versions(), thresholds)
     files = [output / "model.safetensors", output / "last.safetensors"]
     save_model(model, files[0])
-    save_model(replace(model, classifier=_with_weights(result.model, result.last)), files[1])
+    save_model(replace(model, classifier=result.last), files[1])
     if result.best is not None:
         files.append(output / "best.safetensors")
-        save_model(replace(model, classifier=_with_weights(result.model, result.best)), files[-1])
+        save_model(replace(model, classifier=result.best), files[-1])
     # Not before the fit: a refused --resume must leave the folder of another run as it is.
     (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
     write_log(output / "log.csv", result.history)
@@ -121,17 +123,11 @@ def train(
     return TrainingRun(model, result.history, metrics, tuple(files))
 
 
-def _with_weights(model: SequenceClassifier, weights: State) -> SequenceClassifier:
-    other = copy.deepcopy(model)
-    other.load_state_dict(weights)
-    return other
-
-
-def _thresholds(model: SequenceClassifier, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
+def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
     """For ``multilabel`` the probability from which each class counts as said, by the validation split."""
     if settings.model.head != "multilabel" or val is None:
         return None
-    probabilities = sigmoid(torch.stack(predict(model, val, settings.training)).numpy())
+    probabilities = sigmoid(torch.stack(predict(model, val, asking_of(settings))).numpy())
     return tuple(best_thresholds(probabilities, val.targets.values.cpu().numpy() > 0.5).tolist())
 
 
@@ -151,22 +147,21 @@ def _fingerprint(
 
 def _training_metrics(
     settings: RunSettings,
-    result: FitResult,
+    result: Fitted,
     train_set: SequenceSet,
     val_set: SequenceSet | None,
     splits: dict[Split, list[Annotation]],
     folder: FeatureFolder,
 ) -> dict[str, Any]:
-    chosen = result.history[result.best_epoch - 1] if settings.training.select == "best" else result.history[-1]
+    chosen = [row for row in result.history if row["epoch"] == result.epochs[int(row.get("member", 1)) - 1]]
     missing = train_set.missing + (val_set.missing if val_set else ())
     return {
         "protocol": f"{describe_data(settings, folder.spec.digest)}; epoch chosen on the validation split, "
         f"so val numbers are optimistic; seed {settings.training.seed}",
         "n": {split: len(members) for split, members in splits.items()},
         "missing_features": list(missing),
-        "epoch": int(chosen["epoch"]),
-        "train_loss": chosen["train_loss"],
-        **{key: value for key, value in chosen.items() if key.startswith("val_") or key == "train_top1"},
+        "epoch": result.epochs[0] if len(result.epochs) == 1 else list(result.epochs),
+        **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
         "config_digest": config_digest(settings),
         "versions": versions(),
     }

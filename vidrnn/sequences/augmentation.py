@@ -1,0 +1,105 @@
+"""Changes of a training batch that should not change its answer. All are off unless a setting names them."""
+
+from dataclasses import replace
+
+import torch
+from torch.nn import functional
+
+from vidrnn.sequences.sequence_set import Batch
+from vidrnn.sequences.steps import StepChoice, choose_steps
+from vidrnn.settings import Head, TrainingSettings
+
+
+def draw_steps(totals: torch.Tensor, settings: TrainingSettings, *, generator: torch.Generator) -> StepChoice:
+    """Choose the steps of a training batch, from a random stretch of each video and at a speed that varies if so set.
+
+    With ``time_crop`` c the stretch is a share of the video between 1 - c and 1, anywhere in it. With ``time_warp`` w
+    the share u of the stretch is shown at u + k u (1 - u), k between -w and w: faster at one end than at the other.
+
+    Args:
+        totals: (B,) int64 cached steps of each video, on the CPU.
+        settings: ``steps``, ``jitter``, ``time_crop``, ``time_warp``.
+        generator: draws all of it.
+
+    Returns:
+        Steps in order of time; one is never drawn twice, unless the video is warped.
+    """
+    jitter = generator if settings.jitter else None
+    if not settings.time_crop and not settings.time_warp:
+        return choose_steps(totals, settings.steps, generator=jitter)
+    drawn = torch.rand(3, len(totals), dtype=torch.float64, generator=generator)
+    kept = (totals * (1.0 - settings.time_crop * drawn[0])).ceil().to(torch.int64).clamp(min=1)
+    start = (drawn[1] * (totals - kept + 1)).to(torch.int64).clamp(max=totals - kept)
+    choice = choose_steps(kept, settings.steps, generator=jitter)
+    indices = choice.indices
+    if settings.time_warp:
+        bend = settings.time_warp * (2.0 * drawn[2] - 1.0).unsqueeze(1)
+        share = (indices + 0.5) / kept.unsqueeze(1)
+        warped = share + bend * share * (1.0 - share)
+        indices = (warped * kept.unsqueeze(1)).to(torch.int64)
+    return StepChoice(start.unsqueeze(1) + torch.minimum(indices, (kept - 1).unsqueeze(1)), choice.lengths)
+
+
+def augment(
+    batch: Batch, settings: TrainingSettings, *, head: Head, num_classes: int, generator: torch.Generator
+) -> Batch:
+    """Mix, blur and thin a training batch as far as the settings say.
+
+    Args:
+        batch: from `SequenceSet.batch`.
+        settings: ``mixup``, ``feature_noise``, ``step_dropout``.
+        head: what is answered; only heads with one answer per video other than transcripts can be mixed.
+        num_classes: classes that the head tells apart.
+        generator: draws all of it, on the CPU.
+    """
+    if settings.mixup:
+        batch = _mix(batch, settings.mixup, head=head, num_classes=num_classes, generator=generator)
+    features = batch.features
+    if settings.feature_noise:
+        spread = features.std(dim=2, keepdim=True)
+        noise = torch.randn(features.shape, generator=generator).to(features.device)
+        features = features + settings.feature_noise * spread * noise
+    if settings.step_dropout:
+        kept = torch.rand(features.shape[:2], generator=generator) >= settings.step_dropout
+        features = features * kept.to(features.device).unsqueeze(2)
+    return batch if features is batch.features else replace(batch, features=features)
+
+
+def _mix(batch: Batch, alpha: float, *, head: Head, num_classes: int, generator: torch.Generator) -> Batch:
+    """Mixup (Zhang et al. 2018) of each sequence with another of the batch, step by step at the same share of time.
+
+    The share of the first is drawn from Beta(alpha, alpha), once for the batch as in the paper's code.
+    """
+    gammas = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator)  # noqa: SLF001
+    share = float(gammas[0] / gammas.sum())
+    partner = torch.randperm(len(batch.lengths), generator=generator)
+    own, other = batch.lengths.unsqueeze(1), batch.lengths[partner].unsqueeze(1)
+    steps = torch.arange(batch.features.shape[1])
+    same_time = ((2 * steps + 1) * other // (2 * own)).clamp(max=other - 1)
+    rows = partner.unsqueeze(1).expand_as(same_time)
+    second = batch.features[rows.to(batch.features.device), same_time.to(batch.features.device)]
+    inside = (steps < own).to(batch.features.device).unsqueeze(2)
+    features = (share * batch.features + (1.0 - share) * second) * inside
+    targets = functional.one_hot(batch.targets, num_classes).float() if head == "label" else batch.targets
+    return replace(
+        batch, features=features, targets=share * targets + (1.0 - share) * targets[partner.to(targets.device)]
+    )
+
+
+def draw_order(targets: torch.Tensor, n: int, *, balanced: bool, generator: torch.Generator) -> torch.Tensor:
+    """Order of an epoch's n videos: each once, or drawn with replacement so that classes come equally often.
+
+    Args:
+        targets: for ``balanced`` (n,) int64 classes.
+        n: how many videos there are.
+        balanced: draw with replacement.
+        generator: draws it.
+
+    Returns:
+        (n,) int64 positions.
+    """
+    if not balanced:
+        return torch.randperm(n, generator=generator)
+    classes = targets.cpu()
+    weight = 1.0 / torch.bincount(classes).double()[classes]
+    return torch.multinomial(weight, n, replacement=True, generator=generator)

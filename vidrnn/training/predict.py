@@ -1,0 +1,92 @@
+"""The answers of a model for a set of sequences."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from vidrnn.models.ensemble import Model, average_outputs
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen, shuffle_steps
+from vidrnn.settings import InferenceSettings, RunSettings
+
+_STEPS_PER_BATCH = 8192
+_SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wrong order at evaluation
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a model is asked about a set.
+
+    Attributes:
+        steps: per sequence, None for all cached ones; as in training.
+        inference: answers to average.
+        shuffled_time: give the steps of each sequence in one fixed random order.
+    """
+
+    steps: int | None
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    shuffled_time: bool = False
+
+
+def asking_of(settings: RunSettings) -> Asking:
+    """How a configuration asks its model."""
+    return Asking(settings.training.steps, settings.inference)
+
+
+@torch.inference_mode()
+def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.Tensor]:
+    """Outputs of all sequences, averaged over draws of their steps and over views as ``asking`` says.
+
+    Returns:
+        n tensors, float32 on the CPU, in the order of the set: (outputs,) each; from a head that answers at every
+        step (T, outputs), where each of the T cached steps has the answer of the chosen step nearest to it; from
+        ``transcript`` (S, outputs) of the chosen steps.
+    """
+    model.eval()
+    views = (False, True) if sequences.mirrored is not None and asking.inference.views == "both" else (False,)
+    shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if asking.shuffled_time else None
+    longest = int(sequences.totals.max()) if asking.steps is None else asking.steps
+    rows: list[torch.Tensor] = []
+    for positions in torch.split(torch.arange(len(sequences)), max(_STEPS_PER_BATCH // longest, 1)):
+        answers: list[list[torch.Tensor]] = []
+        for jitter in range(asking.inference.jitters):
+            choice = _choose(sequences, positions, asking.steps, jitter=jitter, shuffle=shuffle)
+            answers += [_ask(model, sequences, positions, choice, mirrored=mirrored) for mirrored in views]
+        rows += [average_outputs(model.settings.head, each) for each in zip(*answers, strict=True)]
+    return rows
+
+
+def _choose(
+    sequences: SequenceSet,
+    positions: torch.Tensor,
+    steps: int | None,
+    *,
+    jitter: int,
+    shuffle: torch.Generator | None,
+) -> StepChoice:
+    # A video draws the same places whatever stands beside it: one generator each.
+    totals = sequences.totals[positions]
+    choice = choose_steps(totals, steps)
+    if jitter:
+        for row, total in enumerate(totals.tolist()):
+            generator = torch.Generator().manual_seed(jitter)
+            own = choose_steps(torch.tensor([total]), steps, generator=generator)
+            choice.indices[row, : own.indices.shape[1]] = own.indices[0]
+    return choice if shuffle is None else shuffle_steps(choice, generator=shuffle)
+
+
+def _ask(
+    model: Model, sequences: SequenceSet, positions: torch.Tensor, choice: StepChoice, *, mirrored: bool
+) -> list[torch.Tensor]:
+    view = torch.full((len(positions),), mirrored)
+    batch = sequences.batch(positions, choice, model.settings, mirrored=view if mirrored else None)
+    outputs: torch.Tensor = model(batch.features, batch.lengths).float().cpu()
+    if not model.per_step:
+        return list(outputs.unbind())
+    rows: list[torch.Tensor] = []
+    for number, total in enumerate(sequences.totals[positions].tolist()):
+        length = int(choice.lengths[number])
+        indices, in_order = choice.indices[number, :length].sort()
+        own = outputs[number, :length][in_order]
+        rows.append(own if model.settings.head == "transcript" else own[nearest_chosen(indices, total)])
+    return rows
