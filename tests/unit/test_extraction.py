@@ -172,6 +172,18 @@ def test_the_list_of_failures_is_of_the_last_run(world):
     assert not (report.folder.path / "failures.csv").exists()
 
 
+def test_a_failure_is_forgotten_when_the_run_that_solved_it_was_killed(world):
+    """It ended between the features and the tidying of the list."""
+    folder = world.extract().folder
+    status = (world.root / NAMES[0]).stat()
+    rows = [["path", "stage", "cause", "seconds", "size", "mtime_ns"]]
+    rows += [[NAMES[0], "process", "the decoder hung", "1.0", str(status.st_size), str(status.st_mtime_ns)]]
+    with (folder.path / "failures.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    assert world.extract().summary() == "extracted 0, reused 3, failed 0"
+    assert not (folder.path / "failures.csv").exists()
+
+
 def test_a_video_that_is_gone_is_a_failure_also_when_its_features_are_there(world):
     world.extract()
     (world.root / NAMES[0]).unlink()

@@ -131,7 +131,7 @@ class _Plan:
         for annotation in annotations:
             source = annotation.source(self._root)
             if self._is_done(annotation.path, source):
-                self._reuse()
+                self._reuse(annotation.path)
             elif not self._retry_failed and (failure := self._known.known(annotation.path, source)):
                 self._progress.not_retried += 1
                 self._progress.failures.append(failure)
@@ -140,7 +140,7 @@ class _Plan:
                 elsewhere.append(annotation)
             elif self._is_done(annotation.path, source):  # by another extraction, a moment ago
                 self._claims.give_back(annotation.path)
-                self._reuse()
+                self._reuse(annotation.path)
             else:
                 yield Job(annotation.path, source)
         for _ in range(len(elsewhere)):
@@ -150,7 +150,7 @@ class _Plan:
             source = annotation.source(self._root)
             if self._is_done(annotation.path, source):
                 self._claims.give_back(annotation.path)
-                self._reuse()
+                self._reuse(annotation.path)
             else:
                 yield Job(annotation.path, source)
 
@@ -170,7 +170,8 @@ class _Plan:
         self._progress.notes += [(path, note) for note in video.notes]
         self._on_video()
 
-    def _reuse(self) -> None:
+    def _reuse(self, path: str) -> None:
+        self._known.solve(path)  # a run that was killed may have left its failure behind
         self._progress.reused += 1
         self._on_video()
 
