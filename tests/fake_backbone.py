@@ -28,6 +28,13 @@ class AverageColour:
         )
         self.batch_sizes: list[int] = []
 
+    def mirrored(self) -> "AverageColour":
+        """As of `Backbone`: the average of a mirrored frame is the same, but it belongs to another spec."""
+        view = AverageColour(sampling=self.spec.sampling, image_size=self.preprocessing.image_size)
+        view.spec = self.spec.mirrored()
+        view.preprocessing = Preprocessing.from_dict(view.spec.preprocessing)
+        return view
+
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         self.batch_sizes.append(len(frames))
         return frames.double().mean(dim=(2, 3)).div(255).float()

@@ -13,7 +13,6 @@ from vidrnn.store_cli import store_app
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from vidrnn.features.extraction import Progress
     from vidrnn.settings import RunSettings
 
 app = typer.Typer(
@@ -105,13 +104,17 @@ def check(
     for line in findings.lines:
         print(line)
     if not quick:
-        from vidrnn.features.backbones import load_backbone
+        from vidrnn.features.backbones import load_backbone, views
         from vidrnn.features.forecast import forecast
 
-        backbone = load_backbone(settings.features)
-        expected = forecast(annotations, root=settings.data.root, settings=settings.features, backbone=backbone)
-        for line in expected.lines():
-            print(line)
+        taken = 0
+        for view in views(load_backbone(settings.features), settings.features):
+            expected = forecast(
+                annotations, root=settings.data.root, settings=settings.features, backbone=view, taken_bytes=taken
+            )
+            taken += expected.num_bytes
+            for line in expected.lines():
+                print(f"mirrored: {line}" if view.spec.is_mirrored else line)
     return ExitCode.OK if not findings.missing_files else ExitCode.SOME_FAILED
 
 
@@ -127,61 +130,9 @@ def extract(
     from vidrnn.features.processes import warm_up
 
     warm_up()  # before PyTorch is imported here: both imports then run at the same time
-    from tqdm import tqdm
+    from vidrnn.extract_cli import run_extraction
 
-    from vidrnn.annotations import read_annotations
-    from vidrnn.features.backbones import load_backbone
-    from vidrnn.features.extraction import Progress
-    from vidrnn.features.extraction import extract as extract_features
-
-    settings = _load(config, overrides)
-    annotations = read_annotations(settings.data)
-    backbone = load_backbone(settings.features)
-    progress = Progress()
-    with tqdm(total=len(annotations), unit="video", disable=None) as bar:
-
-        def show() -> None:
-            bar.set_postfix_str(progress.speed(), refresh=False)
-            bar.update()
-
-        try:
-            folder, _ = extract_features(
-                annotations,
-                root=settings.data.root,
-                settings=settings.features,
-                backbone=backbone,
-                retry_failed=retry_failed,
-                progress=progress,
-                on_video=show,
-            )
-        except KeyboardInterrupt:
-            bar.close()
-            print(f"{progress.summary()}, {len(annotations) - progress.done} left", file=sys.stderr)
-            raise
-    _print_extraction(progress, folder.path / "failures.csv")
-    for note in backbone.notes:
-        print(f"note: {note}")
-    print(f"features: {folder.path}")
-    print(progress.summary())
-    return ExitCode.SOME_FAILED if progress.failures else ExitCode.OK
-
-
-def _print_extraction(progress: "Progress", listed: Path) -> None:
-    for path, note in progress.notes[:10]:
-        print(f"note: {path}: {note}")
-    if len(progress.notes) > 10:
-        print(f"note: and {len(progress.notes) - 10} more, kept in the feature files")
-    for failure in progress.failures[:20]:
-        print(f"failed: {failure.path}: {failure.cause}", file=sys.stderr)
-    if progress.failures:
-        print(f"all {len(progress.failures)} failures: {listed}", file=sys.stderr)
-    if progress.not_retried:
-        print(
-            f"{progress.not_retried} of them failed before and were not tried again; --retry-failed tries them",
-            file=sys.stderr,
-        )
-    if progress.extracted:
-        print(progress.speed())
+    return run_extraction(_load(config, overrides), retry_failed=retry_failed)
 
 
 @app.command()

@@ -83,6 +83,9 @@ class FeatureSettings(Settings):
     precision: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
     """Arithmetic of the backbone: the two short floats are meant for GPUs, int8 for CPUs (needs NNCF). Features are
     stored in float16 in any case."""
+    mirrored: bool = False
+    """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` then makes two passes,
+    and the features of the first one are the same as without."""
     spec: str | None = None
     """Digest (or its start) of one spec in the store, when several fit the keys above."""
     batch_size: Positive = 16

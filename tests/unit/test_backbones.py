@@ -1,14 +1,19 @@
 """The frozen backbone: one identity and the same features whichever engine executes it, alone and in any batch."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests.media import pictures
 from vidrnn.errors import ConfigError
 from vidrnn.features import backbones, engines
-from vidrnn.features.backbones import Backbone, load_backbone
+from vidrnn.features.backbones import Backbone, load_backbone, views
 from vidrnn.features.engines import EngineError, OpenVino, similarity
 from vidrnn.features.networks import Network, build_network
+from vidrnn.features.spec import FeatureSpec
 from vidrnn.settings import FeatureSettings
 
 
@@ -98,6 +103,52 @@ def test_bfloat16_is_close_but_another_spec(small):
     assert rounded.spec.digest != small.spec.digest
 
 
+@pytest.mark.parametrize("name", ["timm/test_resnet", "efficientnet_lite0"])
+def test_the_mirrored_view_gives_the_features_of_mirrored_frames(name):
+    """Clips turned over with NumPy are the reference; the plain view goes on unchanged."""
+    weights = "default" if name == "efficientnet_lite0" else "random"
+    plain = load_backbone(settings(name, weights=weights))
+    mirrored = plain.mirrored()
+    clip = np.stack(pictures(4, width=96, height=72))
+    got = mirrored.embed(torch.stack([mirrored.preprocessing.fit(frame) for frame in clip]))
+    turned = np.ascontiguousarray(clip[:, :, ::-1])
+    assert torch.equal(got, plain.embed(torch.stack([plain.preprocessing.fit(frame) for frame in turned])))
+    own = plain.embed(torch.stack([plain.preprocessing.fit(frame) for frame in clip]))
+    assert not torch.allclose(got, own, rtol=1e-2)
+    again = mirrored.mirrored()
+    assert torch.equal(again.embed(torch.stack([again.preprocessing.fit(frame) for frame in clip])), own)
+    assert (again.spec, again.preprocessing) == (plain.spec, plain.preprocessing)
+
+
+def test_both_views_share_one_network_whichever_meets_frames_first(cache, monkeypatch):
+    """One build, one conversion, one entry in the cache, and that one is of the plain spec."""
+    counts = Counter()
+
+    def counting(name, honest):
+        def call(*arguments):
+            counts[name] += 1
+            return honest(*arguments)
+
+        return call
+
+    monkeypatch.setattr(backbones, "build_network", counting("build", backbones.build_network))
+    monkeypatch.setattr(OpenVino, "convert", staticmethod(counting("convert", OpenVino.convert)))
+    plain, mirrored = views(load_backbone(settings()), settings(mirrored=True))
+    mirrored.embed(frames(2))
+    plain.embed(frames(2))
+    assert counts == {"build": 1, "convert": 1}
+    (kept,) = cache.glob("*/spec.json")
+    assert FeatureSpec.from_json(kept.read_text()) == plain.spec
+    second = load_backbone(settings()).mirrored()
+    assert torch.equal(second.embed(frames(2)), mirrored.embed(frames(2)))
+    assert counts == {"build": 1, "convert": 1}
+
+
+def test_without_the_setting_there_is_one_view():
+    backbone = load_backbone(settings("timm/test_resnet"))
+    assert views(backbone, settings()) == (backbone,)
+
+
 def test_a_network_is_in_eval_mode_and_has_no_gradients():
     network = build_network(settings())
     assert not any(module.training for module in network.modules())
@@ -126,7 +177,7 @@ def test_engines_have_one_identity_and_give_the_same_features(name, changes):
     batch = frames(5, eager.preprocessing.image_size)
     got, expected = converted.embed(batch), eager.embed(batch)
     assert got.dtype == torch.float32
-    assert isinstance(converted._engine, OpenVino)
+    assert isinstance(converted._execution._engine, OpenVino)
     # Of the differences between frames too, which are small beside what random networks give for all of them.
     assert similarity(got, expected) > 0.99999
     assert similarity(got - got.mean(0), expected - expected.mean(0)) > 0.999
@@ -146,10 +197,10 @@ def test_the_parts_of_a_batch_come_back_in_order(threads):
 def test_auto_is_openvino_on_a_cpu_and_eager_in_a_short_precision():
     backbone = load_backbone(settings())
     backbone.embed(frames(1))
-    assert isinstance(backbone._engine, OpenVino)
+    assert isinstance(backbone._execution._engine, OpenVino)
     short = load_backbone(settings(precision="bfloat16"))
     short.embed(frames(1))
-    assert isinstance(short._engine, engines.Eager)
+    assert isinstance(short._execution._engine, engines.Eager)
     with pytest.raises(ConfigError, match=r"^features\.engine: 'openvino' runs float32 and int8 on the CPU, but "):
         load_backbone(settings(engine="openvino", precision="bfloat16"))
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from tests.bad_decoders import by_name
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
-from vidrnn.features.decode_worker import Failure
+from vidrnn.features.decode_worker import Failure, decode_video
 from vidrnn.features.extraction import Progress, extract
 from vidrnn.features.store import FeatureFolder
 from vidrnn.settings import FeatureSettings
@@ -41,8 +42,11 @@ class World:
             write_clip(self.root / name, pictures(length), codec="ffv1", pix_fmt="bgr0")
         self.names = list(NAMES)
 
-    def extract(self, *, retry_failed=False, **sampling) -> "Report":
+    def extract(
+        self, *, retry_failed=False, mirrored_of: "Report | None" = None, decode_one=decode_video, **sampling
+    ) -> "Report":
         self.seen = 0
+        backbone = AverageColour(sampling=sampling or None)
 
         def count():
             self.seen += 1
@@ -51,9 +55,11 @@ class World:
             [Annotation(name, name.split("/", maxsplit=1)[0], None, name) for name in self.names],
             root=self.root,
             settings=FeatureSettings(store=self.store, batch_size=4),
-            backbone=AverageColour(sampling=sampling or None),
+            backbone=backbone.mirrored() if mirrored_of else backbone,
             on_video=count,
             retry_failed=retry_failed,
+            plain=mirrored_of.folder if mirrored_of else None,
+            decode_one=decode_one,
         )
         return Report(folder, progress)
 
@@ -172,6 +178,18 @@ def test_the_list_of_failures_is_of_the_last_run(world):
     assert not (report.folder.path / "failures.csv").exists()
 
 
+def test_a_failure_is_forgotten_when_the_run_that_solved_it_was_killed(world):
+    """It ended between the features and the tidying of the list."""
+    folder = world.extract().folder
+    status = (world.root / NAMES[0]).stat()
+    rows = [["path", "stage", "cause", "seconds", "size", "mtime_ns"]]
+    rows += [[NAMES[0], "process", "the decoder hung", "1.0", str(status.st_size), str(status.st_mtime_ns)]]
+    with (folder.path / "failures.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    assert world.extract().summary() == "extracted 0, reused 3, failed 0"
+    assert not (folder.path / "failures.csv").exists()
+
+
 def test_a_video_that_is_gone_is_a_failure_also_when_its_features_are_there(world):
     world.extract()
     (world.root / NAMES[0]).unlink()
@@ -232,3 +250,49 @@ def test_features_and_times_are_those_of_the_frames(world):
     assert video.timestamps_s == pytest.approx(np.arange(6) / 25, abs=1e-3)
     expected = [image.astype(float).mean(axis=(0, 1)) / 255 for image in pictures(6)]
     np.testing.assert_allclose(video.features, expected, atol=0.01)
+
+
+@pytest.fixture
+def breaking(world) -> World:
+    """A world with one more clip, which breaks where it is decoded `by_name` and is a good one otherwise."""
+    write_clip(world.root / "broken.mkv", pictures(5), codec="ffv1", pix_fmt="bgr0")
+    world.names = ["broken.mkv", *NAMES]
+    return world
+
+
+def test_what_failed_in_the_plain_view_is_the_same_failure_in_the_mirrored_one(breaking):
+    """It is not decoded again: that would give features here."""
+    plain = breaking.extract(decode_one=by_name)
+    mirrored = breaking.extract(mirrored_of=plain)
+    assert (plain.summary(), mirrored.summary()) == ("extracted 3, reused 0, failed 1",) * 2
+    assert [each.cause for each in mirrored.failures] == ["[Errno 5] Input/output error"]
+    assert breaking.seen == 4
+    assert failures_of(mirrored) == failures_of(plain)
+    assert mirrored.folder.path.name == plain.folder.spec.mirrored().digest
+    again = breaking.extract(mirrored_of=breaking.extract())
+    assert (again.summary(), again.progress.not_retried) == ("extracted 0, reused 3, failed 1", 1)
+
+
+def test_retrying_goes_for_both_views(breaking):
+    breaking.extract(mirrored_of=breaking.extract(decode_one=by_name))
+    still = breaking.extract(retry_failed=True, decode_one=by_name)
+    mirrored = breaking.extract(retry_failed=True, mirrored_of=still)
+    assert (mirrored.summary(), mirrored.progress.not_retried) == ("extracted 0, reused 3, failed 1", 0)
+    solved = breaking.extract(retry_failed=True)
+    mirrored = breaking.extract(retry_failed=True, mirrored_of=solved)
+    assert (solved.summary(), mirrored.summary()) == ("extracted 1, reused 3, failed 0",) * 2
+    assert not (mirrored.folder.path / "failures.csv").exists()
+
+
+def test_a_video_that_was_mended_between_the_views_is_decoded(breaking):
+    plain = breaking.extract(decode_one=by_name)
+    write_clip(breaking.root / "broken.mkv", pictures(6), codec="ffv1", pix_fmt="bgr0")
+    assert breaking.extract(mirrored_of=plain).summary() == "extracted 4, reused 0, failed 0"
+
+
+def test_mirrored_features_that_are_there_are_reused_whatever_became_of_the_plain_ones(breaking):
+    breaking.extract(mirrored_of=breaking.extract())
+    (breaking.extract().folder.file_of("broken.mkv")).unlink()
+    plain = breaking.extract(decode_one=by_name)
+    assert plain.summary() == "extracted 0, reused 3, failed 1"
+    assert breaking.extract(mirrored_of=plain).summary() == "extracted 0, reused 4, failed 0"

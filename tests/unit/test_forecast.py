@@ -1,6 +1,8 @@
 """What `check` predicts is what `extract` then takes."""
 
+import shutil
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from vidrnn.features.extraction import extract
 from vidrnn.features.forecast import Forecast, forecast
 from vidrnn.settings import FeatureSettings
 
+Usage = namedtuple("Usage", ["total", "used", "free"])
 LENGTHS = (4, 8, 12, 4, 8, 12)
 
 
@@ -42,6 +45,22 @@ def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
     files = sum(file.stat().st_size for file in folder.path.glob("*.safetensors"))
     assert expected.num_bytes == pytest.approx(files, rel=0.1)
     assert not (tmp_path / "not").exists(), "a forecast leaves nothing behind"
+
+
+def test_the_disk_must_hold_what_an_earlier_pass_takes_too(annotations, tmp_path, monkeypatch):
+    """Each of two passes alone would fit."""
+    settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
+    backbone, root = AverageColour(), tmp_path / "videos"
+    first = forecast(annotations, root=root, settings=settings, backbone=backbone)
+    free = first.num_bytes * 3 // 2
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(free, 0, free))
+    alone, second = (
+        forecast(annotations, root=root, settings=settings, backbone=backbone.mirrored(), taken_bytes=taken)
+        for taken in (0, first.num_bytes)
+    )
+    assert (alone.free_bytes, second.free_bytes) == (free, free - first.num_bytes)
+    warnings = [[line for line in each.lines() if line.startswith("warning: ")] for each in (alone, second)]
+    assert [len(each) for each in warnings] == [0, 1]
 
 
 def test_seconds_follow_the_speed_of_the_backbone(annotations, tmp_path):

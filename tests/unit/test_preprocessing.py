@@ -1,5 +1,6 @@
 """Frame to network input: the same as the pictures that the weights were trained and published with."""
 
+import itertools
 import json
 
 import numpy as np
@@ -155,6 +156,32 @@ def test_survives_a_trip_through_json(square):
     assert Preprocessing.from_dict(json.loads(json.dumps(own.as_dict()))) == own
 
 
+@pytest.mark.parametrize("square", ["center_crop", "pad", "warp"])
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (144, 180), (33, 61)])
+def test_the_mirrored_square_is_the_plain_one_turned_over(square, height, width):
+    """Also where the crop leaves out an odd number of columns: both views show the same part of the frame."""
+    rgb = scene(height, width)
+    plain, mirrored = (preprocessing(square, mirrored=mirrored).fit(rgb).numpy() for mirrored in (False, True))
+    assert not np.array_equal(plain, plain[:, :, ::-1])
+    np.testing.assert_array_equal(mirrored, plain[:, :, ::-1])
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_mirrored_square_is_the_one_of_the_mirrored_frame(interpolation):
+    rgb = scene(72, 96)
+    got = preprocessing("warp", interpolation=interpolation, mirrored=True).fit(rgb)
+    expected = preprocessing("warp", interpolation=interpolation).fit(np.ascontiguousarray(rgb[:, ::-1]))
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_mirroring_is_named_only_where_it_happens():
+    """A new key in the plain values would change the digest of every spec there is."""
+    plain, mirrored = preprocessing("warp"), preprocessing("warp", mirrored=True)
+    assert "mirrored" not in plain.as_dict()
+    assert mirrored.as_dict() == {**plain.as_dict(), "mirrored": True}
+    assert Preprocessing.from_dict(json.loads(json.dumps(mirrored.as_dict()))) == mirrored
+
+
 def test_a_crop_larger_than_the_picture_is_refused():
     with pytest.raises(ValueError, match=r"^resize_size 30 must be at least image_size 32$"):
         preprocessing("center_crop", resize_size=30)
@@ -162,6 +189,6 @@ def test_a_crop_larger_than_the_picture_is_refused():
 
 def test_fit_gives_contiguous_memory_of_the_frames_own():
     """A crop that only looks into the decoded frame would keep all of it in memory."""
-    for square in ("center_crop", "pad", "warp"):
-        fitted = preprocessing(square).fit(scene(60, 80))
+    for square, mirrored in itertools.product(("center_crop", "pad", "warp"), (False, True)):
+        fitted = preprocessing(square, mirrored=mirrored).fit(scene(60, 80))
         assert fitted.untyped_storage().nbytes() <= 36 * 48 * 3

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from vidrnn.config import load
 from vidrnn.features.backbones import load_backbone
 from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.settings import FeatureSettings
+from vidrnn.settings import FeatureSettings, RunSettings
 
 SETTINGS = FeatureSettings(
     backbone="timm/test_resnet", weights="random", image_size=32, square="warp", rate=10.0, device="cpu"
@@ -57,6 +59,7 @@ def test_the_digest_changes_with_each_setting_that_changes_the_numbers(spec, cha
         {"count": 99},  # belongs to another kind of sampling, as the next one
         {"stride": 9},
         {"spec": "abcd"},
+        {"mirrored": True},  # a second spec beside this one
     ],
     ids=str,
 )
@@ -102,6 +105,30 @@ def test_the_digest_is_the_same_in_every_session():
     )
     assert example.to_json() == text
     assert example.digest == "b3fe17c0b51a23c2"
+
+
+def test_the_digest_of_a_shipped_configuration_stays():
+    """The same constant for the whole spec, as an extraction makes it."""
+    config = Path(__file__).resolve().parents[2] / "configs" / "weizmann_lite0_bigru.yaml"
+    features = load(RunSettings, config, ["features.device=cpu"]).features
+    assert spec_of(features).digest == "13d602bd8246cd47"
+    assert spec_of(features.model_copy(update={"mirrored": True})).digest == "13d602bd8246cd47"
+
+
+def test_the_mirrored_spec_differs_in_one_key_and_mirrored_twice_is_the_spec(spec):
+    mirrored = spec.mirrored()
+    assert (spec.is_mirrored, mirrored.is_mirrored) == (False, True)
+    plain = json.loads(spec.to_json())
+    assert "mirrored" not in plain["preprocessing"]
+    assert json.loads(mirrored.to_json()) == {**plain, "preprocessing": {**plain["preprocessing"], "mirrored": True}}
+    assert mirrored.digest != spec.digest
+    assert mirrored.mirrored().to_json() == spec.to_json()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_mirrored_spec_fits_no_configuration(spec, asked):
+    assert spec.differences(changed(mirrored=asked)) == []
+    assert spec.mirrored().differences(changed(mirrored=asked)) == ["mirrored: True, asked False"]
 
 
 def test_json_is_canonical_and_comes_back(spec):

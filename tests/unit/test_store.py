@@ -352,6 +352,41 @@ def test_several_fitting_specs_must_be_told_apart_by_digest(tmp_path):
     assert store.find(SETTINGS.model_copy(update={"spec": digests[1][:5]})).path.name == digests[1]
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_plain_and_the_mirrored_spec_are_each_found(tmp_path, asked):
+    store = FeatureStore(tmp_path / "store")
+    settings = SETTINGS.model_copy(update={"mirrored": asked})
+    for spec in (SPEC.mirrored(), SPEC, replace(SPEC, grid=2), replace(SPEC, grid=2).mirrored()):
+        store.create(spec)
+    assert store.find(settings).spec.digest == SPEC.digest
+    assert store.find_mirrored(settings).spec.digest == SPEC.mirrored().digest
+    named = settings.model_copy(update={"spec": SPEC.digest})
+    assert store.find_mirrored(named).spec.digest == SPEC.mirrored().digest
+
+
+def test_the_mirrored_spec_is_of_the_weights_that_were_found(tmp_path):
+    """Two releases of the weights under one name: the mirrored features of the other one do not count."""
+    store = FeatureStore(tmp_path / "store")
+    own, other = (replace(SPEC, weights_digest=each * 64) for each in "ab")
+    for spec in (own, other, other.mirrored()):
+        store.create(spec)
+    assert store.find_mirrored(SETTINGS.model_copy(update={"spec": other.digest})).path.name == other.mirrored().digest
+    with pytest.raises(StoreError) as caught:
+        store.find_mirrored(SETTINGS.model_copy(update={"spec": own.digest}))
+    assert str(caught.value) == (
+        f"no mirrored features of spec {own.digest} in {tmp_path / 'store'}; "
+        "run `vidrnn extract` with features.mirrored: true"
+    )
+
+
+def test_a_store_with_only_the_mirrored_spec_has_nothing_that_fits(tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    store.create(SPEC.mirrored())
+    for find in (store.find, store.find_mirrored):
+        with pytest.raises(StoreError, match=r"fits the configuration \(\w{16} has mirrored: True, asked False\)"):
+            find(SETTINGS)
+
+
 def test_a_spec_changed_by_hand_is_refused(folder, tmp_path):
     path = folder.path / "spec.json"
     values = json.loads(path.read_text())

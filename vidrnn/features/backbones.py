@@ -34,33 +34,36 @@ _PROOF_FRAMES = 8
 
 
 class Backbone:
-    """A frozen network that turns frames into feature vectors.
-
-    Which engine executes it is settled with the first real frames, because each is compared with eager PyTorch on them.
+    """A frozen network that turns frames into feature vectors, and how it looks at them.
 
     Attributes:
         spec: the identity of what this backbone computes.
         preprocessing: from frame to network input.
-        device: where it runs.
-        lanes: how many threads may call `embed` at the same time to good effect.
-        notes: what a user should know about the choice of the engine.
     """
 
-    def __init__(self, settings: FeatureSettings) -> None:
-        self.device = choose_device(settings.device)
-        self.notes: tuple[str, ...] = ()
-        self._preparing = threading.Lock()
-        self._settings = settings
-        self._least = LEAST_SIMILARITY[settings.precision]
-        self._engine: Engine | None = None
-        self._engine_name = choose_engine(settings, self.device)
-        # On a GPU two batches in streams of their own: one is copied while the other is computed. CUDA graphs, which
-        # torch.compile uses, belong to one thread; and on a CPU one batch takes all cores.
-        self.lanes = 2 if self.device.type == "cuda" and self._engine_name == "eager" else 1
-        self._network: Network | None = None
-        converted = self._read_converted(EngineCache.of(settings)) if self._engine_name == "openvino" else None
-        self.spec = converted.spec if converted else self._build()
-        self.preprocessing = Preprocessing.from_dict(self.spec.preprocessing)
+    def __init__(self, execution: "_Execution", spec: FeatureSpec) -> None:
+        self._execution = execution
+        self.spec = spec
+        self.preprocessing = Preprocessing.from_dict(spec.preprocessing)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._execution.device
+
+    @property
+    def lanes(self) -> int:
+        """How many threads may call `embed` at the same time to good effect."""
+        return self._execution.lanes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the choice of the engine."""
+        return self._execution.notes
+
+    def mirrored(self) -> "Backbone":
+        """The other view: the same loaded network and engine, with frames mirrored left to right; twice is this one."""
+        return Backbone(self._execution, self.spec.mirrored())
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """Compute features, in batches of exactly ``features.batch_size``: the last one is filled up with zeros.
@@ -77,6 +80,33 @@ class Backbone:
         Raises:
             ConfigError: the engine that was asked for does not give the features of eager PyTorch.
         """
+        return self._execution(frames)
+
+
+class _Execution:
+    """The loaded network and its engine, shared by the views of the frames.
+
+    Which engine executes it is settled with the first real frames, because each is compared with eager PyTorch on them.
+    Of which view they are does not matter; ``spec`` and with it the cache and the calibration are of the plain one.
+    """
+
+    def __init__(self, settings: FeatureSettings) -> None:
+        self.device = choose_device(settings.device)
+        self.notes: tuple[str, ...] = ()
+        self._preparing = threading.Lock()
+        self._settings = settings
+        self._least = LEAST_SIMILARITY[settings.precision]
+        self._engine: Engine | None = None
+        self._engine_name = choose_engine(settings, self.device)
+        # On a GPU two batches in streams of their own: one is copied while the other is computed. CUDA graphs, which
+        # torch.compile uses, belong to one thread; and on a CPU one batch takes all cores.
+        self.lanes = 2 if self.device.type == "cuda" and self._engine_name == "eager" else 1
+        self._network: Network | None = None
+        converted = self._read_converted(EngineCache.of(settings)) if self._engine_name == "openvino" else None
+        self.spec = converted.spec if converted else self._build()
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        """As in `Backbone.embed`."""
         size = self._settings.batch_size
         with self._preparing:
             if self._engine is None and len(frames):
@@ -143,7 +173,7 @@ class Backbone:
             return self._engine
         model = OpenVino.convert(network, frames)
         if self._settings.precision == "int8":
-            model = quantize(model, self.preprocessing)
+            model = quantize(model, Preprocessing.from_dict(self.spec.preprocessing))
         model = OpenVino.settle(model)
         engine = self._openvino(model)
         _hold_to(proof, engine(frames), self._least)
@@ -172,13 +202,19 @@ class Backbone:
 
 
 def load_backbone(settings: FeatureSettings) -> Backbone:
-    """The backbone that a configuration names.
+    """The backbone that a configuration names, with frames as they are: `views` also gives the mirrored one.
 
     Raises:
         ConfigError: no such backbone, ``cuda`` without a GPU, or an engine that does not fit.
         WeightsError: the weights are not at hand or do not fit; names the file to fetch.
     """
-    return Backbone(settings)
+    execution = _Execution(settings)
+    return Backbone(execution, execution.spec)
+
+
+def views(backbone: Backbone, settings: FeatureSettings) -> tuple[Backbone, ...]:
+    """The passes of an extraction: the plain view, and with ``features.mirrored`` then the mirrored one."""
+    return (backbone, backbone.mirrored()) if settings.mirrored else (backbone,)
 
 
 def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:

@@ -64,6 +64,7 @@ def extract(
     settings: FeatureSettings,
     backbone: Backbone,
     retry_failed: bool = False,
+    plain: FeatureFolder | None = None,
     progress: Progress | None = None,
     on_video: Callable[[], None] = lambda: None,
     decode_one: DecodeVideo = decode_video,
@@ -76,6 +77,8 @@ def extract(
         settings: store, batch size, decoders and their limits.
         backbone: computes the features and names their spec.
         retry_failed: also try videos that failed in an earlier run and have not changed since.
+        plain: where the pass before, over another view of these videos, has put its features: what failed there is
+            entered as the same failure and not decoded again.
         progress: kept up to date, so that a caller knows how far an interrupted run came.
         on_video: called once for each video that is done, in whatever way.
         decode_one: how a decoder process turns a file into frames.
@@ -86,8 +89,9 @@ def extract(
     progress = progress or Progress()
     folder = FeatureStore(settings.store).create(backbone.spec)
     known = FailureList(folder.path / "failures.csv")
+    known_plain = FailureList(plain.path / "failures.csv") if plain else None
     with Claims(folder.path / ".claims") as claims:
-        plan = _Plan(folder, root, claims, known, progress, retry_failed=retry_failed, on_video=on_video)
+        plan = _Plan(folder, root, claims, known, known_plain, progress, retry_failed=retry_failed, on_video=on_video)
         results = embed_videos(
             plan.jobs(annotations),
             backbone,
@@ -116,13 +120,14 @@ class _Plan:
         root: Path,
         claims: Claims,
         known: FailureList,
+        known_plain: FailureList | None,
         progress: Progress,
         *,
         retry_failed: bool,
         on_video: Callable[[], None],
     ) -> None:
         self._folder = folder
-        self._root, self._claims, self._known = root, claims, known
+        self._root, self._claims, self._known, self._known_plain = root, claims, known, known_plain
         self._progress, self._retry_failed, self._on_video = progress, retry_failed, on_video
 
     def jobs(self, annotations: Iterable[Annotation]) -> Iterator[Job | None]:
@@ -131,16 +136,18 @@ class _Plan:
         for annotation in annotations:
             source = annotation.source(self._root)
             if self._is_done(annotation.path, source):
-                self._reuse()
+                self._reuse(annotation.path)
             elif not self._retry_failed and (failure := self._known.known(annotation.path, source)):
                 self._progress.not_retried += 1
                 self._progress.failures.append(failure)
                 self._on_video()
+            elif self._known_plain and (failure := self._known_plain.known(annotation.path, source)):
+                self.fail(failure)
             elif not self._claims.take(annotation.path):
                 elsewhere.append(annotation)
             elif self._is_done(annotation.path, source):  # by another extraction, a moment ago
                 self._claims.give_back(annotation.path)
-                self._reuse()
+                self._reuse(annotation.path)
             else:
                 yield Job(annotation.path, source)
         for _ in range(len(elsewhere)):
@@ -150,7 +157,7 @@ class _Plan:
             source = annotation.source(self._root)
             if self._is_done(annotation.path, source):
                 self._claims.give_back(annotation.path)
-                self._reuse()
+                self._reuse(annotation.path)
             else:
                 yield Job(annotation.path, source)
 
@@ -170,7 +177,8 @@ class _Plan:
         self._progress.notes += [(path, note) for note in video.notes]
         self._on_video()
 
-    def _reuse(self) -> None:
+    def _reuse(self, path: str) -> None:
+        self._known.solve(path)  # a run that was killed may have left its failure behind
         self._progress.reused += 1
         self._on_video()
 

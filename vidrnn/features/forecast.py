@@ -32,7 +32,7 @@ class Forecast:
         num_bytes: of their features.
         seconds: on this machine, as busy as it was; None when no sampled video gave a frame.
         bottleneck: the stage that limits.
-        free_bytes: on the disk of the store.
+        free_bytes: on the disk of the store, when the earlier passes are done.
     """
 
     videos: int
@@ -61,7 +61,12 @@ class Forecast:
 
 
 def forecast(
-    annotations: Sequence[Annotation], *, root: Path, settings: FeatureSettings, backbone: Backbone
+    annotations: Sequence[Annotation],
+    *,
+    root: Path,
+    settings: FeatureSettings,
+    backbone: Backbone,
+    taken_bytes: int = 0,
 ) -> Forecast:
     """Probe some videos and extract from a few, without storing anything. Takes seconds, whatever the data.
 
@@ -70,6 +75,7 @@ def forecast(
         root: what their paths are relative to.
         settings: as for the extraction.
         backbone: as for the extraction.
+        taken_bytes: what earlier passes will write.
     """
     folder = FeatureStore(settings.store).folder(backbone.spec)
     jobs = [Job(each.path, each.source(root)) for each in annotations]
@@ -87,7 +93,7 @@ def forecast(
         num_bytes=frames * (2 * backbone.spec.dim + 8) + len(waiting) * _HEADER_BYTES,
         seconds=frames / rate if rate else None,
         bottleneck=bottleneck,
-        free_bytes=shutil.disk_usage(existing).free,
+        free_bytes=max(shutil.disk_usage(existing).free - taken_bytes, 0),
     )
 
 

@@ -21,6 +21,7 @@ class Preprocessing:
         square: ``center_crop`` cuts the sides off, ``pad`` adds bars of the mean colour, ``warp`` squeezes.
         interpolation: filter of the resize, antialiased as in Pillow.
         mean, std: per RGB channel, on the 0..1 scale.
+        mirrored: whether the square is turned over left to right at the end.
     """
 
     image_size: int
@@ -29,6 +30,7 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         """A crop cannot be larger than the picture it is cut from."""
@@ -44,7 +46,42 @@ class Preprocessing:
         Returns:
             (3, S, S) uint8.
         """
-        frame = torch.from_numpy(rgb).permute(2, 0, 1)
+        square = self._fit_plain(torch.from_numpy(rgb).permute(2, 0, 1))
+        # After the resize, so that both views show exactly the same part of the frame, also where a crop leaves out
+        # an odd number of columns.
+        return square.flip(2) if self.mirrored else square
+
+    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+        """Scale pixels as the weights expect, on whatever device the batch lies.
+
+        Args:
+            batch: (B, 3, S, S) uint8.
+
+        Returns:
+            (B, 3, S, S) float32.
+        """
+        # Nothing in place: where the network is traced, these tensors are constants of the trace.
+        mean = torch.tensor([255.0 * value for value in self.mean], device=batch.device)[:, None, None]
+        std = torch.tensor([255.0 * value for value in self.std], device=batch.device)[:, None, None]
+        return (batch.to(torch.float32) - mean) / std
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse.
+
+        ``mirrored`` is named only where it is true, so that the specs of plain views stay what they always were.
+        """
+        values = asdict(self)
+        if not self.mirrored:
+            del values["mirrored"]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
+        """Rebuild from `as_dict`, also after a trip through JSON."""
+        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+
+    def _fit_plain(self, frame: torch.Tensor) -> torch.Tensor:
+        """(3, H, W) to (3, S, S)."""
         _, height, width = frame.shape
         size = self.image_size
         if self.square == "warp":
@@ -62,29 +99,6 @@ class Preprocessing:
         top, left = (size - inner.shape[1]) // 2, (size - inner.shape[2]) // 2
         padded[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
         return padded
-
-    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
-        """Scale pixels as the weights expect, on whatever device the batch lies.
-
-        Args:
-            batch: (B, 3, S, S) uint8.
-
-        Returns:
-            (B, 3, S, S) float32.
-        """
-        # Nothing in place: where the network is traced, these tensors are constants of the trace.
-        mean = torch.tensor([255.0 * value for value in self.mean], device=batch.device)[:, None, None]
-        std = torch.tensor([255.0 * value for value in self.std], device=batch.device)[:, None, None]
-        return (batch.to(torch.float32) - mean) / std
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
-        """Rebuild from `as_dict`, also after a trip through JSON."""
-        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
 
     def _resize(self, frame: torch.Tensor, height: int, width: int) -> torch.Tensor:
         if frame.shape[1:] == (height, width):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,16 @@ class FeatureSpec:
         """16 hexadecimal digits that name the spec's folder."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the frames are turned over left to right."""
+        return bool(self.preprocessing.get("mirrored", False))
+
+    def mirrored(self) -> "FeatureSpec":
+        """The spec of the other view: the same in all but that the frames are mirrored; twice is the spec itself."""
+        values = {key: value for key, value in self.preprocessing.items() if key != "mirrored"}
+        return replace(self, preprocessing=values if self.is_mirrored else {**values, "mirrored": True})
+
     def to_json(self) -> str:
         """Canonical JSON: equal specs give equal text."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -67,7 +77,8 @@ class FeatureSpec:
     def differences(self, settings: FeatureSettings) -> list[str]:
         """Where this spec is not what a configuration asks for, as ``key: here, asked`` texts; empty when it fits.
 
-        The weights' digest is not compared: whoever only reads features may not have the weights.
+        The weights' digest is not compared: whoever only reads features may not have the weights. A mirrored spec
+        never fits, with or without ``features.mirrored``: it belongs to the plain one (`FeatureStore.find_mirrored`).
         """
         name = settings.weights if settings.weights in {"default", "random"} else settings.weights.rsplit("/", 1)[-1]
         pairs: list[tuple[str, Any, Any]] = [
@@ -78,6 +89,8 @@ class FeatureSpec:
             ("sampling", self.sampling, sampling_values(settings)),
             ("precision", self.precision.split("/", maxsplit=1)[0], settings.precision),
         ]
+        if self.is_mirrored:
+            pairs.append(("mirrored", True, False))
         if settings.image_size is not None:
             pairs.append(("image_size", self.preprocessing["image_size"], settings.image_size))
         found = [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in pairs if here != asked]

@@ -273,6 +273,22 @@ class FeatureStore:
             f"no spec in {self.root} fits the configuration ({others or 'it is empty'}); run `vidrnn extract`"
         )
 
+    def find_mirrored(self, settings: FeatureSettings) -> FeatureFolder:
+        """The folder of the same videos mirrored left to right; it belongs to the one that `find` gives.
+
+        Raises:
+            MissingPathError: there is no store.
+            StoreError: `find` says so, or there are no mirrored features.
+        """
+        plain = self.find(settings).spec
+        folder = self.folder(plain.mirrored())
+        if not (folder.path / "spec.json").exists():
+            raise StoreError(
+                f"no mirrored features of spec {plain.digest} in {self.root}; "
+                "run `vidrnn extract` with features.mirrored: true"
+            )
+        return folder
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:

@@ -1,0 +1,108 @@
+"""The verb ``extract``: one pass over the videos, and with ``features.mirrored`` another over their mirrored view."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from vidrnn.annotations import Annotation, read_annotations
+from vidrnn.errors import ExitCode
+from vidrnn.features.backbones import Backbone, load_backbone, views
+from vidrnn.features.extraction import Progress, extract
+from vidrnn.features.store import FeatureFolder
+from vidrnn.settings import RunSettings
+
+_NOTES, _FAILURES = 10, 20  # shown of each pass
+
+
+def run_extraction(settings: RunSettings, *, retry_failed: bool) -> ExitCode:
+    """Fill the store and print a report; its last line counts each video once for each pass.
+
+    Raises:
+        AnnotationError, ConfigError, WeightsError: nothing was extracted. OSError: the store cannot be written.
+        KeyboardInterrupt: after a line that says how far it came.
+    """
+    annotations = read_annotations(settings.data)
+    backbone = load_backbone(settings.features)
+    passes = views(backbone, settings.features)
+    reports: list[Progress] = []
+    lines: list[str] = []
+    shown: set[tuple[str, str]] = set()
+    plain: FeatureFolder | None = None
+    for view in passes:
+        reports.append(Progress())
+        try:
+            folder = _run_pass(annotations, settings, view, retry_failed=retry_failed, plain=plain, report=reports[-1])
+        except KeyboardInterrupt:
+            left = len(passes) * len(annotations) - sum(report.done for report in reports)
+            print(f"{_summary(reports)}, {left} left", file=sys.stderr)
+            raise
+        _print_pass(reports[-1], folder.path / "failures.csv", shown)
+        counts = f" ({reports[-1].summary()})" if len(passes) > 1 else ""
+        lines.append(f"{'mirrored features' if view.spec.is_mirrored else 'features'}: {folder.path}{counts}")
+        plain = folder
+    for line in (*(f"note: {note}" for note in backbone.notes), *lines):
+        print(line)
+    print(_summary(reports))
+    return ExitCode.SOME_FAILED if any(report.failures for report in reports) else ExitCode.OK
+
+
+def _summary(reports: Sequence[Progress]) -> str:
+    """All passes together."""
+    return Progress(
+        extracted=sum(report.extracted for report in reports),
+        reused=sum(report.reused for report in reports),
+        failures=[failure for report in reports for failure in report.failures],
+    ).summary()
+
+
+def _run_pass(
+    annotations: Sequence[Annotation],
+    settings: RunSettings,
+    backbone: Backbone,
+    *,
+    retry_failed: bool,
+    plain: FeatureFolder | None,
+    report: Progress,
+) -> FeatureFolder:
+    name = "mirrored" if backbone.spec.is_mirrored else None
+    with tqdm(total=len(annotations), unit="video", desc=name, disable=None) as bar:
+
+        def show() -> None:
+            bar.set_postfix_str(report.speed(), refresh=False)
+            bar.update()
+
+        folder, _ = extract(
+            annotations,
+            root=settings.data.root,
+            settings=settings.features,
+            backbone=backbone,
+            retry_failed=retry_failed,
+            plain=plain,
+            progress=report,
+            on_video=show,
+        )
+    return folder
+
+
+def _print_pass(report: Progress, listed: Path, shown: set[tuple[str, str]]) -> None:
+    """What deserves a second look; what an earlier pass has ``shown`` of a video is not repeated."""
+    notes = [each for each in report.notes if each not in shown]
+    failures = [(each.path, each.cause) for each in report.failures if (each.path, each.cause) not in shown]
+    shown.update(notes, failures)
+    for path, note in notes[:_NOTES]:
+        print(f"note: {path}: {note}")
+    if len(notes) > _NOTES:
+        print(f"note: and {len(notes) - _NOTES} more, kept in the feature files")
+    for path, cause in failures[:_FAILURES]:
+        print(f"failed: {path}: {cause}", file=sys.stderr)
+    if report.failures:
+        print(f"all {len(report.failures)} failures: {listed}", file=sys.stderr)
+    if report.not_retried:
+        print(
+            f"{report.not_retried} of them failed before and were not tried again; --retry-failed tries them",
+            file=sys.stderr,
+        )
+    if report.extracted:
+        print(report.speed())
