@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from vidrnn.config import PathSetting, Settings
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Grid = Literal[1, 2, 3, 4]
 Positive = Annotated[int, Field(ge=1)]
 StepInput = Literal["features", "centred", "change"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -68,8 +69,12 @@ class FeatureSettings(Settings):
     """How a frame becomes a square: cut the sides off, add grey bars, or squeeze."""
     image_size: Positive | None = None
     """Edge of the square in pixels; null takes the size that belongs to the weights."""
-    grid: Literal[1, 2, 3] = 1
+    grid: Grid = 1
     """Spatial cells per side that are averaged apart and flattened; 1 is global average pooling."""
+    nodes: Annotated[dict[str, Grid], Field(min_length=1)] | None = None
+    """Layers whose outputs are averaged and put side by side, each with its grid: ``{last: 1, blocks.4: 2}``. ``last``
+    is the last feature map, any other name a layer of the network; null is ``last`` with ``grid``. Earlier layers see
+    pose and parts where the last sees things."""
     sampling: Literal["fps", "uniform", "every"] = "fps"
     """Kept instants: at ``rate`` per second, ``count`` spread evenly, or each ``stride``-th frame."""
     rate: Annotated[float, Field(gt=0.0)] = 10.0

@@ -31,6 +31,25 @@ def gathered(inputs: list[str], *, steps: int = 6, change_steps: int = 2) -> tup
     return answer.numpy(), indices
 
 
+def test_nodes_are_brought_to_one_scale_each_on_its_own() -> None:
+    """The second node is a thousand times as large, which must not matter; nor may it with several inputs."""
+    video = np.concatenate([RNG.normal(size=(4, 3)), 1000.0 * RNG.normal(size=(4, 2))], axis=1).astype(np.float16)
+    total = torch.tensor([4])
+    steps = gather_inputs(
+        torch.from_numpy(video),
+        offsets=torch.tensor([0]),
+        totals=total,
+        means=mean_features(torch.from_numpy(video), torch.tensor([0]), total),
+        choice=choose_steps(total, 4),
+        model=tiny_model(inputs=["features", "centred"]),
+        parts=(3, 2),
+    )[0].numpy()
+    seen = video.astype(np.float64)
+    wanted = [part for each in (seen, seen - seen.mean(0)) for part in (each[:, :3], each[:, 3:])]
+    scaled = [(part - part.mean(1, keepdims=True)) / part.std(1, keepdims=True) for part in wanted]
+    np.testing.assert_allclose(steps, np.concatenate(scaled, axis=1), atol=2e-3)
+
+
 def reference(name: str, video: np.ndarray, indices: np.ndarray, change_steps: int) -> np.ndarray:
     """The same written out for one video, (S, D)."""
     video = video.astype(np.float64)

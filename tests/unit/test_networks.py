@@ -61,7 +61,7 @@ def test_every_torchvision_model_gives_a_map_at_its_own_size(name, monkeypatch):
 
 
 def test_a_regnet_gives_a_map_too():
-    assert build_network(settings("regnet_y_400mf", image_size=32)).dim() == 440
+    assert build_network(settings("regnet_y_400mf", image_size=32)).dims() == [440]
 
 
 def test_each_torchvision_family_is_known():
@@ -104,7 +104,7 @@ def test_all_embedded_tensors_are_loaded(embedded):
     for mine, theirs in zip(loaded.values(), stored.values(), strict=True):
         assert torch.equal(mine, theirs)
     assert weights_digest(embedded.model) == EMBEDDED_DIGEST
-    assert embedded.dim() == 1280
+    assert embedded.dims() == [1280]
 
 
 def test_embedded_preprocessing_is_mean_127_scale_128(embedded):
@@ -141,8 +141,45 @@ def test_a_grid_gives_cells_in_row_major_order(grid):
         for row in range(0, 6, edge)
         for column in range(0, 6, edge)
     ]
-    assert backbone.dim() == 512 * grid * grid
+    assert backbone.dims() == [512 * grid * grid]
     assert_close(embed(backbone, batch)[0], torch.cat(cells))
+
+
+def test_nodes_stand_side_by_side_each_on_its_own_grid():
+    """Against the output of the layer itself, caught by hand in a run of the network alone."""
+    caught: list[torch.Tensor] = []
+    backbone = build_network(settings(image_size=128, nodes={"layer3": 2, "last": 1, "layer2.0": 4}))
+    batch = frames(2, 128)
+    for name in ("layer3", "layer4", "layer2.0"):
+        backbone.model.get_submodule(name).register_forward_hook(lambda _module, _inputs, output: caught.append(output))
+    backbone.model(backbone.preprocessing.normalise(batch))
+    second, third, last = caught  # in the order in which the network runs them
+    cells = [third[:, :, r : r + 4, c : c + 4].mean(dim=(2, 3)) for r in (0, 4) for c in (0, 4)]
+    small = [second[:, :, r : r + 4, c : c + 4].mean(dim=(2, 3)) for r in (0, 4, 8, 12) for c in (0, 4, 8, 12)]
+    caught.clear()
+    expected = torch.cat([*cells, last.mean(dim=(2, 3)), *small], dim=1)
+    for row in range(2):
+        assert_close(embed(backbone, batch)[row], expected[row])
+    assert (backbone.node, backbone.dims()) == ("layer3/2,last/1,layer2.0/4", [4 * 256, 512, 16 * 128])
+
+
+def test_the_last_node_alone_is_the_plain_network():
+    plain, named = build_network(settings(grid=2)), build_network(settings(nodes={"last": 2}))
+    assert torch.equal(embed(plain, frames(1, 224)), embed(named, frames(1, 224)))
+
+
+def test_tokens_of_a_layer_are_a_map_too():
+    backbone = build_network(settings("timm/test_vit", nodes={"blocks.1": 1, "last": 1}))
+    assert backbone.dims() == [backbone.model.num_features] * 2
+
+
+def test_a_layer_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ConfigError) as caught:
+        build_network(settings(nodes={"layer9": 1}))
+    message = (
+        "features.nodes: the backbone has no layer 'layer9'; use 'last' or one of conv1, bn1, relu, "
+    )
+    assert str(caught.value).startswith(message)
 
 
 def test_the_mean_of_the_cells_of_an_even_map_is_global_pooling():
@@ -155,7 +192,7 @@ def test_the_mean_of_the_cells_of_an_even_map_is_global_pooling():
 def test_timm_models_of_every_layout_pool_to_their_width(name):
     """Maps as NCHW, NHWC (Mambaout, Swin) and tokens (ViT)."""
     backbone = build_network(settings(f"timm/{name}"))
-    assert backbone.dim() == backbone.model.num_features
+    assert backbone.dims() == [backbone.model.num_features]
 
 
 def test_timm_swin_gives_its_map_as_nhwc():

@@ -107,6 +107,16 @@ def test_the_digest_is_the_same_in_every_session():
     assert example.digest == "b3fe17c0b51a23c2"
 
 
+def test_nodes_are_part_of_the_identity_and_come_back(spec):
+    settings = changed(nodes={"last": 1, "blocks.4": 2})
+    several = replace(spec, node="last/1,blocks.4/2", parts=(5, 16), dim=21)
+    assert FeatureSpec.from_json(several.to_json()) == several
+    assert several.digest not in {spec.digest, replace(several, parts=(16, 5)).digest}
+    assert several.differences(settings) == []
+    assert several.differences(SETTINGS) == ["nodes: 'last/1,blocks.4/2', asked None"]
+    assert spec.differences(settings) == ["nodes: None, asked 'last/1,blocks.4/2'"]
+
+
 def test_the_digest_of_a_shipped_configuration_stays():
     """The same constant for the whole spec, as an extraction makes it."""
     config = Path(__file__).resolve().parents[2] / "configs" / "weizmann_lite0_bigru.yaml"

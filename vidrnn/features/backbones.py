@@ -65,6 +65,10 @@ class Backbone:
         """The other view: the same loaded network and engine, with frames mirrored left to right; twice is this one."""
         return Backbone(self._execution, self.spec.mirrored())
 
+    def both_views(self) -> "Backbone":
+        """Features of the frames and then those of their mirror images: (B, 2 D), for whoever wants both at once."""
+        return _BothViews(self._execution, self.spec)
+
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """Compute features, in batches of exactly ``features.batch_size``: the last one is filled up with zeros.
 
@@ -75,12 +79,18 @@ class Backbone:
             frames: (B, 3, S, S) uint8 from `Preprocessing.fit`.
 
         Returns:
-            (B, D) float32 on the CPU; with a grid of n, D is n*n times the channels, cells in row-major order.
+            (B, D) float32 on the CPU, node after node; of a node with a grid of n, n*n times its channels, cells in
+            row-major order.
 
         Raises:
             ConfigError: the engine that was asked for does not give the features of eager PyTorch.
         """
         return self._execution(frames)
+
+
+class _BothViews(Backbone):
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.cat([super().embed(frames), super().embed(frames.flip(3))], dim=1)
 
 
 class _Execution:
@@ -121,17 +131,19 @@ class _Execution:
     def _build(self) -> FeatureSpec:
         settings = self._settings
         self._network = network = build_network(settings)
+        dims = _feature_lengths(network, settings)
         spec = FeatureSpec(
             stream="rgb",
             backbone=settings.backbone,
             weights=settings.weights if settings.weights in {"default", "random"} else Path(settings.weights).name,
             weights_digest=weights_digest(network.model),
             node=network.node,
-            dim=_feature_length(network, settings),
-            grid=settings.grid,
+            dim=sum(dims),
+            grid=1 if settings.nodes else settings.grid,
             preprocessing=network.preprocessing.as_dict(),
             sampling=sampling_values(settings),
             precision=_precision_name(settings),
+            parts=tuple(dims) if settings.nodes else (),
         )
         return FeatureSpec.from_json(spec.to_json())  # equal to the one that a file gives back: no tuples
 
@@ -234,9 +246,9 @@ def _precision_name(settings: FeatureSettings) -> str:
     return f"int8/{quantizer()}" if settings.precision == "int8" else settings.precision
 
 
-def _feature_length(network: Network, settings: FeatureSettings) -> int:
+def _feature_lengths(network: Network, settings: FeatureSettings) -> list[int]:
     try:
-        return network.dim()
+        return network.dims()
     except (AssertionError, RuntimeError) as error:
         if settings.image_size is None:
             raise

@@ -6,6 +6,7 @@ timm model. The only module that imports torchvision and timm.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 from vidrnn.errors import ConfigError, WeightsError
 from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.features.spec import LAST_NODE, node_name
 from vidrnn.features.weights import load_weights, offline_message, read_weights
 from vidrnn.settings import FeatureSettings
 
@@ -43,14 +45,24 @@ _TORCHVISION_NODES = {
 
 
 class Network(nn.Module):
-    """A frozen network from frames to feature vectors: normalise, feature map, average over each cell of a grid.
+    """A frozen network from frames to feature vectors: normalise, feature maps, average over each cell of a grid.
 
     Always in eval mode, never tracks gradients.
 
+    Args:
+        model: the pretrained network.
+        feature_map: gives its last feature map for a normalised batch.
+        node: what that map is called.
+        preprocessing: what belongs to the weights.
+        settings: ``grid`` and ``nodes`` say which maps are averaged and how.
+
     Attributes:
         model: the pretrained network.
-        node: the layer whose output is averaged.
+        node: the layer whose output is averaged; of several, ``name/grid`` each, with commas between them.
         preprocessing: what belongs to the weights.
+
+    Raises:
+        ConfigError: the network has no layer of such a name.
     """
 
     def __init__(
@@ -60,12 +72,30 @@ class Network(nn.Module):
         *,
         node: str,
         preprocessing: Preprocessing,
-        grid: int,
+        settings: FeatureSettings,
     ) -> None:
         super().__init__()
-        self.model, self.node, self.preprocessing = model, node, preprocessing
-        self._feature_map, self._grid = feature_map, grid
+        self.model, self.preprocessing = model, preprocessing
+        self.node = node if settings.nodes is None else node_name(settings.nodes)
+        self._feature_map = feature_map
+        self._grids = settings.nodes or {LAST_NODE: settings.grid}
+        self._caught: dict[str, torch.Tensor] = {}
+        for name in self._grids:
+            if name != LAST_NODE:
+                self._layer(name).register_forward_hook(partial(self._catch, name))
         self.eval().requires_grad_(False)
+
+    def _layer(self, name: str) -> nn.Module:
+        try:
+            return self.model.get_submodule(name)
+        except AttributeError:
+            layers = [known for known, _ in self.model.named_modules() if known and known.count(".") <= 1]
+            raise ConfigError(
+                f"features.nodes: the backbone has no layer {name!r}; use {LAST_NODE!r} or one of {', '.join(layers)}"
+            ) from None
+
+    def _catch(self, name: str, _module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        self._caught[name] = output
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Compute features.
@@ -74,19 +104,29 @@ class Network(nn.Module):
             frames: (B, 3, S, S) uint8 from `Preprocessing.fit`.
 
         Returns:
-            (B, D) float32; with a grid of n, D is n*n times the channels, cells in row-major order.
+            (B, D) float32, node after node; with a grid of n, n*n times the channels of a node, cells in row-major
+            order.
         """
+        return torch.cat(self._parts(frames), dim=1)
+
+    def _parts(self, frames: torch.Tensor) -> list[torch.Tensor]:
         batch = self.preprocessing.normalise(frames)
         # Channels-last runs EfficientNet-Lite0 1.5 to 2 times as fast in PyTorch on CPU (docs/decisions.md).
-        feature_map = self._feature_map(batch.contiguous(memory_format=torch.channels_last))
-        pooled = functional.adaptive_avg_pool2d(feature_map.float(), self._grid)
-        return pooled.permute(0, 2, 3, 1).flatten(1)
+        last = self._feature_map(batch.contiguous(memory_format=torch.channels_last))
+        parts: list[torch.Tensor] = []
+        for name, grid in self._grids.items():
+            feature_map = last if name == LAST_NODE else self._caught.pop(name)
+            if feature_map.ndim == 3:
+                feature_map = _tokens_to_map(feature_map, num_prefix=int(getattr(self.model, "num_prefix_tokens", 1)))
+            pooled = functional.adaptive_avg_pool2d(feature_map.float(), grid)
+            parts.append(pooled.permute(0, 2, 3, 1).flatten(1))
+        return parts
 
-    def dim(self) -> int:
-        """Length D of a feature vector, found by trying. Raises RuntimeError for a size that the network refuses."""
+    def dims(self) -> list[int]:
+        """Length of the features of each node, found by trying. Raises RuntimeError for a size that is refused."""
         size = self.preprocessing.image_size
         with torch.inference_mode():
-            return int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
+            return [part.shape[1] for part in self._parts(torch.zeros(1, 3, size, size, dtype=torch.uint8))]
 
 
 def build_network(settings: FeatureSettings) -> Network:
@@ -124,7 +164,7 @@ def _embedded(settings: FeatureSettings) -> Network:
     preprocessing = _preprocessing(
         settings, size=224, resize=256, interpolation="bicubic", mean=(127 / 255,) * 3, std=(128 / 255,) * 3
     )
-    return Network(model, _timm_map(model), node="forward_features", preprocessing=preprocessing, grid=settings.grid)
+    return Network(model, _timm_map(model), node="forward_features", preprocessing=preprocessing, settings=settings)
 
 
 def _from_timm(settings: FeatureSettings, name: str) -> Network:
@@ -158,7 +198,7 @@ def _from_timm(settings: FeatureSettings, name: str) -> Network:
         mean=config["mean"],
         std=config["std"],
     )
-    return Network(model, _timm_map(model), node="forward_features", preprocessing=preprocessing, grid=settings.grid)
+    return Network(model, _timm_map(model), node="forward_features", preprocessing=preprocessing, settings=settings)
 
 
 def _from_torchvision(settings: FeatureSettings) -> Network:
@@ -197,7 +237,7 @@ def _from_torchvision(settings: FeatureSettings) -> Network:
         std=tuple(transform.std),
     )
     node = next(node for family, node in _TORCHVISION_NODES.items() if name.startswith(family))
-    return Network(model, _torchvision_map(model, node), node=node, preprocessing=preprocessing, grid=settings.grid)
+    return Network(model, _torchvision_map(model, node), node=node, preprocessing=preprocessing, settings=settings)
 
 
 def _preprocessing(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,13 @@ from typing import Any
 from vidrnn.settings import FeatureSettings
 
 FORMAT_VERSION = 1
+LAST_NODE = "last"
+"""In ``features.nodes`` the last feature map, whatever a network calls it."""
+
+
+def node_name(nodes: Mapping[str, int]) -> str:
+    """How several nodes with their grids are written in a spec."""
+    return ",".join(f"{name}/{grid}" for name, grid in nodes.items())
 
 
 def sampling_values(settings: FeatureSettings) -> dict[str, Any]:
@@ -29,13 +37,14 @@ class FeatureSpec:
         backbone: name as in ``features.backbone``.
         weights: where the weights came from (``default``, ``random`` or a file name).
         weights_digest: sha256 over names, types and values of the loaded state dict.
-        node: the layer whose output is averaged.
+        node: the layer whose output is averaged; of several, ``name/grid`` each, with commas between them.
         dim: length D of a feature vector, grid cells included.
         grid: spatial cells per side.
         preprocessing: values of `vidrnn.features.preprocessing.Preprocessing`.
         sampling: what `sampling_values` gives.
         precision: arithmetic of the backbone; for ``int8`` also what quantized it.
         format_version: of the feature file.
+        parts: length of the features of each node; empty when there is one.
     """
 
     stream: str
@@ -49,6 +58,11 @@ class FeatureSpec:
     sampling: dict[str, Any]
     precision: str
     format_version: int = FORMAT_VERSION
+    parts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """JSON has lists only."""
+        object.__setattr__(self, "parts", tuple(self.parts))
 
     @cached_property
     def digest(self) -> str:
@@ -67,7 +81,10 @@ class FeatureSpec:
 
     def to_json(self) -> str:
         """Canonical JSON: equal specs give equal text."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        values = asdict(self)
+        if not self.parts:  # as in the specs that were written before there were several nodes
+            del values["parts"]
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "FeatureSpec":
@@ -85,7 +102,8 @@ class FeatureSpec:
             ("backbone", self.backbone, settings.backbone),
             ("weights", self.weights, name),
             ("square", self.preprocessing["square"], settings.square),
-            ("grid", self.grid, settings.grid),
+            ("nodes", self.node if self.parts else None, node_name(settings.nodes) if settings.nodes else None),
+            *([("grid", self.grid, settings.grid)] if settings.nodes is None else []),
             ("sampling", self.sampling, sampling_values(settings)),
             ("precision", self.precision.split("/", maxsplit=1)[0], settings.precision),
         ]

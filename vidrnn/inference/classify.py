@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -105,7 +105,8 @@ def classify(
         settings: batch size, number of decoders and their limits.
     """
     jobs = (Job(str(video), video) for video in videos)
-    for path, result in embed_videos(jobs, backbone, settings=settings):
+    both = model.settings.features.mirrored and model.settings.inference.views == "both"
+    for path, result in embed_videos(jobs, backbone.both_views() if both else backbone, settings=settings):
         if isinstance(result, Failure):
             yield Prediction(path, "failed", error=result.cause)
         else:
@@ -115,14 +116,19 @@ def classify(
 def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction:
     device = next(model.classifier.parameters()).device
     facts = video.metadata
-    alone = SequenceSet(
-        (Annotation("video", "unknown", None, "video"),),
-        torch.from_numpy(video.features).to(device),
-        torch.zeros(1, dtype=torch.int64),
-        torch.tensor([len(video.features)]),
-        Targets(torch.zeros(1, dtype=torch.int64, device=device)),
-        np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
-    )
+    views = [
+        SequenceSet(
+            (Annotation("video", "unknown", None, "video"),),
+            view.contiguous(),
+            torch.zeros(1, dtype=torch.int64),
+            torch.tensor([len(view)]),
+            Targets(torch.zeros(1, dtype=torch.int64, device=device)),
+            np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
+            parts=model.spec.parts,
+        )
+        for view in torch.split(torch.from_numpy(video.features).to(device), model.spec.dim, dim=1)
+    ]
+    alone = replace(views[0], mirrored=views[1]) if len(views) > 1 else views[0]
     (outputs,) = predict(model.classifier, alone, asking_of(model.settings))
     answers = answers_of(
         model.settings.model.head,

@@ -13,6 +13,7 @@ from vidrnn.evaluation.measures import HeadMetrics, Output, Outputs, headline, m
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json
+from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
@@ -58,16 +59,18 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     device = choose_device(settings.training.device)
     model = load_model(model_path, device=device)
     splits = split_annotations(read_annotations(settings.data), settings.data)
-    folder = _folder_of(model, settings)
-    head = model.settings.model.head
-    chosen = load_sequences(require_split(splits[split], split), folder, model.label_map, device=device, head=head)
+    head, folder = model.settings.model.head, _folder_of(model.spec, settings)
+    mirrored = _folder_of(model.spec.mirrored(), settings) if model.settings.features.mirrored else None
+    load = partial(
+        load_sequences, folder=folder, label_map=model.label_map, device=device, head=head, mirrored=mirrored
+    )
+    chosen = load(require_split(splits[split], split))
     outputs = [own.numpy() for own in predict(model.classifier, chosen, asking_of(model.settings))]
     measured = _measured_on(chosen, model, bootstrap=settings.evaluation.bootstrap)
     metrics = measured(outputs)
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
-        train = load_sequences(splits["train"], folder, model.label_map, device=device, head=head)
-        answers = _baselines(train, chosen, model.settings, model.label_map)
+        answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
         baselines = {name: headline(head, measured(own)) for name, own in answers.items()}
     protocol = (
         f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, one answer per video "
@@ -114,14 +117,14 @@ def _measured_on(sequences: SequenceSet, model: TrainedModel, *, bootstrap: int)
     )
 
 
-def _folder_of(model: TrainedModel, settings: RunSettings) -> FeatureFolder:
+def _folder_of(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:
     folders = FeatureStore(settings.features.store).folders()
     for folder in folders:
-        if folder.spec.digest == model.spec.digest:
+        if folder.spec.digest == spec.digest:
             return folder
     here = ", ".join(folder.spec.digest for folder in folders) or "none"
     raise StoreError(
-        f"the model was trained on features of spec {model.spec.digest}, the store {settings.features.store} "
+        f"the model was trained on features of spec {spec.digest}, the store {settings.features.store} "
         f"holds {here}; run `vidrnn extract` with the model's configuration (config.yaml beside it)"
     )
 

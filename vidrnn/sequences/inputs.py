@@ -16,6 +16,7 @@ def gather_inputs(
     means: torch.Tensor | None,
     choice: StepChoice,
     model: ModelSettings,
+    parts: tuple[int, ...] = (),
 ) -> torch.Tensor:
     """Gather the chosen steps of B videos out of one table that holds the features of many.
 
@@ -25,8 +26,10 @@ def gather_inputs(
         totals: (B,) int64 rows of each video, on the CPU.
         means: (B, D) float32 mean of each video, needed for ``centred``; see `mean_features`.
         choice: which steps of each.
-        model: its ``inputs`` say what a step shows. Several are brought to mean 0 and deviation 1 over the D values of
-            a step, each on its own, so that the largest does not drown the others.
+        model: its ``inputs`` say what a step shows.
+        parts: lengths of the features of several nodes, which follow each other in D; empty for one node.
+            Of several inputs or nodes each is brought to mean 0 and deviation 1 over its values of a step, so that the
+            largest does not drown the others.
 
     Returns:
         (B, S, inputs times D) float32 on the device of ``features``, zero beyond the lengths.
@@ -39,19 +42,21 @@ def gather_inputs(
         chosen = features.index_select(0, positions.flatten().to(features.device))
         return chosen.view(*positions.shape, -1).float()
 
-    parts: list[torch.Tensor] = []
+    shown: list[torch.Tensor] = []
     for name in model.inputs:
         if name == "change":
             later, earlier = rows + model.change_steps, rows - model.change_steps
-            parts.append(at(torch.minimum(later, last)) - at(torch.maximum(earlier, first)))
+            shown.append(at(torch.minimum(later, last)) - at(torch.maximum(earlier, first)))
         elif name == "centred":
             assert means is not None
-            parts.append(at(rows) - means.unsqueeze(1))
+            shown.append(at(rows) - means.unsqueeze(1))
         else:
-            parts.append(at(rows))
-    if len(parts) > 1:
-        parts = [functional.layer_norm(part, part.shape[-1:]) for part in parts]
-    steps = torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+            shown.append(at(rows))
+    if parts:
+        shown = [part for each in shown for part in torch.split(each, list(parts), dim=2)]
+    if len(shown) > 1:
+        shown = [functional.layer_norm(part, part.shape[-1:]) for part in shown]
+    steps = torch.cat(shown, dim=2) if len(shown) > 1 else shown[0]
     valid = torch.arange(rows.shape[1]) < choice.lengths.unsqueeze(1)
     return steps.mul_(valid.to(steps.device).unsqueeze(2))
 

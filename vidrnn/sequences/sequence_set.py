@@ -1,7 +1,7 @@
 """All feature sequences of a split, in memory or mapped from a pack, and batches of them by indexing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +47,7 @@ class SequenceSet:
         metadata: (n, 4) float64 width, height, frames, seconds of the source videos, for the metadata-only baseline.
         missing: annotated videos that have no features.
         mirrored: the same videos seen in a mirror, None when only one view is there.
+        parts: lengths of the features of several nodes in D, see `gather_inputs`.
     """
 
     annotations: tuple[Annotation, ...]
@@ -57,6 +58,7 @@ class SequenceSet:
     metadata: npt.NDArray[np.float64]
     missing: tuple[str, ...] = ()
     mirrored: "SequenceSet | None" = None
+    parts: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -77,6 +79,7 @@ class SequenceSet:
             self.targets.subset(chosen),
             self.metadata[list(positions)],
             mirrored=self.mirrored.subset(positions) if self.mirrored is not None else None,
+            parts=self.parts,
         )
 
     @cached_property
@@ -121,6 +124,7 @@ class SequenceSet:
             means=self._means_of(positions) if "centred" in model.inputs else None,
             choice=choice,
             model=model,
+            parts=self.parts,
         )
 
 
@@ -131,14 +135,24 @@ def load_sequences(
     *,
     device: torch.device,
     head: Head = "label",
+    mirrored: FeatureFolder | None = None,
 ) -> SequenceSet:
     """Find the features of all annotated videos: mapped where a pack holds them, else read into memory.
 
     On CUDA they are copied to the device when they fit into half of its free memory. Videos without features (they
     failed in extraction) are left out and listed in ``missing``.
 
+    Args:
+        annotations: the videos.
+        folder: holds their features.
+        label_map: order of the classes.
+        device: of the model.
+        head: what is answered.
+        mirrored: holds the features of their mirrored view, for models that see both.
+
     Raises:
-        StoreError: no video has features, a file is damaged, or one holds nan or inf.
+        StoreError: no video has features, a file is damaged, one holds nan or inf, or the mirrored view of one that
+            has features is not there or has other steps.
         AnnotationError: the annotations do not fit the head, or name a class that the label map does not know.
     """
     pack, numbers = folder.packed()
@@ -182,7 +196,30 @@ def load_sequences(
         make_targets(found, head, label_map, timestamps, device=device),
         table.metadata,
         tuple(missing),
+        None if mirrored is None else _mirrored_set(found, mirrored, table.totals, device=device),
+        folder.spec.parts,
     )
+
+
+def _mirrored_set(
+    annotations: Sequence[Annotation], folder: FeatureFolder, totals: npt.NDArray[np.int64], *, device: torch.device
+) -> SequenceSet:
+    labels = LabelMap(("any",))  # its targets are never asked for
+    nameless = [replace(each, label="any", labels=None, segments=None, target=None) for each in annotations]
+    sequences = load_sequences(nameless, folder, labels, device=device)
+    advice = "run `vidrnn extract` with features.mirrored: true"
+    if sequences.missing:
+        raise StoreError(
+            f"{len(sequences.missing)} videos have features but no mirrored ones in {folder.path}, the first is "
+            f"{sequences.missing[0]!r}; {advice}"
+        )
+    if (other := np.flatnonzero(sequences.totals.numpy() != totals)).size:
+        path = annotations[int(other[0])].path
+        raise StoreError(
+            f"the mirrored view of {path!r} has {int(sequences.totals[other[0]])} steps, the plain one "
+            f"{totals[other[0]]}; {advice}"
+        )
+    return sequences
 
 
 @dataclass(frozen=True)

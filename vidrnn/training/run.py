@@ -2,8 +2,9 @@
 
 import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 import vidrnn
-from vidrnn.annotations import Annotation, Split, read_annotations
+from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
 from vidrnn.config import dump_yaml
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
@@ -88,10 +89,9 @@ def train(
     """
     splits = split_annotations(read_annotations(settings.data), settings.data)
     folder = FeatureStore(settings.features.store).find(settings.features)
-    head, device = settings.model.head, choose_device(settings.training.device)
-    label_map = label_map_of(splits["train"], head)
-    train_set = load_sequences(splits["train"], folder, label_map, device=device, head=head)
-    val_set = load_sequences(splits["val"], folder, label_map, device=device, head=head) if splits["val"] else None
+    label_map = label_map_of(splits["train"], settings.model.head)
+    load = partial(_load, settings=settings, folder=folder, label_map=label_map)
+    train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
     output.mkdir(parents=True, exist_ok=True)
     fingerprint = _fingerprint(settings, train_set, val_set, folder)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
@@ -121,6 +121,20 @@ def train(
     write_json(output / "metrics.json", metrics)
     files += [output / "config.yaml", output / "log.csv", output / "metrics.json", checkpointing.path]
     return TrainingRun(model, result.history, metrics, tuple(files))
+
+
+def _load(
+    annotations: Sequence[Annotation], *, settings: RunSettings, folder: FeatureFolder, label_map: LabelMap
+) -> SequenceSet:
+    features = settings.features
+    return load_sequences(
+        annotations,
+        folder,
+        label_map,
+        device=choose_device(settings.training.device),
+        head=settings.model.head,
+        mirrored=FeatureStore(features.store).find_mirrored(features) if features.mirrored else None,
+    )
 
 
 def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
@@ -187,9 +201,9 @@ def run_crossval(
     """
     annotations = read_annotations(settings.data)
     folder = FeatureStore(settings.features.store).find(settings.features)
-    head, device = settings.model.head, choose_device(settings.training.device)
+    head = settings.model.head
     label_map = label_map_of(annotations, head)
-    sequences = load_sequences(annotations, folder, label_map, device=device, head=head)
+    sequences = _load(annotations, settings=settings, folder=folder, label_map=label_map)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
     seeds = seeds_of(settings.evaluation, settings.training)
     on_total(len(folds) * len(seeds) * (3 if settings.evaluation.baselines else 1))
