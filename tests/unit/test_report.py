@@ -38,7 +38,8 @@ def test_json_has_null_where_a_figure_is_not_defined(tmp_path: Path) -> None:
     nan = float("nan")
     write_json(tmp_path / "a.json", {"a": nan, "b": {"c": [1.5, nan]}, "d": (nan, 2), "e": np.float64("inf")})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
-    assert json.loads(text, parse_constant=pytest.fail) == {"a": None, "b": {"c": [1.5, None]}, "d": [None, 2], "e": None}
+    expected = {"a": None, "b": {"c": [1.5, None]}, "d": [None, 2], "e": None}
+    assert json.loads(text, parse_constant=pytest.fail) == expected
 
 
 def test_the_log_has_one_row_per_epoch(tmp_path: Path) -> None:
