@@ -169,7 +169,7 @@ def test_the_headline_of_every_head_has_an_interval_and_stands_in_the_json(head:
 def test_probabilities_equal_their_formulas(values: list[float]) -> None:
     shares = [math.exp(each - max(values)) for each in values]
     np.testing.assert_allclose(softmax(np.asarray(values)), [each / sum(shares) for each in shares], rtol=1e-12)
-    np.testing.assert_allclose(sigmoid(np.asarray(values)), [1 / (1 + math.exp(-each)) for each in values], atol=1e-15)
+    np.testing.assert_allclose(sigmoid(np.asarray(values)), [1 / (1 + math.exp(-each)) for each in values], rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

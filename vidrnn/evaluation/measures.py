@@ -124,8 +124,9 @@ def _measure_numbers_of_steps(
 
 
 def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """1 / (1 + exp(-x)) in float64, without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+    """1 / (1 + exp(-x)) in float64, without overflow, and exact for tiny probabilities too: they still have a rank."""
+    probabilities: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+    return probabilities
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
