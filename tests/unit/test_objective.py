@@ -1,5 +1,6 @@
 """`vidrnn.training.objective` against NumPy, PyTorch's own schedule, and the formulas."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from tests.worlds import Array, sequence_set, tiny_model, tiny_training
+from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings import Head, TrainingSettings
@@ -127,3 +129,224 @@ def test_every_parameter_is_optimised_once() -> None:
     chosen = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(chosen) == sorted(id(parameter) for parameter in model.parameters())
     assert [group["weight_decay"] for group in groups] == [0.3, 0.0]
+
+
+def of_numbers(settings: TrainingSettings, train: Array, head: Head = "regression") -> tuple[Objective, float, float]:
+    """The objective, and the mean and deviation of the numbers in training that it should stand on."""
+    known = train[~np.isnan(train)].astype(np.float64)
+    return objective(settings, train.astype(np.float32), classes=0, head=head), known.mean(), known.std()
+
+
+def loss_and_gradient(
+    loss: Objective, outputs: Array, targets: Array, lengths: list[int] | None = None
+) -> tuple[float, Array]:
+    given = torch.from_numpy(outputs.astype(np.float32)).requires_grad_()
+    rows = torch.from_numpy(targets.astype(np.float32) if targets.dtype.kind == "f" else targets)
+    value = loss(given, rows, torch.tensor(lengths or [outputs.shape[1]] * len(outputs)))
+    value.backward()  # type: ignore[no-untyped-call]
+    assert given.grad is not None
+    return float(value.detach()), given.grad.numpy()
+
+
+def test_any_number_of_labels_are_taught_by_binary_cross_entropy_on_logits() -> None:
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(scale=20.0, size=(5, 3)), rng.integers(0, 2, (5, 3)).astype(np.float64)
+    found, gradient = loss_and_gradient(
+        objective(tiny_training(), targets, classes=3, head="multilabel"), logits, targets
+    )
+    expected = (np.logaddexp(0.0, logits) - targets * logits).mean()
+    assert found == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(gradient, (1 / (1 + np.exp(-logits)) - targets) / 15, atol=1e-7)
+
+
+def test_the_asymmetric_loss_has_the_constants_of_its_paper() -> None:
+    """gamma 0 for positives and 4 for negatives, margin 0.05; eq. 7 written out in float64."""
+    rng = np.random.default_rng(1)
+    logits, targets = rng.normal(scale=3.0, size=(6, 4)), rng.integers(0, 2, (6, 4)).astype(np.float64)
+    p = 1 / (1 + np.exp(-logits))
+    shifted = np.maximum(p - 0.05, 0.0)
+    expected = -(targets * np.log(p) + (1 - targets) * shifted**4 * np.log(1 - shifted)).mean()
+    settings = tiny_training(loss="asymmetric")
+    found, _ = loss_and_gradient(objective(settings, targets, classes=4, head="multilabel"), logits, targets)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_steps_are_taught_one_by_one_and_padding_is_not(loss: str, smoothing: float) -> None:
+    """Averaged over the true steps of the batch, weights included; nan behind the end leaves no trace."""
+    rng = np.random.default_rng(2)
+    logits, targets, lengths = rng.normal(size=(3, 5, 4)), rng.integers(0, 4, (3, 5)), [5, 1, 3]
+    for row, length in enumerate(lengths):
+        logits[row, length:], targets[row, length:] = np.nan, -1
+    settings = tiny_training(loss=loss, focal_gamma=1.5, label_smoothing=smoothing, class_weight="balanced")
+    taught = np.asarray([0, 0, 0, 1, 1, 2, 3, 3])
+    own = objective(settings, taught, classes=4, head="step_labels")
+    found, gradient = loss_and_gradient(own, logits, targets, lengths)
+    weight = np.asarray([8 / (4 * count) for count in (3, 2, 1, 2)])
+    rows = np.concatenate([logits[row, :length] for row, length in enumerate(lengths)])
+    wanted = np.concatenate([targets[row, :length] for row, length in enumerate(lengths)])
+    if loss == "cross_entropy":
+        expected = reference_loss(rows, wanted, smoothing=smoothing, weight=weight)
+    else:
+        p = np.exp(rows) / np.exp(rows).sum(1, keepdims=True)
+        shares = (1 - smoothing) * np.eye(4)[wanted] + smoothing / 4
+        expected = -(weight * shares * (1 - p) ** 1.5 * np.log(p)).sum() / weight[wanted].sum()
+    assert found == pytest.approx(expected, rel=1e-5)
+    for row, length in enumerate(lengths):
+        assert not gradient[row, length:].any()
+        assert gradient[row, :length].any()
+
+
+def path_probability(logits: Array, transcript: list[int], *, blank: int) -> float:
+    """Of all paths that collapse to the transcript, one by one (Graves et al. 2006, eq. 3)."""
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    total = 0.0
+    for path in itertools.product(range(logits.shape[1]), repeat=len(logits)):
+        said = [label for label, _ in itertools.groupby(path) if label != blank]
+        if said == transcript:
+            total += float(np.prod([p[step, label] for step, label in enumerate(path)]))
+    return total
+
+
+def test_transcripts_are_taught_by_all_ways_to_place_them() -> None:
+    """The blank is the output behind the classes; each video counts by the length of its transcript."""
+    rng = np.random.default_rng(3)
+    logits, lengths = rng.normal(size=(3, 5, 3)), [5, 2, 4]
+    logits[1, 2:], logits[2, 4:] = np.nan, np.nan
+    targets = np.asarray([[1, 1, 0], [-1, -1, -1], [0, 1, -1]])
+    found, gradient = loss_and_gradient(
+        objective(tiny_training(), targets, classes=2, head="transcript"), logits, targets, lengths
+    )
+    costs = [
+        -math.log(path_probability(logits[row, :length], [t for t in targets[row].tolist() if t >= 0], blank=2)) / count
+        for row, (length, count) in enumerate(zip(lengths, (3, 1, 2), strict=True))
+    ]
+    assert found == pytest.approx(np.mean(costs), rel=1e-5)
+    assert np.isfinite(gradient).all()
+    assert not gradient[1, 2:].any()
+
+
+@pytest.mark.parametrize("head", ["regression", "step_regression"])
+@pytest.mark.parametrize("loss", ["auto", "mse", "huber"])
+def test_numbers_are_compared_in_units_of_their_deviation(head: Head, loss: str) -> None:
+    """Squared, or linear beyond one deviation; what is not known counts neither in the sum nor in the mean."""
+    rng = np.random.default_rng(4)
+    train = rng.normal(loc=50.0, scale=7.0, size=20)
+    train[3] = np.nan
+    own, mean, deviation = of_numbers(tiny_training(loss=loss), train, head)
+    assert own.scale is not None
+    np.testing.assert_allclose(own.scale.numpy(), [mean, deviation], rtol=1e-6)
+    shape = (4,) if head == "regression" else (4, 6)
+    targets, outputs = rng.normal(50.0, 7.0, shape), rng.normal(50.0, 20.0, (*shape, 1))
+    targets[0], targets[2] = np.nan, outputs[2, ..., 0]
+    error = ((outputs[..., 0] - targets) / deviation)[~np.isnan(targets)]
+    huber = np.where(np.abs(error) <= 1, error**2 / 2, np.abs(error) - 0.5)
+    found, gradient = loss_and_gradient(own, outputs, targets)
+    assert found == pytest.approx((huber if loss == "huber" else error**2).mean(), rel=1e-4)
+    assert not gradient[0].any()
+    assert gradient[1].all()
+
+
+@pytest.mark.parametrize("head", ["regression", "step_regression"])
+def test_a_batch_without_any_known_number_teaches_nothing(head: Head) -> None:
+    """Not nan, which would end the fit; outputs in the padding may be anything."""
+    own, _, _ = of_numbers(tiny_training(), np.asarray([1.0, 2.0, np.nan]), head)
+    shape = (2,) if head == "regression" else (2, 3)
+    outputs = np.ones((*shape, 1))
+    outputs[1] = np.nan
+    found, gradient = loss_and_gradient(own, outputs, np.full(shape, np.nan))
+    assert found == 0.0
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("train", [np.asarray([3.0, 3.0, 3.0]), np.asarray([3.0])])
+def test_equal_numbers_are_compared_as_they_are(train: Array) -> None:
+    """They have no deviation to be a unit."""
+    own = objective(tiny_training(), train.astype(np.float32), classes=0, head="regression")
+    assert own.scale is not None
+    assert own.scale.tolist() == [3.0, 1.0]
+    assert loss_and_gradient(own, np.asarray([[5.0]]), np.asarray([3.0]))[0] == pytest.approx(4.0)
+
+
+def test_numbers_of_which_none_is_known_cannot_be_taught() -> None:
+    with pytest.raises(TrainingError) as caught:
+        objective(tiny_training(), np.full(3, np.nan, dtype=np.float32), classes=0, head="step_regression")
+    assert str(caught.value) == ("no video to learn from has a number at any step; annotate some, or use other folds")
+
+
+SHAPES: dict[Head, tuple[int, ...]] = {"step_labels": (4,), "transcript": (4,), "step_regression": (1,)}
+
+
+@pytest.mark.parametrize("head", SHAPES)
+@pytest.mark.parametrize("extra", [1, 7])
+@pytest.mark.parametrize("garbage", [0.0, 1e6, math.nan])
+def test_padding_never_changes_the_loss_of_steps(head: Head, extra: int, garbage: float) -> None:
+    rng = np.random.default_rng(5)
+    lengths = [4, 6]
+    outputs = rng.normal(size=(2, 6, *SHAPES[head]))
+    targets: Array = {
+        "step_labels": rng.integers(0, 4, (2, 6)),
+        "transcript": np.asarray([[0, 2], [1, -1]]),
+        "step_regression": rng.normal(size=(2, 6)),
+    }[head]
+    if head != "transcript":
+        targets[0, 4:] = -1 if head == "step_labels" else np.nan
+    train = {"step_labels": np.arange(4), "transcript": targets, "step_regression": np.arange(4.0, dtype=np.float32)}
+    own = objective(tiny_training(), train[head], classes=3 if head == "transcript" else 4, head=head)
+    expected, gradient = loss_and_gradient(own, outputs, targets, lengths)
+    outputs[0, 4:] = garbage
+    wider = np.concatenate([outputs, np.full((2, extra, *SHAPES[head]), garbage)], axis=1)
+    if head != "transcript":
+        beyond = np.full((2, extra), -1 if head == "step_labels" else np.nan)
+        targets = np.concatenate([targets, beyond.astype(targets.dtype)], axis=1)
+    found, wider_gradient = loss_and_gradient(own, wider, targets, lengths)
+    assert found == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(wider_gradient[:, :6], gradient, atol=1e-7)
+    assert not wider_gradient[:, 6:].any()
+
+
+def test_balanced_weights_of_steps_count_the_steps_of_their_own_set() -> None:
+    """A subset shares the values of all videos; those of the others, here the test side of a fold, must not count."""
+    totals = torch.tensor([4, 3, 5])
+    values = torch.tensor([0, 0, 0, 1, 1, 1, 1, 0, 1, 1, 2, 2])
+    whole = sequence_set([np.zeros((total, 2)) for total in totals.tolist()], [0, 0, 0])
+    whole = replace(whole, targets=Targets(values, whole.offsets))
+    settings = tiny_training(class_weight="balanced")
+    own = Objective(settings, "step_labels", train=whole.subset([2, 0]), num_classes=3)
+    logits = np.random.default_rng(6).normal(size=(1, 3, 3))
+    found, _ = loss_and_gradient(own, logits, np.asarray([[0, 1, 2]]))
+    weight = np.asarray([9 / (3 * 4), 9 / (3 * 3), 9 / (3 * 2)])
+    expected = reference_loss(logits[0], np.asarray([0, 1, 2]), smoothing=0.0, weight=weight)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_numbers_stand_on_the_steps_of_their_own_set() -> None:
+    whole = sequence_set([np.zeros((3, 2)), np.zeros((2, 2))], [0, 0])
+    whole = replace(whole, targets=Targets(torch.tensor([1.0, math.nan, 3.0, 100.0, 200.0]), whole.offsets))
+    own = Objective(tiny_training(), "step_regression", train=whole.subset([0]), num_classes=0)
+    assert own.scale is not None
+    assert own.scale.tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("head", ["multilabel", "regression"])
+def test_single_steps_are_asked_for_the_answer_of_their_video(head: Head) -> None:
+    """For other heads than one label too; a long video counts by its steps, its padding not at all."""
+    rng = np.random.default_rng(7)
+    lengths, width = [2, 4, 1], 3 if head == "multilabel" else 1
+    outputs = rng.normal(size=(3, 4, width))
+    targets = rng.integers(0, 2, (3, 3)).astype(np.float32) if head == "multilabel" else rng.normal(size=3)
+    targets = targets.astype(np.float32)
+    own = objective(tiny_training(), targets, classes=3, head=head)
+    for row, length in enumerate(lengths):
+        outputs[row, length:] = np.nan
+    found = own.of_steps(torch.from_numpy(outputs).float(), torch.from_numpy(targets), torch.tensor(lengths))
+    costs = []
+    for row, length in enumerate(lengths):
+        for step in range(length):
+            own_outputs, own_targets = outputs[row, step], targets[row].astype(np.float64)
+            if head == "multilabel":
+                costs.append((np.logaddexp(0.0, own_outputs) - own_targets * own_outputs).mean())
+            else:
+                costs.append(((own_outputs[0] - own_targets) / targets.astype(np.float64).std()) ** 2)
+    assert float(found) == pytest.approx(np.mean(costs), rel=1e-5)

@@ -33,6 +33,15 @@ def test_json_is_utf_8_and_replaces_the_file(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["a.json"]
 
 
+def test_json_has_null_where_a_figure_is_not_defined(tmp_path: Path) -> None:
+    """The headline of a fold without a true label, for instance; ``NaN`` would be no JSON."""
+    nan = float("nan")
+    write_json(tmp_path / "a.json", {"a": nan, "b": {"c": [1.5, nan]}, "d": (nan, 2), "e": np.float64("inf")})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    expected = {"a": None, "b": {"c": [1.5, None]}, "d": [None, 2], "e": None}
+    assert json.loads(text, parse_constant=pytest.fail) == expected
+
+
 def test_the_log_has_one_row_per_epoch(tmp_path: Path) -> None:
     write_log(tmp_path / "log.csv", [{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.25}])
     with (tmp_path / "log.csv").open(newline="") as file:

@@ -1,7 +1,8 @@
 """The metrics of every head behind one function, and which of them stands at the top."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from vidrnn.annotations import BACKGROUND
 from vidrnn.evaluation.metrics import measure
 from vidrnn.evaluation.multilabel import measure_multilabel
-from vidrnn.evaluation.regression import measure_regression
+from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation
 from vidrnn.evaluation.transcripts import collapse, measure_transcripts
 from vidrnn.settings import Head
@@ -103,18 +104,29 @@ def measure_outputs(
         return measure_transcripts(said, [own[own >= 0].tolist() for own in truth], labels=labels, **rest)
     if head == "regression":
         return measure_regression(np.stack(outputs)[:, 0], np.asarray(truth, dtype=np.float64), **rest)
+    return _measure_numbers_of_steps(outputs, truth, groups=groups, bootstrap=bootstrap)
+
+
+def _measure_numbers_of_steps(
+    outputs: Outputs, truth: Truth, *, groups: Sequence[str], bootstrap: int
+) -> RegressionMetrics:
+    """Over all steps whose number is known; ``n`` counts videos, as for every head."""
     known = [~np.isnan(own) for own in truth]
-    return measure_regression(
+    if not any(keep.any() for keep in known):  # as in a fold whose videos have no segment
+        return RegressionMetrics(len(truth), math.nan, (math.nan, math.nan), math.nan, math.nan, math.nan, math.nan)
+    metrics = measure_regression(
         np.concatenate([own[keep, 0] for own, keep in zip(outputs, known, strict=True)]),
         np.concatenate([own[keep] for own, keep in zip(truth, known, strict=True)]).astype(np.float64),
         groups=[group for group, keep in zip(groups, known, strict=True) for _ in range(keep.sum())],
         bootstrap=bootstrap,
     )
+    return replace(metrics, n=len(truth))
 
 
 def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """1 / (1 + exp(-x)) in float64, without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+    """1 / (1 + exp(-x)) in float64, without overflow, and exact for tiny probabilities too: they still have a rank."""
+    probabilities: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+    return probabilities
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:

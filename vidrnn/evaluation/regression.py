@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.evaluation.metrics import bootstrap_interval
+from vidrnn.evaluation.transcripts import none_if_nan
 
 Numbers = npt.NDArray[np.floating[Any]]
 
@@ -18,7 +19,7 @@ class RegressionMetrics:
     """What is measured on n videos.
 
     Attributes:
-        mae: mean absolute error, in the unit of the numbers.
+        mae: mean absolute error, in the unit of the numbers; all figures are nan where no number is known.
         interval: 95 % bootstrap interval of mae over groups.
         rmse: root of the mean squared error, in the unit of the numbers.
         r2: share of the truth's variance that is explained, negative when worse than its mean; nan when all true
@@ -37,13 +38,11 @@ class RegressionMetrics:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; None where a figure is not defined."""
-        undefinable = {name: getattr(self, name) for name in ("r2", "spearman", "pearson")}
         return {
             "n": self.n,
-            "mae": self.mae,
-            "mae_interval": list(self.interval),
-            "rmse": self.rmse,
-            **{name: None if math.isnan(value) else value for name, value in undefinable.items()},
+            "mae": none_if_nan(self.mae),
+            "mae_interval": [none_if_nan(bound) for bound in self.interval],
+            **{name: none_if_nan(getattr(self, name)) for name in ("rmse", "r2", "spearman", "pearson")},
         }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,17 @@ _PER_CLASS = ("average_precision", "recall", "precision", "f1", "threshold")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON atomically. Raises OSError."""
-    write_atomically(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+    """Write JSON atomically; nan and inf, which JSON does not have, become null. Raises OSError."""
+    text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  anything that JSON can hold
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:

@@ -109,6 +109,8 @@ def classify(
     for path, result in embed_videos(jobs, backbone.both_views() if both else backbone, settings=settings):
         if isinstance(result, Failure):
             yield Prediction(path, "failed", error=result.cause)
+        elif not np.isfinite(result.features).all():
+            yield Prediction(path, "failed", error="its features hold nan or inf; use another features.precision")
         else:
             yield _predict(path, result, model)
 

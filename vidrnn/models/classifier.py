@@ -30,6 +30,8 @@ class SequenceClassifier(nn.Module):
         num_classes: classes that the head tells apart; 0 for regressions.
     """
 
+    scale: torch.Tensor | None
+
     def __init__(self, settings: ModelSettings, *, dim: int, num_classes: int) -> None:
         super().__init__()
         self.settings = settings
@@ -44,9 +46,8 @@ class SequenceClassifier(nn.Module):
         if not self.per_step:
             self.pooling = Pooling(settings.pooling, channels=channels, heads=settings.pooling_heads)
         self.output = nn.Linear(channels, num_outputs(settings.head, num_classes))
-        self.scale: torch.Tensor | None = None
-        if settings.head in _REGRESSIONS:  # mean and deviation of what was learned from
-            self.register_buffer("scale", torch.tensor([0.0, 1.0]))
+        # Mean and deviation of the numbers that were learned from.
+        self.register_buffer("scale", torch.tensor([0.0, 1.0]) if settings.head in _REGRESSIONS else None)
 
     def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Classify a padded batch.

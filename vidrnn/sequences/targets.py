@@ -69,19 +69,31 @@ def label_map_of(annotations: Sequence[Annotation], head: Head) -> LabelMap:
     """Classes in the order of the outputs: alphabetical, for ``step_labels`` with the background in front.
 
     Raises:
-        AnnotationError: the annotations do not hold what the head needs, or a head with classes finds none.
+        AnnotationError: the annotations do not hold what the head needs, or no video has any class or number.
     """
+    _check_fit(annotations, head)
+    labels = LabelMap.from_annotations(annotations)
+    if head in {"regression", "step_regression"}:
+        if not any(each.target is not None or each.segments for each in annotations):
+            raise AnnotationError(
+                f"model.head {head!r} needs at least one number, but no video of the annotations has any"
+            )
+        return labels
+    if not labels.names:
+        raise AnnotationError(f"model.head {head!r} needs at least one class, but no video of the annotations has any")
+    return labels.with_background() if head == "step_labels" else labels
+
+
+def _check_fit(annotations: Sequence[Annotation], head: Head) -> None:
     for annotation in annotations:
-        if annotation.known not in _FITS[head]:
+        # No segment is neither labels nor numbers, and so is right among either.
+        known = {annotation.known} if annotation.segments != () else {"start,end,label", "start,end,target"}
+        if known.isdisjoint(_FITS[head]):
             raise AnnotationError(
                 f"model.head {head!r} needs annotations with {' or '.join(_FITS[head])}, but {annotation.path!r} has "
                 f"{annotation.known}; change the columns, or model.head to "
                 f"{' or '.join(name for name, fits in _FITS.items() if annotation.known in fits)}"
             )
-    labels = LabelMap.from_annotations(annotations)
-    if head not in {"regression", "step_regression"} and not labels.names:
-        raise AnnotationError(f"model.head {head!r} needs at least one class, but no video of the annotations has any")
-    return labels.with_background() if head == "step_labels" else labels
 
 
 def make_targets(
@@ -99,7 +111,7 @@ def make_targets(
     Raises:
         AnnotationError: a class that the label map does not know, or annotations that do not fit the head.
     """
-    label_map_of(annotations, head)
+    _check_fit(annotations, head)
     classes = {name: label_map.index(name) for name in {name for each in annotations for name in each.names}}
     numbers = [[classes[name] for name in annotation.names] for annotation in annotations]
     if head == "label":

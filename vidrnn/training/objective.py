@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vidrnn.errors import TrainingError
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import IGNORED
 from vidrnn.settings import LOSSES, Head, TrainingSettings
@@ -27,6 +28,9 @@ class Objective:
         head: what is answered.
         train: the whole training set; ``balanced`` weighs class c by n / (classes * n_c) of it.
         num_classes: classes that the head tells apart.
+
+    Raises:
+        TrainingError: a regression finds no number in the training set.
     """
 
     def __init__(self, settings: TrainingSettings, head: Head, *, train: SequenceSet, num_classes: int) -> None:
@@ -92,7 +96,9 @@ class Objective:
 
 def _mean_and_deviation(values: torch.Tensor) -> torch.Tensor:
     known = values[~values.isnan()].double()
-    deviation = known.std(correction=0) if len(known) else torch.tensor(0.0)
+    if not len(known):
+        raise TrainingError("no video to learn from has a number at any step; annotate some, or use other folds")
+    deviation = known.std(correction=0)
     return torch.stack([known.mean(), deviation if deviation > 0 else torch.ones_like(deviation)]).float().cpu()
 
 

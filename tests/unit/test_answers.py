@@ -1,0 +1,272 @@
+"""`vidrnn.inference.answers` and the rows of `classify`: what every head says about a video, as tables and as JSON."""
+
+import csv
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as configure
+from hypothesis import strategies as st
+
+import vidrnn.inference.classify as module
+from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_features
+from vidrnn.annotations import LabelMap
+from vidrnn.features.decode_worker import Failure
+from vidrnn.features.store import VideoFeatures
+from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
+from vidrnn.inference.classify import Prediction, PredictionWriter, classify, finished_paths
+from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.model_file import TrainedModel
+from vidrnn.settings import DataSettings, FeatureSettings, Head, RunSettings
+
+LABELS = ("background", "jump, high", 'say "hi"', "сидеть")
+
+
+def answers(head: Head, outputs: Array, times: Array | None = None, *, duration_s: float = 0.0, **rest: Any) -> Any:
+    times = np.arange(len(outputs)) / 10 if times is None else times
+    clock = Clock(np.asarray(times, dtype=np.float64), duration_s)
+    return answers_of(head, outputs, labels=LABELS, clock=clock, **rest)
+
+
+def test_one_label_with_its_probability_and_those_of_the_others() -> None:
+    logits = np.asarray([0.0, 3.0, -1.0, 3.0])
+    (found,) = answers("label", logits, np.zeros(1))
+    shares = [math.exp(each) / sum(math.exp(other) for other in logits) for each in logits]
+    assert found["label"] == "jump, high"  # the first of equals
+    assert found["score"] == pytest.approx(shares[1])
+    assert [name for name, _ in found["top_k"]] == ["jump, high", "сидеть", "background", 'say "hi"']
+    assert [score for _, score in found["top_k"]] == pytest.approx([shares[1], shares[3], shares[0], shares[2]])
+
+
+def test_no_more_than_five_are_listed() -> None:
+    names = [f"c{number}" for number in range(8)]
+    clock = Clock(np.zeros(1), 0.0)
+    (found,) = answers_of("label", np.arange(8.0), labels=names, clock=clock)
+    assert [name for name, _ in found["top_k"]] == ["c7", "c6", "c5", "c4", "c3"]
+
+
+def test_labels_from_their_thresholds_on() -> None:
+    """Each class has its own, and a probability that equals it counts; there may be none."""
+    logits = np.asarray([0.0, math.log(4), -1.0, math.log(0.25)])  # 0.5, 0.8, 0.27, 0.2
+    assert answers("multilabel", logits, np.zeros(1))[0]["labels"] == ["background", "jump, high"]
+    (found,) = answers("multilabel", logits, np.zeros(1), thresholds=(0.51, 0.81, 0.28, 0.19))
+    assert found["labels"] == ["сидеть"]
+    assert [score for _, score in found["top_k"]] == pytest.approx([0.8, 0.5, 1 / (1 + math.e), 0.2])
+    assert answers("multilabel", np.full(4, -50.0), np.zeros(1))[0]["labels"] == []
+
+
+def test_a_transcript_says_repeats_once_unless_a_blank_stands_between() -> None:
+    path = np.eye(5)[[4, 1, 1, 4, 1, 3, 2, 2, 4]]
+    assert answers("transcript", path) == [{"labels": ["jump, high", "jump, high", "сидеть", 'say "hi"']}]
+    assert answers("transcript", np.eye(5)[[4, 4]]) == [{"labels": []}]
+
+
+def test_a_number() -> None:
+    assert answers("regression", np.asarray([-1.25]), np.zeros(1)) == [{"target": -1.25}]
+
+
+def test_a_number_for_every_step_lasts_until_the_next() -> None:
+    found = answers("step_regression", np.asarray([[1.5], [2.5], [-1.0]]), np.asarray([0.2, 0.5, 0.7]), duration_s=1.0)
+    assert found == [
+        {"start": 0.2, "end": 0.5, "target": 1.5},
+        {"start": 0.5, "end": 0.7, "target": 2.5},
+        {"start": 0.7, "end": 1.0, "target": -1.0},
+    ]
+
+
+@configure(deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=20), st.integers(0, 99))
+def test_segments_are_runs_of_equal_steps_without_the_background(classes: list[int], seed: int) -> None:
+    """Against a walk from step to step; the score is the mean probability of the segment's own class."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(len(classes), 4))
+    logits[np.arange(len(classes)), classes] += 10.0
+    times = np.cumsum(rng.uniform(0.1, 0.5, len(classes)))
+    end = float(times[-1]) + 0.6  # later than a usual step would end
+    expected: list[dict[str, Any]] = []
+    before = 0
+    for step, kind in enumerate(classes):
+        until = times[step + 1] if step + 1 < len(classes) else end
+        share = math.exp(logits[step, kind]) / sum(math.exp(each) for each in logits[step])
+        if kind and kind == before:
+            expected[-1] |= {"end": until, "scores": [*expected[-1]["scores"], share]}
+        elif kind:
+            expected.append({"start": times[step], "end": until, "label": LABELS[kind], "scores": [share]})
+        before = kind
+    found = answers("step_labels", logits, times, duration_s=end)
+    assert [each["label"] for each in found] == [each["label"] for each in expected]
+    for own, other in zip(found, expected, strict=True):
+        assert (own["start"], own["end"]) == (other["start"], other["end"])
+        assert own["score"] == pytest.approx(np.mean(other["scores"]))
+
+
+def test_a_video_that_is_all_background_has_no_segment() -> None:
+    assert answers("step_labels", np.eye(4)[[0, 0, 0]]) == []
+
+
+@pytest.mark.parametrize(
+    ("times", "duration_s", "expected"),
+    [
+        ([0.0, 0.1, 0.2], 0.25, [0.0, 0.1, 0.2, 0.3]),  # the duration is before the end of a usual step
+        ([0.0, 0.1, 0.2], 0.5, [0.0, 0.1, 0.2, 0.5]),
+        ([1.0, 1.1, 1.5, 1.6], 0.0, [1.0, 1.1, 1.5, 1.6, 1.7]),  # late start, a gap, no duration: the median distance
+        ([0.0], 2.0, [0.0, 2.0]),
+        ([0.5], 0.1, [0.5, 0.5]),
+    ],
+)
+def test_steps_end_where_the_next_begins_and_the_last_one_with_the_video(
+    times: list[float], duration_s: float, expected: list[float]
+) -> None:
+    np.testing.assert_allclose(Clock(np.asarray(times), duration_s).bounds(), expected)
+
+
+SAID: dict[Head, tuple[Answer, ...]] = {
+    "label": ({"label": 'say "hi"', "score": 0.75, "top_k": [('say "hi"', 0.75), ("jump, high", 0.25)]},),
+    "multilabel": ({"labels": ["сидеть", "jump, high"], "top_k": [("сидеть", 0.9)]},),
+    "step_labels": (
+        {"start": 0.0, "end": 1.5, "label": "jump, high", "score": 0.5},
+        {"start": 2.0, "end": 12345.678, "label": "сидеть", "score": 1 / 3},
+    ),
+    "transcript": ({"labels": ["сидеть", "сидеть"]},),
+    "regression": ({"target": 0.1},),
+    "step_regression": ({"start": 0.0, "end": 0.1, "target": 3.0}, {"start": 0.1, "end": 0.2, "target": -1e-9}),
+}
+ROWS: dict[Head, list[list[str]]] = {
+    "label": [['say "hi"', "0.750000", 'say "hi":0.750000|jump, high:0.250000']],
+    "multilabel": [["сидеть|jump, high", "сидеть:0.900000"]],
+    "step_labels": [["0", "1.5", "jump, high", "0.500000"], ["2", "12345.678", "сидеть", "0.333333"]],
+    "transcript": [["сидеть|сидеть"]],
+    "regression": [["0.1"]],
+    "step_regression": [["0", "0.1", "3"], ["0.1", "0.2", "-1e-09"]],
+}
+
+
+def write(path: Path, head: Head, *predictions: Prediction, append: bool = False) -> None:
+    with PredictionWriter(path, head=head, append=append) as put:
+        for prediction in predictions:
+            put(prediction)
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("head", get_args(Head))
+def test_a_csv_has_the_columns_of_the_head_and_a_row_for_every_answer(tmp_path: Path, head: Head) -> None:
+    """A failed video has one row with its cause, whatever the head."""
+    path = tmp_path / "new" / "out.csv"
+    write(path, head, Prediction("a, b.mp4", "ok", SAID[head]), Prediction("c.mp4", "failed", error="holds no frame"))
+    assert read_rows(path) == [
+        ["path", "status", *COLUMNS[head], "error"],
+        *(["a, b.mp4", "ok", *row, ""] for row in ROWS[head]),
+        ["c.mp4", "failed", *[""] * len(COLUMNS[head]), "holds no frame"],
+    ]
+
+
+@pytest.mark.parametrize("head", get_args(Head))
+def test_a_jsonl_has_one_object_per_video(tmp_path: Path, head: Head) -> None:
+    path = tmp_path / "out.jsonl"
+    write(path, head, Prediction("ü.mp4", "ok", SAID[head]), Prediction("c.mp4", "failed", error="holds no frame"))
+    good, bad = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    said = json.loads(json.dumps(SAID[head]))  # pairs become lists
+    in_segments = head in {"step_labels", "step_regression"}
+    assert good == {"path": "ü.mp4", "status": "ok", **({"segments": said} if in_segments else said[0]), "error": None}
+    nothing: dict[str, None] = dict.fromkeys(["segments"] if in_segments else COLUMNS[head])
+    assert bad == {"path": "c.mp4", "status": "failed", **nothing, "error": "holds no frame"}
+    assert "ü" in path.read_text(encoding="utf-8")
+
+
+def test_a_video_without_any_segment_is_no_failure(tmp_path: Path) -> None:
+    for name in ("out.csv", "out.jsonl"):
+        write(tmp_path / name, "step_labels", Prediction("a.mp4", "ok"))
+        assert finished_paths(tmp_path / name) == {"a.mp4"}
+    assert read_rows(tmp_path / "out.csv")[1:] == [["a.mp4", "ok", "", "", "", "", ""]]
+    assert json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))["segments"] == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_continued_file_knows_what_is_answered(tmp_path: Path, suffix: str) -> None:
+    """Each video once, however many rows it has; failed ones are tried again; there is one header."""
+    path = tmp_path / f"out.{suffix}"
+    assert finished_paths(path) == set()
+    said = SAID["step_labels"]
+    write(path, "step_labels", Prediction("a\nb.mp4", "ok", said), Prediction("bad.mp4", "failed", error="torn"))
+    assert finished_paths(path) == {"a\nb.mp4"}
+    write(path, "step_labels", Prediction("bad.mp4", "ok", said), append=True)
+    assert finished_paths(path) == {"a\nb.mp4", "bad.mp4"}
+    if suffix == "csv":
+        assert [row[0] for row in read_rows(path)] == ["path", "a\nb.mp4", "a\nb.mp4", "bad.mp4", "bad.mp4", "bad.mp4"]
+
+
+def trained(head: Head, *, classes: int = 4) -> TrainedModel:
+    torch.manual_seed(0)
+    settings = RunSettings(
+        data=DataSettings(root=Path("v"), format="csv", annotations="a.csv"),
+        model=tiny_model(head=head),
+        training=tiny_training(steps=3),
+    )
+    labels = LabelMap(LABELS[:classes])
+    classifier = SequenceClassifier(settings.model, dim=5, num_classes=len(labels)).eval()
+    return TrainedModel(classifier, labels, tiny_spec(dim=5), settings, {}, {})
+
+
+def predictions(
+    monkeypatch: pytest.MonkeyPatch, model: TrainedModel, results: dict[str, VideoFeatures | Failure]
+) -> dict[str, Prediction]:
+    """Of videos whose features are given."""
+    monkeypatch.setattr(module, "embed_videos", lambda *_, **__: iter(results.items()))
+    found = classify([], model, None, settings=FeatureSettings())  # type: ignore[arg-type]  nothing is embedded
+    return {prediction.path: prediction for prediction in found}
+
+
+@pytest.mark.parametrize("head", get_args(Head))
+@pytest.mark.parametrize("total", [1, 2, 11])
+def test_a_new_video_gets_the_answer_of_its_model(monkeypatch: pytest.MonkeyPatch, head: Head, total: int) -> None:
+    """By hand: the outputs of the middle steps, spread over the cached ones by the nearest; also of one step alone."""
+    model = trained(head, classes=0 if "regression" in head else 4)
+    video = video_features(np.random.default_rng(total).normal(size=(total, 5)))
+    chosen = [0, 1, 2][:total] if total <= 3 else [1, 5, 9]
+    with torch.inference_mode():
+        steps = torch.from_numpy(video.features).float()[chosen][None]
+        outputs = model.classifier(steps, torch.tensor([len(chosen)]))[0].numpy()
+    if head in {"step_labels", "step_regression"}:
+        nearest = [min(range(len(chosen)), key=lambda slot: (abs(chosen[slot] - own), slot)) for own in range(total)]
+        outputs = outputs[nearest]
+    clock = Clock(video.timestamps_s, total / 10)
+    expected = answers_of(head, outputs, labels=model.label_map.names, clock=clock)
+    found = predictions(monkeypatch, model, {"a.mp4": video})["a.mp4"]
+    assert (found.status, found.error) == ("ok", None)
+    assert json.dumps(found.answers) == json.dumps(expected)
+    for answer in expected:
+        assert tuple(answer) == COLUMNS[head]
+
+
+def test_the_thresholds_of_the_model_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    video = video_features(np.ones((2, 5)))
+    for cut, said in ((0.0, list(LABELS)), (1.0, [])):
+        model = replace(trained("multilabel"), thresholds=(cut,) * 4)
+        assert predictions(monkeypatch, model, {"a": video})["a"].answers[0]["labels"] == said
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_video_whose_features_are_no_numbers_fails_alone(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    broken = np.ones((3, 5))
+    broken[1, 2] = value
+    results = {
+        "broken.mp4": video_features(broken),
+        "torn.mp4": Failure("torn.mp4", "decode", "holds no frame", 0.1),
+        "good.mp4": video_features(np.ones((3, 5))),
+    }
+    found = predictions(monkeypatch, trained("label"), results)
+    assert found["broken.mp4"] == Prediction(
+        "broken.mp4", "failed", error="its features hold nan or inf; use another features.precision"
+    )
+    assert found["torn.mp4"] == Prediction("torn.mp4", "failed", error="holds no frame")
+    assert found["good.mp4"].status == "ok"

@@ -1,0 +1,317 @@
+"""`vidrnn.training.fit` with every head: answers in the order of time, toy tasks learned, resumed to the bit."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as configure
+from hypothesis import strategies as st
+
+from tests.worlds import Array, sequence_set, tiny_model, tiny_training
+from vidrnn.annotations import Annotation
+from vidrnn.errors import TrainingError
+from vidrnn.evaluation.measures import headline, measure_outputs
+from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.steps import choose_steps, nearest_chosen
+from vidrnn.sequences.targets import IGNORED, Targets
+from vidrnn.settings import Head
+from vidrnn.training.fit import Checkpointing, FitResult, fit, predict
+
+HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
+
+
+def make_set(arrays: Sequence[Array], values: torch.Tensor, *, per_step: bool = False) -> SequenceSet:
+    plain = sequence_set(arrays, [0] * len(arrays))
+    return replace(plain, targets=Targets(values, plain.offsets if per_step else None))
+
+
+def toy(head: Head, number: int, *, seed: int) -> tuple[SequenceSet, int]:
+    """Videos in which three movements come one after another; each is a direction of its own, with noise.
+
+    Returns:
+        The videos with what the head should answer, and the number of classes.
+    """
+    rng = np.random.default_rng(seed)
+    directions = np.random.default_rng(99).normal(size=(3, 6))
+    arrays, kinds = [], []
+    for _ in range(number):
+        order = rng.permutation(3)[: rng.integers(1, 4)]
+        own = np.repeat(order, rng.integers(3, 6, len(order)))
+        arrays.append(directions[own] + rng.normal(scale=0.3, size=(len(own), 6)))
+        kinds.append((order, own))
+    if head == "multilabel":
+        rows = np.stack([np.isin(np.arange(3), order) for order, _ in kinds])
+        return make_set(arrays, torch.from_numpy(rows.astype(np.float32))), 3
+    if head == "transcript":
+        rows = np.stack([np.append(order, [IGNORED] * (3 - len(order))) for order, _ in kinds])
+        return make_set(arrays, torch.from_numpy(rows)), 3
+    if head == "regression":  # how many seconds of movement 0, in an odd unit
+        numbers = [1000.0 + 30.0 * float((own == 0).mean()) for _, own in kinds]
+        return make_set(arrays, torch.tensor(numbers)), 0
+    flat = np.concatenate([own for _, own in kinds])
+    if head == "step_labels":
+        return make_set(arrays, torch.from_numpy(flat), per_step=True), 3
+    numbers = 100.0 + 20.0 * flat
+    numbers[rng.random(len(flat)) < 0.2] = np.nan
+    return make_set(arrays, torch.from_numpy(numbers.astype(np.float32)), per_step=True), 0
+
+
+def learn(head: Head, train: SequenceSet, classes: int, val: SequenceSet | None = None, **changes: Any) -> FitResult:
+    settings = tiny_training(**{"epochs": 25, "steps": None, "learning_rate": 0.02} | changes.pop("training", {}))
+    model = tiny_model(head=head, hidden_size=16)
+    return fit(train, val, num_classes=classes, model_settings=model, settings=settings, **changes)
+
+
+def score(head: Head, outputs: Sequence[Any], truth: SequenceSet, classes: int) -> float:
+    groups = [annotation.group for annotation in truth.annotations]
+    measured = measure_outputs(
+        head,
+        [np.asarray(own) for own in outputs],
+        truth.targets.per_video(truth.totals),
+        labels=[str(number) for number in range(classes)],
+        groups=groups,
+        bootstrap=1,
+    )
+    return headline(head, measured)
+
+
+CHANCE: dict[Head, tuple[float, float]] = {  # what is reached at least, and what answers to noise get at best
+    "multilabel": (0.95, 0.85),  # the length of a video tells how many labels it has
+    "step_labels": (0.95, 0.45),
+    "transcript": (0.1, 0.6),
+    "regression": (2.0, 6.0),
+    "step_regression": (3.0, 12.0),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_learns_what_can_be_seen_and_nothing_where_nothing_can(head: Head) -> None:
+    """On other videos; the same fit and test on noise in place of the features show what chance gives."""
+    (train, classes), (test, _) = toy(head, 60, seed=0), toy(head, 40, seed=1)
+    rng = np.random.default_rng(2)
+    blind = replace(train, features=torch.from_numpy(rng.normal(size=train.features.shape).astype(np.float16)))
+    empty = replace(test, features=torch.from_numpy(rng.normal(size=test.features.shape).astype(np.float16)))
+    settings = tiny_training(steps=None)
+    seen = score(head, predict(learn(head, train, classes).model, test, settings), test, classes)
+    guessed = score(head, predict(learn(head, blind, classes).model, empty, settings), test, classes)
+    good, chance = CHANCE[head]
+    if head in {"multilabel", "step_labels"}:
+        assert seen >= good > chance >= guessed
+    else:
+        assert seen <= good < chance <= guessed
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_validation_measures_the_headline_of_the_head(head: Head) -> None:
+    """The row of the log has it under the name that metrics.json has; the loss is that of all videos at once."""
+    (train, classes), (val, _) = toy(head, 12, seed=0), toy(head, 10, seed=1)
+    result = learn(head, train, classes, val, training={"epochs": 2, "select": "last"})
+    names = {
+        "multilabel": "mean_average_precision", "step_labels": "frame_accuracy", "transcript": "label_error_rate",
+        "regression": "mae", "step_regression": "mae",
+    }  # fmt: skip
+    row = result.history[-1]
+    assert set(row) == {
+        "epoch", "learning_rate", "train_loss", "gradient_norm_mean", "gradient_norm_max", "val_loss",
+        f"val_{names[head]}", "seconds",
+    }  # fmt: skip
+    outputs = predict(result.model, val, tiny_training(steps=None))
+    assert row[f"val_{names[head]}"] == pytest.approx(score(head, outputs, val, classes))
+    truth = val.targets.per_video(val.totals)
+    if head == "multilabel":
+        logits, wanted = torch.stack(outputs).double().numpy(), np.stack(truth)
+        assert row["val_loss"] == pytest.approx((np.logaddexp(0, logits) - wanted * logits).mean(), rel=1e-5)
+    if head == "step_labels":
+        logits = torch.cat(outputs).double().numpy()
+        log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        wanted = np.concatenate(truth)
+        assert row["val_loss"] == pytest.approx(-log_p[np.arange(len(wanted)), wanted].mean(), rel=1e-5)
+    if "regression" in head:
+        numbers = train.targets.values[~train.targets.values.isnan()].double().numpy()
+        said, wanted = torch.cat(outputs).flatten().double().numpy(), np.hstack(truth).astype(np.float64)
+        errors = ((said - wanted) / numbers.std())[~np.isnan(wanted)]
+        assert row["val_loss"] == pytest.approx(np.square(errors).mean(), rel=1e-4)
+
+
+def test_a_regression_starts_from_the_mean_and_keeps_its_scale_with_its_weights() -> None:
+    """Otherwise numbers far from 0 would cost many epochs of moving a bias."""
+    train, _ = toy("regression", 30, seed=0)
+    result = learn("regression", train, 0, training={"epochs": 1, "learning_rate": 1e-9})
+    values = train.targets.values.double()
+    assert result.last["scale"].tolist() == pytest.approx([float(values.mean()), float(values.std(correction=0))])
+    outputs = torch.stack(predict(result.model, train, tiny_training()))
+    assert float((outputs - values.mean()).abs().max()) < 3 * float(values.std())
+
+
+class StoppedError(Exception):
+    """What a test raises in the middle of a fit."""
+
+
+@pytest.mark.parametrize("head", ["step_regression", "transcript"])
+def test_a_fit_that_goes_on_ends_with_the_same_bits(tmp_path: Path, head: Head) -> None:
+    (train, classes), (val, _) = toy(head, 16, seed=0), toy(head, 8, seed=1)
+    training = {"epochs": 4, "jitter": True}
+    whole = learn(head, train, classes, val, training=training)
+    path = tmp_path / "checkpoint.safetensors"
+
+    def stop(row: dict[str, float]) -> None:
+        if row["epoch"] == 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        learn(head, train, classes, val, training=training, checkpointing=Checkpointing(path, "f", resume=False),
+              on_epoch=stop)  # fmt: skip
+    rest: list[float] = []
+    continued = learn(
+        head, train, classes, val, training=training, checkpointing=Checkpointing(path, "f", resume=True),
+        on_epoch=lambda row: rest.append(row["epoch"]),
+    )  # fmt: skip
+    assert rest == [3.0, 4.0]
+    assert whole.last.keys() == continued.last.keys()
+    assert all(torch.equal(value, continued.last[name]) for name, value in whole.last.items())
+    for before, after in zip(whole.history, continued.history, strict=True):
+        assert {k: v for k, v in before.items() if k != "seconds"} == {k: v for k, v in after.items() if k != "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("names", "total", "steps", "message"),
+    [
+        (("a", "b", "c", "d"), 9, 3, "has 4 labels and needs 4 steps, but the video gives 3"),
+        (("a", "a", "a"), 4, 8, "has 3 labels and needs 5 steps, but the video gives 4"),
+        (("a", "b"), 1, None, "has 2 labels and needs 2 steps, but the video gives 1"),
+    ],
+)
+@pytest.mark.parametrize("side", ["train", "val"])
+def test_a_transcript_that_does_not_fit_into_its_steps_is_refused_before_the_fit(
+    names: tuple[str, ...], total: int, steps: int | None, message: str, side: str
+) -> None:
+    good, _ = toy("transcript", 4, seed=0)
+    good = replace(
+        good, annotations=tuple(replace(each, label="", labels=()) for each in good.annotations)
+    )  # nothing said: fits everywhere
+    good = replace(good, targets=Targets(torch.full((4, 1), IGNORED)))
+    numbers = ["abcd".index(name) for name in names]
+    bad = make_set([np.zeros((total, 6))], torch.tensor([numbers]))
+    bad = replace(bad, annotations=(Annotation("long.mp4", "", None, "g", labels=names),))
+    sides = (bad, good) if side == "train" else (good, bad)
+    with pytest.raises(TrainingError) as caught:
+        learn("transcript", sides[0], 4, sides[1], training={"steps": steps})
+    assert str(caught.value) == (
+        f"transcript of 'long.mp4' {message}; raise training.steps, or extract at a higher features.rate"
+    )
+
+
+def test_a_transcript_that_just_fits_is_learned() -> None:
+    """Three equal labels take five steps, and have five."""
+    sequences = make_set([np.random.default_rng(0).normal(size=(5, 6))], torch.tensor([[0, 0, 0]]))
+    sequences = replace(sequences, annotations=(Annotation("a", "", None, "g", labels=("x",) * 3),))
+    result = learn("transcript", sequences, 1, training={"epochs": 60})
+    assert score("transcript", predict(result.model, sequences, tiny_training(steps=5)), sequences, 1) == 0.0
+
+
+@configure(deadline=None)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=20, unique=True).map(sorted), st.integers(0, 20))
+def test_every_cached_step_belongs_to_the_nearest_chosen_one(chosen: list[int], more: int) -> None:
+    """The earlier of two at equal distance; against a search through all."""
+    total = chosen[-1] + 1 + more
+    expected = [min(range(len(chosen)), key=lambda slot: (abs(chosen[slot] - step), slot)) for step in range(total)]
+    assert nearest_chosen(torch.tensor(chosen), total).tolist() == expected
+
+
+def lengths_set() -> tuple[list[Array], SequenceSet]:
+    rng = np.random.default_rng(3)
+    arrays = [rng.normal(size=(total, 6)).astype(np.float16) for total in (1, 2, 5, 13, 30)]
+    return arrays, sequence_set(arrays, [0] * 5)
+
+
+@pytest.mark.parametrize("steps", [1, 4, None])
+@pytest.mark.parametrize("head", ["step_labels", "step_regression", "transcript"])
+def test_answers_of_steps_are_those_of_each_video_alone(head: Head, steps: int | None) -> None:
+    """One per cached step, the nearest chosen one's; transcripts are read from the chosen steps themselves."""
+    arrays, sequences = lengths_set()
+    torch.manual_seed(0)
+    model = SequenceClassifier(tiny_model(head=head), dim=6, num_classes=3).eval()
+    found = predict(model, sequences, tiny_training(steps=steps))
+    for array, own in zip(arrays, found, strict=True):
+        chosen = choose_steps(torch.tensor([len(array)]), steps).indices[0].tolist()
+        with torch.inference_mode():
+            alone = model(torch.from_numpy(array[chosen]).float()[None], torch.tensor([len(chosen)]))[0]
+        if head != "transcript":
+            slots = range(len(chosen))
+            nearest = [min(slots, key=lambda slot: (abs(chosen[slot] - step), slot)) for step in range(len(array))]
+            alone = alone[nearest]
+        torch.testing.assert_close(own, alone, rtol=0, atol=1e-6)
+        assert own.dtype == torch.float32
+
+
+@pytest.mark.parametrize("steps", [4, None])
+def test_answers_to_shuffled_steps_come_back_in_the_order_of_time(steps: int | None) -> None:
+    """Without temporal layers a step says the same wherever it stands, so shuffling must not show."""
+    _, sequences = lengths_set()
+    torch.manual_seed(0)
+    for cell, equal in (("none", True), ("gru", False)):
+        model = SequenceClassifier(tiny_model(head="step_labels", cell=cell), dim=6, num_classes=3).eval()
+        plain = torch.cat(predict(model, sequences, tiny_training(steps=steps)))
+        shuffled = torch.cat(predict(model, sequences, tiny_training(steps=steps), shuffled_time=True))
+        assert torch.allclose(plain, shuffled, atol=1e-6) == equal
+
+
+def test_targets_follow_shuffled_steps_in_training() -> None:
+    """A step can be learned from itself alone, so a fit on shuffled steps learns it as well."""
+    (train, classes), (test, _) = toy("step_labels", 40, seed=0), toy("step_labels", 20, seed=1)
+    fitted = learn("step_labels", train, classes, shuffled_time=True)
+    outputs = predict(fitted.model, test, tiny_training(steps=None), shuffled_time=True)
+    assert score("step_labels", outputs, test, classes) > 0.9
+
+
+@pytest.mark.parametrize("head", ["label", "multilabel", "step_labels"])
+def test_a_single_class_is_a_task_without_a_question(head: Head) -> None:
+    """It trains and is measured: its loss is 0 where classes exclude each other."""
+    arrays = [np.random.default_rng(number).normal(size=(4, 6)) for number in range(6)]
+    if head == "step_labels":
+        sequences = make_set(arrays, torch.zeros(24, dtype=torch.int64), per_step=True)
+    else:
+        values = torch.zeros(6, dtype=torch.int64) if head == "label" else torch.tensor([[0.0], [1.0]] * 3)
+        sequences = make_set(arrays, values)
+    result = learn(head, sequences, 1, sequences, training={"epochs": 2, "class_weight": "balanced"})
+    outputs = predict(result.model, sequences, tiny_training())
+    if head == "multilabel":
+        assert math.isfinite(score(head, outputs, sequences, 1))
+    else:
+        assert score(head, outputs, sequences, 1) == 1.0
+        assert result.history[-1]["train_loss"] == 0.0
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_videos_of_one_step_are_fitted_and_answered(head: Head) -> None:
+    """The shortest that there are, beside longer ones in the same batch."""
+    train, classes = toy(head, 8, seed=0)
+    if head == "transcript":
+        train = replace(train, targets=Targets(train.targets.values[:, :1]))
+        known = tuple(Annotation(each.path, "", None, each.group, labels=("x",)) for each in train.annotations)
+        train = replace(train, annotations=known)
+    short = replace(train, totals=torch.where(torch.arange(8) % 2 == 0, 1, train.totals))
+    result = learn(head, short, classes, training={"epochs": 2})
+    outputs = predict(result.model, short, tiny_training(steps=None))
+    assert all(bool(own.isfinite().all()) for own in outputs)
+    if head in {"step_labels", "step_regression"}:
+        assert [len(own) for own in outputs] == short.totals.tolist()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_features_that_are_no_numbers_stop_the_fit_with_what_to_do(head: Head) -> None:
+    train, classes = toy(head, 8, seed=0)
+    train.features[3] = math.nan  # type: ignore[index]  in memory
+    with pytest.raises(TrainingError) as caught:
+        learn(head, train, classes)
+    assert str(caught.value) == (
+        "the loss became nan in epoch 1, the largest gradient norm nan; "
+        "lower training.learning_rate or training.clip_norm"
+    )
