@@ -88,7 +88,7 @@ def train(
     train_set = load_sequences(splits["train"], folder, label_map, device=device)
     val_set = load_sequences(splits["val"], folder, label_map, device=device) if splits["val"] else None
     output.mkdir(parents=True, exist_ok=True)
-    fingerprint = _fingerprint(settings, train_set, val_set, folder)
+    fingerprint = fingerprint_of(settings, train_set, val_set, folder)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
     result = fit(
         train_set,
@@ -121,7 +121,7 @@ def _with_weights(model: SequenceClassifier, weights: State) -> SequenceClassifi
     return other
 
 
-def _fingerprint(
+def fingerprint_of(
     settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folder: FeatureFolder
 ) -> str:
     """Of all that the fit depends on; where the data lies and which device runs it may change."""
