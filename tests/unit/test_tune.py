@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold
 
-from tests.integration.world import call
-from tests.worlds import CPU, make_run, tiny_spec
+from tests.worlds import CPU, make_search, tiny_spec
 from vidrnn.annotations import LabelMap, read_annotations
 from vidrnn.config import dump_yaml, load, validate
 from vidrnn.errors import AnnotationError, ConfigError, StoreError, TrainingError
@@ -26,17 +25,6 @@ from vidrnn.settings import RunSettings
 from vidrnn.training.fit import fit
 from vidrnn.training.run import train
 from vidrnn.training.tune import Tuning, tune
-
-SPACE = {"training.learning_rate": {"low": 1e-4, "high": 0.1, "log": True}, "model.cell": ["gru", "lstm"]}
-
-
-def world(folder: Path, *, groups: int = 5, splits: bool = True, **changes: Any) -> RunSettings:
-    """A tiny run with a small space; ``changes`` are sections with what differs in them."""
-    tree = make_run(folder, groups=groups, splits=splits).model_dump(mode="json")
-    tree["tuning"] = {"trials": 3, "space": SPACE}
-    for section, values in changes.items():
-        tree[section] |= values
-    return validate(RunSettings, tree)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -53,7 +41,7 @@ def tried(result: Tuning) -> list[tuple[dict[str, Any], tuple[float, ...]]]:
 def test_the_first_trial_is_the_configuration_validated_by_group_inside_the_training_split(
     tmp_path: Path, select: str
 ) -> None:
-    settings = world(tmp_path, training={"select": select}, tuning={"trials": 1})
+    settings = make_search(tmp_path, training={"select": select}, tuning={"trials": 1})
     result = tune(settings, output=tmp_path / "search")
     members = [annotation for annotation in read_annotations(settings.data) if annotation.split == "train"]
     groups = [annotation.group for annotation in members]
@@ -71,7 +59,7 @@ def test_the_first_trial_is_the_configuration_validated_by_group_inside_the_trai
 
 
 def test_validation_and_test_videos_are_never_read(tmp_path: Path) -> None:
-    settings = world(tmp_path)
+    settings = make_search(tmp_path)
     undisturbed = tune(settings, output=tmp_path / "before")
     folder = FeatureStore(settings.features.store).find(settings.features)
     for annotation in read_annotations(settings.data):
@@ -86,7 +74,7 @@ def test_validation_and_test_videos_are_never_read(tmp_path: Path) -> None:
 
 
 def test_the_best_configuration_is_no_worse_than_the_untuned_one_and_trains(tmp_path: Path) -> None:
-    settings = world(tmp_path, tuning={"trials": 6})
+    settings = make_search(tmp_path, tuning={"trials": 6})
     result = tune(settings, output=tmp_path / "search")
     best = load(RunSettings, tmp_path / "search" / "best.yaml")
     rows = read_csv(tmp_path / "search" / "trials.csv")
@@ -109,10 +97,10 @@ def test_the_best_configuration_is_no_worse_than_the_untuned_one_and_trains(tmp_
 
 def test_a_search_that_goes_on_tries_what_an_undisturbed_one_would_have_tried(tmp_path: Path) -> None:
     """Beyond ten trials the sampler uses what it has learned, beyond five it prunes."""
-    settings = world(tmp_path, tuning={"trials": 13})
+    settings = make_search(tmp_path, tuning={"trials": 13})
     whole = tune(settings, output=tmp_path / "whole")
     for trials in (4, 11, 13):
-        parts = tune(world_with(settings, trials=trials), output=tmp_path / "parts")
+        parts = tune(with_tuning(settings, trials=trials), output=tmp_path / "parts")
         assert len(parts.records) == trials
     assert tried(parts) == tried(whole)
     assert (tmp_path / "parts" / "trials.csv").read_bytes() == (tmp_path / "whole" / "trials.csv").read_bytes()
@@ -120,13 +108,13 @@ def test_a_search_that_goes_on_tries_what_an_undisturbed_one_would_have_tried(tm
     assert again.records == parts.records
 
 
-def world_with(settings: RunSettings, **tuning: Any) -> RunSettings:
+def with_tuning(settings: RunSettings, **tuning: Any) -> RunSettings:
     """The same world with other settings of the search."""
     return settings.model_copy(update={"tuning": settings.tuning.model_copy(update=tuning)})
 
 
 def test_a_killed_search_goes_on_and_a_second_process_is_refused_meanwhile(tmp_path: Path) -> None:
-    settings = world(tmp_path, training={"epochs": 80})
+    settings = make_search(tmp_path, training={"epochs": 80})
     config, output = tmp_path / "config.yaml", tmp_path / "killed"
     config.write_text(dump_yaml(settings), encoding="utf-8")
     command = [sys.executable, "-m", "vidrnn", "tune", "--config", str(config), "--output", str(output)]
@@ -167,7 +155,7 @@ def running_trials(output: Path) -> int:
 
 
 def test_hopeless_trials_are_pruned_by_the_median_of_the_complete_ones(tmp_path: Path) -> None:
-    settings = world(tmp_path, groups=6, tuning={"trials": 12})
+    settings = make_search(tmp_path, groups=6, tuning={"trials": 12})
     records = tune(settings, output=tmp_path / "search").records
     pruned = [record for record in records if record.outcome == "pruned"]
     assert pruned
@@ -184,7 +172,9 @@ def test_hopeless_trials_are_pruned_by_the_median_of_the_complete_ones(tmp_path:
 def test_what_cannot_be_fitted_is_a_failed_trial_and_the_search_goes_on(tmp_path: Path) -> None:
     space = {"model.heads": [2, 4], "model.hidden_size": [8, 12]}  # four heads do not divide 12 into even widths
     changes = {"cell": "transformer", "bidirectional": False, "heads": 2}
-    result = tune(world(tmp_path, tuning={"trials": 8, "space": space}, model=changes), output=tmp_path / "search")
+    result = tune(
+        make_search(tmp_path, tuning={"trials": 8, "space": space}, model=changes), output=tmp_path / "search"
+    )
     failed = [record for record in result.records if record.outcome == "failed"]
     wrong = {"model.heads": 4, "model.hidden_size": 12}
     assert failed == [record for record in result.records if record.values == wrong] != []
@@ -194,7 +184,7 @@ def test_what_cannot_be_fitted_is_a_failed_trial_and_the_search_goes_on(tmp_path
 
 def test_a_loss_that_is_no_number_fails_the_trial_but_not_the_search(tmp_path: Path) -> None:
     space = {"training.learning_rate": [0.01, 1e30]}
-    result = tune(world(tmp_path, tuning={"trials": 6, "space": space}), output=tmp_path / "search")
+    result = tune(make_search(tmp_path, tuning={"trials": 6, "space": space}), output=tmp_path / "search")
     by_rate = {record.values["training.learning_rate"]: record for record in result.records}
     assert by_rate[0.01].outcome == "complete"
     assert by_rate[1e30].outcome == "failed"
@@ -204,7 +194,7 @@ def test_a_loss_that_is_no_number_fails_the_trial_but_not_the_search(tmp_path: P
 
 
 def test_a_configuration_that_cannot_be_fitted_is_an_error_and_can_be_tried_again(tmp_path: Path) -> None:
-    settings = world(tmp_path, training={"learning_rate": 1e30})
+    settings = make_search(tmp_path, training={"learning_rate": 1e30})
     for _ in range(2):
         with pytest.raises(TrainingError, match=r"lower training\.learning_rate"):
             tune(settings, output=tmp_path / "search")
@@ -212,7 +202,7 @@ def test_a_configuration_that_cannot_be_fitted_is_an_error_and_can_be_tried_agai
 
 def test_a_list_can_be_a_choice(tmp_path: Path) -> None:
     space = {"model.inputs": [["features"], ["centred", "change"]], "training.patience": [None, 2]}
-    result = tune(world(tmp_path, tuning={"trials": 8, "space": space}), output=tmp_path / "search")
+    result = tune(make_search(tmp_path, tuning={"trials": 8, "space": space}), output=tmp_path / "search")
     assert {tuple(record.values["model.inputs"]) for record in result.records} == {("features",), ("centred", "change")}
     assert {record.values["training.patience"] for record in result.records} == {None, 2}
     best = load(RunSettings, tmp_path / "search" / "best.yaml")
@@ -226,7 +216,7 @@ def test_a_list_can_be_a_choice(tmp_path: Path) -> None:
     ids=["model", "seed", "space", "folds", "features"],
 )  # fmt: skip
 def test_a_folder_of_another_search_is_refused_and_left_alone(tmp_path: Path, change: dict[str, Any]) -> None:
-    settings = world(tmp_path, tuning={"trials": 1})
+    settings = make_search(tmp_path, tuning={"trials": 1})
     output = tmp_path / "search"
     tune(settings, output=output)
     before = {path.name: path.read_bytes() for path in output.iterdir()}
@@ -252,59 +242,24 @@ def test_a_damaged_search_is_named(tmp_path: Path) -> None:
     (tmp_path / "search").mkdir()
     (tmp_path / "search" / "search.sqlite").write_bytes(b"no database" * 200)
     with pytest.raises(TrainingError, match=r"search\.sqlite is not the file of a search"):
-        tune(world(tmp_path), output=tmp_path / "search")
+        tune(make_search(tmp_path), output=tmp_path / "search")
 
 
 def test_there_are_no_more_folds_than_groups_and_at_least_two(tmp_path: Path) -> None:
-    result = tune(world(tmp_path, tuning={"trials": 1, "folds": 9}), output=tmp_path / "search")
+    result = tune(make_search(tmp_path, tuning={"trials": 1, "folds": 9}), output=tmp_path / "search")
     assert len(result.untuned.losses) == 3
     shutil.rmtree(tmp_path)
     with pytest.raises(AnnotationError, match="at least two groups in the training split, found 1"):
-        tune(world(tmp_path, groups=3), output=tmp_path / "search")
+        tune(make_search(tmp_path, groups=3), output=tmp_path / "search")
 
 
 def test_a_time_limit_still_leaves_the_untuned_configuration(tmp_path: Path) -> None:
-    result = tune(world(tmp_path), output=tmp_path / "search", timeout_s=0.0)
+    result = tune(make_search(tmp_path), output=tmp_path / "search", timeout_s=0.0)
     assert [record.values["model.cell"] for record in result.records] == ["gru"]
 
 
 def test_without_optuna_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ConfigError) as caught:
-        tune(world(tmp_path), output=tmp_path / "search")
+        tune(make_search(tmp_path), output=tmp_path / "search")
     assert str(caught.value) == "tune needs Optuna; run `pip install 'vidrnn[tune]'`"
-
-
-def test_the_verb_prints_the_best_and_the_next_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config, output = tmp_path / "config.yaml", tmp_path / "an odd {folder} ?%20#"
-    config.write_text(dump_yaml(world(tmp_path)), encoding="utf-8")
-    outcome = call(capsys, "tune", "--config", config, "--output", output, "--trials", "7")
-    assert outcome.code == 0
-    lines = outcome.out.splitlines()
-    values = [float(line.replace(" (untuned)", "").split()[1]) for line in lines[2:7]]
-    assert values == sorted(values)
-    assert sum("(untuned)" in line for line in lines) == 1
-    assert lines[-2] == f"next: vidrnn train --config '{output}/best.yaml' --output '{output}/run'"
-    assert lines[-1].startswith("then, once: vidrnn evaluate") and lines[-1].count("--split test") == 1
-
-
-def test_the_verb_says_so_where_no_test_split_can_give_an_honest_number(tmp_path: Path, capsys) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(dump_yaml(world(tmp_path, splits=False, model={"cell": "rnn"})), encoding="utf-8")
-    outcome = call(capsys, "tune", "--config", config, "--output", tmp_path / "search", "--trials", "1")
-    assert "note: tuning.space.model.cell was widened to the configuration's own value 'rnn'" in outcome.out
-    summary = json.loads((tmp_path / "search" / "tune.json").read_text(encoding="utf-8"))
-    assert summary["protocol"].endswith("; without a test split, so is crossval on these videos afterwards")
-    assert "optimistic; for an honest number name a test split or set data.test_fraction" in outcome.out
-    outcome = call(capsys, "tune", "--config", config, "--output", tmp_path / "search", "--trials", "0")
-    assert (outcome.code, "tuning.trials: got 0" in outcome.err) == (2, True)
-
-
-def test_help_imports_neither_torch_nor_optuna() -> None:
-    code = (
-        "import sys; from vidrnn.cli import app; app(['tune', '--help'], standalone_mode=False); "
-        "print([name for name in ('torch', 'optuna', 'sqlalchemy') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "--timeout-s" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[]"
