@@ -168,4 +168,14 @@ def make_run(folder: Path, *, groups: int = 4, splits: bool = False, **evaluatio
     return validate(RunSettings, tree)
 
 
+def make_search(folder: Path, *, groups: int = 5, splits: bool = True, **changes: dict[str, Any]) -> RunSettings:
+    """The world of `make_run` with a small space to search; ``changes`` are sections with what differs in them."""
+    tree = make_run(folder, groups=groups, splits=splits).model_dump(mode="json")
+    space = {"training.learning_rate": {"low": 1e-4, "high": 0.1, "log": True}, "model.cell": ["gru", "lstm"]}
+    tree["tuning"] = {"trials": 3, "space": space}
+    for section, values in changes.items():
+        tree[section] |= values
+    return validate(RunSettings, tree)
+
+
 LABELS = LabelMap(("class0", "class1"))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
+from vidrnn.cli_options import Config, Output, Overrides
 from vidrnn.errors import ConfigError, ExitCode, VidrnnError
 from vidrnn.store_cli import store_app
+from vidrnn.tune_cli import tune
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -33,12 +35,6 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 _INTERRUPTED = 130  # what newer releases of typer return after Ctrl-C; older ones raise
 
 
-Config = Annotated[Path, typer.Option("--config", help="YAML configuration file.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; may be repeated."),
-]
-Output = Annotated[Path, typer.Option("--output", help="Folder for the results.")]
 Model = Annotated[Path, typer.Option("--model", help="A model.safetensors written by `vidrnn train`.")]
 
 
@@ -220,6 +216,9 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     drawn = ", confusion.png" if result.head == "label" else ""
     print(f"wrote {output / 'crossval.json'}, and beside it predictions.csv, config.yaml{drawn}")
     return ExitCode.OK
+
+
+app.command()(tune)
 
 
 @app.command()

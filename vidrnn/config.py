@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -177,15 +177,21 @@ def _describe(kind: type[Settings], item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         section = kind
         for part in item["loc"][:-1]:
-            inner = section.model_fields[part].annotation
-            if isinstance(inner, type) and issubclass(inner, Settings):
-                section = inner
+            if part in section.model_fields:  # other parts are keys of a mapping, or say which kind of value
+                section = _section_in(section.model_fields[part].annotation) or section
         return f"{dotted}: unknown key; known here: {', '.join(section.model_fields)}"
     if item["type"] == "missing":
         return f"{dotted}: missing, and it has no default"
     if item["type"] == "value_error":  # the message of a check of our own names the value
         return f"{dotted}: {item['msg'].removeprefix('Value error, ')}"
     return f"{dotted}: got {item['input']!r}: {item['msg']}"
+
+
+def _section_in(annotation: object) -> type[Settings] | None:
+    """The settings class that a field holds, itself or as the values of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _section_in(inner))), None)
 
 
 def load(kind: type[SettingsT], path: Path, overrides: Sequence[str] = ()) -> SettingsT:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vidrnn.config import PathSetting, Settings
+from vidrnn.tuning_settings import TuningSettings
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Grid = Literal[1, 2, 3, 4]
@@ -280,6 +281,7 @@ class RunSettings(Settings):
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    tuning: TuningSettings = TuningSettings()
 
     @model_validator(mode="after")
     def _check(self) -> "RunSettings":

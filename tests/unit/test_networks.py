@@ -176,9 +176,7 @@ def test_tokens_of_a_layer_are_a_map_too():
 def test_a_layer_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(ConfigError) as caught:
         build_network(settings(nodes={"layer9": 1}))
-    message = (
-        "features.nodes: the backbone has no layer 'layer9'; use 'last' or one of conv1, bn1, relu, "
-    )
+    message = "features.nodes: the backbone has no layer 'layer9'; use 'last' or one of conv1, bn1, relu, "
     assert str(caught.value).startswith(message)
 
 

@@ -18,6 +18,7 @@ from vidrnn.settings import (
     RunSettings,
     TrainingSettings,
 )
+from vidrnn.tuning_settings import SearchRange, TuningSettings
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
@@ -60,7 +61,20 @@ def test_configurations_are_shipped() -> None:
         ({"data": {"root": "a"}, "training": {"learning_rate": "1e-3"}},
          "c: training.learning_rate: got '1e-3': Input should be a valid number"),
         ({"data": {"root": "a"}, "optimizer": {}},
-         "c: optimizer: unknown key; known here: data, features, model, training, inference, evaluation"),
+         "c: optimizer: unknown key; known here: data, features, model, training, inference, evaluation, tuning"),
+        ({"data": {"root": "a"}, "tuning": {"space": {"model.dropout": {"low": 0.1, "high": 0.5, "steps": 0.1}}}},
+         "c: tuning.space.model.dropout.range.steps: unknown key; known here: low, high, log, step"),
+        ({"data": {"root": "a"}, "tuning": {"space": {"model.dropout": {"low": 0.5, "high": 0.1}}}},
+         "c: tuning.space.model.dropout.range: low 0.5 must be below high 0.1"),
+        ({"data": {"root": "a"}, "tuning": {"space": {"training.learning_rate": {"low": 0, "high": 1, "log": True}}}},
+         "c: tuning.space.training.learning_rate.range: log needs low above 0 (it is 0.0) and no step (it is None)"),
+        ({"data": {"root": "a"}, "tuning": {"space": {"model.dropout": {"low": 0.0, "high": 0.5, "step": 0.2}}}},
+         "c: tuning.space.model.dropout.range: high 0.5 must be low 0.0 plus a multiple of step 0.2"),
+        ({"data": {"root": "a"}, "tuning": {"space": {"model.cell": []}}},
+         ("c: tuning.space.model.cell.choices: got []: "
+          "Tuple should have at least 1 item after validation, not 0")),
+        ({"data": {"root": "a"}, "tuning": {"folds": 1}},
+         "c: tuning.folds: got 1: Input should be greater than or equal to 2"),
     ],
 )  # fmt: skip
 def test_a_wrong_configuration_is_named(tree: dict[str, object], message: str) -> None:
@@ -76,7 +90,8 @@ def test_seeds_are_a_number_or_a_list(seeds: int | list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "section", [DataSettings, FeatureSettings, ModelSettings, TrainingSettings, EvaluationSettings]
+    "section",
+    [DataSettings, FeatureSettings, ModelSettings, TrainingSettings, EvaluationSettings, SearchRange, TuningSettings],
 )
 def test_every_setting_is_described(section: type[Settings]) -> None:
     """The docstring of a field is its only description, so none may lack one."""

@@ -90,10 +90,10 @@ def train(
     splits = split_annotations(read_annotations(settings.data), settings.data)
     folder = FeatureStore(settings.features.store).find(settings.features)
     label_map = label_map_of(splits["train"], settings.model.head)
-    load = partial(_load, settings=settings, folder=folder, label_map=label_map)
+    load = partial(load_set, settings=settings, folder=folder, label_map=label_map)
     train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
     output.mkdir(parents=True, exist_ok=True)
-    fingerprint = _fingerprint(settings, train_set, val_set, folder)
+    fingerprint = fingerprint_of(settings, train_set, val_set, folder)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
     result = fit_members(
         train_set,
@@ -123,9 +123,10 @@ def train(
     return TrainingRun(model, result.history, metrics, tuple(files))
 
 
-def _load(
+def load_set(
     annotations: Sequence[Annotation], *, settings: RunSettings, folder: FeatureFolder, label_map: LabelMap
 ) -> SequenceSet:
+    """Sequences, both views if the configuration has them, as a model of the configuration takes them."""
     features = settings.features
     return load_sequences(
         annotations,
@@ -145,7 +146,7 @@ def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) ->
     return tuple(best_thresholds(probabilities, val.targets.values.cpu().numpy() > 0.5).tolist())
 
 
-def _fingerprint(
+def fingerprint_of(
     settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folder: FeatureFolder
 ) -> str:
     """Of all that the fit depends on; where the data lies and which device runs it may change."""
@@ -203,7 +204,7 @@ def run_crossval(
     folder = FeatureStore(settings.features.store).find(settings.features)
     head = settings.model.head
     label_map = label_map_of(annotations, head)
-    sequences = _load(annotations, settings=settings, folder=folder, label_map=label_map)
+    sequences = load_set(annotations, settings=settings, folder=folder, label_map=label_map)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
     seeds = seeds_of(settings.evaluation, settings.training)
     on_total(len(folds) * len(seeds) * (3 if settings.evaluation.baselines else 1))
