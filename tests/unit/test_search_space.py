@@ -44,9 +44,9 @@ def settings(space: dict[str, Any], *, model: dict[str, Any] | None = None) -> R
         ({"model.hidden_size": {"low": 9, "high": 19, "step": 5}},
          ("tuning.space.model.hidden_size: the configuration's own value 8, which is the first trial, is not low 9.0 "
          "plus a multiple of step 5.0; change model.hidden_size, low or step")),
-        ({"model.dropuot": [0.1]}, "tuning.space: 'model.dropuot' cannot be searched; allowed are model.head, model.inputs, "),
-        ({"features.rate": [5.0]}, "tuning.space: 'features.rate' cannot be searched; allowed are model.head, model.inputs, "),
-        ({"cell": ["gru"]}, "tuning.space: 'cell' cannot be searched; allowed are model.head, model.inputs, "),
+        ({"model.dropuot": [0.1]}, "tuning.space: 'model.dropuot' cannot be searched; allowed are model.head, "),
+        ({"features.rate": [5.0]}, "tuning.space: 'features.rate' cannot be searched; allowed are model.head, "),
+        ({"cell": ["gru"]}, "tuning.space: 'cell' cannot be searched; allowed are model.head, "),
         ({"training.seed": [1, 2]},
          ("tuning.space: 'training.seed' cannot be searched: the best seed of many is luck, not a better model; "
          "take it out")),

@@ -173,7 +173,7 @@ def test_what_cannot_be_fitted_is_a_failed_trial_and_the_search_goes_on(tmp_path
     space = {
         "model.attention_heads": [2, 4],
         "model.hidden_size": [8, 12],
-    }  # four heads do not divide 12 into even widths
+    }  # four do not divide 12
     changes = {"cell": "transformer", "bidirectional": False, "attention_heads": 2}
     result = tune(
         make_search(tmp_path, tuning={"trials": 8, "space": space}, model=changes), output=tmp_path / "search"
