@@ -11,7 +11,7 @@ import pytest
 
 from tests.worlds import CPU, fill_store, tiny_model, tiny_training
 from vidrnn.config import validate
-from vidrnn.errors import AnnotationError
+from vidrnn.errors import AnnotationError, TrainingError
 from vidrnn.evaluation.measures import HEADLINES
 from vidrnn.inference.evaluate import evaluate
 from vidrnn.models.model_file import load_model
@@ -140,18 +140,28 @@ def test_annotations_of_another_kind_than_the_model_are_refused(tmp_path: Path) 
         evaluate(tmp_path / "run" / "model.safetensors", other, split="test", output=tmp_path / "test")
 
 
-@pytest.mark.parametrize("split", ["val", "test"])
-@pytest.mark.parametrize("head", ["multilabel", "step_labels", "transcript", "step_regression"])
-def test_a_split_in_which_nothing_is_shown_ends_nothing(tmp_path: Path, head: Head, split: str) -> None:
-    """Figures that are not defined are null in the files; the rest of the run is as ever."""
-    settings = make_world(tmp_path, head)
-    path = tmp_path / "videos" / "list.csv"
+def show_nothing_in(split: str, settings: RunSettings) -> None:
+    """Empty what the CSV says of the videos of a split."""
+    path = settings.data.root / "list.csv"
     rows = [list(row.values()) for row in read_rows(path)]
     kept: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         blank = [row[0], *[""] * (len(row) - 3), *row[-2:]] if row[-2] == split else row
         kept.setdefault(tuple(blank), blank)
-    write_csv(path, [[*HEADERS[head], "split", "group"], *kept.values()])
+    write_csv(path, [[*HEADERS[settings.model.head], "split", "group"], *kept.values()])
+
+
+SPLIT_AND_HEAD = [
+    *((split, head) for split in ("val", "test") for head in ("multilabel", "step_labels", "transcript")),
+    ("test", "step_regression"),
+]
+
+
+@pytest.mark.parametrize(("split", "head"), SPLIT_AND_HEAD)
+def test_a_split_in_which_nothing_is_shown_ends_nothing(tmp_path: Path, head: Head, split: str) -> None:
+    """Figures that are not defined are null in the files; the rest of the run is as ever."""
+    settings = make_world(tmp_path, head)
+    show_nothing_in(split, settings)
     train(settings, output=tmp_path / "run")
     found = evaluate(tmp_path / "run" / "model.safetensors", settings, split="test", output=tmp_path / "test")
     name = HEADLINES[head].name
@@ -159,3 +169,15 @@ def test_a_split_in_which_nothing_is_shown_ends_nothing(tmp_path: Path, head: He
     assert found.metrics.n == 4
     defined = {"val": val[f"val_{name}"] is not None, "test": test[name] is not None}
     assert defined == dict.fromkeys(("val", "test"), True) | {split: head == "step_labels"}
+
+
+def test_numbers_of_which_validation_has_none_are_refused(tmp_path: Path) -> None:
+    """Every epoch would be as good as the first, which is the worst."""
+    settings = make_world(tmp_path, "step_regression")
+    show_nothing_in("val", settings)
+    with pytest.raises(TrainingError) as caught:
+        train(settings, output=tmp_path / "run")
+    assert str(caught.value) == (
+        "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
+        "data.val_fraction to 0"
+    )

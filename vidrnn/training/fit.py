@@ -76,7 +76,8 @@ def fit(
         on_epoch: gets each row of the log.
 
     Raises:
-        TrainingError: the loss is not finite, a checkpoint does not fit, or a transcript does not fit into its steps.
+        TrainingError: the loss is not finite, a checkpoint does not fit, a transcript does not fit into its steps, or
+            no video of a side has a number.
     """
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -267,6 +268,11 @@ def _validate(
 ) -> dict[str, float]:
     outputs = predict(model, val, settings, shuffled_time=shuffled_time)
     truth, head = val.targets.per_video(val.totals), objective.head
+    if head == "step_regression" and all(np.isnan(own).all() for own in truth):
+        raise TrainingError(
+            "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
+            "data.val_fraction to 0"
+        )
     if head == "transcript":
         lengths = torch.tensor([len(own) for own in outputs])
         loss = objective(nn.utils.rnn.pad_sequence(outputs, batch_first=True), val.targets.values.cpu(), lengths)
