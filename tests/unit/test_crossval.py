@@ -1,18 +1,23 @@
 """`vidrnn.training.crossval`: every video is scored by models that never saw its group."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import vidrnn.training.crossval as module
 from tests.worlds import LABELS, order_task, sequence_set, tiny_model, tiny_training
+from vidrnn.annotations import LabelMap
 from vidrnn.config import validate
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import make_folds
-from vidrnn.settings import DataSettings, EvaluationSettings, RunSettings
+from vidrnn.sequences.targets import Targets
+from vidrnn.settings import DataSettings, EvaluationSettings, Head, RunSettings
 from vidrnn.training.crossval import CrossValidation, crossvalidate, no_time_settings, seeds_of
 from vidrnn.training.members import Fitted
 
@@ -137,3 +142,103 @@ def test_the_same_seeds_give_the_same_scores_in_any_order() -> None:
     second = run(sequences, make_settings(seeds=[1, 0], baselines=False))
     np.testing.assert_array_equal(first.outputs["model"], second.outputs["model"][::-1])
     assert not np.array_equal(first.outputs["model"][0], first.outputs["model"][1])
+
+
+def with_numbers(*, per_step: bool) -> SequenceSet:
+    """Four groups of videos; numbers, or classes of the steps, follow from the features."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(3 + number % 4, 6)) for number in range(12)]
+    plain = sequence_set(arrays, [0] * 12, [f"g{number % 4}" for number in range(12)])
+    if per_step:
+        values = np.concatenate(arrays)[:, 0] > 0.3
+        return replace(plain, targets=Targets(torch.from_numpy(values.astype(np.int64)), plain.offsets))
+    return replace(plain, targets=Targets(torch.tensor([float(array[:, 1].mean()) for array in arrays])))
+
+
+def of_head(head: Head, **evaluation: object) -> RunSettings:
+    settings = make_settings(**evaluation)
+    return settings.model_copy(update={"model": tiny_model(head=head)})
+
+
+def without(group: int, values: list[Any]) -> list[Any]:
+    """What the model of a fold has learned from."""
+    return [value for number, value in enumerate(values) if number % 4 != group]
+
+
+def test_the_result_of_steps_adds_up_over_all_of_them() -> None:
+    """Every figure from the kept outputs, by counting; the majority is that of each training side."""
+    sequences = with_numbers(per_step=True)
+    folds = make_folds(sequences.annotations, make_settings().evaluation, root=Path())
+    result = crossvalidate(sequences, folds, label_map=LABELS, settings=of_head("step_labels"), protocol="p")
+    values = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert (values["n"], values["seeds"]) == (12, [0, 1])
+    assert set(values["baselines"]) == set(values["baselines_std"]) == {"majority", "single_step", "shuffled_time"}
+    assert {"frame_accuracy_interval", "edit", "f1_10", "f1_25", "f1_50"} <= set(values)
+    assert "top1_mean" not in values
+    truth = sequences.targets.per_video(sequences.totals)
+
+    def accuracy(outputs: list[Any], videos: Any = range(12)) -> float:
+        right = [outputs[video].argmax(1) == truth[video] for video in videos]
+        return float(np.concatenate(right).mean())
+
+    per_seed = [accuracy(own) for own in result.outputs["model"]]
+    assert values["frame_accuracy_per_seed"] == pytest.approx(per_seed)
+    assert values["frame_accuracy_mean"] == pytest.approx(np.mean(per_seed))
+    assert values["frame_accuracy_std"] == pytest.approx(np.std(per_seed))
+    of_folds = [[accuracy(own, range(group, 12, 4)) for own in result.outputs["model"]] for group in range(4)]
+    assert [fold["frame_accuracy_mean"] for fold in values["folds"]] == pytest.approx(np.mean(of_folds, axis=1))
+    assert [fold["n"] for fold in values["folds"]] == [3] * 4
+    assert values["frame_accuracy_fold_mean"] == pytest.approx(np.mean(of_folds))
+    for variant in ("single_step", "shuffled_time"):
+        assert values["baselines"][variant] == pytest.approx(
+            np.mean([accuracy(own) for own in result.outputs[variant]])
+        )
+    likeliest = [np.bincount(np.concatenate(without(group, truth))).argmax() for group in range(4)]
+    right = np.concatenate([truth[video] == likeliest[video % 4] for video in range(12)])
+    assert values["baselines"]["majority"] == pytest.approx(right.mean())
+
+
+def test_the_result_of_numbers_adds_up() -> None:
+    sequences = with_numbers(per_step=False)
+    folds = make_folds(sequences.annotations, make_settings().evaluation, root=Path())
+    result = crossvalidate(sequences, folds, label_map=LabelMap(()), settings=of_head("regression"), protocol="p")
+    values = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert set(values["baselines"]) == {"median", "metadata_only", "mean_pool", "shuffled_time"}
+    assert {"mae_interval", "rmse", "r2", "spearman", "pearson"} <= set(values)
+    truth = sequences.targets.values.double().numpy()
+    said = np.asarray([[float(own[0]) for own in outputs] for outputs in result.outputs["model"]])
+    errors = np.abs(said - truth)
+    assert values["n"] == 12
+    assert values["mae_per_seed"] == pytest.approx(errors.mean(axis=1))
+    assert values["mae_mean"] == pytest.approx(errors.mean())
+    assert values["mae_std"] == pytest.approx(errors.mean(axis=1).std())
+    assert values["rmse"] == pytest.approx(np.sqrt(np.square(errors).mean(axis=1)).mean())
+    assert [fold["mae_mean"] for fold in values["folds"]] == pytest.approx(
+        [errors[:, group::4].mean() for group in range(4)]
+    )
+    medians = [np.median(without(group, truth.tolist())) for group in range(4)]
+    assert values["baselines"]["median"] == pytest.approx(
+        np.mean([abs(truth[video] - medians[video % 4]) for video in range(12)])
+    )
+    pooled = np.asarray([[float(own[0]) for own in outputs] for outputs in result.outputs["mean_pool"]])
+    assert values["baselines"]["mean_pool"] == pytest.approx(np.abs(pooled - truth).mean())
+
+
+def test_a_fold_without_any_known_number_has_no_figure_and_ends_nothing() -> None:
+    """Its value is nan, the pooled one is over all other steps."""
+    sequences = with_numbers(per_step=True)
+    values = sequences.targets.values.float()
+    for video in range(0, 12, 4):
+        values[sequences.offsets[video] : sequences.offsets[video] + sequences.totals[video]] = math.nan
+    sequences = replace(sequences, targets=Targets(values, sequences.offsets))
+    folds = make_folds(sequences.annotations, make_settings().evaluation, root=Path())
+    settings = of_head("step_regression", baselines=False, seeds=1)
+    result = crossvalidate(sequences, folds, label_map=LabelMap(()), settings=settings, protocol="p")
+    found = result.as_dict()
+    assert [math.isnan(fold["mae_mean"]) for fold in found["folds"]] == [True, False, False, False]
+    truth = sequences.targets.per_video(sequences.totals)
+    errors = np.concatenate(
+        [abs(own[:, 0] - true) for own, true in zip(result.outputs["model"][0], truth, strict=True)]
+    )
+    assert found["mae_mean"] == pytest.approx(np.nanmean(errors))
+    assert (found["n"], set(found["baselines"])) == (12, {"median"})

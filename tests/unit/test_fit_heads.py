@@ -22,7 +22,8 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps, nearest_chosen
 from vidrnn.sequences.targets import IGNORED, Targets
 from vidrnn.settings import Head
-from vidrnn.training.fit import Checkpointing, FitResult, fit, predict
+from vidrnn.training.fit import Checkpointing, FitResult, fit
+from vidrnn.training.predict import Asking, predict
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 
@@ -99,8 +100,8 @@ def test_every_head_learns_what_can_be_seen_and_nothing_where_nothing_can(head: 
     blind = replace(train, features=torch.from_numpy(rng.normal(size=train.features.shape).astype(np.float16)))
     empty = replace(test, features=torch.from_numpy(rng.normal(size=test.features.shape).astype(np.float16)))
     settings = tiny_training(steps=None)
-    seen = score(head, predict(learn(head, train, classes).model, test, settings), test, classes)
-    guessed = score(head, predict(learn(head, blind, classes).model, empty, settings), test, classes)
+    seen = score(head, predict(learn(head, train, classes).model, test, Asking(settings.steps)), test, classes)
+    guessed = score(head, predict(learn(head, blind, classes).model, empty, Asking(settings.steps)), test, classes)
     good, chance = CHANCE[head]
     if head in {"multilabel", "step_labels"}:
         assert seen >= good > chance >= guessed
@@ -122,7 +123,7 @@ def test_validation_measures_the_headline_of_the_head(head: Head) -> None:
         "epoch", "learning_rate", "train_loss", "gradient_norm_mean", "gradient_norm_max", "val_loss",
         f"val_{names[head]}", "seconds",
     }  # fmt: skip
-    outputs = predict(result.model, val, tiny_training(steps=None))
+    outputs = predict(result.model, val, Asking(steps=None))
     assert row[f"val_{names[head]}"] == pytest.approx(score(head, outputs, val, classes))
     truth = val.targets.per_video(val.totals)
     if head == "multilabel":
@@ -146,7 +147,7 @@ def test_a_regression_starts_from_the_mean_and_keeps_its_scale_with_its_weights(
     result = learn("regression", train, 0, training={"epochs": 1, "learning_rate": 1e-9})
     values = train.targets.values.double()
     assert result.last["scale"].tolist() == pytest.approx([float(values.mean()), float(values.std(correction=0))])
-    outputs = torch.stack(predict(result.model, train, tiny_training()))
+    outputs = torch.stack(predict(result.model, train, Asking(tiny_training().steps)))
     assert float((outputs - values.mean()).abs().max()) < 3 * float(values.std())
 
 
@@ -213,7 +214,7 @@ def test_a_transcript_that_just_fits_is_learned() -> None:
     sequences = make_set([np.random.default_rng(0).normal(size=(5, 6))], torch.tensor([[0, 0, 0]]))
     sequences = replace(sequences, annotations=(Annotation("a", "", None, "g", labels=("x",) * 3),))
     result = learn("transcript", sequences, 1, training={"epochs": 60})
-    assert score("transcript", predict(result.model, sequences, tiny_training(steps=5)), sequences, 1) == 0.0
+    assert score("transcript", predict(result.model, sequences, Asking(steps=5)), sequences, 1) == 0.0
 
 
 @configure(deadline=None)
@@ -238,7 +239,7 @@ def test_answers_of_steps_are_those_of_each_video_alone(head: Head, steps: int |
     arrays, sequences = lengths_set()
     torch.manual_seed(0)
     model = SequenceClassifier(tiny_model(head=head), dim=6, num_classes=3).eval()
-    found = predict(model, sequences, tiny_training(steps=steps))
+    found = predict(model, sequences, Asking(steps=steps))
     for array, own in zip(arrays, found, strict=True):
         chosen = choose_steps(torch.tensor([len(array)]), steps).indices[0].tolist()
         with torch.inference_mode():
@@ -258,8 +259,8 @@ def test_answers_to_shuffled_steps_come_back_in_the_order_of_time(steps: int | N
     torch.manual_seed(0)
     for cell, equal in (("none", True), ("gru", False)):
         model = SequenceClassifier(tiny_model(head="step_labels", cell=cell), dim=6, num_classes=3).eval()
-        plain = torch.cat(predict(model, sequences, tiny_training(steps=steps)))
-        shuffled = torch.cat(predict(model, sequences, tiny_training(steps=steps), shuffled_time=True))
+        plain = torch.cat(predict(model, sequences, Asking(steps=steps)))
+        shuffled = torch.cat(predict(model, sequences, Asking(steps=steps, shuffled_time=True)))
         assert torch.allclose(plain, shuffled, atol=1e-6) == equal
 
 
@@ -267,7 +268,7 @@ def test_targets_follow_shuffled_steps_in_training() -> None:
     """A step can be learned from itself alone, so a fit on shuffled steps learns it as well."""
     (train, classes), (test, _) = toy("step_labels", 40, seed=0), toy("step_labels", 20, seed=1)
     fitted = learn("step_labels", train, classes, shuffled_time=True)
-    outputs = predict(fitted.model, test, tiny_training(steps=None), shuffled_time=True)
+    outputs = predict(fitted.model, test, Asking(steps=None, shuffled_time=True))
     assert score("step_labels", outputs, test, classes) > 0.9
 
 
@@ -281,7 +282,7 @@ def test_a_single_class_is_a_task_without_a_question(head: Head) -> None:
         values = torch.zeros(6, dtype=torch.int64) if head == "label" else torch.tensor([[0.0], [1.0]] * 3)
         sequences = make_set(arrays, values)
     result = learn(head, sequences, 1, sequences, training={"epochs": 2, "class_weight": "balanced"})
-    outputs = predict(result.model, sequences, tiny_training())
+    outputs = predict(result.model, sequences, Asking(tiny_training().steps))
     if head == "multilabel":
         assert math.isfinite(score(head, outputs, sequences, 1))
     else:
@@ -299,7 +300,7 @@ def test_videos_of_one_step_are_fitted_and_answered(head: Head) -> None:
         train = replace(train, annotations=known)
     short = replace(train, totals=torch.where(torch.arange(8) % 2 == 0, 1, train.totals))
     result = learn(head, short, classes, training={"epochs": 2})
-    outputs = predict(result.model, short, tiny_training(steps=None))
+    outputs = predict(result.model, short, Asking(steps=None))
     assert all(bool(own.isfinite().all()) for own in outputs)
     if head in {"step_labels", "step_regression"}:
         assert [len(own) for own in outputs] == short.totals.tolist()

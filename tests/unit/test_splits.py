@@ -10,7 +10,7 @@ from hypothesis import settings as configure
 from hypothesis import strategies as st
 
 from tests.worlds import annotate
-from vidrnn.annotations import Annotation, Split
+from vidrnn.annotations import Annotation, Segment, Split
 from vidrnn.config import validate
 from vidrnn.errors import AnnotationError, MissingPathError
 from vidrnn.sequences.splits import carve, check_splits, make_folds, split_annotations
@@ -228,3 +228,119 @@ def test_a_fold_whose_training_side_lacks_a_class_is_refused() -> None:
     with pytest.raises(AnnotationError) as caught:
         make_folds(annotations, evaluation("leave_one_group_out"), root=Path())
     assert str(caught.value) == "fold 'g2' tests classes ['b'] that its training side lacks; use other folds"
+
+
+def labelled_video(number: int, group: int, known: object) -> Annotation:
+    """With a set of class numbers, a number, or segments in which each class follows the one before."""
+    path, owner = f"{number}.mp4", f"g{group}"
+    if isinstance(known, float):
+        return Annotation(path, "", None, owner, target=known)
+    names = tuple(f"class{each}" for each in sorted(known))  # type: ignore[call-overload]
+    if number % 2:
+        return Annotation(path, "", None, owner, labels=names)
+    segments = tuple(Segment(float(start), start + 1.0, name) for start, name in enumerate(names))
+    return Annotation(path, "", None, owner, segments=segments)
+
+
+many_labels = st.lists(st.tuples(st.integers(0, 9), st.sets(st.integers(0, 4))), min_size=1, max_size=40)
+numbers = st.lists(st.tuples(st.integers(0, 9), st.floats(-9, 9)), min_size=1, max_size=40)
+other_worlds = (many_labels | numbers).map(
+    lambda rows: [labelled_video(number, *row) for number, row in enumerate(rows)]
+)
+
+
+def classes_of(annotations: list[Annotation]) -> set[str]:
+    return {name for annotation in annotations for name in annotation.names}
+
+
+@configure(deadline=None)
+@given(other_worlds, st.floats(0.0, 0.99), st.integers(0, 3))
+def test_carving_videos_of_many_labels_or_numbers_keeps_groups_whole_and_every_class_in_training(
+    annotations: list[Annotation], fraction: float, seed: int
+) -> None:
+    """A rare label cannot be on both sides, so it stays where it is learned; the share is at most rounded up."""
+    kept, carved = carve(annotations, fraction, shuffler(seed))
+    assert sorted([*kept, *carved], key=annotations.index) == annotations
+    assert not groups(kept) & groups(carved)
+    assert kept
+    assert classes_of(kept) == classes_of(annotations)
+    assert len(carved) <= fraction * len(annotations) + 0.5
+    assert (kept, carved) == carve(annotations, fraction, shuffler(seed))
+
+
+@configure(deadline=None)
+@given(other_worlds, st.floats(0.0, 0.9), st.integers(0, 3))
+def test_no_group_is_left_that_could_have_been_carved(
+    annotations: list[Annotation], fraction: float, seed: int
+) -> None:
+    kept, carved = carve(annotations, fraction, shuffler(seed))
+    for group in groups(kept) if fraction else ():
+        moved = [annotation for annotation in kept if annotation.group == group]
+        rest = [annotation for annotation in kept if annotation.group != group]
+        fits = len(carved) + len(moved) <= fraction * len(annotations) + 0.5
+        assert not (fits and rest and classes_of(rest) == classes_of(annotations))
+
+
+def test_carving_numbers_takes_the_fraction_and_the_seed_decides_whom() -> None:
+    annotations = [labelled_video(number, number // 2, float(number)) for number in range(20)]
+    chosen = set()
+    for seed in range(8):
+        kept, carved = carve(annotations, 0.2, shuffler(seed))
+        assert (len(kept), len(carved)) == (16, 4)
+        chosen.add(frozenset(groups(carved)))
+    assert len(chosen) > 3
+
+
+@configure(deadline=None)
+@given(other_worlds, st.floats(0.0, 0.6), st.floats(0.0, 0.6))
+def test_splits_of_many_labels_or_numbers_are_accepted_as_they_are_carved(
+    annotations: list[Annotation], val: float, test: float
+) -> None:
+    splits = split_annotations(annotations, data(val_fraction=val, test_fraction=test))
+    assert sum(map(len, splits.values())) == len(annotations)
+    assert len(groups(annotations)) == sum(len(groups(members)) for members in splits.values())
+
+
+def several(path: str, names: tuple[str, ...], split: Split) -> Annotation:
+    return Annotation(path, "", split, path, labels=names)
+
+
+def test_a_rare_label_need_not_be_in_validation_or_test() -> None:
+    train = [several("1", ("a", "b"), "train"), several("2", (), "train")]
+    for rest in ([several("3", ("a",), "val"), several("4", (), "test")], [several("3", (), "val")]):
+        splits: dict[Split, list[Annotation]] = {"train": train, "val": [], "test": []}
+        for annotation in rest:
+            splits[annotation.split or "val"].append(annotation)
+        check_splits(splits)
+
+
+def test_a_label_that_is_never_learned_is_refused() -> None:
+    splits: dict[Split, list[Annotation]] = {
+        "train": [several("1", ("a", "b"), "train")],
+        "val": [],
+        "test": [several("2", ("a", "z", "c"), "test")],
+    }
+    with pytest.raises(AnnotationError) as caught:
+        check_splits(splits)
+    assert str(caught.value) == ("classes ['c', 'z'] are in test but not in train; add training videos or drop them")
+
+
+def test_groups_may_not_cross_whatever_is_known_of_a_video() -> None:
+    first, second = (Annotation(path, "", split, "bob", target=1.0) for path, split in (("1", "train"), ("2", "val")))
+    with pytest.raises(AnnotationError, match=r"^1 groups are in more than one split \('bob' in train and val\)"):
+        check_splits({"train": [first], "val": [second], "test": []})
+
+
+def test_folds_of_numbers_need_no_class() -> None:
+    annotations = [labelled_video(number, number // 2, float(number)) for number in range(6)]
+    made = make_folds(annotations, evaluation("group_kfold", 3), root=Path())
+    assert sorted(position for fold in made for position in fold.test) == list(range(6))
+
+
+def test_a_fold_may_test_videos_without_a_label_but_none_that_was_never_learned() -> None:
+    annotations = [labelled_video(1, 0, {0, 1}), labelled_video(3, 1, {1, 0}), labelled_video(5, 2, set())]
+    assert len(make_folds(annotations, evaluation("leave_one_group_out"), root=Path())) == 3
+    annotations.append(labelled_video(7, 2, {4}))
+    with pytest.raises(AnnotationError) as caught:
+        make_folds(annotations, evaluation("leave_one_group_out"), root=Path())
+    assert str(caught.value) == "fold 'g2' tests classes ['class4'] that its training side lacks; use other folds"

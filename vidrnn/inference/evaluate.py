@@ -9,7 +9,7 @@ from typing import Any
 from vidrnn.annotations import LabelMap, Split, read_annotations
 from vidrnn.device import choose_device
 from vidrnn.errors import StoreError
-from vidrnn.evaluation.measures import HeadMetrics, Output, Outputs, headline, measure_outputs
+from vidrnn.evaluation.measures import HeadMetrics, Output, headline, measure_outputs
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json
@@ -66,15 +66,15 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     )
     chosen = load(require_split(splits[split], split))
     outputs = [own.numpy() for own in predict(model.classifier, chosen, asking_of(model.settings))]
-    measured = _measured_on(chosen, model, bootstrap=settings.evaluation.bootstrap)
-    metrics = measured(outputs)
+    measured = _measured_on(chosen, model)
+    metrics = measured(outputs, bootstrap=settings.evaluation.bootstrap)
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
         answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
-        baselines = {name: headline(head, measured(own)) for name, own in answers.items()}
+        baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
     protocol = (
-        f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, one answer per video "
-        f"from the middle steps; seed {model.settings.training.seed}; interval: bootstrap over groups; "
+        f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, answers from the "
+        f"middle steps{_averaged(model)}; seed {model.settings.training.seed}; interval: bootstrap over groups; "
         "trained baselines: same settings and seed, last epoch"
     )
     values: dict[str, Any] = {
@@ -105,16 +105,21 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     return Evaluation(metrics, head, baselines, protocol, tuple(files), chosen.missing)
 
 
-def _measured_on(sequences: SequenceSet, model: TrainedModel, *, bootstrap: int) -> Callable[[Outputs], HeadMetrics]:
+def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., HeadMetrics]:
     return partial(
         measure_outputs,
         model.settings.model.head,
         truth=sequences.targets.per_video(sequences.totals),
         labels=model.label_map.names,
         groups=[annotation.group for annotation in sequences.annotations],
-        bootstrap=bootstrap,
         thresholds=model.thresholds,
     )
+
+
+def _averaged(model: TrainedModel) -> str:
+    inference, both = model.settings.inference, model.settings.features.mirrored
+    several = f" and {inference.jitters - 1} other draws" if inference.jitters > 1 else ""
+    return f"{several}{', averaged over both views' if both and inference.views == 'both' else ''}"
 
 
 def _folder_of(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:

@@ -77,7 +77,8 @@ def fit(
         on_epoch: gets each row of the log.
 
     Raises:
-        TrainingError: the loss is not finite, a checkpoint does not fit, or a transcript does not fit into its steps.
+        TrainingError: the loss is not finite, a checkpoint does not fit, a transcript does not fit into its steps, or
+            no video of a side has a number.
     """
     for sequences in (train, val):
         if sequences is not None and model_settings.head == "transcript":
@@ -253,11 +254,19 @@ def validate(
 
     Returns:
         ``val_loss`` and ``val_`` with the name of the metric, as in log.csv.
+
+    Raises:
+        TrainingError: no step of a video has a number.
     """
     head = model.settings.head
+    truth = val.targets.per_video(val.totals)
+    if head == "step_regression" and all(np.isnan(own).all() for own in truth):
+        raise TrainingError(
+            "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
+            "data.val_fraction to 0"
+        )
     objective = objective or Objective(settings, head, train=val, num_classes=num_classes)
     outputs = predict(model, val, asking)
-    truth = val.targets.per_video(val.totals)
     if head == "transcript":
         lengths = torch.tensor([len(own) for own in outputs])
         loss = objective(nn.utils.rnn.pad_sequence(outputs, batch_first=True), val.targets.values.cpu(), lengths)

@@ -86,7 +86,9 @@ def _ask(
     rows: list[torch.Tensor] = []
     for number, total in enumerate(sequences.totals[positions].tolist()):
         length = int(choice.lengths[number])
-        indices, in_order = choice.indices[number, :length].sort()
-        own = outputs[number, :length][in_order]
-        rows.append(own if model.settings.head == "transcript" else own[nearest_chosen(indices, total)])
+        own = outputs[number, :length]
+        if model.settings.head != "transcript":  # that says in which order it saw things, shuffled or not
+            indices, in_order = choice.indices[number, :length].sort()
+            own = own[in_order][nearest_chosen(indices, total)]
+        rows.append(own)
     return rows

@@ -1,0 +1,183 @@
+"""`train`, `evaluate` and `crossval` with every head, from the annotation CSV to files that other programs read."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.worlds import CPU, fill_store, tiny_model, tiny_training
+from vidrnn.config import validate
+from vidrnn.errors import AnnotationError, TrainingError
+from vidrnn.evaluation.measures import HEADLINES
+from vidrnn.inference.evaluate import evaluate
+from vidrnn.models.model_file import load_model
+from vidrnn.settings import Head, RunSettings
+from vidrnn.training.run import run_crossval, train
+
+HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
+BASELINES: dict[Head, set[str]] = {
+    "multilabel": {"majority", "metadata_only", "mean_pool", "shuffled_time"},
+    "step_labels": {"majority", "single_step", "shuffled_time"},
+    "transcript": {"majority", "single_step", "shuffled_time"},
+    "regression": {"median", "metadata_only", "mean_pool", "shuffled_time"},
+    "step_regression": {"median", "single_step", "shuffled_time"},
+}
+HEADERS: dict[Head, list[str]] = {
+    "multilabel": ["path", "labels"],
+    "step_labels": ["path", "start", "end", "label"],
+    "transcript": ["path", "labels"],
+    "regression": ["path", "target"],
+    "step_regression": ["path", "start", "end", "target"],
+}
+
+
+def rows_of(head: Head, number: int, total: int) -> list[list[str]]:
+    """What the CSV says of a video; each fourth shows nothing, and each says something of the first second at most."""
+    shown = [("run", "jump"), ("jump",), ("run", "run"), ()][number % 4]
+    if head in {"multilabel", "transcript"}:
+        return [["|".join(shown)]]
+    if head == "regression":
+        return [[f"{total / 10}"]]
+    said = shown if head == "step_labels" else ["1.5", "-2"][: len(shown)]
+    return [[f"{0.2 * place:g}", f"{0.2 * place + 0.15:g}", each] for place, each in enumerate(said)] or [["", "", ""]]
+
+
+def make_world(folder: Path, head: Head, *, videos: int = 16) -> RunSettings:
+    """A store and a CSV: of each four videos one is val and one test; groups are the videos."""
+    rng = np.random.default_rng(0)
+    rows, sequences = [], {}
+    for number in range(videos):
+        path, total = f"{number}.mp4", 6 + number % 5
+        sequences[path] = rng.normal(size=(total, 6))
+        split = ("train", "train", "val", "test")[number // 4 % 4]
+        rows += [[path, *own, split, f"g{number // 2}"] for own in rows_of(head, number, total)]
+    (folder / "videos").mkdir(parents=True)
+    write_csv(folder / "videos" / "list.csv", [[*HEADERS[head], "split", "group"], *rows])
+    fill_store(folder / "features", sequences, dim=6)
+    tree = {
+        "data": {"root": str(folder / "videos"), "format": "csv", "annotations": "list.csv"},
+        "features": {"store": str(folder / "features")},
+        "model": tiny_model(head=head).model_dump(mode="json"),
+        "training": tiny_training(epochs=2).model_dump(mode="json"),
+        "evaluation": {"protocol": "group_kfold", "folds": 4, "seeds": 1, "bootstrap": 20},
+    }
+    return validate(RunSettings, tree)
+
+
+def write_csv(path: Path, rows: list[list[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """As a program would that takes the standard at its word."""
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    return values
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_goes_from_the_csv_to_its_figures(tmp_path: Path, head: Head) -> None:
+    settings, name = make_world(tmp_path, head), HEADLINES[head].name
+    run = train(settings, output=tmp_path / "run")
+    assert math.isfinite(read_json(tmp_path / "run" / "metrics.json")[f"val_{name}"])
+    model = load_model(tmp_path / "run" / "model.safetensors", device=CPU)
+    expected = {"step_labels": ("background", "jump", "run")}.get(head, ("jump", "run"))
+    assert model.label_map.names == (() if "regression" in head else expected)
+    assert (model.thresholds is not None) == (head == "multilabel")
+    assert run.model.thresholds == model.thresholds
+    found = evaluate(tmp_path / "run" / "model.safetensors", settings, split="test", output=tmp_path / "test")
+    values = read_json(tmp_path / "test" / "metrics.json")
+    assert (values["n"], values["head"], set(values["baselines"])) == (4, head, BASELINES[head])
+    assert math.isfinite(values[name])
+    assert {file.name for file in found.files} == {"metrics.json", "predictions.csv"}
+    rows = read_rows(tmp_path / "test" / "predictions.csv")
+    per_step = head in {"step_labels", "step_regression"}
+    assert len(rows) == (sum(6 + number % 5 for number in range(12, 16)) if per_step else 4)
+    assert {row["path"] for row in rows} == {f"{number}.mp4" for number in range(12, 16)}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_is_cross_validated(tmp_path: Path, head: Head) -> None:
+    settings, name = make_world(tmp_path, head), HEADLINES[head].name
+    result = run_crossval(settings, output=tmp_path / "cv")
+    values = read_json(tmp_path / "cv" / "crossval.json")
+    assert values["n"] == 16
+    assert set(values["baselines"]) == BASELINES[head]
+    assert values[f"{name}_mean"] == result.as_dict()[f"{name}_mean"]
+    assert {row["path"] for row in read_rows(tmp_path / "cv" / "predictions.csv")} == {f"{i}.mp4" for i in range(16)}
+
+
+@pytest.mark.parametrize("head", ["multilabel", "step_labels", "transcript"])
+def test_a_class_that_the_model_never_met_is_refused_in_evaluation(tmp_path: Path, head: Head) -> None:
+    """Also where the annotations have grown since, and name videos of it for training."""
+    settings = make_world(tmp_path, head)
+    train(settings, output=tmp_path / "run")
+    path = tmp_path / "videos" / "list.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("jump", "leap"), encoding="utf-8")
+    with pytest.raises(AnnotationError) as caught:
+        evaluate(tmp_path / "run" / "model.safetensors", settings, split="test", output=tmp_path / "test")
+    known = "background, jump, run" if head == "step_labels" else "jump, run"
+    assert str(caught.value) == f"label 'leap' is unknown; known: {known}"
+    assert not (tmp_path / "test").exists()
+
+
+def test_annotations_of_another_kind_than_the_model_are_refused(tmp_path: Path) -> None:
+    settings = make_world(tmp_path / "a", "regression")
+    train(settings, output=tmp_path / "run")
+    other = make_world(tmp_path / "b", "multilabel")
+    with pytest.raises(
+        AnnotationError, match=r"^model.head 'regression' needs annotations with target, but '12.mp4' has"
+    ):
+        evaluate(tmp_path / "run" / "model.safetensors", other, split="test", output=tmp_path / "test")
+
+
+def show_nothing_in(split: str, settings: RunSettings) -> None:
+    """Empty what the CSV says of the videos of a split."""
+    path = settings.data.root / "list.csv"
+    rows = [list(row.values()) for row in read_rows(path)]
+    kept: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        blank = [row[0], *[""] * (len(row) - 3), *row[-2:]] if row[-2] == split else row
+        kept.setdefault(tuple(blank), blank)
+    write_csv(path, [[*HEADERS[settings.model.head], "split", "group"], *kept.values()])
+
+
+SPLIT_AND_HEAD = [
+    *((split, head) for split in ("val", "test") for head in ("multilabel", "step_labels", "transcript")),
+    ("test", "step_regression"),
+]
+
+
+@pytest.mark.parametrize(("split", "head"), SPLIT_AND_HEAD)
+def test_a_split_in_which_nothing_is_shown_ends_nothing(tmp_path: Path, head: Head, split: str) -> None:
+    """Figures that are not defined are null in the files; the rest of the run is as ever."""
+    settings = make_world(tmp_path, head)
+    show_nothing_in(split, settings)
+    train(settings, output=tmp_path / "run")
+    found = evaluate(tmp_path / "run" / "model.safetensors", settings, split="test", output=tmp_path / "test")
+    name = HEADLINES[head].name
+    val, test = read_json(tmp_path / "run" / "metrics.json"), read_json(tmp_path / "test" / "metrics.json")
+    assert found.metrics.n == 4
+    defined = {"val": val[f"val_{name}"] is not None, "test": test[name] is not None}
+    assert defined == dict.fromkeys(("val", "test"), True) | {split: head == "step_labels"}
+
+
+def test_numbers_of_which_validation_has_none_are_refused(tmp_path: Path) -> None:
+    """Every epoch would be as good as the first, which is the worst."""
+    settings = make_world(tmp_path, "step_regression")
+    show_nothing_in("val", settings)
+    with pytest.raises(TrainingError) as caught:
+        train(settings, output=tmp_path / "run")
+    assert str(caught.value) == (
+        "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
+        "data.val_fraction to 0"
+    )
