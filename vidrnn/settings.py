@@ -31,6 +31,11 @@ STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regr
 """Heads that answer at every step instead of once per video."""
 
 
+LAST_NODE = "last"
+"""In ``features.nodes`` the last feature map, whatever a network calls it."""
+_BEST_NODES: dict[str, dict[str, Grid]] = {"efficientnet_lite0": {"blocks.4": 2, "blocks.6": 1}}
+
+
 class DataSettings(Settings):
     """Which videos there are, and their labels, splits and groups."""
 
@@ -70,12 +75,11 @@ class FeatureSettings(Settings):
     """How a frame becomes a square: cut the sides off, add grey bars, or squeeze."""
     image_size: Positive | None = None
     """Edge of the square in pixels; null takes the size that belongs to the weights."""
-    grid: Grid = 1
-    """Spatial cells per side that are averaged apart and flattened; 1 is global average pooling."""
     nodes: Annotated[dict[str, Grid], Field(min_length=1)] | None = None
-    """Layers whose outputs are averaged and put side by side, each with its grid: ``{last: 1, blocks.4: 2}``. ``last``
-    is the last feature map, any other name a layer of the network; null is ``last`` with ``grid``. Earlier layers see
-    pose and parts where the last sees things."""
+    """Layers whose outputs are averaged and put side by side, each with its grid, the cells per side that are averaged
+    apart: ``{last: 1}`` is global average pooling of the last feature map, any other name is a layer of the network.
+    Earlier layers see pose and parts where the last sees things. null: ``{blocks.4: 2, blocks.6: 1}`` of
+    ``efficientnet_lite0``, which measured best (docs/decisions.md), ``{last: 1}`` of all others."""
     sampling: Literal["fps", "uniform", "every"] = "fps"
     """Kept instants: at ``rate`` per second, ``count`` spread evenly, or each ``stride``-th frame."""
     rate: Annotated[float, Field(gt=0.0)] = 10.0
@@ -109,6 +113,11 @@ class FeatureSettings(Settings):
     """Memory that a decoder process may take on top of what it starts with (Linux)."""
     device: Device = "auto"
     """Where the backbone runs; ``auto`` takes CUDA when there is one."""
+
+    @property
+    def chosen_nodes(self) -> dict[str, Grid]:
+        """``nodes``, or those that belong to the backbone."""
+        return self.nodes or _BEST_NODES.get(self.backbone, {LAST_NODE: 1})
 
 
 class ModelSettings(Settings):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.world import World, make_world
+from vidrnn.video.synthetic import render_clip
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -41,10 +42,15 @@ def test_an_internet_socket_is_noticed(tmp_path: Path) -> None:
 def test_every_verb_works_without_opening_an_internet_socket(world: World, tmp_path: Path) -> None:
     config, folder = world.config, world.folder
     model = folder / "run" / "model.safetensors"
+    # Of a size that a camera could give: blown up from a few pixels, eight bits are too few.
+    (folder / "large" / "sit_down").mkdir(parents=True)
+    clip = folder / "large" / "sit_down" / "0.mp4"
+    render_clip(clip, action="sit_down", group_seed=1, clip_seed=1, width=320, height=240)
+    int8 = ["features.precision=int8", "features.image_size=224", "data.format=folder", f"data.root={folder / 'large'}"]
     commands: list[list[str | Path]] = [
         ["check", "--config", config],
         ["extract", "--config", config],
-        ["extract", "--config", config, "--set", "features.precision=int8", "--set", "features.image_size=224"],
+        ["extract", "--config", config, *(word for setting in int8 for word in ("--set", setting))],
         ["train", "--config", config, "--output", folder / "run"],
         ["evaluate", "--model", model, "--config", config, "--output", folder / "evaluation"],
         ["crossval", "--config", config, "--output", folder / "crossval", "--set", "evaluation.seeds=1"],

@@ -162,13 +162,13 @@ def test_no_frames_give_no_features(small):
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        ("resnet18", {"grid": 2}),
+        ("resnet18", {"nodes": {"last": 2}}),
         ("resnet18", {"batch_size": 3}),
         ("densenet121", {}),
         ("timm/test_vit", {"image_size": None}),
         ("timm/test_convnext", {}),
         ("timm/test_maxvit", {"image_size": None}),
-        ("efficientnet_lite0", {"weights": "default", "grid": 3, "image_size": 96}),
+        ("efficientnet_lite0", {"weights": "default", "nodes": {"last": 3}, "image_size": 96}),
     ],
 )
 def test_engines_have_one_identity_and_give_the_same_features(name, changes):
@@ -222,7 +222,9 @@ def test_a_cached_network_serves_another_batch_size(cache, no_network):
     assert_close(load_backbone(settings(batch_size=2)).embed(frames(5)), expected)
 
 
-@pytest.mark.parametrize("change", [{"grid": 2}, {"image_size": 96}, {"square": "pad"}, {"backbone": "resnet34"}])
+@pytest.mark.parametrize(
+    "change", [{"nodes": {"last": 2}}, {"image_size": 96}, {"square": "pad"}, {"backbone": "resnet34"}]
+)
 def test_another_setting_is_another_cached_network(cache, no_network, change):
     load_backbone(settings()).embed(frames(1))
     no_network()

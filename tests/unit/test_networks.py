@@ -104,7 +104,7 @@ def test_all_embedded_tensors_are_loaded(embedded):
     for mine, theirs in zip(loaded.values(), stored.values(), strict=True):
         assert torch.equal(mine, theirs)
     assert weights_digest(embedded.model) == EMBEDDED_DIGEST
-    assert embedded.dims() == [1280]
+    assert (embedded.node, embedded.dims()) == ("blocks.4/2,blocks.6/1", [4 * 112, 320])
 
 
 def test_embedded_preprocessing_is_mean_127_scale_128(embedded):
@@ -131,7 +131,7 @@ def test_embedded_weights_see_what_random_ones_do_not(embedded):
 
 @pytest.mark.parametrize("grid", [1, 2, 3])
 def test_a_grid_gives_cells_in_row_major_order(grid):
-    backbone = build_network(settings(image_size=192, grid=grid))
+    backbone = build_network(settings(image_size=192, nodes={"last": grid}))
     batch = frames(1, 192)
     feature_map = backbone._feature_map(backbone.preprocessing.normalise(batch))
     assert feature_map.shape == (1, 512, 6, 6)
@@ -164,7 +164,7 @@ def test_nodes_stand_side_by_side_each_on_its_own_grid():
 
 
 def test_the_last_node_alone_is_the_plain_network():
-    plain, named = build_network(settings(grid=2)), build_network(settings(nodes={"last": 2}))
+    plain, named = build_network(settings()), build_network(settings(nodes={"last": 1}))
     assert torch.equal(embed(plain, frames(1, 224)), embed(named, frames(1, 224)))
 
 
@@ -181,7 +181,7 @@ def test_a_layer_that_is_not_there_is_named_with_those_that_are():
 
 
 def test_the_mean_of_the_cells_of_an_even_map_is_global_pooling():
-    cells = embed(build_network(settings(image_size=128, grid=2)), frames(2, 128))
+    cells = embed(build_network(settings(image_size=128, nodes={"last": 2})), frames(2, 128))
     whole = embed(build_network(settings(image_size=128)), frames(2, 128))
     assert_close(cells.reshape(2, 4, 512).mean(dim=1), whole)
 

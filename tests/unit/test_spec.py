@@ -36,7 +36,7 @@ def spec() -> FeatureSpec:
         {"image_size": 64},
         {"square": "pad"},
         {"square": "center_crop"},
-        {"grid": 2},
+        {"nodes": {"last": 2}},
         {"precision": "bfloat16"},
         {"rate": 5.0},
         {"sampling": "uniform"},
@@ -113,8 +113,8 @@ def test_nodes_are_part_of_the_identity_and_come_back(spec):
     assert FeatureSpec.from_json(several.to_json()) == several
     assert several.digest not in {spec.digest, replace(several, parts=(16, 5)).digest}
     assert several.differences(settings) == []
-    assert several.differences(SETTINGS) == ["nodes: 'last/1,blocks.4/2', asked None"]
-    assert spec.differences(settings) == ["nodes: None, asked 'last/1,blocks.4/2'"]
+    assert several.differences(SETTINGS) == ["nodes: 'last/1,blocks.4/2', asked 'last/1'"]
+    assert spec.differences(settings) == ["nodes: 'last/1', asked 'last/1,blocks.4/2'"]
 
 
 def test_the_digest_of_a_shipped_configuration_stays():
@@ -172,7 +172,7 @@ def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
         backbone="resnet18",
         weights="/some/where/w.pth",
         square="pad",
-        grid=3,
+        nodes={"last": 3},
         rate=5.0,
         precision="bfloat16",
         image_size=64,
@@ -182,7 +182,7 @@ def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
         "backbone: 'timm/test_resnet', asked 'resnet18'",
         "weights: 'random', asked 'w.pth'",
         "square: 'warp', asked 'pad'",
-        "grid: 1, asked 3",
+        "nodes: 'last/1', asked 'last/3'",
         "sampling: {'kind': 'fps', 'rate': 10.0}, asked {'kind': 'fps', 'rate': 5.0}",
         "precision: 'float32', asked 'bfloat16'",
         "image_size: 32, asked 64",

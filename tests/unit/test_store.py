@@ -314,16 +314,16 @@ def test_the_one_fitting_spec_is_found(tmp_path):
     for spec in (SPEC, replace(SPEC, grid=2), replace(SPEC, backbone="resnet34")):
         store.create(spec)
     assert store.find(SETTINGS).spec == FeatureSpec.from_json(SPEC.to_json())
-    assert store.find(SETTINGS.model_copy(update={"grid": 2})).path.name == replace(SPEC, grid=2).digest
+    assert store.find(SETTINGS.model_copy(update={"nodes": {"last": 2}})).path.name == replace(SPEC, grid=2).digest
 
 
 def test_no_fitting_spec_says_what_each_one_has(tmp_path):
     store = FeatureStore(tmp_path / "store")
     store.create(SPEC)
     with pytest.raises(StoreError) as caught:
-        store.find(SETTINGS.model_copy(update={"grid": 3}))
+        store.find(SETTINGS.model_copy(update={"nodes": {"last": 3}}))
     assert str(caught.value) == (
-        f"no spec in {tmp_path / 'store'} fits the configuration ({SPEC.digest} has grid: 1, asked 3); "
+        f"no spec in {tmp_path / 'store'} fits the configuration ({SPEC.digest} has nodes: 'last/1', asked 'last/3'); "
         "run `vidrnn extract`"
     )
 

@@ -25,7 +25,7 @@ from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.quantization import quantize, quantizer
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.weights import weights_digest
-from vidrnn.settings import FeatureSettings
+from vidrnn.settings import LAST_NODE, FeatureSettings
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -131,7 +131,7 @@ class _Execution:
     def _build(self) -> FeatureSpec:
         settings = self._settings
         self._network = network = build_network(settings)
-        dims = _feature_lengths(network, settings)
+        dims, alone = _feature_lengths(network, settings), set(settings.chosen_nodes) == {LAST_NODE}
         spec = FeatureSpec(
             stream="rgb",
             backbone=settings.backbone,
@@ -139,11 +139,11 @@ class _Execution:
             weights_digest=weights_digest(network.model),
             node=network.node,
             dim=sum(dims),
-            grid=1 if settings.nodes else settings.grid,
+            grid=settings.chosen_nodes[LAST_NODE] if alone else 1,
             preprocessing=network.preprocessing.as_dict(),
             sampling=sampling_values(settings),
             precision=_precision_name(settings),
-            parts=tuple(dims) if settings.nodes else (),
+            parts=() if alone else tuple(dims),
         )
         return FeatureSpec.from_json(spec.to_json())  # equal to the one that a file gives back: no tuples
 

@@ -74,8 +74,8 @@ class EngineCache:
             return None
         name = Path(settings.weights).name
         precision = quantizer() if settings.precision == "int8" else settings.precision
-        values: list[object] = [settings.backbone, name, weights, settings.square, settings.image_size, settings.grid]
-        values += [list((settings.nodes or {}).items()), precision]
+        nodes = list(settings.chosen_nodes.items())
+        values = [settings.backbone, name, weights, settings.square, settings.image_size, str(nodes), precision]
         versions = [version(package) for package in _PACKAGES]
         code = hashlib.sha256(Path(networks.__file__).read_bytes()).hexdigest()
         key = hashlib.sha256(json.dumps([values, versions, code]).encode()).hexdigest()[:16]

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from vidrnn.errors import ConfigError, WeightsError
 from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.spec import LAST_NODE, node_name
+from vidrnn.features.spec import node_name
 from vidrnn.features.weights import load_weights, offline_message, read_weights
-from vidrnn.settings import FeatureSettings
+from vidrnn.settings import LAST_NODE, FeatureSettings
 
 EMBEDDED = "efficientnet_lite0"
 
@@ -54,7 +54,7 @@ class Network(nn.Module):
         feature_map: gives its last feature map for a normalised batch.
         node: what that map is called.
         preprocessing: what belongs to the weights.
-        settings: ``grid`` and ``nodes`` say which maps are averaged and how.
+        settings: ``nodes`` say which maps are averaged and how.
 
     Attributes:
         model: the pretrained network.
@@ -76,9 +76,9 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.preprocessing = model, preprocessing
-        self.node = node if settings.nodes is None else node_name(settings.nodes)
+        self._grids = settings.chosen_nodes
+        self.node = node if set(self._grids) == {LAST_NODE} else node_name(self._grids)
         self._feature_map = feature_map
-        self._grids = settings.nodes or {LAST_NODE: settings.grid}
         self._caught: dict[str, torch.Tensor] = {}
         for name in self._grids:
             if name != LAST_NODE:

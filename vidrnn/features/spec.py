@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from vidrnn.settings import FeatureSettings
+from vidrnn.settings import LAST_NODE, FeatureSettings
 
 FORMAT_VERSION = 1
-LAST_NODE = "last"
-"""In ``features.nodes`` the last feature map, whatever a network calls it."""
 
 
 def node_name(nodes: Mapping[str, int]) -> str:
@@ -74,6 +72,11 @@ class FeatureSpec:
         """Whether the frames are turned over left to right."""
         return bool(self.preprocessing.get("mirrored", False))
 
+    @property
+    def nodes(self) -> str:
+        """The averaged layers with their grids, as `node_name` writes them."""
+        return self.node if self.parts else node_name({LAST_NODE: self.grid})
+
     def mirrored(self) -> "FeatureSpec":
         """The spec of the other view: the same in all but that the frames are mirrored; twice is the spec itself."""
         values = {key: value for key, value in self.preprocessing.items() if key != "mirrored"}
@@ -102,8 +105,7 @@ class FeatureSpec:
             ("backbone", self.backbone, settings.backbone),
             ("weights", self.weights, name),
             ("square", self.preprocessing["square"], settings.square),
-            ("nodes", self.node if self.parts else None, node_name(settings.nodes) if settings.nodes else None),
-            *([("grid", self.grid, settings.grid)] if settings.nodes is None else []),
+            ("nodes", self.nodes, node_name(settings.chosen_nodes)),
             ("sampling", self.sampling, sampling_values(settings)),
             ("precision", self.precision.split("/", maxsplit=1)[0], settings.precision),
         ]
