@@ -157,6 +157,7 @@ def fingerprint_of(
         folder.spec.digest,
         *map(str, train_set.annotations),
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
+        *(["both views"] if train_set.mirrored is not None else []),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
