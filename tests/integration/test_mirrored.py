@@ -105,6 +105,9 @@ def test_the_baselines_of_evaluate_are_fitted_on_both_views(world: World, traine
     assert len(list(evaluated(world, trained, capsys))) == 6
     metrics = json.loads((world.folder / "evaluation" / "metrics.json").read_text())
     assert set(metrics["baselines"]) == {"mean_pool", "shuffled_time", "metadata_only", "majority"}
+    assert (
+        "one answer per video averaged over 2 draws of steps, over both views, over 2 members;" in metrics["protocol"]
+    )
 
 
 def test_training_without_the_mirrored_features_says_what_to_do(world: World, trained: Path, capsys) -> None:

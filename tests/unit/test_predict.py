@@ -9,12 +9,13 @@ import torch
 
 import vidrnn.training.predict as module
 from tests.worlds import Array, sequence_set, tiny_model
+from vidrnn.config import validate
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen
-from vidrnn.settings import Head, InferenceSettings
-from vidrnn.training.predict import Asking, predict
+from vidrnn.settings import Head, InferenceSettings, RunSettings
+from vidrnn.training.predict import Asking, describe_answers, predict
 
 LENGTHS = [20, 1, 3, 40, 9]
 
@@ -124,6 +125,27 @@ def test_the_answers_of_a_video_do_not_depend_on_its_company(
     monkeypatch.setattr(module, "_STEPS_PER_BATCH", 8)
     for own, expected in zip(predict(model, sequences, how), together, strict=True):
         torch.testing.assert_close(own, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("jitters", "mirrored", "views", "members", "expected"),
+    [
+        (1, False, "both", 1, "from the middle steps"),
+        (1, True, "plain", 1, "from the middle steps"),
+        (1, True, "both", 1, "from the middle steps, over both views"),
+        (4, False, "both", 3, "averaged over 4 draws of steps, over 3 members"),
+    ],
+)
+def test_a_protocol_says_which_answers_were_averaged(
+    jitters: int, mirrored: bool, views: str, members: int, expected: str
+) -> None:
+    tree = {
+        "data": {"root": "videos"},
+        "features": {"mirrored": mirrored},
+        "training": {"members": members},
+        "inference": {"jitters": jitters, "views": views},
+    }
+    assert describe_answers(validate(RunSettings, tree)) == f"one answer per video {expected}"
 
 
 def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeypatch: pytest.MonkeyPatch) -> None:

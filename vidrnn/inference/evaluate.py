@@ -20,7 +20,7 @@ from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
 from vidrnn.settings import Head, RunSettings
 from vidrnn.training.crossval import answer_without_pixels, fit_and_predict, no_time_name
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import asking_of, describe_answers, predict
 from vidrnn.training.run import config_digest, describe_data, require_split, versions
 
 
@@ -73,8 +73,8 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
         baselines = {name: headline(head, measured(own)) for name, own in answers.items()}
     protocol = (
-        f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, one answer per video "
-        f"from the middle steps; seed {model.settings.training.seed}; interval: bootstrap over groups; "
+        f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, "
+        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; interval: bootstrap over groups; "
         "trained baselines: same settings and seed, last epoch"
     )
     values: dict[str, Any] = {
