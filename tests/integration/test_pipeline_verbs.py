@@ -79,7 +79,7 @@ def test_evaluation_writes_numbers_with_protocol_and_baselines(extracted: World,
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["n"] == 6
     assert set(metrics["baselines"]) == {"mean_pool", "shuffled_time", "metadata_only", "majority"}
-    assert "split test, n = 6" in metrics["protocol"]
+    assert "split test, n = 6, one answer per video from the middle steps;" in metrics["protocol"]
     assert (output / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -64,6 +64,28 @@ def test_a_resumed_fit_ends_in_exactly_the_same_place(tmp_path: Path, epoch: int
     assert_same(run(None), resumed)
 
 
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_resumed_fit_draws_and_averages_on_where_it_was(tmp_path: Path, epoch: int) -> None:
+    """The running average of the weights and all random options: their state is in the checkpoint, bit by bit."""
+    options = {
+        "ema_decay": 0.9, "time_crop": 0.3, "time_warp": 0.4, "mixup": 0.3, "feature_noise": 0.1, "step_dropout": 0.1,
+        "sampling": "balanced",
+    }  # fmt: skip
+    settings = SETTINGS.model_copy(update=options)
+    with pytest.raises(StoppedError):
+        run(at(tmp_path, resume=False), settings=settings, on_epoch=stop_after(epoch))
+    torch.rand(11)
+    whole, resumed = run(None, settings=settings), run(at(tmp_path, resume=True), settings=settings)
+    assert_same(whole, resumed)
+    after_the_end = run(at(tmp_path, resume=True), settings=settings)
+    assert_same(whole, after_the_end)
+    names = [name for name, _ in whole.model.named_parameters()]
+    with safe_open(tmp_path / "checkpoint.safetensors", framework="pt") as file:
+        for name in names:
+            assert torch.equal(file.get_tensor(f"average.{name}"), whole.last[name])
+            assert not torch.equal(file.get_tensor(f"model.{name}"), whole.last[name])
+
+
 def test_resuming_twice_and_after_the_end_changes_nothing(tmp_path: Path) -> None:
     for epoch in (2, 4):
         with pytest.raises(StoppedError):

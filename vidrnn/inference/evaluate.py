@@ -20,7 +20,7 @@ from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
 from vidrnn.settings import Head, RunSettings
 from vidrnn.training.crossval import answer_without_pixels, fit_and_predict, no_time_name
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import asking_of, describe_answers, predict
 from vidrnn.training.run import config_digest, describe_data, require_split, versions
 
 
@@ -73,8 +73,8 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
         baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
     protocol = (
-        f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, answers from the "
-        f"middle steps{_averaged(model)}; seed {model.settings.training.seed}; interval: bootstrap over groups; "
+        f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, "
+        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; interval: bootstrap over groups; "
         "trained baselines: same settings and seed, last epoch"
     )
     values: dict[str, Any] = {
@@ -114,12 +114,6 @@ def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., H
         groups=[annotation.group for annotation in sequences.annotations],
         thresholds=model.thresholds,
     )
-
-
-def _averaged(model: TrainedModel) -> str:
-    inference, both = model.settings.inference, model.settings.features.mirrored
-    several = f" and {inference.jitters - 1} other draws" if inference.jitters > 1 else ""
-    return f"{several}{', averaged over both views' if both and inference.views == 'both' else ''}"
 
 
 def _folder_of(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:

@@ -56,7 +56,7 @@ def augment(
         batch = _mix(batch, settings.mixup, head=head, num_classes=num_classes, generator=generator)
     features = batch.features
     if settings.feature_noise:
-        spread = features.std(dim=2, keepdim=True)
+        spread = features.std(dim=2, correction=0, keepdim=True)  # of one number it is 0, and not nan
         noise = torch.randn(features.shape, generator=generator).to(features.device)
         features = features + settings.feature_noise * spread * noise
     if settings.step_dropout:

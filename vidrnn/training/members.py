@@ -62,7 +62,7 @@ def fit_members(
                 model_settings=model_settings,
                 settings=settings.model_copy(update={"seed": settings.seed + _SEED_STEP * number}),
                 shuffled_time=shuffled_time,
-                checkpointing=_own(checkpointing, number),
+                checkpointing=own_checkpoint(checkpointing, number) if checkpointing else None,
                 on_epoch=show,
             )
         )
@@ -78,11 +78,10 @@ def fit_members(
     )
 
 
-def _own(checkpointing: Checkpointing | None, number: int) -> Checkpointing | None:
-    if checkpointing is None or not number:
-        return checkpointing
+def own_checkpoint(checkpointing: Checkpointing, number: int) -> Checkpointing:
+    """Where member ``number``, from 0, keeps its state: the first where a single model would."""
     path = checkpointing.path
-    return replace(checkpointing, path=path.with_stem(f"{path.stem}_{number + 1}"))
+    return replace(checkpointing, path=path.with_stem(f"{path.stem}_{number + 1}")) if number else checkpointing
 
 
 def _with_weights(results: Sequence[FitResult], weights: Sequence[State | None]) -> Model:

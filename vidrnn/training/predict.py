@@ -33,6 +33,15 @@ def asking_of(settings: RunSettings) -> Asking:
     return Asking(settings.training.steps, settings.inference)
 
 
+def describe_answers(settings: RunSettings) -> str:
+    """The part of a protocol string that says what stands behind the answer for a video."""
+    draws, members = settings.inference.jitters, settings.training.members
+    text = "from the middle steps" if draws == 1 else f"averaged over {draws} draws of steps"
+    if settings.features.mirrored and settings.inference.views == "both":
+        text += ", over both views"
+    return f"one answer per video {text}" + (f", over {members} members" if members > 1 else "")
+
+
 @torch.inference_mode()
 def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.Tensor]:
     """Outputs of all sequences, averaged over draws of their steps and over views as ``asking`` says.

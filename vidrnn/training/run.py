@@ -30,7 +30,7 @@ from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings import RunSettings
 from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
 from vidrnn.training.fit import Checkpointing, validate
-from vidrnn.training.members import Fitted, fit_members
+from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import asking_of, predict
 
 
@@ -119,7 +119,8 @@ def train(
     (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
     write_log(output / "log.csv", result.history)
     write_json(output / "metrics.json", metrics)
-    files += [output / "config.yaml", output / "log.csv", output / "metrics.json", checkpointing.path]
+    files += [output / "config.yaml", output / "log.csv", output / "metrics.json"]
+    files += [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
     return TrainingRun(model, result.history, metrics, tuple(files))
 
 
@@ -156,6 +157,7 @@ def fingerprint_of(
         folder.spec.digest,
         *map(str, train_set.annotations),
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
+        *(["both views"] if train_set.mirrored is not None else []),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -166,6 +166,7 @@ def _fingerprint(task: _Task, folder: FeatureFolder) -> str:
     parts = [
         fingerprint_of(task.settings, task.sequences, None, folder),
         task.settings.tuning.model_dump_json(exclude={"trials", "folds"}),
+        task.settings.inference.model_dump_json(),
         *(f"{fold.name} {','.join(map(str, fold.test))}" for fold in task.folds),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

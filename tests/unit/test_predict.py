@@ -1,0 +1,196 @@
+"""`vidrnn.training.predict`: several answers for one video, averaged as if by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import vidrnn.training.predict as module
+from tests.worlds import Array, sequence_set, tiny_model
+from vidrnn.config import validate
+from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.ensemble import Ensemble
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen
+from vidrnn.settings import Head, InferenceSettings, RunSettings
+from vidrnn.training.predict import Asking, describe_answers, predict
+
+LENGTHS = [20, 1, 3, 40, 9]
+
+
+def arrays_of(seed: int) -> list[Array]:
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(length, 5)).astype(np.float16) for length in LENGTHS]
+
+
+def make_set(*, mirrored: bool = False) -> SequenceSet:
+    targets = [0] * len(LENGTHS)
+    plain = sequence_set(arrays_of(0), targets)
+    return replace(plain, mirrored=sequence_set(arrays_of(1), targets)) if mirrored else plain
+
+
+def make_model(head: Head = "label", **changes: object) -> SequenceClassifier:
+    torch.manual_seed(0)
+    model = tiny_model(head=head, **changes)
+    return SequenceClassifier(model, dim=5, num_classes=0 if "regression" in head else 3).eval()
+
+
+def asking(*, steps: int | None = 4, jitters: int = 1, views: str = "both") -> Asking:
+    return Asking(steps, InferenceSettings.model_validate({"jitters": jitters, "views": views}))
+
+
+def steps_by_hand(total: int, *, steps: int | None, jitter: int) -> torch.Tensor:
+    """(S,) steps of answer ``jitter``: the middles first, then places that depend on the number of the answer alone."""
+    generator = torch.Generator().manual_seed(jitter) if jitter else None
+    return choose_steps(torch.tensor([total]), steps, generator=generator).indices[0]
+
+
+@torch.inference_mode()
+def single_answers(
+    model: SequenceClassifier, arrays: Sequence[Array], *, jitter: int, steps: int | None = 4
+) -> list[torch.Tensor]:
+    """Outputs of each video alone, float64, sliced out of its array."""
+    answers = []
+    for array in arrays:
+        chosen = steps_by_hand(len(array), steps=steps, jitter=jitter)
+        features = torch.from_numpy(array)[chosen].float().unsqueeze(0)
+        own = model(features, torch.tensor([len(chosen)]))[0].double()
+        answers.append(own[nearest_chosen(chosen, len(array))] if model.per_step else own)
+    return answers
+
+
+def average(head: Head, answers: Sequence[torch.Tensor]) -> torch.Tensor:
+    if "regression" in head:
+        return torch.stack(list(answers)).mean(0)
+    if head == "multilabel":
+        return torch.stack([each.sigmoid() for each in answers]).mean(0).logit()
+    return torch.stack([each.softmax(-1) for each in answers]).mean(0).log()
+
+
+HEADS: tuple[Head, ...] = ("label", "multilabel", "regression", "step_labels", "step_regression")
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("steps", [4, 12, None])
+def test_jitters_average_so_many_single_answers(head: Head, steps: int | None) -> None:
+    model = make_model(head)
+    got = predict(model, make_set(), asking(steps=steps, jitters=3))
+    each = [single_answers(model, arrays_of(0), jitter=jitter, steps=steps) for jitter in range(3)]
+    for own, *answers in zip(got, *each, strict=True):
+        torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("jitters", [1, 2])
+def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, jitters: int) -> None:
+    model = make_model(head)
+    got = predict(model, make_set(mirrored=True), asking(jitters=jitters))
+    each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(jitters) for view in (0, 1)]
+    for own, *answers in zip(got, *each, strict=True):
+        torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
+
+
+def test_the_plain_view_alone_does_not_look_into_the_mirror() -> None:
+    """Bit by bit the answers of a set without a mirrored view, and other ones than with it."""
+    model, sequences = make_model(), make_set(mirrored=True)
+    plain = predict(model, sequences, asking(views="plain"))
+    assert all(map(torch.equal, plain, predict(model, make_set(), asking())))
+    assert not any(map(torch.equal, plain, predict(model, sequences, asking(views="both"))))
+
+
+def test_one_answer_is_that_of_the_middle_steps() -> None:
+    model = make_model()
+    for own, expected in zip(
+        predict(model, make_set(), asking()), single_answers(model, arrays_of(0), jitter=0), strict=True
+    ):
+        torch.testing.assert_close(own.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["label", "step_labels"])
+@pytest.mark.parametrize("steps", [4, None])
+def test_the_answers_of_a_video_do_not_depend_on_its_company(
+    head: Head, steps: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone, in another order, or in batches of another size."""
+    model, sequences, how = make_model(head), make_set(mirrored=True), asking(steps=steps, jitters=3)
+    together = predict(model, sequences, how)
+    order = [3, 0, 4, 1, 2]
+    for position, own in zip(order, predict(model, sequences.subset(order), how), strict=True):
+        torch.testing.assert_close(own, together[position], rtol=1e-5, atol=1e-6)
+    for position in range(len(LENGTHS)):
+        (alone,) = predict(model, sequences.subset([position]), how)
+        torch.testing.assert_close(alone, together[position], rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr(module, "_STEPS_PER_BATCH", 8)
+    for own, expected in zip(predict(model, sequences, how), together, strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("jitters", "mirrored", "views", "members", "expected"),
+    [
+        (1, False, "both", 1, "from the middle steps"),
+        (1, True, "plain", 1, "from the middle steps"),
+        (1, True, "both", 1, "from the middle steps, over both views"),
+        (4, False, "both", 3, "averaged over 4 draws of steps, over 3 members"),
+    ],
+)
+def test_a_protocol_says_which_answers_were_averaged(
+    jitters: int, mirrored: bool, views: str, members: int, expected: str
+) -> None:
+    tree = {
+        "data": {"root": "videos"},
+        "features": {"mirrored": mirrored},
+        "training": {"members": members},
+        "inference": {"jitters": jitters, "views": views},
+    }
+    assert describe_answers(validate(RunSettings, tree)) == f"one answer per video {expected}"
+
+
+def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[StepChoice] = []
+    ask = module._ask
+
+    def spy(
+        model: SequenceClassifier, sequences: SequenceSet, positions: torch.Tensor, choice: StepChoice, **view: bool
+    ):
+        seen.append(choice)
+        return ask(model, sequences, positions, choice, **view)
+
+    monkeypatch.setattr(module, "_ask", spy)
+    model = make_model()
+    first = predict(model, make_set(), asking(jitters=3))
+    torch.rand(9)
+    assert all(map(torch.equal, first, predict(model, make_set(), asking(jitters=3))))
+    for jitter, (one, again) in enumerate(zip(seen[:3], seen[3:], strict=True)):
+        assert torch.equal(one.indices, again.indices)
+        for row, length, total in zip(one.indices, one.lengths, LENGTHS, strict=True):
+            assert torch.equal(row[:length], steps_by_hand(total, steps=4, jitter=jitter))
+    assert len({tuple(choice.indices[3].tolist()) for choice in seen}) == 3
+
+
+def test_a_transcript_is_averaged_step_by_step_of_the_chosen_ones() -> None:
+    model = make_model("transcript")
+    got = predict(model, make_set(mirrored=True), asking(jitters=2))
+    assert [tuple(own.shape) for own in got] == [(min(length, 4), 4) for length in LENGTHS]
+    expected = []
+    with torch.inference_mode():
+        for jitter in (0, 1):
+            for view in (0, 1):
+                array = torch.from_numpy(arrays_of(view)[3])[steps_by_hand(40, steps=4, jitter=jitter)]
+                expected.append(model(array.float().unsqueeze(0), torch.tensor([4]))[0].double())
+    torch.testing.assert_close(got[3].double(), average("label", expected), rtol=1e-4, atol=1e-5)
+
+
+def test_members_jitters_and_views_together_are_one_average_over_all() -> None:
+    """The mean of means over equally many is the mean over all, on the scale of probabilities."""
+    members = [make_model(), make_model(hidden_size=8, dropout=0.1)]
+    torch.nn.init.normal_(members[1].output.weight)
+    got = predict(Ensemble(members), make_set(mirrored=True), asking(jitters=2))
+    each = [
+        single_answers(member, arrays_of(view), jitter=jitter)
+        for member in members for view in (0, 1) for jitter in (0, 1)
+    ]  # fmt: skip
+    for own, *answers in zip(got, *each, strict=True):
+        torch.testing.assert_close(own.double(), average("label", answers), rtol=1e-4, atol=1e-5)
