@@ -177,15 +177,17 @@ def test_crossval_tests_every_video_and_beats_the_constant_answer(world: HeadWor
 
 
 def test_a_head_that_does_not_fit_the_annotations_is_refused_with_those_that_do(world: HeadWorld, capsys) -> None:
-    """Each head's annotations are given to another: exit code 2, and nothing is written."""
+    """Each head's annotations are given to another: exit code 2, and nothing is written; ``check`` knows before."""
     wrong, needs, given, fitting = MISFITS[world.head]
     output = world.folder / "misfit"
-    outcome = call(capsys, "train", "--config", world.config, "--output", output, "--set", f"model.head={wrong}")
-    assert outcome.code == 2
-    assert outcome.err == (
-        f"error: model.head {wrong!r} needs annotations with {needs}, but 'train/00.mp4' has {given}; "
-        f"change the columns, or model.head to {fitting}\n"
-    )
+    verbs = {"check": ("test/00.mp4", "--quick"), "train": ("train/00.mp4", "--output", output)}
+    for verb, (first, *options) in verbs.items():
+        outcome = call(capsys, verb, "--config", world.config, *options, "--set", f"model.head={wrong}")
+        assert outcome.code == 2
+        assert outcome.err == (
+            f"error: model.head {wrong!r} needs annotations with {needs}, but {first!r} has {given}; "
+            f"change the columns, or model.head to {fitting}\n"
+        )
     assert not output.exists()
 
 
