@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from tests.integration.head_worlds import COLOURS, HEADERS, HeadWorld, make_head_world, run_verbs, step_bounds
 from tests.integration.world import call
-from vidrnn.settings import Head
+from vidrnn.settings import STEP_HEADS, Head
 
 # The headline of each head, and the name of the best constant answer.
 HEADLINE = {
@@ -92,6 +92,7 @@ def test_metrics_hold_what_the_documentation_names(world: HeadWorld) -> None:
     assert set(metrics) == SHARED | FIGURES[world.head] | {f"{name}_interval"}
     assert set(metrics["baselines"]) == BASELINES[world.head]
     assert metrics["head"] == world.head
+    assert f", {'all' if world.head in STEP_HEADS else 24} steps per video; " in metrics["protocol"]
     assert metrics["n"] == len({row["path"] for row in world.rows("test/predictions.csv")})
     low, high = metrics[f"{name}_interval"]
     assert low <= metrics[name] <= high
