@@ -93,12 +93,14 @@ def check(
     """Look before anything runs: paths, classes per split, groups; time and disk that the extraction will take."""
     from vidrnn.annotations import read_annotations
     from vidrnn.sequences.preflight import inspect
+    from vidrnn.sequences.targets import label_map_of
 
     settings = _load(config, overrides)
     annotations = read_annotations(settings.data)
     findings = inspect(annotations, settings.data)
     for line in findings.lines:
         print(line)
+    label_map_of(annotations, settings.model.head)  # raises where they do not fit
     if not quick:
         from vidrnn.features.backbones import load_backbone, views
         from vidrnn.features.forecast import forecast

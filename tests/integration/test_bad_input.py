@@ -48,7 +48,11 @@ def test_bad_videos_are_listed_and_the_others_extracted_and_trained(world: World
     [
         ("data.root=/nowhere", 2, "'/nowhere/annotations.csv' does not exist"),
         ("data.format=folder", 2, "holds no video"),
-        ("modle.cell=gru", 2, "modle: unknown key; known here: data, features, model, training, evaluation"),
+        (
+            "modle.cell=gru",
+            2,
+            "modle: unknown key; known here: data, features, model, training, inference, evaluation, tuning",
+        ),
         ("model.cell=mamba", 2, "model.cell: got 'mamba'"),
         ("features.backbone=resnet999", 2, "features.backbone: 'resnet999' is unknown"),
         ("features.weights=/nowhere.pth", 2, "'/nowhere.pth' does not exist"),

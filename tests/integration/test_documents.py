@@ -41,7 +41,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with configs/, tools/, my_videos/, new_videos/ and data/ as the documents suppose."""
+    """A folder with configs/, tools/, my_videos/ (with actions.csv), new_videos/ and data/ as the documents suppose."""
     shutil.copytree(REPOSITORY / "tools", tmp_path / "tools")
     (tmp_path / "configs").mkdir()
     for config in CONFIGS:
@@ -54,6 +54,9 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(6):
         for action in ACTIONS:
             _clip(tmp_path / "my_videos" / action / f"{number}.mp4", action, number)
+    with (tmp_path / "my_videos" / "actions.csv").open("w", newline="") as file:
+        spans = [(f"{action}/{number}.mp4", 0.4, 1.2, action) for action in ACTIONS for number in range(6)]
+        csv.writer(file).writerows([("path", "start", "end", "label"), *spans])
     _clip(tmp_path / "new_videos" / "unknown.mp4", "sit_down", 99)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VIDRNN_DATA", raising=False)

@@ -113,7 +113,8 @@ def test_a_video_that_is_all_background_has_no_segment() -> None:
 @pytest.mark.parametrize(
     ("times", "duration_s", "expected"),
     [
-        ([0.0, 0.1, 0.2], 0.25, [0.0, 0.1, 0.2, 0.3]),  # the duration is before the end of a usual step
+        ([0.0, 0.1, 0.2], 0.25, [0.0, 0.1, 0.2, 0.25]),  # not behind the end of the video
+        ([0.4, 0.5, 0.6], 0.25, [0.4, 0.5, 0.6, 0.65]),  # which began late
         ([0.0, 0.1, 0.2], 0.5, [0.0, 0.1, 0.2, 0.5]),
         ([1.0, 1.1, 1.5, 1.6], 0.0, [1.0, 1.1, 1.5, 1.6, 1.7]),  # late start, a gap, no duration: the median distance
         ([0.0], 2.0, [0.0, 2.0]),

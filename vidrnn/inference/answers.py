@@ -35,17 +35,21 @@ class Clock:
 
     Attributes:
         timestamps_s: (T,) seconds, increasing.
-        duration_s: of the video, where its last step ends.
+        duration_s: from the first frame of the video to the end of its last.
     """
 
     timestamps_s: npt.NDArray[np.float64]
     duration_s: float
 
     def bounds(self) -> npt.NDArray[np.float64]:
-        """(T + 1,) seconds: a step lasts until the next begins."""
-        last = self.timestamps_s[-1]
+        """(T + 1,) seconds: a step lasts until the next begins, and none longer than the video."""
+        first, last = self.timestamps_s[0], self.timestamps_s[-1]
         usual = float(np.median(np.diff(self.timestamps_s))) if len(self.timestamps_s) > 1 else 0.0
-        return np.append(self.timestamps_s, max(self.duration_s, last + usual))
+        end = max(self.duration_s, last + usual)
+        # The duration counts from the first frame, which is not later than the first step.
+        return np.append(
+            self.timestamps_s, min(end, first + self.duration_s) if first + self.duration_s > last else end
+        )
 
 
 def answers_of(

@@ -52,7 +52,8 @@ def config_digest(settings: RunSettings) -> str:
 def describe_data(settings: RunSettings, spec_digest: str) -> str:
     """The part of a protocol string that says which videos and features a number belongs to."""
     source = settings.data.annotations or settings.data.root.name
-    return f"{source}; features {settings.features.backbone} {spec_digest}, {settings.training.steps} steps per video"
+    steps = settings.training.steps or "all"
+    return f"{source}; features {settings.features.backbone} {spec_digest}, {steps} steps per video"
 
 
 @dataclass(frozen=True)
