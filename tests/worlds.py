@@ -11,7 +11,7 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.config import validate
-from vidrnn.features.spec import FeatureSpec, sampling_values
+from vidrnn.features.spec import FeatureSpec, node_name, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import Targets
@@ -24,17 +24,19 @@ CPU = torch.device("cpu")
 def tiny_spec(*, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64) -> FeatureSpec:
     """A spec that fits ``settings``, as if a backbone with ``dim`` features had made it."""
     settings = settings or FeatureSettings()
+    nodes = settings.chosen_nodes
     return FeatureSpec(
         stream="rgb",
         backbone=settings.backbone,
         weights=settings.weights,
         weights_digest=weights_digest,
-        node="head",
+        node=node_name(nodes),
         dim=dim,
-        grid=1,
+        grid=nodes.get("last", 1),
         preprocessing={"square": settings.square, "image_size": settings.image_size or 224},
         sampling=sampling_values(settings),
         precision=settings.precision,
+        parts=(dim - dim // 2, dim // 2) if len(nodes) == 2 else (),
     )
 
 

@@ -31,8 +31,6 @@ features:
   image_size: 128
   sampling: uniform
   count: 12
-model:
-  cell: gru
 training:
   steps: 12
   seed: {seed}
@@ -63,7 +61,7 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
             on_video=lambda: _advance(bar),
         )
     say(f"        {progress.summary()}")
-    say("3 of 5  a bidirectional GRU over the cached features")
+    say("3 of 5  a bidirectional recurrent network over the cached features")
     run = train(settings, output=output / "run")
     say("4 of 5  actors and rooms that were never seen in training, with the baselines")
     result = evaluate(output / "run" / "model.safetensors", settings, split="test", output=output / "evaluation")
@@ -105,10 +103,10 @@ def _report(result: Evaluation, output: Path, *, seconds: float, say: Callable[[
     metrics, baselines, top1 = result.metrics, result.baselines, headline(result.head, result.metrics)
     say("")
     say(format_per_class(metrics))
-    rows = [["BiGRU", f"{top1:.3f}", "the order of the frames"]]
+    rows = [["recurrent", f"{top1:.3f}", "the order of the frames"]]
     notes = {
         "mean_pool": "the same features, averaged over time",
-        "shuffled_time": "the same BiGRU, frames in random order",
+        "shuffled_time": "the same network, frames in random order",
         "metadata_only": "size, length and frame rate of the file",
         "majority": "nothing",
     }

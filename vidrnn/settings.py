@@ -132,11 +132,11 @@ class ModelSettings(Settings):
     which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion)."""
     change_steps: Positive = 2
     """Distance of the neighbours of ``change``, in cached steps."""
-    cell: Literal[Layer, "none"] = "gru"
+    cell: Literal[Layer, "none"] = "mingru"
     """Type of the temporal layers; ``none`` is the baseline without any. docs/temporal_models.md compares them."""
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     """Of ``rnn`` layers only."""
-    hidden_size: Positive = 128
+    hidden_size: Positive = 256
     """Units of each direction of each layer; ``transformer`` and ``tcn`` layers that see both have twice as many."""
     layers: Positive | Annotated[tuple[Layer, ...], Field(min_length=1)] = 1
     """How many layers of type ``cell``, or the type of each, such as ``[gru, transformer]``, which then stand in place
@@ -158,7 +158,7 @@ class ModelSettings(Settings):
     with weights that are learned."""
     pooling_heads: Positive = 1
     """Of ``attention`` and ``mixture``: each head weighs the steps for its own share of the channels."""
-    dropout: Fraction = 0.5
+    dropout: Fraction = 0.3
     """On the projection, between layers, on what a residual layer adds, and before the classifier."""
 
     @model_validator(mode="after")
@@ -194,7 +194,7 @@ class TrainingSettings(Settings):
     """Draw each step at random inside its segment while training, instead of at the segment's middle."""
     epochs: Positive = 40
     """Passes over the training set."""
-    batch_size: Positive = 16
+    batch_size: Positive = 32
     """Sequences per optimiser step."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
     """Peak learning rate of AdamW."""
@@ -304,6 +304,10 @@ class RunSettings(Settings):
             )
         if training.mixup and head not in {"label", "multilabel", "regression"}:
             raise ValueError(f"training.mixup {training.mixup} cannot mix the answers of head {head!r}; set it to 0")
+        if training.time_crop and head == "transcript":
+            raise ValueError(
+                f"training.time_crop {training.time_crop} would cut away what a transcript names; set it to 0"
+            )
         if training.sampling == "balanced" and head != "label":
             raise ValueError(f"training.sampling 'balanced' needs one class per video, which head {head!r} has not")
         if self.data.format == "folder" and head not in {"label", "multilabel"}:
