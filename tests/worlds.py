@@ -11,7 +11,7 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.config import validate
-from vidrnn.features.spec import FeatureSpec, node_name, sampling_values
+from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import Targets
@@ -19,24 +19,23 @@ from vidrnn.settings import FeatureSettings, ModelSettings, RunSettings, Trainin
 
 Array = npt.NDArray[Any]
 CPU = torch.device("cpu")
+ONE_NODE = FeatureSettings(nodes={"last": 1})
 
 
 def tiny_spec(*, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64) -> FeatureSpec:
     """A spec that fits ``settings``, as if a backbone with ``dim`` features had made it."""
-    settings = settings or FeatureSettings()
-    nodes = settings.chosen_nodes
+    settings = settings or ONE_NODE
     return FeatureSpec(
         stream="rgb",
         backbone=settings.backbone,
         weights=settings.weights,
         weights_digest=weights_digest,
-        node=node_name(nodes),
+        node="head",
         dim=dim,
-        grid=nodes.get("last", 1),
+        grid=1,
         preprocessing={"square": settings.square, "image_size": settings.image_size or 224},
         sampling=sampling_values(settings),
         precision=settings.precision,
-        parts=(dim - dim // 2, dim // 2) if len(nodes) == 2 else (),
     )
 
 
@@ -162,7 +161,7 @@ def make_run(folder: Path, *, groups: int = 4, splits: bool = False, **evaluatio
     fill_store(folder / "features", sequences, dim=6)
     tree = {
         "data": {"root": str(folder / "videos"), "format": "csv", "annotations": "list.csv"},
-        "features": {"store": str(folder / "features")},
+        "features": {"store": str(folder / "features"), "nodes": ONE_NODE.nodes},
         "model": tiny_model().model_dump(mode="json"),
         "training": tiny_training().model_dump(mode="json"),
         "evaluation": {"protocol": "leave_one_group_out", "seeds": 2, "baselines": True, "bootstrap": 50} | evaluation,

@@ -60,7 +60,7 @@ def make_world(folder: Path, head: Head, *, videos: int = 16) -> RunSettings:
     fill_store(folder / "features", sequences, dim=6)
     tree = {
         "data": {"root": str(folder / "videos"), "format": "csv", "annotations": "list.csv"},
-        "features": {"store": str(folder / "features")},
+        "features": {"store": str(folder / "features"), "nodes": {"last": 1}},
         "model": tiny_model(head=head).model_dump(mode="json"),
         "training": tiny_training(epochs=2).model_dump(mode="json"),
         "evaluation": {"protocol": "group_kfold", "folds": 4, "seeds": 1, "bootstrap": 20},
