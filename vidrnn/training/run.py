@@ -31,7 +31,7 @@ from vidrnn.settings import RunSettings
 from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import asking_of, describe_answers, predict
 
 
 def versions() -> dict[str, str]:
@@ -213,7 +213,8 @@ def run_crossval(
     on_total(len(folds) * len(seeds) * (3 if settings.evaluation.baselines else 1))
     protocol = (
         f"{describe_data(settings, folder.spec.digest)}; {settings.evaluation.protocol}, {len(folds)} folds, "
-        f"every video tested once per seed, no validation, last epoch; seeds {', '.join(map(str, seeds))}; "
+        f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
+        f"seeds {', '.join(map(str, seeds))}; "
         f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"
     )
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
