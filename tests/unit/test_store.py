@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata, write_atomically
+from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.features.verification import examine, verify
 from vidrnn.settings import FeatureSettings
 

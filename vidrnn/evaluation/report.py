@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from vidrnn.atomic import write_atomically
 from vidrnn.evaluation.measures import HeadMetrics
 from vidrnn.evaluation.metrics import Metrics
-from vidrnn.features.store import write_atomically
 
 _PER_CLASS = ("average_precision", "recall", "precision", "f1", "threshold")
 

@@ -8,8 +8,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidrnn.atomic import write_atomically
 from vidrnn.features.decode_worker import Failure
-from vidrnn.features.store import write_atomically
 
 _COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns")
 

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
+from vidrnn.atomic import replacing, write_atomically
 from vidrnn.errors import StoreError
 from vidrnn.features import packed
 from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packed import ENTRY, Pack, Shard, Tensors
 from vidrnn.features.spec import FeatureSpec
-from vidrnn.features.store import FeatureFolder, VideoFeatures, replacing, write_atomically
+from vidrnn.features.store import FeatureFolder, VideoFeatures
 
 _Error = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 

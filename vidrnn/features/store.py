@@ -11,17 +11,16 @@ video has both, its feature file counts.
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
+from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features import feature_file, packed
 from vidrnn.features.packed import Pack
@@ -288,30 +287,6 @@ class FeatureStore:
                 "run `vidrnn extract` with features.mirrored: true"
             )
         return folder
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write beside ``path``; at the end it is flushed to disk and renamed over it.
-
-    Raises OSError (disk full, read-only) and leaves no part behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside ``path``, flush to disk, rename over it. Raises OSError and leaves no part behind."""
-    with replacing(path) as file:
-        file.write(content)
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int]:

@@ -10,10 +10,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from vidrnn.annotations import LabelMap
+from vidrnn.atomic import write_atomically
 from vidrnn.config import validate
 from vidrnn.errors import MissingPathError, ModelFileError, VidrnnError
 from vidrnn.features.spec import FeatureSpec
-from vidrnn.features.store import write_atomically
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
 from vidrnn.settings import RunSettings

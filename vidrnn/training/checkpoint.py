@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from vidrnn.atomic import write_atomically
 from vidrnn.errors import TrainingError
-from vidrnn.features.store import write_atomically
 
 History = list[dict[str, float]]
 State = dict[str, torch.Tensor]

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
+from vidrnn.atomic import write_atomically
 from vidrnn.config import dump_yaml
 from vidrnn.errors import AnnotationError, ConfigError, TrainingError
 from vidrnn.evaluation.measures import HEADLINES
 from vidrnn.evaluation.report import write_json
 from vidrnn.features.claims import Claims
-from vidrnn.features.store import FeatureFolder, FeatureStore, write_atomically
+from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold, make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
