@@ -31,6 +31,8 @@ features:
   image_size: 128
   sampling: uniform
   count: 12
+model:
+  inputs: [features]  # a step shows no motion of its own: the order of the steps alone tells
 training:
   steps: 12
   seed: {seed}

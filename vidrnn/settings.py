@@ -127,9 +127,11 @@ class ModelSettings(Settings):
     """What is answered: one ``label`` per video; any number of them (``multilabel``); one for every step
     (``step_labels``); which ones in which order (``transcript``); a number per video or step (``regression``,
     ``step_regression``). docs/heads.md says what each needs and measures."""
-    inputs: Annotated[tuple[StepInput, ...], Field(min_length=1)] = ("features",)
+    inputs: Annotated[tuple[StepInput, ...], Field(min_length=1)] = ("centred", "change")
     """What a step shows, one after the other: ``features`` as they are cached, ``centred`` (minus the video's mean,
-    which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion)."""
+    which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion). Add
+    ``features`` where places or things tell the classes apart, and for single pictures, of which the others show
+    nothing."""
     change_steps: Positive = 2
     """Distance of the neighbours of ``change``, in cached steps."""
     cell: Literal[Layer, "none"] = "mingru"

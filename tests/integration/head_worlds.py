@@ -117,7 +117,7 @@ def make_head_world(head: Head, folder: Path) -> HeadWorld:
             "weights": "random",
             "engine": "eager",
             "image_size": 64,
-            "grid": 2,
+            "nodes": {"last": 2},
             "sampling": "every",
             "stride": STRIDE,
         },

@@ -56,7 +56,7 @@ def test_every_verb_works_without_opening_an_internet_socket(world: World, tmp_p
         ["crossval", "--config", config, "--output", folder / "crossval", "--set", "evaluation.seeds=1"],
         ["classify", world.clips, "--model", model, "--output", folder / "labels.csv"],
         ["store", "info", folder / "features"],
-        ["store", "verify", folder / "features", "--root", world.clips],
+        ["store", "verify", folder / "features", "--root", world.clips, "--root", folder / "large"],
     ]
     for command in commands:
         outcome = run("vidrnn", *command, cache=tmp_path)

@@ -213,6 +213,20 @@ def test_predictions_do_not_depend_on_the_batch_size(monkeypatch: pytest.MonkeyP
     assert together.shape == (20, 2)
 
 
+def test_single_pictures_need_the_features_themselves() -> None:
+    """A video of one step is its own mean, and has no neighbours to change from."""
+    pictures = sequence_set([np.ones((1, 6)), np.zeros((1, 6))], [0, 1])
+    model = tiny_model(inputs=["centred", "change"])
+    with pytest.raises(TrainingError) as caught:
+        fit(pictures, None, num_classes=2, model_settings=model, settings=tiny_training(epochs=1))
+    assert str(caught.value) == (
+        "every training video has one step, of which model.inputs centred, change show nothing; add features to "
+        "model.inputs"
+    )
+    allowed = tiny_model(inputs=["features", "change"])
+    fit(pictures, None, num_classes=2, model_settings=allowed, settings=tiny_training(epochs=1))
+
+
 def test_shuffled_predictions_are_the_same_each_time() -> None:
     sequences, settings = make_set(10), tiny_training()
     model = run(settings).model

@@ -77,9 +77,14 @@ def fit(
         on_epoch: gets each row of the log.
 
     Raises:
-        TrainingError: the loss is not finite, a checkpoint does not fit, a transcript does not fit into its steps, or
-            no video of a side has a number.
+        TrainingError: the loss is not finite, a checkpoint does not fit, a transcript does not fit into its steps, no
+            video of a side has a number, or the model's inputs show nothing because every video has one step.
     """
+    if "features" not in model_settings.inputs and int(train.totals.max()) == 1:
+        raise TrainingError(
+            f"every training video has one step, of which model.inputs {', '.join(model_settings.inputs)} show "
+            "nothing; add features to model.inputs"
+        )
     for sequences in (train, val):
         if sequences is not None and model_settings.head == "transcript":
             _check_transcripts(sequences, settings)

@@ -1,0 +1,32 @@
+"""Files that are there whole or not at all, also after a kill or a power loss."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write beside ``path``; at the end it is flushed to disk and renamed over it.
+
+    Raises OSError (disk full, read-only) and leaves no part behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside ``path``, flush to disk, rename over it. Raises OSError and leaves no part behind."""
+    with replacing(path) as file:
+        file.write(content)
