@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes half a minute to build")
     arguments = parser.parse_args()
-    settings = FeatureSettings(backbone=arguments.backbone, weights=arguments.weights)
+    settings = FeatureSettings(backbone=arguments.backbone, weights=arguments.weights, nodes={"last": 1})
     frames = rendered_frames(build_network(settings), arguments.batch)
     engines = build(settings, frames, with_compile=arguments.compile)
     reference = engines["eager"](frames)

@@ -52,7 +52,7 @@ from vidrnn.features.decode_worker import Job
 from vidrnn.features.pipeline import embed_videos
 from vidrnn.settings import FeatureSettings
 if __name__ == "__main__":
-    settings = FeatureSettings(sampling="every")
+    settings = FeatureSettings(sampling="every", nodes={"last": 1})  # as the plain recipe pools
     backbone = load_backbone(settings)
     embed, ends = backbone.embed, []
     def timed(frames):
@@ -90,6 +90,7 @@ def main() -> None:
         clips = _clips(arguments.clips, Path(folder))[: arguments.videos]
         settings = FeatureSettings(
             sampling="every",
+            nodes={"last": 1},  # as the plain recipe pools
             batch_size=BATCH if arguments.device != "cuda" else 64,
             workers=arguments.workers,
             device=arguments.device,
@@ -179,7 +180,7 @@ def _plain_network(kept: dict[str, object] = {}) -> object:  # noqa: B006  built
     from vidrnn.features.networks import build_network
 
     if "network" not in kept:
-        kept["network"] = build_network(FeatureSettings())
+        kept["network"] = build_network(FeatureSettings(nodes={"last": 1}))
     return kept["network"]
 
 

@@ -73,7 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=7, help="measured epochs of each loop")
     epochs = parser.parse_args().epochs
-    train, model = make_sequences(), ModelSettings()
+    model = ModelSettings(inputs=("features",), cell="gru", hidden_size=128, dropout=0.5)  # as filed
+    train = make_sequences()
     settings = TrainingSettings(steps=STEPS, batch_size=BATCH, epochs=epochs + 1, device="cpu")
     bare = BareLoop(train, model, settings)
     seconds: dict[str, list[float]] = {"fit": [], "bare": []}
