@@ -1,16 +1,19 @@
 """`vidrnn.annotations`: the lists of public data sets and other tools to annotations, and what is refused."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 
 from vidrnn.annotations import Annotation, Segment, read_annotations
 from vidrnn.config import validate
 from vidrnn.errors import MissingPathError, VidrnnError
 from vidrnn.sequences.splits import split_annotations
-from vidrnn.settings import DataSettings
+from vidrnn.settings import DataSettings, RunSettings
 
 UCF_CLASSES = "1 ApplyEyeMakeup\r\n2 HandstandPushups\r\n"
 UCF_TRAIN = "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1\r\nHandstandPushups/v_HandStandPushups_g09_c02.avi 2\r\n"
@@ -374,3 +377,11 @@ def test_braces_in_names_are_no_placeholders(tmp_path: Path) -> None:
     write(tmp_path, {"l/eat_test_split1.txt": "a{label}.avi 1"})
     found = read_annotations(data_settings(tmp_path, "hmdb51", "l", video_path="{label}/{name}.avi"))
     assert found == (Annotation("eat/a{label}.avi", "eat", "train", "a{label}"),)
+
+
+def test_every_block_of_the_page_about_annotations_is_a_configuration() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "annotations.md").read_text(encoding="utf-8")
+    found = [validate(RunSettings, yaml.safe_load(text)) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    formats = get_args(DataSettings.model_fields["format"].annotation)
+    assert [each.data.format for each in found] == [name for name in formats if name not in {"folder", "csv"}]
+    assert all(f"| `{name}` |" in page for name in formats)
