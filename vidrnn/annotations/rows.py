@@ -71,12 +71,19 @@ def read_json_object(path: Path) -> dict[str, object]:
         return found
 
     try:
-        tree = json.loads(read_text(path), object_pairs_hook=unrepeated)
+        tree = json.loads(read_text(path), object_pairs_hook=unrepeated, parse_int=_number)
     except json.JSONDecodeError as error:
         raise AnnotationError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+    except RecursionError:
+        raise AnnotationError(f"{path}: nested too deeply to be annotations; give the JSON as published") from None
     if not isinstance(tree, dict):
         raise AnnotationError(f"{path}: expected an object in braces, got {type(tree).__name__}")
     return tree
+
+
+def _number(text: str) -> int | float:
+    # Python refuses integers of thousands of digits, and floats of hundreds; as a float these are inf, refused later.
+    return int(text) if len(text) < 16 else float(text)
 
 
 def list_folder(path: Path, *, expected: str) -> Path:
