@@ -1,5 +1,6 @@
 """Every setting of a run, one section per half of the work. The docstring of a field is its only description."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,13 +42,23 @@ class DataSettings(Settings):
 
     root: PathSetting
     """Folder that all video paths are relative to; environment variables as ``${NAME:-default}``."""
-    format: Literal["folder", "csv"] = "folder"
-    """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; ``csv``: the file ``annotations``."""
+    format: Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "pyslowfast", "mmaction", "activitynet"] = "folder"
+    """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; all others read ``annotations``."""
     annotations: str | None = None
-    """CSV relative to ``root``, needed by ``format: csv``. Columns ``path`` and what the head needs (``label``;
-    ``labels`` separated by ``|``; ``target``; or one row per ``start,end`` with either), then ``split``, ``group``."""
+    """File or folder relative to ``root``, needed by all formats but ``folder`` (docs/annotations.md). A CSV has the
+    columns ``path`` and what the head needs (``label``; ``labels`` separated by ``|``; ``target``; or one row per
+    ``start,end`` with either), then ``split``, ``group``."""
+    split_number: Literal[1, 2, 3] = 1
+    """Which of the official splits (``ucf101``, ``hmdb51``)."""
+    classes: str | None = None
+    """File of class names relative to ``root`` (``pyslowfast``, ``mmaction``): one per line from 0, ``number name`` on
+    every line, or JSON ``{"name": number}``; null: the numbers are the names."""
+    video_path: str | None = None
+    """Where a video lies below ``root``, made of ``{name}`` (without suffix), ``{label}`` and ``{split}``, for instance
+    ``{split}/{name}.mp4`` or, flat, ``{name}.avi``; null: as the set is published, see docs/annotations.md (``ucf101``,
+    ``hmdb51``, ``kinetics``, ``activitynet``)."""
     group_pattern: str | None = None
-    """Regular expression searched in each path; its first parenthesis is the group (``folder`` format)."""
+    """Regular expression searched in each path; its first parenthesis is the group (all formats but ``csv``)."""
     val_fraction: Fraction = 0.2
     """Share of the training groups that become validation when the annotations name no validation split."""
     test_fraction: Fraction = 0.0
@@ -59,7 +70,24 @@ class DataSettings(Settings):
     def _check(self) -> "DataSettings":
         if self.format == "csv" and not self.annotations:
             raise ValueError("format csv needs data.annotations, the CSV file relative to data.root")
+        if self.format != "folder" and not self.annotations:
+            raise ValueError(f"format {self.format} needs data.annotations, relative to data.root: docs/annotations.md")
+        if self.classes is not None and self.format not in {"pyslowfast", "mmaction"}:
+            raise ValueError(f"data.classes is for the formats pyslowfast and mmaction, not for {self.format}")
+        if self.video_path is not None:
+            self._check_video_path(self.video_path)
         return self
+
+    def _check_video_path(self, template: str) -> None:
+        allowed = {"name", "label", "split"} - ({"label"} if self.format == "activitynet" else set())
+        if self.format not in {"ucf101", "hmdb51", "kinetics", "activitynet"}:
+            raise ValueError(f"data.video_path is for ucf101, hmdb51, kinetics and activitynet, not for {self.format}")
+        named = set(re.findall(r"\{([^{}]*)\}", template))
+        if "name" not in named or not named <= allowed:
+            raise ValueError(
+                f"data.video_path {template!r} must hold {{name}} and no other braces than "
+                + ", ".join(f"{{{each}}}" for each in sorted(allowed))
+            )
 
 
 class FeatureSettings(Settings):

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
+from vidrnn.annotations.activitynet import read_activitynet
 from vidrnn.annotations.csv_file import read_csv
+from vidrnn.annotations.hmdb51 import read_hmdb51
+from vidrnn.annotations.kinetics import read_kinetics
+from vidrnn.annotations.label_lists import read_mmaction, read_pyslowfast
 from vidrnn.annotations.records import SPLITS, Annotation, as_split
+from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
+from vidrnn.annotations.ucf101 import read_ucf101
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
 from vidrnn.settings import DataSettings
-
-VIDEO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        *("3gp", "asf", "avi", "flv", "gif", "m2ts", "m4v", "mjpeg", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf"),
-        *("ogv", "ts", "vob", "webm", "webp", "wmv"),
-    )
-)
 
 
 def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
@@ -23,12 +22,22 @@ def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
     Raises:
         MissingPathError: ``data.root`` or the annotation file does not exist.
         AnnotationError: nothing to read, a wrong header or row, or one video listed twice.
+        ConfigError: ``data.group_pattern`` is not a regular expression with a parenthesis.
     """
     readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
         "folder": _read_folder,
         "csv": lambda settings: read_csv(settings.root / str(settings.annotations)),
+        "ucf101": read_ucf101,
+        "hmdb51": read_hmdb51,
+        "kinetics": read_kinetics,
+        "pyslowfast": read_pyslowfast,
+        "mmaction": read_mmaction,
+        "activitynet": read_activitynet,
     }
     annotations = readers[settings.format](settings)
+    if settings.group_pattern is not None and settings.format != "csv":  # a CSV has a column for it
+        group_of = _group_finder(settings.group_pattern)
+        annotations = [replace(annotation, group=group_of(annotation.path)) for annotation in annotations]
     return tuple(sorted(annotations, key=lambda annotation: annotation.path))
 
 
@@ -46,7 +55,6 @@ def _read_folder(settings: DataSettings) -> list[Annotation]:
             f"data.root {str(root)!r} holds both split folders and others ({', '.join(others[:5])}); "
             "use root/<class>/ or root/{train,val,test}/<class>/, not both"
         )
-    group_of = _group_finder(settings.group_pattern)
     annotations: list[Annotation] = []
     for split_folder in split_folders or (None,):
         class_folders = sorted(child for child in split_folder.iterdir() if child.is_dir()) if split_folder else folders
@@ -57,7 +65,7 @@ def _read_folder(settings: DataSettings) -> list[Annotation]:
                 if video.suffix.lower() in VIDEO_SUFFIXES and not hidden and not video.is_dir():
                     path = inside.as_posix()
                     split = as_split(split_folder.name) if split_folder else None
-                    annotations.append(Annotation(path, class_folder.name, split, group_of(path)))
+                    annotations.append(Annotation(path, class_folder.name, split, group=path))
     if not annotations:
         raise AnnotationError(
             f"data.root {str(root)!r} holds no video; expected files such as {root}/<class>/clip.mp4 "
@@ -66,9 +74,7 @@ def _read_folder(settings: DataSettings) -> list[Annotation]:
     return annotations
 
 
-def _group_finder(pattern: str | None) -> Callable[[str], str]:
-    if pattern is None:
-        return lambda path: path
+def _group_finder(pattern: str) -> Callable[[str], str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:

@@ -1,0 +1,76 @@
+"""Class files: which name belongs to which number."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from vidrnn.annotations.rows import read_json_object, read_lines
+from vidrnn.errors import AnnotationError
+
+_NUMBERED = re.compile(r"(\d{1,9})[\s,]+(.+)")
+
+
+def read_class_names(path: Path) -> dict[int, str]:
+    """Read number to name from any of three forms.
+
+    A name per line, numbered from 0; ``number name`` on every line, as UCF101's ``classInd.txt``; or, in a file named
+    ``.json``, an object ``{"name": number}``.
+
+    Raises:
+        MissingPathError: there is no such file.
+        AnnotationError: a number that is none or stands twice, or two spellings of one name.
+    """
+    if path.suffix.lower() == ".json":
+        rows = [(f"{path}, {name!r}", number, name) for name, number in read_json_object(path).items()]
+    else:
+        lines = read_lines(path)
+        matches = [_NUMBERED.fullmatch(text) for _, text in lines]
+        # Only when all lines are numbered are the numbers no part of the names ("10 m sprint").
+        numbered = all(matches)
+        rows = [
+            (
+                f"{path}, line {line}",
+                int(match[1]) if numbered and match else at,
+                match[2] if numbered and match else text,
+            )
+            for at, ((line, text), match) in enumerate(zip(lines, matches, strict=True))
+        ]
+    names: dict[int, str] = {}
+    for where, number, name in rows:
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise AnnotationError(f"{where}: number {number!r} is not a whole number; write {{name: number}}")
+        if number in names:
+            raise AnnotationError(f"{where}: number {number} is {names[number]!r} already; give each class its own")
+        # PySlowFast's files for Kinetics carry quotes within the names.
+        names[number] = name.strip().strip('"')
+    refuse_twin_names(names.values(), where=str(path))
+    return names
+
+
+def refuse_twin_names(names: Iterable[str], *, where: str) -> None:
+    """Refuse names that differ in case, spaces, hyphens or underscores alone: they would be two classes.
+
+    Raises:
+        AnnotationError: with both spellings.
+    """
+    spelling: dict[str, str] = {}
+    for name in names:
+        before = spelling.setdefault(re.sub(r"[\s_-]+", "", name).casefold(), name)
+        if before != name:
+            raise AnnotationError(f"{where}: {before!r} and {name!r} look like one class; use one spelling")
+
+
+def name_of(number: int, names: dict[int, str] | None) -> str:
+    """Name of a class number; the number itself where there is no class file.
+
+    Raises:
+        AnnotationError: a number outside the class file.
+    """
+    if names is None:
+        return str(number)
+    if number not in names:
+        raise AnnotationError(
+            f"label {number} is not among the {len(names)} classes numbered {min(names)} to {max(names)}; a class file "
+            "without numbers counts from 0, so write 'number name' on each of its lines for labels that count from 1"
+        )
+    return names[number]

@@ -1,0 +1,92 @@
+"""Lists ``path number``: those of PySlowFast and pytorchvideo, and the video lists of MMAction2."""
+
+import re
+from pathlib import Path
+
+from vidrnn.annotations.class_names import name_of, read_class_names
+from vidrnn.annotations.records import Annotation, Split, plain_path
+from vidrnn.annotations.rows import add_once, located, read_lines, split_from_word
+from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
+from vidrnn.errors import AnnotationError
+from vidrnn.settings import DataSettings
+
+# From the right, so that spaces and commas in paths survive.
+_ONE = re.compile(r"(?P<path>.*[^\s,])[\s,]+(?P<numbers>\d{1,9})")
+_MANY = re.compile(r"(?P<path>.*?[^\s,])(?P<numbers>(?:\s+\d{1,9})+)")
+
+
+def read_pyslowfast(settings: DataSettings) -> list[Annotation]:
+    """Read lists of ``path number``, separated by spaces or a comma; every video has one label.
+
+    ``data.annotations`` is one list, which names no split, or a folder of lists of which each has ``train``, ``val``
+    or ``test`` in its name. Names come from ``data.classes``; without it the numbers are the names.
+
+    Raises:
+        MissingPathError: a file does not exist.
+        AnnotationError: no list, two for one split, a row of another form, or a number outside the classes.
+    """
+    return [annotation for annotation, _ in _read(settings, _ONE)]
+
+
+def read_mmaction(settings: DataSettings) -> list[Annotation]:
+    """Read lists of ``path number [number ...]``, files as in `read_pyslowfast`.
+
+    When any video has several labels, all are given as ``labels``, in the order of the list.
+
+    Raises:
+        MissingPathError, AnnotationError: as `read_pyslowfast`; a path that is no video's.
+    """
+    rows = _read(settings, _MANY)
+    for annotation, where in rows:
+        if Path(annotation.path).suffix.lower() not in VIDEO_SUFFIXES:
+            raise AnnotationError(
+                f"{where}: path {annotation.path!r} has no video's suffix; lists of frame folders "
+                "('path frames number') are not read, give the list of videos"
+            )
+    if all(len(annotation.names) == 1 for annotation, _ in rows):
+        return [annotation for annotation, _ in rows]
+    return [Annotation(each.path, "", each.split, each.group, labels=each.names) for each, _ in rows]
+
+
+def _read(settings: DataSettings, form: re.Pattern[str]) -> list[tuple[Annotation, str]]:
+    names = None if settings.classes is None else read_class_names(settings.root / settings.classes)
+    found: dict[str, Annotation] = {}
+    where: list[str] = []
+    for split, path in _lists(settings.root / str(settings.annotations)):
+        for line, text in read_lines(path):
+            where.append(f"{path}, line {line}")
+            with located(where[-1]):
+                add_once(found, _annotation(text, form, split, names))
+    return list(zip(found.values(), where, strict=True))
+
+
+def _lists(source: Path) -> list[tuple[Split | None, Path]]:
+    if not source.is_dir():
+        return [(None, source)]
+    lists: dict[Split, Path] = {}
+    for path in sorted(path for path in source.iterdir() if path.suffix.lower() in {".csv", ".txt"}):
+        words = {split_from_word(word) for word in re.split(r"[\W_]+", path.stem)} - {None}
+        for split in words:
+            if split is None or len(words) > 1 or split in lists:
+                raise AnnotationError(
+                    f"data.annotations: {path} is a second list of a split, or of two; keep one list each for "
+                    "train, val and test in the folder"
+                )
+            lists[split] = path
+    if not lists:
+        raise AnnotationError(
+            f"data.annotations: {source} holds no .csv or .txt with train, val or test in its name; name them so, or "
+            "give one file"
+        )
+    return list(lists.items())
+
+
+def _annotation(text: str, form: re.Pattern[str], split: Split | None, names: dict[int, str] | None) -> Annotation:
+    row = form.fullmatch(text)
+    if row is None:
+        raise AnnotationError(f"{text!r} does not end in a class number; expected 'path/clip.mp4 0', without a header")
+    labels = tuple(name_of(int(number), names) for number in row["numbers"].split())
+    path = plain_path(row["path"])
+    if len(labels) == 1:
+        return Annotation(path, labels[0], split, path)
+    return Annotation(path, "", split, path, labels=labels)

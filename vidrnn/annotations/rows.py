@@ -1,0 +1,114 @@
+"""What the readers of public formats share: lines and JSON of a file, places of mistakes, words for splits, paths."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vidrnn.annotations.records import Annotation, Split
+from vidrnn.errors import AnnotationError, MissingPathError
+
+_SPLIT_WORDS: dict[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put ``where`` (file and line) in front of an AnnotationError that is raised inside."""
+    try:
+        yield
+    except AnnotationError as error:
+        raise AnnotationError(f"{where}: {error}") from None
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file; a byte order mark is skipped.
+
+    Raises:
+        MissingPathError: there is no such file.
+        AnnotationError: not UTF-8, or a folder.
+    """
+    if path.is_dir():
+        raise AnnotationError(f"{str(path)!r} is a folder; give the file inside it")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from error
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Pairs of line number (from 1) and stripped text of the lines that are not empty; at least one.
+
+    Raises:
+        MissingPathError, AnnotationError: as `read_text`; nothing but empty lines.
+    """
+    stripped = ((number, line.strip()) for number, line in enumerate(read_text(path).split("\n"), start=1))
+    lines = [(number, line) for number, line in stripped if line]
+    if not lines:
+        raise AnnotationError(f"{path} is empty; give one line per entry")
+    return lines
+
+
+def read_json_object(path: Path) -> dict[str, object]:
+    """The object of a JSON file.
+
+    Raises:
+        MissingPathError, AnnotationError: as `read_text`; not JSON, not an object, or a key that stands twice.
+    """
+
+    def unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key, value in pairs:
+            if key in found:
+                raise AnnotationError(f"{path}: key {key!r} stands twice; keep one of the two")
+            found[key] = value
+        return found
+
+    try:
+        tree = json.loads(read_text(path), object_pairs_hook=unrepeated, parse_int=_number)
+    except json.JSONDecodeError as error:
+        raise AnnotationError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+    except RecursionError:
+        raise AnnotationError(f"{path}: nested too deeply to be annotations; give the JSON as published") from None
+    if not isinstance(tree, dict):
+        raise AnnotationError(f"{path}: expected an object in braces, got {type(tree).__name__}")
+    return tree
+
+
+def _number(text: str) -> int | float:
+    # Python refuses integers of thousands of digits, and floats of hundreds; as a float these are inf, refused later.
+    return int(text) if len(text) < 16 else float(text)
+
+
+def list_folder(path: Path, *, expected: str) -> Path:
+    """``path`` if it is a folder; else MissingPathError saying which files were expected in it."""
+    if not path.is_dir():
+        raise MissingPathError(f"data.annotations: {str(path)!r} is not a folder; give the one that holds {expected}")
+    return path
+
+
+def split_from_word(word: str) -> Split | None:
+    """``train``, ``val`` or ``test`` for the words that data sets use (``training``, ``validate`` ...), else None."""
+    return _SPLIT_WORDS.get(word.strip().casefold())
+
+
+def fill_path(template: str, *, name: str, split: Split, label: str = "") -> str:
+    """Path of a video from ``data.video_path`` or a format's own template; braces in names are left alone."""
+    values = {"name": name, "split": split, "label": label}
+    return re.sub(r"\{(name|split|label)\}", lambda match: values[match[1]], template)
+
+
+def add_once(found: dict[str, Annotation], annotation: Annotation) -> None:
+    """Keep an annotation by path. Raises AnnotationError for a video that is there already."""
+    before = found.setdefault(annotation.path, annotation)
+    if before is not annotation:
+        raise AnnotationError(
+            f"video {annotation.path!r} is listed twice, as {'|'.join(before.names)!r} ({before.split}) and "
+            f"{'|'.join(annotation.names)!r} ({annotation.split}); keep one"
+        )
