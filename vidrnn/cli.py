@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import typer
 
 from vidrnn.cli_options import Config, Output, Overrides
+from vidrnn.compare_cli import compare
 from vidrnn.errors import ConfigError, ExitCode, VidrnnError
 from vidrnn.store_cli import store_app
 from vidrnn.tune_cli import tune
@@ -221,6 +222,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
 
 
 app.command()(tune)
+app.command()(compare)
 
 
 @app.command()

@@ -46,6 +46,10 @@ class ModelFileError(VidrnnError, ValueError):
     """A model file is not one, or belongs to another version."""
 
 
+class ComparisonError(VidrnnError, ValueError):
+    """Two results cannot be compared: they are not about the same, or predictions.csv cannot be read."""
+
+
 class MissingPathError(VidrnnError, FileNotFoundError):
     """A file or folder that a setting or argument names does not exist."""
 

@@ -12,7 +12,9 @@ import pytest
 from tests.worlds import CPU, fill_store, tiny_model, tiny_training
 from vidrnn.config import validate
 from vidrnn.errors import AnnotationError, TrainingError
+from vidrnn.evaluation.comparison import compare
 from vidrnn.evaluation.measures import HEADLINES
+from vidrnn.evaluation.scores import read_scores
 from vidrnn.inference.evaluate import evaluate
 from vidrnn.models.model_file import load_model
 from vidrnn.settings import Head, RunSettings
@@ -114,6 +116,13 @@ def test_a_head_is_cross_validated(tmp_path: Path, head: Head) -> None:
     assert set(values["baselines"]) == BASELINES[head]
     assert values[f"{name}_mean"] == result.as_dict()[f"{name}_mean"]
     assert {row["path"] for row in read_rows(tmp_path / "cv" / "predictions.csv")} == {f"{i}.mp4" for i in range(16)}
+    scores = read_scores(tmp_path / "cv")
+    assert (scores.head, set(scores.groups)) == (head, {f"g{number}" for number in range(8)})
+    assert list(scores.seeds) == values["seeds"]
+    found = compare(scores, scores)
+    assert found.is_equal and found.n == 16
+    if head in {"transcript", "regression"}:  # whose headline is the figure that is compared
+        assert [pair.b for pair in found.pairs] == pytest.approx(values[f"{name}_per_seed"], rel=1e-6)
 
 
 @pytest.mark.parametrize("head", ["multilabel", "step_labels", "transcript"])

@@ -19,9 +19,20 @@ def logits(*shares: float) -> Any:
 
 def table(path: Path, head: Head, outputs: list[Any], truth: list[Any], **rest: Any) -> list[list[str]]:
     names = ["a b.mp4", "c,d.mp4"][: len(outputs)]
-    write_predictions(path / "p.csv", head=head, paths=names, labels=LABELS, outputs=outputs, truth=truth, **rest)
+    write_predictions(
+        path / "p.csv",
+        head=head,
+        paths=names,
+        groups=["room, 1", "room 2"][: len(outputs)],
+        labels=LABELS,
+        answers=[(7, outputs)],
+        truth=truth,
+        **rest,
+    )
     with (path / "p.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))
+        header, *rows = csv.reader(file)
+    assert header[-2:] == ["group", "seed"]
+    return [row[:-2] for row in [header, *rows]]
 
 
 def test_one_label(tmp_path: Path) -> None:
@@ -73,13 +84,34 @@ def test_a_number_for_every_step(tmp_path: Path) -> None:
     assert rows[1:] == [["a b.mp4", "0", "", "1"], ["a b.mp4", "1", "2.5", "2"]]
 
 
+def test_every_seed_has_its_rows_and_every_video_its_group(tmp_path: Path) -> None:
+    write_predictions(
+        tmp_path / "p.csv",
+        head="regression",
+        paths=["a", "b"],
+        groups=["room, 1", "сад"],
+        labels=[],
+        answers=[(3, [np.ones(1), np.zeros(1)]), (5, [np.full(1, 2.0), np.full(1, 4.0)])],
+        truth=[np.float32(1), np.float32(0)],
+    )
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["path", "target", "predicted", "group", "seed"],
+            ["a", "1", "1", "room, 1", "3"],
+            ["b", "0", "0", "сад", "3"],
+            ["a", "1", "2", "room, 1", "5"],
+            ["b", "0", "4", "сад", "5"],
+        ]
+
+
 def test_rows_that_do_not_match_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shorter"):
         write_predictions(
             tmp_path / "p.csv",
             head="regression",
             paths=["a", "b"],
+            groups=["a", "b"],
             labels=[],
-            outputs=[np.ones(1)],
+            answers=[(0, [np.ones(1)])],
             truth=[np.float32(1)],
         )

@@ -179,9 +179,10 @@ def test_crossval_writes_its_results(tmp_path: Path) -> None:
     assert "seeds 0, 1" in values["protocol"]
     assert (values["n"], values["missing_features"]) == (12, [])
     rows = read_csv(tmp_path / "cv" / "predictions.csv")
-    assert len(rows) == 12
-    right = sum(int(row["correct"]) for row in rows)
-    assert right / 12 == pytest.approx(values["top1_per_seed"][0])
+    assert [row["seed"] for row in rows] == ["0"] * 12 + ["1"] * 12
+    right = [sum(int(row["correct"]) for row in rows if row["seed"] == seed) for seed in "01"]
+    assert [own / 12 for own in right] == pytest.approx(values["top1_per_seed"])
+    assert {(row["path"].split("/")[0], row["group"]) for row in rows} == {(f"actor{i}", f"actor{i}") for i in range(3)}
     assert all(float(row["p_falls"]) + float(row["p_rises"]) == pytest.approx(1.0, abs=1e-5) for row in rows)
     assert load(RunSettings, tmp_path / "cv" / "config.yaml") == settings
 

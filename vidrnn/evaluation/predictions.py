@@ -19,28 +19,33 @@ def write_predictions(
     *,
     head: Head,
     paths: Sequence[str],
+    groups: Sequence[str],
     labels: Sequence[str],
-    outputs: Outputs,
+    answers: Iterable[tuple[int, Outputs]],
     truth: Truth,
     thresholds: Sequence[float] | None = None,
 ) -> None:
-    """Write one row per video, or one per cached step from heads that answer there; scores are probabilities.
+    """Write one row per seed and video, or per cached step from heads that answer there; scores are probabilities.
+
+    The columns of the head are followed by ``group`` and ``seed``, which `vidrnn.evaluation.scores` reads to compare.
 
     Args:
         path: the file.
         head: what was answered.
         paths: n videos.
+        groups: (n,) the group of each.
         labels: class names in the order of the outputs.
-        outputs: n arrays of logits or numbers.
+        answers: seed of the training and n arrays of logits or numbers, for each model.
         truth: n arrays, see `vidrnn.sequences.targets.Targets.per_video`.
         thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
     """
     header, rows = _TABLES[head](labels, thresholds)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", *header])
-        for video, own, true in zip(paths, outputs, truth, strict=True):
-            writer.writerows([video, *row] for row in rows(own, true))
+        writer.writerow(["path", *header, "group", "seed"])
+        for seed, outputs in answers:
+            for video, group, own, true in zip(paths, groups, outputs, truth, strict=True):
+                writer.writerows([video, *row, group, seed] for row in rows(own, true))
 
 
 def _label(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:

@@ -94,8 +94,9 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         files[1],
         head=head,
         paths=[annotation.path for annotation in chosen.annotations],
+        groups=[annotation.group for annotation in chosen.annotations],
         labels=model.label_map.names,
-        outputs=outputs,
+        answers=[(model.settings.training.seed, outputs)],
         truth=chosen.targets.per_video(chosen.totals),
         thresholds=model.thresholds,
     )

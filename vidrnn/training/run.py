@@ -229,8 +229,9 @@ def run_crossval(
         output / "predictions.csv",
         head=head,
         paths=[annotation.path for annotation in sequences.annotations],
+        groups=[annotation.group for annotation in sequences.annotations],
         labels=label_map.names,
-        outputs=result.outputs["model"][0],
+        answers=zip(seeds, result.outputs["model"], strict=True),
         truth=sequences.targets.per_video(sequences.totals),
     )
     first = result.pooled[0]

@@ -1,0 +1,261 @@
+"""Is B better than A? A paired comparison of two results over the same videos."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidrnn.errors import ComparisonError
+from vidrnn.evaluation.scores import SCORES, Scores
+from vidrnn.evaluation.transcripts import none_if_nan
+from vidrnn.settings import Head
+
+Floats = npt.NDArray[np.float64]
+
+LEVEL = 0.05
+"""Below it a p-value counts as a difference; the intervals are those of 1 - LEVEL."""
+
+
+@dataclass(frozen=True)
+class SeedPair:
+    """One model of A beside one of B.
+
+    Attributes:
+        seeds: of A and of B.
+        a: figure of A over all videos.
+        b: figure of B.
+        only_a: videos that A alone has right; None but for ``label``, as are the two below.
+        only_b: videos that B alone has right.
+        p_value: of McNemar's exact test.
+    """
+
+    seeds: tuple[int, int]
+    a: float
+    b: float
+    only_a: int | None = None
+    only_b: int | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Attributes:
+        head: what was answered.
+        n: videos.
+        num_groups: groups that they belong to.
+        pairs: one for each seed.
+        interval: 95 % interval of the difference over groups and seeds; nan when all videos are of one group.
+        p_value: McNemar's over all pairs, see `over_seeds`; None but for ``label``.
+        is_equal: A and B have the same figure for every video and seed.
+    """
+
+    head: Head
+    n: int
+    num_groups: int
+    pairs: tuple[SeedPair, ...]
+    interval: tuple[float, float]
+    p_value: float | None
+    is_equal: bool
+
+    @property
+    def a(self) -> float:
+        """Figure of A, mean over seeds."""
+        return float(np.mean([pair.a for pair in self.pairs]))
+
+    @property
+    def b(self) -> float:
+        """Figure of B, mean over seeds."""
+        return float(np.mean([pair.b for pair in self.pairs]))
+
+    @property
+    def difference(self) -> float:
+        """B - A, in the unit of the figure."""
+        return self.b - self.a
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the interval leaves 0 out and, for ``label``, McNemar's test agrees."""
+        low, high = self.interval
+        return (low > 0.0 or high < 0.0) and (self.p_value is None or self.p_value < LEVEL)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; None where a figure is not defined."""
+        return {
+            "head": self.head,
+            "figure": SCORES[self.head].title,
+            "n": self.n,
+            "groups": self.num_groups,
+            "a": self.a,
+            "b": self.b,
+            "difference": self.difference,
+            "interval": [none_if_nan(bound) for bound in self.interval],
+            "p_value": self.p_value,
+            "told_apart": self.is_told_apart,
+            "pairs": [vars(pair) | {"seeds": list(pair.seeds)} for pair in self.pairs],
+            "sentence": self.sentence(),
+        }
+
+    def sentence(self) -> str:
+        """The finding in plain words."""
+        over = f"{_count(self.num_groups, 'group')} and {_count(len(self.pairs), 'seed')}"
+        if self.is_equal:
+            return f"B does exactly as well as A on each of the {self.n} videos, over {over}: the difference is 0."
+        scale, spec = (100.0, "z.1f") if self.head == "label" else (1.0, "z.3g")
+        size = format(scale * abs(self.difference), spec)
+        if self.head == "label":
+            which = "fewer" if self.difference < 0.0 else "more"
+            finding = f"B is right on {size} points {which} of the {self.n} videos than A"
+        else:
+            which = "lower" if self.difference < 0.0 else "higher"
+            finding = f"The {SCORES[self.head].title} of B is {size} {which} than that of A on the {self.n} videos"
+        low, high = (format(scale * bound, spec) for bound in self.interval)
+        within = f"95 % interval {low} to {high} over {over}" if self.num_groups > 1 else f"no interval from {over}"
+        test = "" if self.p_value is None else f"; McNemar p = {self.p_value:.2g}"
+        return f"{finding} ({within}){test}: {self._verdict()}."
+
+    def _verdict(self) -> str:
+        if not self.is_told_apart:
+            return "the two cannot be told apart"
+        return "B is better" if (self.difference > 0.0) == SCORES[self.head].higher_is_better else "A is better"
+
+
+def compare(a: Scores, b: Scores, *, resamples: int = 4000, seed: int = 0) -> Comparison:
+    """Compare two results about the same videos; seeds are paired in rising order.
+
+    Args:
+        a: what B is measured against.
+        b: the other.
+        resamples: of the interval.
+        seed: of the resampling.
+
+    Raises:
+        ComparisonError: videos, truths, groups or heads differ, or the numbers of classes or seeds.
+    """
+    _check(a, b)
+    whole = float(a.wholes.sum())
+    pairs = []
+    for seeds, own, other in zip(zip(a.seeds, b.seeds, strict=True), a.parts, b.parts, strict=True):
+        test = _mcnemar_of(own, other) if a.head == "label" else (None, None, None)
+        pairs.append(SeedPair(seeds, float(own.sum()) / whole, float(other.sum()) / whole, *test))
+    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    return Comparison(
+        head=a.head,
+        n=len(a.videos),
+        num_groups=len(set(a.groups)),
+        pairs=tuple(pairs),
+        interval=difference_interval(b.parts - a.parts, a.wholes, groups=a.groups, resamples=resamples, seed=seed),
+        p_value=over_seeds(p_values) if p_values else None,
+        is_equal=bool((a.parts == b.parts).all()),
+    )
+
+
+def difference_interval(
+    parts: Floats, wholes: Floats, *, groups: Sequence[str], resamples: int, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of sum(parts) / sum(wholes), mean over seeds, when groups and seeds are both drawn.
+
+    Each resample draws whole groups and, independently, seeds, both with replacement (the pigeonhole bootstrap of Owen
+    2007, The Annals of Applied Statistics 1(2)); it errs on the wide side.
+
+    Args:
+        parts: (S, n) differences, a row per seed.
+        wholes: (n,) what they are parts of.
+        groups: (n,) the group of each video.
+        resamples: how many; those in which all wholes are 0 say nothing and are left out.
+        seed: of the draws.
+
+    Returns:
+        The bounds; nan from one group, which says nothing about others.
+    """
+    names, member = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    if len(names) < 2:
+        return math.nan, math.nan
+    sums = np.stack([np.bincount(member, weights=row) for row in parts])
+    whole = np.bincount(member, weights=wholes)
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(resamples):  # one at a time: all draws of many groups would fill the memory
+        drawn, rows = rng.integers(0, len(names), len(names)), rng.integers(0, len(sums), len(sums))
+        if below := whole[drawn].sum():
+            values.append(sums[rows][:, drawn].sum() / (len(sums) * below))
+    low, high = np.quantile(values, [LEVEL / 2, 1 - LEVEL / 2])
+    return float(low), float(high)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided p-value of McNemar's exact test: do the videos that one side alone has right fall like a fair coin?
+
+    min(1, 2 P(X <= min(only_a, only_b))) with X binomial of ``only_a + only_b`` tosses (McNemar 1947, Psychometrika 12;
+    in its exact form). Videos count as independent here, groups or not.
+    """
+    tosses, fewer = only_a + only_b, min(only_a, only_b)
+    ways = term = 1
+    for number in range(fewer):
+        term = term * (tosses - number) // (number + 1)
+        ways += term
+    return min(1.0, float(2 * ways / 2**tosses))
+
+
+def over_seeds(p_values: Sequence[float]) -> float:
+    """One p-value from those of K seeds, which are about the same videos and so depend on each other.
+
+    K / k times the k-th smallest with k = ceil(K / 2), at most 1, which holds under any dependence (Rueger 1978,
+    Metrika 25); of one seed its own.
+    """
+    number = len(p_values)
+    half = (number + 1) // 2
+    return min(1.0, sorted(p_values)[half - 1] * number / half)
+
+
+def _mcnemar_of(a: Floats, b: Floats) -> tuple[int, int, float]:
+    only_a, only_b = int((a > b).sum()), int((b > a).sum())
+    return only_a, only_b, mcnemar(only_a, only_b)
+
+
+def _check(a: Scores, b: Scores) -> None:
+    if a.head != b.head:
+        raise ComparisonError(f"the heads differ: A answers {a.head!r}, B {b.head!r}; compare results of one head")
+    for name, own, other in (("A", a, b), ("B", b, a)):
+        if extra := sorted(set(own.videos) - set(other.videos)):
+            raise ComparisonError(
+                f"the videos differ: {name} alone has {extra[0]!r} and {len(extra) - 1} more; "
+                "make both results from the same annotations and split, with the features of all videos"
+            )
+    for what, owns, others in (("truths", a.truth, b.truth), ("groups", a.groups, b.groups)):
+        for video, mine, theirs in zip(a.videos, owns, others, strict=True):
+            if mine != theirs:
+                raise ComparisonError(
+                    f"the {what} differ: {video!r} has {_difference(mine, theirs)}; make both results from the same "
+                    "annotations and, for heads that answer at every step, the same sampling"
+                )
+    if (a.wholes != b.wholes).any():
+        raise ComparisonError(
+            f"the classes differ: A decides about {a.wholes[0]:g} for each video, B about {b.wholes[0]:g}; "
+            "make both results with the same classes"
+        )
+    if len(a.seeds) != len(b.seeds):
+        raise ComparisonError(
+            f"the numbers of seeds differ: A has {', '.join(map(str, a.seeds))}, B {', '.join(map(str, b.seeds))}; "
+            "they are compared in pairs, so give both as many (evaluation.seeds)"
+        )
+    if not a.wholes.any():
+        raise ComparisonError("no video has a true answer to compare with; annotate some")
+
+
+def _difference(own: str | Sequence[str], other: str | Sequence[str]) -> str:
+    if isinstance(own, str):
+        return f"{own!r} in A and {other!r} in B"
+    if len(own) != len(other):
+        return f"{len(own)} steps in A and {len(other)} in B"
+    step = next(number for number, pair in enumerate(zip(own, other, strict=True)) if pair[0] != pair[1])
+    at = f" at step {step}" if len(own) > 1 else ""
+    return f"{own[step]!r} in A and {other[step]!r} in B{at}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
