@@ -51,7 +51,10 @@ def config_digest(settings: RunSettings) -> str:
 
 def describe_data(settings: RunSettings, spec_digest: str) -> str:
     """The part of a protocol string that says which videos and features a number belongs to."""
-    source = settings.data.annotations or settings.data.root.name
+    data = settings.data
+    source = data.annotations or data.root.name
+    if data.format in {"ucf101", "hmdb51"}:
+        source += f", split {data.split_number}"
     steps = settings.training.steps or "all"
     return f"{source}; features {settings.features.backbone} {spec_digest}, {steps} steps per video"
 
