@@ -26,6 +26,17 @@ def by_name(
     yield from items
 
 
+def growing(
+    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+) -> Iterator[Item]:
+    """Decode as always, while somebody else adds to the file."""
+    items = decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+    yield next(items)
+    with source.open("ab") as file:
+        file.write(b"more")
+    yield from items
+
+
 def misbehave(name: str, on_progress: Callable[[], None]) -> None:
     if name == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
