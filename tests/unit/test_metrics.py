@@ -18,7 +18,8 @@ from sklearn.metrics import (
 )
 
 from tests.worlds import Array
-from vidrnn.evaluation.metrics import Metrics, bootstrap_interval, measure
+from vidrnn.evaluation.metrics import Metrics, measure
+from vidrnn.evaluation.resampling import bootstrap_interval
 
 LABELS = tuple(f"c{i}" for i in range(8))
 

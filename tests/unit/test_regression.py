@@ -12,8 +12,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from tests.worlds import Array
-from vidrnn.evaluation.metrics import bootstrap_interval
 from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
+from vidrnn.evaluation.resampling import bootstrap_interval
 
 
 def metrics_of(predicted: Array, truth: Array, **changes: object) -> RegressionMetrics:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
 from tests.worlds import Array
-from vidrnn.evaluation.metrics import bootstrap_interval
+from vidrnn.evaluation.resampling import bootstrap_interval
 from vidrnn.evaluation.segmentation import (
     SegmentationMetrics,
     edit_score,

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-from vidrnn.evaluation.metrics import bootstrap_interval
 from vidrnn.evaluation.transcripts import (
     TranscriptMetrics,
     collapse,
@@ -132,12 +131,6 @@ def test_the_interval_equals_brute_force(rows: list[tuple[int, int, str]]) -> No
         assert found == pytest.approx((np.quantile(ratios, 0.025), np.quantile(ratios, 0.975)))
     else:
         assert np.isnan(found).all()
-
-
-def test_with_wholes_of_one_the_interval_is_that_of_the_mean() -> None:
-    values, groups = np.random.default_rng(0).normal(size=40), [f"g{i // 4}" for i in range(40)]
-    expected = bootstrap_interval(values, groups, resamples=100, seed=2)
-    assert ratio_interval(values, np.ones(40), groups=groups, resamples=100, seed=2) == pytest.approx(expected)
 
 
 def test_the_interval_of_the_metrics_is_of_the_label_error_rate() -> None:

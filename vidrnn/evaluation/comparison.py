@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.errors import ComparisonError
+from vidrnn.evaluation.resampling import none_if_nan, number_groups
 from vidrnn.evaluation.scores import SCORES, Scores
-from vidrnn.evaluation.transcripts import none_if_nan
 from vidrnn.settings import Head
 
 Floats = npt.NDArray[np.float64]
@@ -172,15 +172,15 @@ def difference_interval(
     Returns:
         The bounds; nan from one group, which says nothing about others.
     """
-    names, member = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    if len(names) < 2:
+    count, member = number_groups(groups)
+    if count < 2:
         return math.nan, math.nan
     sums = np.stack([np.bincount(member, weights=row) for row in parts])
     whole = np.bincount(member, weights=wholes)
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(resamples):  # one at a time: all draws of many groups would fill the memory
-        drawn, rows = rng.integers(0, len(names), len(names)), rng.integers(0, len(sums), len(sums))
+        drawn, rows = rng.integers(0, count, count), rng.integers(0, len(sums), len(sums))
         if below := whole[drawn].sum():
             values.append(sums[rows][:, drawn].sum() / (len(sums) * below))
     low, high = np.quantile(values, [LEVEL / 2, 1 - LEVEL / 2])

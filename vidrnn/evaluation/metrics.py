@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from vidrnn.evaluation.resampling import bootstrap_interval
+
 Floats = npt.NDArray[np.floating[Any]]
 Classes = npt.NDArray[np.int64]
 
@@ -98,22 +100,3 @@ def measure(
         ),
         confusion=confusion_matrix(targets, predicted, labels=positions).astype(np.int64),
     )
-
-
-def bootstrap_interval(
-    values: npt.NDArray[np.float64], groups: Sequence[str], *, resamples: int, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of the mean when whole groups are drawn with replacement (cluster bootstrap).
-
-    Args:
-        values: (n,) one per video.
-        groups: (n,) the group of each.
-        resamples: how many.
-        seed: of the draws.
-    """
-    names, member = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    sums, counts = np.bincount(member, weights=values), np.bincount(member)
-    drawn = np.random.default_rng(seed).integers(0, len(names), size=(resamples, len(names)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vidrnn.evaluation.resampling import draw_groups, number_groups
+
 Floats = npt.NDArray[np.floating[Any]]
 Truth = npt.NDArray[np.bool_]
 
@@ -210,10 +212,10 @@ def _interval(scores: Floats, truth: Truth, *, groups: Sequence[str], resamples:
 
     A resample averages over the classes that occur in it; one without any label says nothing and is left out.
     """
-    names, member = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    drawn = np.random.default_rng(seed).integers(0, len(names), size=(resamples, len(names)))
+    count, member = number_groups(groups)
+    drawn = draw_groups(count, resamples=resamples, seed=seed)
     ranking = _rank(scores, truth)
-    copies = (np.bincount(row, minlength=len(names))[member].astype(np.float64) for row in drawn)
+    copies = (np.bincount(row, minlength=count)[member].astype(np.float64) for row in drawn)
     means = np.asarray([_mean_of_defined(_weighted_average_precision(ranking, weights)) for weights in copies])
     if np.isnan(means).all():
         return math.nan, math.nan

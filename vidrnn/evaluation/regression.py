@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.evaluation.metrics import bootstrap_interval
-from vidrnn.evaluation.transcripts import none_if_nan
+from vidrnn.evaluation.resampling import bootstrap_interval, none_if_nan
 
 Numbers = npt.NDArray[np.floating[Any]]
 

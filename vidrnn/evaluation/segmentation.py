@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.evaluation.metrics import ClassMetrics
-from vidrnn.evaluation.transcripts import edit_distance, none_if_nan, ratio_interval
+from vidrnn.evaluation.resampling import none_if_nan, ratio_interval
+from vidrnn.evaluation.transcripts import edit_distance
 
 StepLabels = npt.NDArray[np.integer[Any]]
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vidrnn.evaluation.resampling import none_if_nan, ratio_interval
+
 Transcript = Sequence[int]
 
 
@@ -116,38 +118,6 @@ def collapse(best_path: npt.ArrayLike, *, blank: int) -> list[int]:
     starts = np.ones(len(path), dtype=bool)
     starts[1:] = path[1:] != path[:-1]
     return [int(label) for label in path[starts] if label != blank]
-
-
-def ratio_interval(
-    parts: npt.NDArray[Any], wholes: npt.NDArray[Any], *, groups: Sequence[str], resamples: int, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of sum(parts) / sum(wholes) when whole groups are drawn with replacement.
-
-    With wholes of 1 it is `vidrnn.evaluation.metrics.bootstrap_interval` of the parts, draw by draw.
-
-    Args:
-        parts: (n,) one per video, for instance its edits.
-        wholes: (n,) what they are parts of, for instance its true labels; none negative.
-        groups: (n,) the group of each.
-        resamples: how many; those in which all wholes are 0 say nothing and are left out.
-        seed: of the draws.
-
-    Returns:
-        The bounds, nan when no resample says anything.
-    """
-    names, member = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    part, whole = np.bincount(member, weights=parts), np.bincount(member, weights=wholes)
-    drawn = np.random.default_rng(seed).integers(0, len(names), size=(resamples, len(names)))
-    above, below = part[drawn].sum(axis=1), whole[drawn].sum(axis=1)
-    if not below.any():
-        return math.nan, math.nan
-    low, high = np.quantile(above[below > 0] / below[below > 0], [0.025, 0.975])
-    return float(low), float(high)
-
-
-def none_if_nan(value: float) -> float | None:
-    """What JSON, which has no nan, holds where a figure is not defined."""
-    return None if math.isnan(value) else value
 
 
 def _fewest_edits(a: Transcript, b: Transcript) -> tuple[int, int]:
