@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vidrnn.errors import ConfigError, MissingPathError
 
@@ -53,6 +53,8 @@ def _expand_if_text(value: object) -> object:
 
 
 PathSetting = Annotated[Path, BeforeValidator(_expand_if_text)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
 
 
 class _StrictLoader(yaml.SafeLoader):

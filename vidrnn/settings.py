@@ -1,17 +1,15 @@
 """Every setting of a run, one section per half of the work. The docstring of a field is its only description."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vidrnn.config import PathSetting, Settings
+from vidrnn.config import Fraction, PathSetting, Positive, Settings
+from vidrnn.data_settings import DataSettings
 from vidrnn.tuning_settings import TuningSettings
 
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Grid = Literal[1, 2, 3, 4]
-Positive = Annotated[int, Field(ge=1)]
 StepInput = Literal["features", "centred", "change"]
 Device = Literal["auto", "cpu", "cuda"]
 ParallelLayer = Literal["mingru", "minlstm", "transformer", "tcn"]
@@ -35,59 +33,6 @@ STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regr
 LAST_NODE = "last"
 """In ``features.nodes`` the last feature map, whatever a network calls it."""
 _BEST_NODES: dict[str, dict[str, Grid]] = {"efficientnet_lite0": {"blocks.4": 2, "blocks.6": 1}}
-
-
-class DataSettings(Settings):
-    """Which videos there are, and their labels, splits and groups."""
-
-    root: PathSetting
-    """Folder that all video paths are relative to; environment variables as ``${NAME:-default}``."""
-    format: Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "pyslowfast", "mmaction", "activitynet"] = "folder"
-    """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; all others read ``annotations``."""
-    annotations: str | None = None
-    """File or folder relative to ``root``, needed by all formats but ``folder`` (docs/annotations.md). A CSV has the
-    columns ``path`` and what the head needs (``label``; ``labels`` separated by ``|``; ``target``; or one row per
-    ``start,end`` with either), then ``split``, ``group``."""
-    split_number: Literal[1, 2, 3] = 1
-    """Which of the official splits (``ucf101``, ``hmdb51``)."""
-    classes: str | None = None
-    """File of class names relative to ``root`` (``pyslowfast``, ``mmaction``): one per line from 0, ``number name`` on
-    every line, or JSON ``{"name": number}``; null: the numbers are the names."""
-    video_path: str | None = None
-    """Where a video lies below ``root``, made of ``{name}`` (without suffix), ``{label}`` and ``{split}``, for instance
-    ``{split}/{name}.mp4`` or, flat, ``{name}.avi``; null: as the set is published, see docs/annotations.md (``ucf101``,
-    ``hmdb51``, ``kinetics``, ``activitynet``)."""
-    group_pattern: str | None = None
-    """Regular expression searched in each path; its first parenthesis is the group (all formats but ``csv``)."""
-    val_fraction: Fraction = 0.2
-    """Share of the training groups that become validation when the annotations name no validation split."""
-    test_fraction: Fraction = 0.0
-    """Share of all groups that become test when the annotations name no split at all; 0 makes no test split."""
-    split_seed: int = 0
-    """Seed of the two choices above, apart from ``training.seed`` so that seeds compare on equal splits."""
-
-    @model_validator(mode="after")
-    def _check(self) -> "DataSettings":
-        if self.format == "csv" and not self.annotations:
-            raise ValueError("format csv needs data.annotations, the CSV file relative to data.root")
-        if self.format != "folder" and not self.annotations:
-            raise ValueError(f"format {self.format} needs data.annotations, relative to data.root: docs/annotations.md")
-        if self.classes is not None and self.format not in {"pyslowfast", "mmaction"}:
-            raise ValueError(f"data.classes is for the formats pyslowfast and mmaction, not for {self.format}")
-        if self.video_path is not None:
-            self._check_video_path(self.video_path)
-        return self
-
-    def _check_video_path(self, template: str) -> None:
-        allowed = {"name", "label", "split"} - ({"label"} if self.format == "activitynet" else set())
-        if self.format not in {"ucf101", "hmdb51", "kinetics", "activitynet"}:
-            raise ValueError(f"data.video_path is for ucf101, hmdb51, kinetics and activitynet, not for {self.format}")
-        named = set(re.findall(r"\{([^{}]*)\}", template))
-        if "name" not in named or not named <= allowed:
-            raise ValueError(
-                f"data.video_path {template!r} must hold {{name}} and no other braces than "
-                + ", ".join(f"{{{each}}}" for each in sorted(allowed))
-            )
 
 
 class FeatureSettings(Settings):
@@ -298,6 +243,8 @@ class EvaluationSettings(Settings):
             raise ValueError("protocol group_kfold needs a number in evaluation.folds")
         if isinstance(self.seeds, tuple) and not self.seeds:
             raise ValueError("evaluation.seeds must name at least one seed")
+        if isinstance(self.seeds, tuple) and len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"evaluation.seeds {list(self.seeds)} repeat; name each seed once")
         return self
 
 

@@ -4,9 +4,7 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from vidrnn.config import Settings
-
-Positive = Annotated[int, Field(ge=1)]
+from vidrnn.config import Positive, Settings
 
 
 class SearchRange(Settings):

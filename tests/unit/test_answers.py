@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 import vidrnn.inference.classify as module
 from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations import LabelMap
+from vidrnn.data_settings import DataSettings
 from vidrnn.features.decode_worker import Failure
 from vidrnn.features.store import VideoFeatures
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.inference.classify import Prediction, PredictionWriter, classify, finished_paths
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.settings import DataSettings, FeatureSettings, Head, RunSettings
+from vidrnn.settings import FeatureSettings, Head, RunSettings
 
 LABELS = ("background", "jump, high", 'say "hi"', "сидеть")
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from tests.worlds import CPU, LABELS, Array, make_run, order_task, sequence_set, tiny_model, tiny_spec, tiny_training
+from vidrnn.data_settings import DataSettings
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, average_outputs
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
-from vidrnn.settings import DataSettings, Head, RunSettings
+from vidrnn.settings import Head, RunSettings
 from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members
 from vidrnn.training.predict import Asking, predict

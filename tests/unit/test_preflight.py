@@ -6,9 +6,9 @@ import pytest
 
 from vidrnn.annotations import Annotation
 from vidrnn.config import validate
+from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.preflight import inspect
-from vidrnn.settings import DataSettings
 
 
 def test_counts_per_split_and_missing_files(tmp_path: Path) -> None:

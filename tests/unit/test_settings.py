@@ -9,15 +9,9 @@ from hypothesis import settings as configure
 from hypothesis import strategies as st
 
 from vidrnn.config import Settings, dump_yaml, load, validate
+from vidrnn.data_settings import DataSettings
 from vidrnn.errors import ConfigError
-from vidrnn.settings import (
-    DataSettings,
-    EvaluationSettings,
-    FeatureSettings,
-    ModelSettings,
-    RunSettings,
-    TrainingSettings,
-)
+from vidrnn.settings import EvaluationSettings, FeatureSettings, ModelSettings, RunSettings, TrainingSettings
 from vidrnn.tuning_settings import SearchRange, TuningSettings
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -49,6 +43,8 @@ def test_configurations_are_shipped() -> None:
          "c: evaluation: protocol group_kfold needs a number in evaluation.folds"),
         ({"data": {"root": "a"}, "evaluation": {"seeds": []}},
          "c: evaluation: evaluation.seeds must name at least one seed"),
+        ({"data": {"root": "a"}, "evaluation": {"seeds": [0, 1, 0]}},
+         "c: evaluation: evaluation.seeds [0, 1, 0] repeat; name each seed once"),
         ({"data": {"root": "a"}, "model": {"cell": "mamba"}},
          ("c: model.cell: got 'mamba': "
           "Input should be 'rnn', 'gru', 'lstm', 'mingru', 'minlstm', 'transformer', 'tcn' or 'none'")),
@@ -102,7 +98,7 @@ def test_every_setting_is_described(section: type[Settings]) -> None:
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10),
     st.floats(0.0, 0.99),
-    st.one_of(st.integers(1, 9), st.lists(st.integers(), min_size=1, max_size=3).map(tuple)),
+    st.one_of(st.integers(1, 9), st.lists(st.integers(), min_size=1, max_size=3, unique=True).map(tuple)),
 )
 def test_a_dump_holds_every_setting(pattern: str, fraction: float, seeds: int | tuple[int, ...]) -> None:
     settings = RunSettings(

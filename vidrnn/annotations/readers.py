@@ -12,8 +12,8 @@ from vidrnn.annotations.label_lists import read_mmaction, read_pyslowfast
 from vidrnn.annotations.records import SPLITS, Annotation, as_split
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 from vidrnn.annotations.ucf101 import read_ucf101
+from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
-from vidrnn.settings import DataSettings
 
 
 def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidrnn.annotations import SPLITS, Annotation
+from vidrnn.data_settings import DataSettings
 from vidrnn.sequences.splits import split_annotations
-from vidrnn.settings import DataSettings
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """All feature sequences of a split, in memory or mapped from a pack, and batches of them by indexing."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -155,50 +155,75 @@ def load_sequences(
             has features is not there or has other steps.
         AnnotationError: the annotations do not fit the head, or name a class that the label map does not know.
     """
+    found = _find(annotations, folder)
+    if not found.annotations:
+        raise StoreError(
+            f"none of the {len(found.missing)} annotated videos has features in {folder.path}; "
+            "run `vidrnn extract` with this config"
+        )
+    table = _locate(found.pack, np.array(found.places, dtype=np.int64), found.loose)
+    _refuse_unusable(found.annotations, table)
+    features, offsets = _place(table, mapped=len(found.loose) < len(found.annotations), device=device)
+    return SequenceSet(
+        tuple(found.annotations),
+        features,
+        torch.from_numpy(offsets),
+        torch.from_numpy(table.totals),
+        make_targets(found.annotations, head, label_map, found.timestamps(), device=device),
+        table.metadata,
+        tuple(found.missing),
+        None if mirrored is None else _mirrored_set(found.annotations, mirrored, table.totals, device=device),
+        folder.spec.parts,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Which videos have features, and where.
+
+    Attributes:
+        pack: of the folder, None when there is none.
+        annotations: the n videos that have features.
+        places: (n,) number in the pack, -1 for a feature file.
+        loose: what was read from feature files, in order.
+        missing: videos without features.
+    """
+
+    pack: Pack | None
+    annotations: list[Annotation] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    loose: list[VideoFeatures] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def timestamps(self) -> Callable[[int], npt.NDArray[np.float64]]:
+        """Number of a video to its (T,) seconds; those in the pack are looked up when they are asked for."""
+        read = iter(self.loose)
+        known = [None if place >= 0 else next(read).timestamps_s for place in self.places]
+
+        def of(video: int) -> npt.NDArray[np.float64]:
+            times = known[video]
+            if times is None:
+                assert self.pack is not None
+                return self.pack.timestamps_s(self.places[video])
+            return times
+
+        return of
+
+
+def _find(annotations: Sequence[Annotation], folder: FeatureFolder) -> _Found:
     pack, numbers = folder.packed()
-    found: list[Annotation] = []
-    missing: list[str] = []
-    places: list[int] = []  # number in the pack, -1 for a feature file
-    loose: list[VideoFeatures] = []
+    found = _Found(pack)
     for annotation in annotations:
         number = numbers.get(annotation.path, -1)
         if number < 0:
             try:
-                loose.append(folder.read(annotation.path))
+                found.loose.append(folder.read(annotation.path))
             except MissingPathError:
-                missing.append(annotation.path)
+                found.missing.append(annotation.path)
                 continue
-        found.append(annotation)
-        places.append(number)
-    if not found:
-        raise StoreError(
-            f"none of the {len(missing)} annotated videos has features in {folder.path}; "
-            "run `vidrnn extract` with this config"
-        )
-    table = _locate(pack, np.array(places, dtype=np.int64), loose)
-    _refuse_unusable(found, table)
-    features, offsets = _place(table, mapped=len(loose) < len(found), device=device)
-    read = iter(loose)
-    times = [None if place >= 0 else next(read).timestamps_s for place in places]
-
-    def timestamps(video: int) -> npt.NDArray[np.float64]:
-        known = times[video]
-        if known is None:
-            assert pack is not None
-            return pack.timestamps_s(places[video])
-        return known
-
-    return SequenceSet(
-        tuple(found),
-        features,
-        torch.from_numpy(offsets),
-        torch.from_numpy(table.totals),
-        make_targets(found, head, label_map, timestamps, device=device),
-        table.metadata,
-        tuple(missing),
-        None if mirrored is None else _mirrored_set(found, mirrored, table.totals, device=device),
-        folder.spec.parts,
-    )
+        found.annotations.append(annotation)
+        found.places.append(number)
+    return found
 
 
 def _mirrored_set(

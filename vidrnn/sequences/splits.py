@@ -11,8 +11,9 @@ from sklearn.model_selection import GroupKFold
 from vidrnn.annotations import SPLITS, Annotation, Split
 from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import plain_path
+from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError
-from vidrnn.settings import DataSettings, EvaluationSettings
+from vidrnn.settings import EvaluationSettings
 
 
 @dataclass(frozen=True)
