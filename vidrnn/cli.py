@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 
-from vidrnn.cli_options import Config, Output, Overrides
+from vidrnn.check_cli import check
+from vidrnn.cli_options import Config, Output, Overrides, load_settings
 from vidrnn.compare_cli import compare
 from vidrnn.errors import ConfigError, ExitCode, VidrnnError
 from vidrnn.store_cli import store_app
@@ -16,7 +17,6 @@ from vidrnn.tune_cli import tune
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from vidrnn.settings import RunSettings
 
 app = typer.Typer(
     name="vidrnn",
@@ -65,13 +65,6 @@ def run(command: Callable[..., object]) -> None:
     sys.exit(outcome if isinstance(outcome, int) else ExitCode.OK)
 
 
-def _load(config: Path, overrides: list[str] | None) -> "RunSettings":
-    from vidrnn.config import load
-    from vidrnn.settings import RunSettings
-
-    return load(RunSettings, config, overrides or ())
-
-
 @app.command()
 def demo(
     output: Output = Path("demo_output"),
@@ -83,38 +76,7 @@ def demo(
     return run_demo(output, seed=seed, say=print)
 
 
-@app.command()
-def check(
-    config: Config,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Do not extract from a few videos to predict time and disk.")
-    ] = False,
-    overrides: Overrides = None,
-) -> int:
-    """Look before anything runs: paths, classes per split, groups; time and disk that the extraction will take."""
-    from vidrnn.annotations import read_annotations
-    from vidrnn.sequences.preflight import inspect
-    from vidrnn.sequences.targets import label_map_of
-
-    settings = _load(config, overrides)
-    annotations = read_annotations(settings.data)
-    findings = inspect(annotations, settings.data)
-    for line in findings.lines:
-        print(line)
-    label_map_of(annotations, settings.model.head)  # raises where they do not fit
-    if not quick:
-        from vidrnn.features.backbones import load_backbone, views
-        from vidrnn.features.forecast import forecast
-
-        taken = 0
-        for view in views(load_backbone(settings.features), settings.features):
-            expected = forecast(
-                annotations, root=settings.data.root, settings=settings.features, backbone=view, taken_bytes=taken
-            )
-            taken += expected.num_bytes
-            for line in expected.lines():
-                print(f"mirrored: {line}" if view.spec.is_mirrored else line)
-    return ExitCode.OK if not findings.missing_files else ExitCode.SOME_FAILED
+app.command()(check)
 
 
 @app.command()
@@ -131,7 +93,7 @@ def extract(
     warm_up()  # before PyTorch is imported here: both imports then run at the same time
     from vidrnn.extract_cli import run_extraction
 
-    return run_extraction(_load(config, overrides), retry_failed=retry_failed)
+    return run_extraction(load_settings(config, overrides), retry_failed=retry_failed)
 
 
 @app.command()
@@ -148,7 +110,7 @@ def train(
 
     from vidrnn.training.run import train as train_run
 
-    settings = _load(config, overrides)
+    settings = load_settings(config, overrides)
     folder = output or Path("runs") / config.stem
     with tqdm(total=settings.training.epochs, unit="epoch", disable=None) as bar:
 
@@ -183,7 +145,7 @@ def evaluate(
 
     if split not in SPLITS:
         raise ConfigError(f"--split {split!r}: allowed are {', '.join(SPLITS)}")
-    result = evaluate_model(model, _load(config, overrides), split=split, output=output)
+    result = evaluate_model(model, load_settings(config, overrides), split=split, output=output)
     title = HEADLINES[result.head].title
     if table := format_per_class(result.metrics):
         print(f"{table}\n")
@@ -207,7 +169,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     from vidrnn.evaluation.report import format_table
     from vidrnn.training.run import run_crossval
 
-    settings = _load(config, overrides)
+    settings = load_settings(config, overrides)
     with tqdm(unit="fit", disable=None) as bar:
         result = run_crossval(settings, output=output, on_total=bar.reset, on_fit=lambda: _advance(bar))
     values, name = result.as_dict(), HEADLINES[result.head].name

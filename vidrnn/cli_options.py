@@ -1,9 +1,12 @@
-"""Options that several verbs take, each described once."""
+"""Options that several verbs take, each described once, and the configuration that they lead to."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from vidrnn.settings import RunSettings
 
 Config = Annotated[Path, typer.Option("--config", help="YAML configuration file.")]
 Overrides = Annotated[
@@ -11,3 +14,11 @@ Overrides = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; may be repeated."),
 ]
 Output = Annotated[Path, typer.Option("--output", help="Folder for the results.")]
+
+
+def load_settings(config: Path, overrides: list[str] | None) -> "RunSettings":
+    """Read a configuration. Raises ConfigError, MissingPathError."""
+    from vidrnn.config import load
+    from vidrnn.settings import RunSettings
+
+    return load(RunSettings, config, overrides or ())

@@ -7,6 +7,9 @@ from pydantic import model_validator
 
 from vidrnn.config import Fraction, PathSetting, Settings
 
+Risk = Literal["shared_groups", "missing_classes", "identical_files", "near_duplicates", "metadata"]
+"""What makes a number too good, or about less than it seems, and can be accepted on purpose."""
+
 
 class DataSettings(Settings):
     """Which videos there are, and their labels, splits and groups."""
@@ -36,6 +39,11 @@ class DataSettings(Settings):
     """Share of all groups that become test when the annotations name no split at all; 0 makes no test split."""
     split_seed: int = 0
     """Seed of the two choices above, apart from ``training.seed`` so that seeds compare on equal splits."""
+
+    accept: tuple[Risk, ...] = ()
+    """What is refused unless it stands here, and then stands in the protocol of every result: ``shared_groups`` (a
+    group on both sides), ``missing_classes`` (of a split), and of what `vidrnn check` looks for ``identical_files``,
+    ``near_duplicates``, ``metadata`` (width, height and length give the label away). docs/splitting.md explains."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataSettings":

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
-from vidrnn.features.backbones import Backbone
 from vidrnn.features.claims import Claims
 from vidrnn.features.decode_worker import DecodeVideo, Failure, Job, decode_video
+from vidrnn.features.embedder import Embedder
 from vidrnn.features.failures import FailureList
 from vidrnn.features.pipeline import Throughput, embed_videos
 from vidrnn.features.store import FeatureFolder, FeatureStore, VideoFeatures
@@ -62,11 +62,11 @@ def extract(
     *,
     root: Path,
     settings: FeatureSettings,
-    backbone: Backbone,
+    backbone: Embedder,
     retry_failed: bool = False,
     plain: FeatureFolder | None = None,
     progress: Progress | None = None,
-    on_video: Callable[[], None] = lambda: None,
+    on_video: Callable[[], object] = lambda: None,
     decode_one: DecodeVideo = decode_video,
 ) -> tuple[FeatureFolder, Progress]:
     """Fill the store with the features of all annotated videos; finished ones are reused, failures recorded.
@@ -124,7 +124,7 @@ class _Plan:
         progress: Progress,
         *,
         retry_failed: bool,
-        on_video: Callable[[], None],
+        on_video: Callable[[], object],
     ) -> None:
         self._folder = folder
         self._root, self._claims, self._known, self._known_plain = root, claims, known, known_plain

@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.features.backbones import Backbone
 from vidrnn.features.decode_worker import Decoded, DecodeVideo, Failure, Job, decode_video
 from vidrnn.features.decoder import Chunk, Decoder, End, StoppedError
+from vidrnn.features.embedder import Embedder
 from vidrnn.features.store import VideoFeatures
 from vidrnn.settings import FeatureSettings
 from vidrnn.video.sampling import Sampling
@@ -80,7 +80,7 @@ def num_workers(settings: FeatureSettings) -> int:
 
 def embed_videos(
     jobs: Iterable[Job | None],
-    backbone: Backbone,
+    backbone: Embedder,
     *,
     settings: FeatureSettings,
     throughput: Throughput | None = None,
@@ -159,7 +159,7 @@ def _drive(
 
 
 def _embed_all(
-    messages: "queue.Queue[_Message]", backbone: Backbone, batch_size: int, *, running: int, throughput: Throughput
+    messages: "queue.Queue[_Message]", backbone: Embedder, batch_size: int, *, running: int, throughput: Throughput
 ) -> Iterator[tuple[str, VideoFeatures | Failure]]:
     partial: defaultdict[str, _Partial] = defaultdict(_Partial)
     pending: list[Chunk] = []
@@ -196,7 +196,7 @@ def _embed_all(
 class _Lanes:
     """Batches under way in the backbone, in order, while the next one is put together. Context manager."""
 
-    def __init__(self, backbone: Backbone, throughput: Throughput) -> None:
+    def __init__(self, backbone: Embedder, throughput: Throughput) -> None:
         self._backbone = backbone
         self._throughput = throughput
         self._pool = ThreadPoolExecutor(backbone.lanes, thread_name_prefix="backbone")

@@ -1,7 +1,7 @@
 """Who trains and who tests. A group (actor, source video, scene) is never on both sides."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold
 from vidrnn.annotations import SPLITS, Annotation, Split
 from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import plain_path
-from vidrnn.data_settings import DataSettings
+from vidrnn.data_settings import DataSettings, Risk
 from vidrnn.errors import AnnotationError
 from vidrnn.settings import EvaluationSettings
 
@@ -25,15 +25,40 @@ class Fold:
     test: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class SplitProblem:
+    """What is wrong with splits.
+
+    Attributes:
+        risk: its name in ``data.accept``; None where no setting makes it usable.
+        text: names the groups or classes, and what to do.
+    """
+
+    risk: Risk | None
+    text: str
+
+
 def split_annotations(annotations: Sequence[Annotation], settings: DataSettings) -> dict[Split, list[Annotation]]:
+    """Sort annotations into splits, see `sort_annotations`.
+
+    Raises:
+        AnnotationError: a problem of `find_problems` that ``data.accept`` does not name.
+    """
+    splits = sort_annotations(annotations, settings)
+    for problem in find_problems(splits):
+        if problem.risk is None:
+            raise AnnotationError(problem.text)
+        if problem.risk not in settings.accept:
+            raise AnnotationError(f"{problem.text}; or accept it on purpose: data.accept: [{problem.risk}]")
+    return splits
+
+
+def sort_annotations(annotations: Sequence[Annotation], settings: DataSettings) -> dict[Split, list[Annotation]]:
     """Sort annotations into train, val and test; carve what the annotations do not name, by group.
 
     A named split is kept as it is. Without any, ``data.test_fraction`` of the groups become test; without a named
     validation split, ``data.val_fraction`` of the training groups become validation. Every class of the data stays in
     the training split.
-
-    Raises:
-        AnnotationError: a group on two sides, a class missing from the training split, or one that is only elsewhere.
     """
     splits: dict[Split, list[Annotation]] = {split: [] for split in SPLITS}
     for annotation in annotations:
@@ -43,45 +68,38 @@ def split_annotations(annotations: Sequence[Annotation], settings: DataSettings)
         splits["train"], splits["test"] = carve(splits["train"], settings.test_fraction, rng)
     if not splits["val"]:
         splits["train"], splits["val"] = carve(splits["train"], settings.val_fraction, rng)
-    check_splits(splits)
     return splits
 
 
-def check_splits(splits: dict[Split, list[Annotation]]) -> None:
-    """Refuse what would make a wrong number.
-
-    Raises:
-        AnnotationError: names the groups or classes, and what to do.
-    """
+def find_problems(splits: dict[Split, list[Annotation]]) -> Iterator[SplitProblem]:
+    """What would make a wrong number: no training split, a group on two sides, classes that a split lacks."""
     if not splits["train"]:
-        raise AnnotationError("the training split is empty; name rows 'train' or put videos into train/<class>/")
-    owner: dict[str, Split] = {}
-    shared: dict[str, set[Split]] = {}
+        yield SplitProblem(None, "the training split is empty; name rows 'train' or put videos into train/<class>/")
+    sides: dict[str, list[Split]] = {}
     for split, members in splits.items():
-        for annotation in members:
-            if owner.setdefault(annotation.group, split) != split:
-                shared.setdefault(annotation.group, {owner[annotation.group]}).add(split)
-    if shared:
-        examples = ", ".join(
-            f"{group!r} in {' and '.join(sorted(sides))}" for group, sides in sorted(shared.items())[:5]
-        )
-        raise AnnotationError(
+        for group in {annotation.group for annotation in members}:
+            sides.setdefault(group, []).append(split)
+    if shared := {group: own for group, own in sorted(sides.items()) if len(own) > 1}:
+        examples = ", ".join(f"{group!r} in {' and '.join(sorted(own))}" for group, own in list(shared.items())[:5])
+        yield SplitProblem(
+            "shared_groups",
             f"{len(shared)} groups are in more than one split ({examples}); results would be too good. "
-            "Move each group to one split"
+            "Move each group to one split",
         )
     trained = _classes(splits["train"])
     for split in ("val", "test"):
         present = _classes(splits[split])
         if unknown := sorted(present - trained):
-            raise AnnotationError(
-                f"classes {unknown} are in {split} but not in train; add training videos or drop them"
+            yield SplitProblem(
+                None, f"classes {unknown} are in {split} but not in train; add training videos or drop them"
             )
         # Where a video has many labels or none, the rare ones cannot be everywhere, and their metrics say so.
         one_each = all(annotation.label for annotation in splits[split])
         if present and one_each and (absent := sorted(trained - present)):
-            raise AnnotationError(
+            yield SplitProblem(
+                "missing_classes",
                 f"classes {absent} are missing from {split}, so its accuracy would not cover them; add videos of them, "
-                "or leave the split column empty and set data.val_fraction / data.test_fraction"
+                "or leave the split column empty and set data.val_fraction / data.test_fraction",
             )
 
 
@@ -163,8 +181,10 @@ def _carve_videos(
     return kept, [annotation for annotation in annotations if annotation.group in carved]
 
 
-def make_folds(annotations: Sequence[Annotation], settings: EvaluationSettings, *, root: Path) -> list[Fold]:
-    """Folds of a cross-validation, each with disjoint groups.
+def make_folds(
+    annotations: Sequence[Annotation], settings: EvaluationSettings, *, root: Path, accept: Collection[Risk] = ()
+) -> list[Fold]:
+    """Folds of a cross-validation, each with disjoint groups, unless ``shared_groups`` are accepted.
 
     Raises:
         AnnotationError: fewer than two groups or folds, a class that a fold's training side lacks, a group that a
@@ -172,7 +192,7 @@ def make_folds(annotations: Sequence[Annotation], settings: EvaluationSettings, 
     """
     groups = [annotation.group for annotation in annotations]
     if settings.protocol == "folds_csv":
-        fold_of = _read_folds(annotations, root / str(settings.folds))
+        fold_of = _read_folds(annotations, root / str(settings.folds), accept)
     elif settings.protocol == "group_kfold":
         number = settings.folds if isinstance(settings.folds, int) else 5
         if len(set(groups)) < number or number < 2:
@@ -208,7 +228,7 @@ def make_folds(annotations: Sequence[Annotation], settings: EvaluationSettings, 
     return folds
 
 
-def _read_folds(annotations: Sequence[Annotation], path: Path) -> list[str]:
+def _read_folds(annotations: Sequence[Annotation], path: Path, accept: Collection[Risk]) -> list[str]:
     rows: dict[str, str] = {}
     for line, row in read_rows(path, required=("path", "fold"), optional=()):
         video = plain_path(row["path"])
@@ -220,9 +240,9 @@ def _read_folds(annotations: Sequence[Annotation], path: Path) -> list[str]:
     fold_of = [rows[annotation.path] for annotation in annotations]
     owner: dict[str, str] = {}
     for annotation, fold in zip(annotations, fold_of, strict=True):
-        if owner.setdefault(annotation.group, fold) != fold:
+        if owner.setdefault(annotation.group, fold) != fold and "shared_groups" not in accept:
             raise AnnotationError(
                 f"{path} puts group {annotation.group!r} into folds {owner[annotation.group]!r} and {fold!r}; "
-                "a group belongs to one fold"
+                "a group belongs to one fold; or accept it on purpose: data.accept: [shared_groups]"
             )
     return fold_of

@@ -56,7 +56,8 @@ def describe_data(settings: RunSettings, spec_digest: str) -> str:
     if data.format in {"ucf101", "hmdb51"}:
         source += f", split {data.split_number}"
     steps = settings.training.steps or "all"
-    return f"{source}; features {settings.features.backbone} {spec_digest}, {steps} steps per video"
+    accepted = f"; ACCEPTED: {', '.join(data.accept)}" if data.accept else ""
+    return f"{source}; features {settings.features.backbone} {spec_digest}, {steps} steps per video{accepted}"
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def run_crossval(
     head = settings.model.head
     label_map = label_map_of(annotations, head)
     sequences = load_set(annotations, settings=settings, folder=folder, label_map=label_map)
-    folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
+    folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
     seeds = seeds_of(settings.evaluation, settings.training)
     on_total(len(folds) * len(seeds) * (3 if settings.evaluation.baselines else 1))
     protocol = (

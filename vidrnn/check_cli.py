@@ -1,0 +1,68 @@
+"""The verb ``check``: look before anything runs."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidrnn.cli_options import Config, Overrides, load_settings
+from vidrnn.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from vidrnn.annotations import Annotation
+    from vidrnn.settings import RunSettings
+
+
+def check(
+    config: Config,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Decode nothing: no near-duplicates, sizes and lengths, no time and disk."),
+    ] = False,
+    overrides: Overrides = None,
+) -> int:
+    """Look before anything runs: paths, classes, groups, leaks between splits, time and disk of the extraction."""
+    if not quick:
+        from vidrnn.features.processes import warm_up
+
+        warm_up()
+    from tqdm import tqdm
+
+    from vidrnn.annotations import read_annotations
+    from vidrnn.preflight.findings import exit_code
+    from vidrnn.preflight.inspect import inspect
+    from vidrnn.sequences.targets import label_map_of
+
+    settings = load_settings(config, overrides)
+    annotations = read_annotations(settings.data)
+    with tqdm(total=len(annotations), unit="video", disable=True if quick else None) as bar:
+        seen = inspect(annotations, settings, quick=quick, on_video=bar.update)
+    for line in seen.lines:
+        print(line)
+    if annotations:
+        label_map_of(annotations, settings.model.head)  # raises where they do not fit
+    for finding in seen.findings:
+        for line in finding.lines():
+            print(line)
+    if not quick:
+        for line in _forecasts(annotations, settings):
+            print(line)
+    code = exit_code(seen.findings)
+    if code == ExitCode.OK:
+        print("nothing stands in the way")
+    return code
+
+
+def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> "Iterator[str]":
+    from vidrnn.features.backbones import load_backbone, views
+    from vidrnn.features.forecast import forecast
+
+    taken = 0
+    for view in views(load_backbone(settings.features), settings.features):
+        expected = forecast(
+            annotations, root=settings.data.root, settings=settings.features, backbone=view, taken_bytes=taken
+        )
+        taken += expected.num_bytes
+        for line in expected.lines():
+            yield f"mirrored: {line}" if view.spec.is_mirrored else line

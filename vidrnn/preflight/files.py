@@ -1,0 +1,73 @@
+"""What the files tell before anything is decoded: which are missing, which are the same, what is in them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from vidrnn.annotations import Annotation
+from vidrnn.errors import VideoError
+from vidrnn.features.store import Source
+from vidrnn.preflight.annotated import Sides
+from vidrnn.preflight.findings import Finding, leak
+from vidrnn.settings import RunSettings
+from vidrnn.video.probe import probe
+
+_PROBED = 40
+
+
+def find_missing(annotations: Sequence[Annotation], root: Path) -> Iterator[Finding]:
+    """Annotated videos that are not there."""
+    missing = [each.path for each in annotations if not each.source(root).exists()]
+    if missing:
+        text = f"{len(missing)} videos do not exist, first {missing[0]!r}; looked in {root.resolve()}"
+        yield Finding("failed", text, tuple(missing[1:]))
+
+
+def find_identical(annotations: Sequence[Annotation], sides: Sides, settings: RunSettings) -> Iterator[Finding]:
+    """Files with the same bytes, by their sha256; only files of one size are read."""
+    across: list[str] = []
+    within: list[str] = []
+    contradicting: list[str] = []
+    for same in _same_files(annotations, settings.data.root):
+        for one, other in combinations(same, 2):
+            first, second = annotations[one], annotations[other]
+            text = f"{first.path} ({sides.names[one]}) and {second.path} ({sides.names[other]})"
+            (within if sides.names[one] == sides.names[other] else across).append(text)
+            if first.names != second.names:
+                contradicting.append(f"{text}: {'|'.join(first.names)} and {'|'.join(second.names)}")
+    if across:
+        text = f"{len(across)} pairs of identical files on two sides ({sides.description}); keep one of each, or give "
+        yield leak("identical_files", text + "them one group", accept=settings.data.accept, examples=across)
+    if within:
+        yield Finding("warning", f"{len(within)} pairs of identical files on one side count twice", tuple(within))
+    if contradicting:
+        text = f"{len(contradicting)} pairs of identical files have different labels; one of the two is wrong"
+        yield Finding("warning", text, tuple(contradicting))
+
+
+def _same_files(annotations: Sequence[Annotation], root: Path) -> Iterator[list[int]]:
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for position, annotation in enumerate(annotations):
+        source = annotation.source(root)
+        if source.is_file():
+            by_size[source.stat().st_size].append(position)
+    for positions in by_size.values():
+        by_content: defaultdict[str, list[int]] = defaultdict(list)
+        for position in positions if len(positions) > 1 else ():
+            by_content[Source.of(annotations[position].source(root)).sha256].append(position)
+        yield from (same for same in by_content.values() if len(same) > 1)
+
+
+def describe_codecs(annotations: Sequence[Annotation], root: Path) -> str:
+    """Codecs and containers of some of the videos, evenly chosen."""
+    there = [each.source(root) for each in annotations if each.source(root).exists()]
+    chosen = there[:: max(-(-len(there) // _PROBED), 1)]
+    counts: Counter[str] = Counter()
+    for source in chosen:
+        try:
+            video = probe(source)
+            counts[f"{video.codec} in {video.container.split(',')[0]}"] += 1
+        except (VideoError, OSError):
+            counts["unreadable"] += 1
+    return f"codecs of {len(chosen)} videos: " + ", ".join(f"{name} {count}" for name, count in counts.most_common())

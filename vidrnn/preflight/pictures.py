@@ -1,0 +1,144 @@
+"""What decoding every video once into thumbnails tells: damage, sizes, lengths, copies, and labels that need no pixel.
+
+The thumbnails are kept in the feature store under a spec of their own, so the next check reads them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import GroupKFold
+
+from vidrnn.annotations import Annotation, LabelMap
+from vidrnn.evaluation.baselines import metadata_only
+from vidrnn.evaluation.metrics import measure
+from vidrnn.features.extraction import extract
+from vidrnn.features.store import FeatureFolder
+from vidrnn.features.thumbnails import Thumbnails
+from vidrnn.preflight.annotated import Sides
+from vidrnn.preflight.findings import Finding, leak
+from vidrnn.preflight.motion import Motion, motion_of
+from vidrnn.preflight.near_copies import NearCopy, find_near_copies
+from vidrnn.settings import RunSettings
+
+_KEPT_VIDEOS = 512  # motions in memory, about half a megabyte each
+_GIVEN_AWAY = 0.9  # accuracy without pixels from which no number on these videos means anything
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Thumbnails of the videos that can be decoded.
+
+    Attributes:
+        annotations: n videos.
+        sides: of these.
+        folder: holds the thumbnails.
+        metadata: (n, 4) width, height, frames, seconds.
+        failures: of the others, the path and why.
+    """
+
+    annotations: tuple[Annotation, ...]
+    sides: Sides
+    folder: FeatureFolder
+    metadata: npt.NDArray[np.float64]
+    failures: tuple[str, ...]
+
+    def motion(self, position: int) -> Motion:
+        """Of one video."""
+        video = self.folder.read(self.annotations[position].path)
+        return motion_of(video.features, video.timestamps_s)
+
+
+def look_at(
+    annotations: Sequence[Annotation], sides: Sides, settings: RunSettings, *, on_video: Callable[[], object]
+) -> Pictures:
+    """Decode the videos that are there and have no thumbnails yet. Raises OSError when the store cannot be written."""
+    root = settings.data.root
+    chosen = [position for position, each in enumerate(annotations) if each.source(root).exists()]
+    folder, report = extract(
+        [annotations[position] for position in chosen],
+        root=root,
+        settings=settings.features,
+        backbone=Thumbnails(),
+        on_video=on_video,
+    )
+    failed = {failure.path for failure in report.failures}
+    good = [position for position in chosen if annotations[position].path not in failed]
+    facts = [folder.read(annotations[position].path).metadata for position in good]
+    return Pictures(
+        annotations=tuple(annotations[position] for position in good),
+        sides=Sides(sides.description, tuple(sides.names[position] for position in good)),
+        folder=folder,
+        metadata=np.array([(each.width, each.height, each.num_frames, each.duration_s) for each in facts]),
+        failures=tuple(f"{failure.path}: {failure.cause}" for failure in report.failures),
+    )
+
+
+def describe_pictures(pictures: Pictures) -> Iterator[str]:
+    """Sizes and durations."""
+    if not pictures.annotations:
+        return
+    sizes = Counter(f"{int(width)}x{int(height)}" for width, height in pictures.metadata[:, :2])
+    shown = ", ".join(f"{size} {count}" for size, count in sizes.most_common(5))
+    yield f"sizes: {shown}" + (f" and {len(sizes) - 5} others" if len(sizes) > 5 else "")
+    seconds = pictures.metadata[:, 3]
+    yield f"durations: {seconds.min():.1f} to {seconds.max():.1f} s, median {np.median(seconds):.1f} s"
+
+
+def find_leaks(pictures: Pictures, settings: RunSettings) -> Iterator[Finding]:
+    """Videos that cannot be decoded, near-duplicates on two sides, labels that follow from metadata."""
+    if pictures.failures:
+        yield Finding("failed", f"{len(pictures.failures)} videos cannot be decoded", pictures.failures)
+    accept, sides = settings.data.accept, pictures.sides
+    if len(set(sides.names)) > 1:
+        read = lru_cache(_KEPT_VIDEOS)(pictures.motion)
+        if pairs := find_near_copies(read, [sorted(set(sides.names)).index(name) for name in sides.names]):
+            yield leak(
+                "near_duplicates",
+                f"{len(pairs)} pairs of near-duplicates on two sides ({sides.description}); keep one of each, or give "
+                "them one group",
+                accept=accept,
+                examples=[_describe(pair, pictures) for pair in pairs],
+            )
+    yield from _find_given_away(pictures, settings)
+
+
+def _describe(pair: NearCopy, pictures: Pictures) -> str:
+    names, sides = [pictures.annotations[i].path for i in (pair.first, pair.second)], pictures.sides.names
+    mirrored = ", mirrored" if pair.is_mirrored else ""
+    return (
+        f"{names[0]} ({sides[pair.first]}) and {names[1]} ({sides[pair.second]}): similarity {pair.similarity:.2f}"
+        f"{mirrored}"
+    )
+
+
+def _find_given_away(pictures: Pictures, settings: RunSettings) -> Iterator[Finding]:
+    labels = [annotation.label for annotation in pictures.annotations]
+    groups = [annotation.group for annotation in pictures.annotations]
+    if not all(labels) or len(set(labels)) < 2 or len(set(groups)) < 2:
+        return
+    label_map = LabelMap.from_annotations(pictures.annotations)
+    targets = np.array([label_map.index(label) for label in labels])
+    scores = np.zeros((len(labels), len(label_map)))
+    for train, test in GroupKFold(min(_FOLDS, len(set(groups)))).split(targets, groups=groups):
+        said = metadata_only(
+            "label", pictures.metadata[train], list(targets[train]), pictures.metadata[test], num_classes=len(label_map)
+        )
+        assert said is not None
+        scores[test] = np.stack(said)
+    metrics = measure(scores, targets, labels=label_map.names, groups=groups, bootstrap=settings.evaluation.bootstrap)
+    majority = float(np.bincount(targets).max() / len(targets))
+    text = (
+        f"width, height, length and frame rate alone tell {metrics.top1:.3f} of the labels "
+        f"({metrics.interval[0]:.3f} to {metrics.interval[1]:.3f}, unseen groups), "
+        f"the most frequent class {majority:.3f}"
+    )
+    if metrics.top1 >= _GIVEN_AWAY and metrics.interval[0] > majority:
+        advice = "; cut and encode all classes alike"
+        yield leak("metadata", text + advice, accept=settings.data.accept)
+    elif metrics.interval[0] > majority:
+        yield Finding("warning", f"{text}; read results beside the metadata_only baseline")
