@@ -15,10 +15,11 @@ from tests.worlds import LABELS, order_task, sequence_set, tiny_model, tiny_trai
 from vidrnn.annotations import LabelMap
 from vidrnn.config import validate
 from vidrnn.data_settings import DataSettings
+from vidrnn.evaluation_settings import EvaluationSettings
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import make_folds
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings import EvaluationSettings, Head, RunSettings
+from vidrnn.settings import Head, RunSettings
 from vidrnn.training.crossval import CrossValidation, crossvalidate, no_time_settings, seeds_of
 from vidrnn.training.members import Fitted
 

@@ -10,11 +10,12 @@ import torch
 import vidrnn.training.predict as module
 from tests.worlds import Array, sequence_set, tiny_model
 from vidrnn.config import validate
+from vidrnn.evaluation_settings import InferenceSettings
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen
-from vidrnn.settings import Head, InferenceSettings, RunSettings
+from vidrnn.settings import Head, RunSettings
 from vidrnn.training.predict import Asking, describe_answers, predict
 
 LENGTHS = [20, 1, 3, 40, 9]

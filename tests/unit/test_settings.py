@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from vidrnn.config import Settings, dump_yaml, load, validate
 from vidrnn.data_settings import DataSettings
 from vidrnn.errors import ConfigError
-from vidrnn.settings import EvaluationSettings, FeatureSettings, ModelSettings, RunSettings, TrainingSettings
+from vidrnn.evaluation_settings import EvaluationSettings
+from vidrnn.settings import FeatureSettings, ModelSettings, RunSettings, TrainingSettings
 from vidrnn.tuning_settings import SearchRange, TuningSettings
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from vidrnn.annotations import LabelMap
 from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline, measure_outputs
+from vidrnn.evaluation_settings import EvaluationSettings
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold
-from vidrnn.settings import STEP_HEADS, EvaluationSettings, Head, ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings import STEP_HEADS, Head, ModelSettings, RunSettings, TrainingSettings
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import Asking, predict
 
