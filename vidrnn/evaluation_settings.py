@@ -6,6 +6,8 @@ from pydantic import model_validator
 
 from vidrnn.config import Positive, Settings
 
+Average = Literal["probabilities", "logits"]
+
 
 class EvaluationSettings(Settings):
     """How a number is made."""
@@ -42,3 +44,6 @@ class InferenceSettings(Settings):
     places in them, always the same ones."""
     views: Literal["plain", "both"] = "both"
     """With ``features.mirrored``, ``both`` averages the answers for a video and its mirror image."""
+    average: Average = "probabilities"
+    """Scale on which the answers for one video, of its draws and views, are averaged: ``logits`` lets a sure answer
+    outweigh more unsure ones. Members of an ensemble are one model, and always averaged in probabilities."""
