@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from vidrnn.config import Positive, Settings
+from vidrnn.config import Fraction, Positive, Settings
 
 Average = Literal["probabilities", "logits"]
 
@@ -47,3 +47,6 @@ class InferenceSettings(Settings):
     average: Average = "probabilities"
     """Scale on which the answers for one video, of its draws and views, are averaged: ``logits`` lets a sure answer
     outweigh more unsure ones. Members of an ensemble are one model, and always averaged in probabilities."""
+    max_risk: Fraction | None = None
+    """Largest share of wrong answers that is wished (``label``): `train` chooses the score below which `classify`
+    answers ``unknown`` so that it holds on the validation videos. null answers always."""

@@ -251,6 +251,10 @@ class RunSettings(Settings):
             )
         if training.sampling == "balanced" and head != "label":
             raise ValueError(f"training.sampling 'balanced' needs one class per video, which head {head!r} has not")
+        if self.inference.max_risk is not None and head != "label":
+            raise ValueError(
+                f"inference.max_risk {self.inference.max_risk} needs one class per video, which head {head!r} has not"
+            )
         if self.data.format == "folder" and head not in {"label", "multilabel"}:
             raise ValueError(f"model.head {head!r} needs data.format csv: folders name labels only")
         return self
