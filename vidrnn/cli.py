@@ -108,6 +108,7 @@ def train(
     """Features in the store to a trained model."""
     from tqdm import tqdm
 
+    from vidrnn.evaluation.report import format_calibration
     from vidrnn.training.run import train as train_run
 
     settings = load_settings(config, overrides)
@@ -125,6 +126,8 @@ def train(
         f"epoch {result.metrics['epoch']}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), end=""
     )
     print(" (chosen on val_loss, so val is optimistic)" if "val_loss" in figures else ", no validation split")
+    if "calibration" in result.metrics:
+        print(f"on the validation split that it is fitted to: {format_calibration(result.metrics['calibration'])}")
     print(f"model: {folder / 'model.safetensors'}")
     return ExitCode.OK
 
@@ -154,6 +157,8 @@ def evaluate(
     print(format_table(["", title], rows))
     low, high = result.metrics.interval
     print(f"95 % interval of the {title} {low:.3f} to {high:.3f}; {format_figures(result.metrics)}")
+    for note in result.notes:
+        print(note)
     _warn_missing(result.missing)
     print(f"protocol: {result.protocol}")
     print("wrote " + ", ".join(map(str, result.files)))
@@ -176,6 +181,8 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     rows = [["model", f"{values[f'{name}_mean']:.3f}", f"{values[f'{name}_std']:.3f}"]]
     rows += [[key, f"{mean:.3f}", f"{values['baselines_std'][key]:.3f}"] for key, mean in values["baselines"].items()]
     print(format_table([HEADLINES[result.head].title, "mean", "std"], rows))
+    if line := result.averaging(settings.inference.average):
+        print(line)
     _warn_missing(result.missing)
     print(f"n = {values['n']}; protocol: {values['protocol']}")
     drawn = ", confusion.png" if result.head == "label" else ""
@@ -199,6 +206,9 @@ def classify(
         str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    unknown_below: Annotated[
+        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
+    ] = None,
 ) -> int:
     """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
     from vidrnn.features.processes import warm_up
@@ -208,12 +218,14 @@ def classify(
 
     from vidrnn.config import validate
     from vidrnn.device import choose_device
-    from vidrnn.inference.classify import PredictionWriter, backbone_of, find_videos, finished_paths
+    from vidrnn.inference.classify import PredictionWriter, backbone_of, find_videos, finished_paths, with_unknown_below
     from vidrnn.inference.classify import classify as classify_videos
     from vidrnn.models.model_file import load_model
     from vidrnn.settings import FeatureSettings
 
     trained = load_model(model, device=choose_device(device))
+    if unknown_below is not None:
+        trained = with_unknown_below(trained, unknown_below)
     writer = PredictionWriter(output, head=trained.settings.model.head, append=resume)
     videos = find_videos(paths)
     done = finished_paths(output) if resume else set()

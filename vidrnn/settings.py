@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from vidrnn.config import Fraction, PathSetting, Positive, Settings
 from vidrnn.data_settings import DataSettings
+from vidrnn.evaluation_settings import EvaluationSettings, InferenceSettings
 from vidrnn.tuning_settings import TuningSettings
 
 Grid = Literal[1, 2, 3, 4]
@@ -221,43 +222,6 @@ class TrainingSettings(Settings):
     """Where the temporal model runs; ``auto`` takes CUDA when there is one."""
 
 
-class EvaluationSettings(Settings):
-    """How a number is made."""
-
-    protocol: Literal["leave_one_group_out", "group_kfold", "folds_csv"] = "leave_one_group_out"
-    """Folds of ``crossval``."""
-    folds: Positive | str | None = None
-    """Number of folds for ``group_kfold`` (default 5), or the CSV ``path,fold`` for ``folds_csv``."""
-    seeds: Positive | tuple[int, ...] = 3
-    """How many seeds, counted from ``training.seed``, or the list of seeds."""
-    baselines: bool = True
-    """Also fit mean pooling and shuffled time on the same folds and seeds."""
-    bootstrap: Positive = 2000
-    """Resamples of the confidence interval."""
-
-    @model_validator(mode="after")
-    def _check(self) -> "EvaluationSettings":
-        if self.protocol == "folds_csv" and not isinstance(self.folds, str):
-            raise ValueError("protocol folds_csv needs evaluation.folds, a CSV with header path,fold")
-        if self.protocol == "group_kfold" and isinstance(self.folds, str):
-            raise ValueError("protocol group_kfold needs a number in evaluation.folds")
-        if isinstance(self.seeds, tuple) and not self.seeds:
-            raise ValueError("evaluation.seeds must name at least one seed")
-        if isinstance(self.seeds, tuple) and len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"evaluation.seeds {list(self.seeds)} repeat; name each seed once")
-        return self
-
-
-class InferenceSettings(Settings):
-    """How a trained model is asked; part of the model file."""
-
-    jitters: Positive = 1
-    """Answers per video that are averaged: the first from the middle of each segment of time, the others from random
-    places in them, always the same ones."""
-    views: Literal["plain", "both"] = "both"
-    """With ``features.mirrored``, ``both`` averages the answers for a video and its mirror image."""
-
-
 class RunSettings(Settings):
     """A whole configuration file."""
 
@@ -287,6 +251,10 @@ class RunSettings(Settings):
             )
         if training.sampling == "balanced" and head != "label":
             raise ValueError(f"training.sampling 'balanced' needs one class per video, which head {head!r} has not")
+        if self.inference.max_risk is not None and head != "label":
+            raise ValueError(
+                f"inference.max_risk {self.inference.max_risk} needs one class per video, which head {head!r} has not"
+            )
         if self.data.format == "folder" and head not in {"label", "multilabel"}:
             raise ValueError(f"model.head {head!r} needs data.format csv: folders name labels only")
         return self

@@ -23,7 +23,18 @@ HEADLINE = {
     "step_regression": ("mae", "median"),
 }
 ERRORS = {"label_error_rate", "mae"}
-SHARED = {"protocol", "split", "head", "n", "baselines", "missing_features", "model", "config_digest", "versions"}
+SHARED = {
+    "answers_per_video",
+    "protocol",
+    "split",
+    "head",
+    "n",
+    "baselines",
+    "missing_features",
+    "model",
+    "config_digest",
+    "versions",
+}
 FIGURES = {
     "multilabel": {"mean_average_precision", "macro_f1", "micro_f1", "exact_match", "per_class"},
     "step_labels": {"steps", "frame_accuracy", "edit", "f1_10", "f1_25", "f1_50", "per_class"},
@@ -89,7 +100,8 @@ def test_it_beats_the_constant_answer_clearly(world: HeadWorld) -> None:
 def test_metrics_hold_what_the_documentation_names(world: HeadWorld) -> None:
     metrics = world.metrics()
     name, _ = HEADLINE[world.head]
-    assert set(metrics) == SHARED | FIGURES[world.head] | {f"{name}_interval"}
+    assert set(metrics) == SHARED | FIGURES[world.head] | {f"{name}_interval", f"clip_{name}"}
+    assert (metrics["answers_per_video"], metrics[f"clip_{name}"]) == (1, metrics[name])
     assert set(metrics["baselines"]) == BASELINES[world.head]
     assert metrics["head"] == world.head
     assert f", {'all' if world.head in STEP_HEADS else 24} steps per video; " in metrics["protocol"]

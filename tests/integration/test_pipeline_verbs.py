@@ -80,7 +80,13 @@ def test_evaluation_writes_numbers_with_protocol_and_baselines(extracted: World,
     assert metrics["n"] == 6
     assert set(metrics["baselines"]) == {"mean_pool", "shuffled_time", "metadata_only", "majority"}
     assert "split test, n = 6, one answer per video from the middle steps;" in metrics["protocol"]
-    assert (output / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("confusion.png", "reliability.png"):
+        assert (output / picture).read_bytes().startswith(b"\x89PNG")
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("temperature ")]
+    assert f"ECE {metrics['ece_uncalibrated']:.3f} before, {metrics['ece']:.3f} after" in line
+    assert line.endswith("every video is answered")
+    assert (metrics["answers_per_video"], metrics["clip_top1"]) == (1, metrics["top1"])
+    assert "clip" not in outcome.out
 
 
 def test_classify_gives_the_numbers_of_evaluate(extracted: World, trained: Path, capsys) -> None:
@@ -100,6 +106,21 @@ def test_classify_gives_the_numbers_of_evaluate(extracted: World, trained: Path,
         for label, score in other["top_k"]:
             # Batches of the backbone are filled in another order, and features are stored in half precision.
             assert score == pytest.approx(float(row[f"p_{label}"]), abs=2e-3)
+
+
+def test_classify_takes_a_threshold_by_hand(extracted: World, trained: Path, capsys, tmp_path) -> None:
+    """Nothing but the label changes; what is no probability is refused before any video is opened."""
+    clip, model = next(extracted.clips.rglob("*.mp4")), trained / "model.safetensors"
+    arguments = ("classify", clip, "--model", model, "--output")
+    rows = []
+    for name, options in (("plain.jsonl", ()), ("careful.jsonl", ("--unknown-below", "1"))):
+        assert call(capsys, *arguments, tmp_path / name, *options).code == 0
+        rows.append(json.loads((tmp_path / name).read_text()))
+    assert rows[1] == rows[0] | {"label": "unknown"}
+    outcome = call(capsys, *arguments, tmp_path / "no.csv", "--unknown-below", "60")
+    assert outcome.code == 2
+    assert outcome.err == "error: --unknown-below 60.0: give a probability between 0 and 1\n"
+    assert not (tmp_path / "no.csv").exists()
 
 
 def test_classify_lists_a_bad_file_and_goes_on_and_resumes(extracted: World, trained: Path, capsys, tmp_path) -> None:

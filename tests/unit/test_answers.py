@@ -18,10 +18,11 @@ import vidrnn.inference.classify as module
 from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations import LabelMap
 from vidrnn.data_settings import DataSettings
+from vidrnn.errors import ConfigError
 from vidrnn.features.decode_worker import Failure
 from vidrnn.features.store import VideoFeatures
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
-from vidrnn.inference.classify import Prediction, PredictionWriter, classify, finished_paths
+from vidrnn.inference.classify import Prediction, PredictionWriter, classify, finished_paths, with_unknown_below
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings import FeatureSettings, Head, RunSettings
@@ -43,6 +44,26 @@ def test_one_label_with_its_probability_and_those_of_the_others() -> None:
     assert found["score"] == pytest.approx(shares[1])
     assert [name for name, _ in found["top_k"]] == ["jump, high", "сидеть", "background", 'say "hi"']
     assert [score for _, score in found["top_k"]] == pytest.approx([shares[1], shares[3], shares[0], shares[2]])
+
+
+def test_the_temperature_changes_the_scores_and_never_the_order() -> None:
+    logits = np.asarray([0.0, 3.0, -1.0, 2.5], dtype=np.float32)
+    (before,), (after,) = (answers("label", logits, np.zeros(1), temperature=each) for each in (1.0, 0.5))
+    shares = np.exp(2.0 * logits) / np.exp(2.0 * logits).sum()
+    assert [name for name, _ in after["top_k"]] == [name for name, _ in before["top_k"]]
+    assert [score for _, score in after["top_k"]] == pytest.approx(np.sort(shares)[::-1])
+    assert after["score"] == pytest.approx(shares[1]) != before["score"]
+
+
+def test_a_score_below_the_threshold_is_unknown_and_stays_to_be_seen() -> None:
+    """One that equals it counts; the threshold is one of scores after the temperature."""
+    logits = np.asarray([math.log(3), 0.0, -100.0, -100.0])  # 0.75, at half the temperature 0.9
+    (plain,) = answers("label", logits, np.zeros(1))
+    cut = plain["score"]
+    assert answers("label", logits, np.zeros(1), unknown_below=cut) == [plain]
+    assert answers("label", logits, np.zeros(1), unknown_below=cut + 1e-9) == [plain | {"label": "unknown"}]
+    (warm,) = answers("label", logits, np.zeros(1), temperature=0.5, unknown_below=0.89)
+    assert (warm["label"], warm["score"]) == ("background", pytest.approx(0.9))
 
 
 def test_no_more_than_five_are_listed() -> None:
@@ -255,6 +276,35 @@ def test_the_thresholds_of_the_model_decide(monkeypatch: pytest.MonkeyPatch) -> 
     for cut, said in ((0.0, list(LABELS)), (1.0, [])):
         model = replace(trained("multilabel"), thresholds=(cut,) * 4)
         assert predictions(monkeypatch, model, {"a": video})["a"].answers[0]["labels"] == said
+
+
+def test_temperature_and_threshold_of_the_model_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    video = video_features(np.random.default_rng(0).normal(size=(4, 5)))
+    plain = predictions(monkeypatch, trained("label"), {"a": video})["a"].answers[0]
+    sharp = replace(trained("label"), temperature=0.25)
+    score = predictions(monkeypatch, sharp, {"a": video})["a"].answers[0]["score"]
+    assert score > plain["score"]
+    for cut, label in ((score - 1e-6, plain["label"]), (score + 1e-6, "unknown")):
+        found = predictions(monkeypatch, with_unknown_below(sharp, cut), {"a": video})["a"].answers[0]
+        assert (found["label"], found["score"]) == (label, score)
+
+
+@pytest.mark.parametrize(
+    ("head", "labels", "threshold", "message"),
+    [
+        ("label", ("a", "b"), 1.5, "--unknown-below 1.5: give a probability between 0 and 1"),
+        ("label", ("a", "b"), math.nan, "--unknown-below nan: give a probability between 0 and 1"),
+        ("multilabel", ("a", "b"), 0.5,
+         "--unknown-below 0.5 needs a model of head 'label', this one has 'multilabel'; leave it"),
+        ("label", ("a", "unknown"), 0.5, "--unknown-below 0.5: the model has a class called 'unknown'; leave it"),
+    ],
+)  # fmt: skip
+def test_a_threshold_that_the_model_cannot_have_is_refused(
+    head: Head, labels: tuple[str, ...], threshold: float, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_unknown_below(replace(trained(head), label_map=LabelMap(labels)), threshold)
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

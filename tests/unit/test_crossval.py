@@ -15,12 +15,14 @@ from tests.worlds import LABELS, order_task, sequence_set, tiny_model, tiny_trai
 from vidrnn.annotations import LabelMap
 from vidrnn.config import validate
 from vidrnn.data_settings import DataSettings
+from vidrnn.evaluation_settings import EvaluationSettings
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import make_folds
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings import EvaluationSettings, Head, RunSettings
+from vidrnn.settings import Head, RunSettings
 from vidrnn.training.crossval import CrossValidation, crossvalidate, no_time_settings, seeds_of
 from vidrnn.training.members import Fitted
+from vidrnn.training.predict import Answers
 
 
 def make_sequences(groups: int = 4) -> SequenceSet:
@@ -69,7 +71,7 @@ def test_no_model_scores_a_group_that_it_was_fitted_on(
     fitted: dict[int, set[str]] = {}
     kept: list[Fitted] = []  # alive, so that no two have the same id
     predicted: list[str] = []
-    original_fit, original_predict = module.fit_members, module.predict
+    original_fit, original_answer = module.fit_members, module.answer
 
     def spy_fit(train: SequenceSet, val: SequenceSet | None, **named: Any) -> Fitted:
         assert val is None
@@ -78,13 +80,13 @@ def test_no_model_scores_a_group_that_it_was_fitted_on(
         fitted[id(result.model)] = {annotation.group for annotation in train.annotations}
         return result
 
-    def spy_predict(model: Any, sequences: SequenceSet, *values: Any, **named: Any) -> Any:
+    def spy_answer(model: Any, sequences: SequenceSet, *values: Any, **named: Any) -> Any:
         assert not fitted[id(model)] & {annotation.group for annotation in sequences.annotations}
         predicted.extend(annotation.path for annotation in sequences.annotations)
-        return original_predict(model, sequences, *values, **named)
+        return original_answer(model, sequences, *values, **named)
 
     monkeypatch.setattr(module, "fit_members", spy_fit)
-    monkeypatch.setattr(module, "predict", spy_predict)
+    monkeypatch.setattr(module, "answer", spy_answer)
     sequences, settings = make_sequences(), make_settings(**evaluation)
     result = run(sequences, settings)
     times = 2 * 3  # seeds, variants
@@ -97,9 +99,10 @@ def test_each_row_of_the_scores_belongs_to_its_video(monkeypatch: pytest.MonkeyP
 
     def know(variant: str, train: SequenceSet, test: SequenceSet, **named: Any) -> Any:
         answers = [int(annotation.label.removeprefix("class")) for annotation in test.annotations]
-        return [np.eye(2, dtype=np.float32)[answer] * (1.0 + named["seed"]) for answer in answers]
+        right = [np.eye(2, dtype=np.float32)[answer] * (1.0 + named["seed"]) for answer in answers]
+        return Answers(right, (right, [-own for own in right]))
 
-    monkeypatch.setattr(module, "fit_and_predict", know)
+    monkeypatch.setattr(module, "fit_and_answer", know)
     sequences, settings = make_sequences(), make_settings(seeds=[3, 5])
     result = run(sequences, settings)
     expected = np.eye(2)[sequences.targets.values.numpy()]
@@ -107,6 +110,13 @@ def test_each_row_of_the_scores_belongs_to_its_video(monkeypatch: pytest.MonkeyP
     values = result.as_dict()
     assert (values["top1_mean"], values["top1_std"], values["top1_per_seed"]) == (1.0, 0.0, [1.0, 1.0])
     assert values["baselines"]["mean_pool"] == 1.0
+    # One of the two single answers is always right, the other never; the average takes the right one here.
+    assert (values["answers_per_video"], values["clip_top1"]) == (2, 0.5)
+    assert result.averaging("logits") == (
+        "clip top-1 0.500 (each of 2 answers per video by itself), video top-1 1.000 (averaged in logits)"
+    )
+    shares = [np.exp(1.0 + seed) / (np.exp(1.0 + seed) + 1.0) for seed in (3, 5)]
+    assert values["ece_uncalibrated"] == pytest.approx(np.mean([1 - share for share in shares]))
 
 
 def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
@@ -127,6 +137,8 @@ def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
         [right[:, 4 * i : 4 * i + 4].mean() for i in range(4)]
     )
     assert values["baselines"]["majority"] == 0.5
+    assert (values["answers_per_video"], values["clip_top1"]) == (1, values["top1_mean"])
+    assert result.averaging("logits") == ""
     assert values["baselines"]["mean_pool"] == pytest.approx(0.5, abs=0.2)
     assert values["top1_mean"] > 0.9
     assert len(calls) == 4 * 2 * 3

@@ -85,13 +85,26 @@ def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tm
     path, model = tmp_path / "m.safetensors", make_model()
     save_model(model, path)
     header = header_of(path)
-    assert set(header) == {"format_version", "config", "label_map", "spec", "metrics", "versions", "thresholds"}
+    assert set(header) == {
+        "format_version", "config", "label_map", "spec", "metrics", "versions", "thresholds", "temperature",
+        "unknown_below",
+    }  # fmt: skip
     assert header["config"] == model.settings.model_dump(mode="json")
     assert header["spec"] == json.loads(model.spec.to_json())
     assert (header["label_map"], header["metrics"]) == (["walk", "jump", "ünï, x"], {"val_top1": 0.75})
     state = load_file(path)
     assert set(state) == set(model.classifier.state_dict())
     assert all(torch.equal(state[name], value) for name, value in model.classifier.state_dict().items())
+
+
+def test_what_was_chosen_on_validation_comes_back_and_older_files_answer_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(replace(make_model(), temperature=0.25, unknown_below=0.625), path)
+    again = load_model(path, device=CPU)
+    assert (again.temperature, again.unknown_below) == (0.25, 0.625)
+    rewrite(path, lambda header: [header.pop(name) for name in ("temperature", "unknown_below")])
+    older = load_model(path, device=CPU)
+    assert (older.temperature, older.unknown_below) == (1.0, None)
 
 
 def test_nothing_is_pickled(tmp_path: Path) -> None:
@@ -182,6 +195,8 @@ def test_a_file_of_format_1_is_read(tmp_path: Path, cell: str, pooling: str) -> 
         (lambda header: header["spec"].update(dim=6), "FILE is inconsistent: Error(s) in loading state_dict"),
         (lambda header: header["spec"].update(colour="red"), "FILE is inconsistent: "),
         (lambda header: header["config"]["model"].update(hidden_size=9), "FILE is inconsistent: Error(s) in"),
+        (lambda header: header.update(temperature=0), "FILE is inconsistent: temperature 0.0 is not a number above 0"),
+        (lambda header: header.update(temperature="hot"), "FILE is inconsistent: could not convert string to float"),
         (lambda header: header.pop("metrics"), "FILE is inconsistent: 'metrics'"),
         (lambda header: header.pop("label_map"), "FILE is inconsistent: 'label_map'"),
         (lambda header: header.pop("format_version"), "FILE has model format None, allowed are 1 and 2"),

@@ -10,12 +10,13 @@ import torch
 import vidrnn.training.predict as module
 from tests.worlds import Array, sequence_set, tiny_model
 from vidrnn.config import validate
+from vidrnn.evaluation_settings import InferenceSettings
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen
-from vidrnn.settings import Head, InferenceSettings, RunSettings
-from vidrnn.training.predict import Asking, describe_answers, predict
+from vidrnn.settings import Head, RunSettings
+from vidrnn.training.predict import Asking, answer, describe_answers, predict
 
 LENGTHS = [20, 1, 3, 40, 9]
 
@@ -37,8 +38,8 @@ def make_model(head: Head = "label", **changes: object) -> SequenceClassifier:
     return SequenceClassifier(model, dim=5, num_classes=0 if "regression" in head else 3).eval()
 
 
-def asking(*, steps: int | None = 4, jitters: int = 1, views: str = "both") -> Asking:
-    return Asking(steps, InferenceSettings.model_validate({"jitters": jitters, "views": views}))
+def asking(*, steps: int | None = 4, jitters: int = 1, views: str = "both", average: str = "probabilities") -> Asking:
+    return Asking(steps, InferenceSettings.model_validate({"jitters": jitters, "views": views, "average": average}))
 
 
 def steps_by_hand(total: int, *, steps: int | None, jitter: int) -> torch.Tensor:
@@ -90,6 +91,42 @@ def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, jitte
     each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(jitters) for view in (0, 1)]
     for own, *answers in zip(got, *each, strict=True):
         torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", [*HEADS, "transcript"])
+def test_logits_are_averaged_as_they_are(head: Head) -> None:
+    model = make_model(head)
+    got = predict(model, make_set(mirrored=True), asking(jitters=2, average="logits"))
+    said = answer(model, make_set(mirrored=True), asking(jitters=2))
+    for own, *answers in zip(got, *said.single, strict=True):
+        expected = np.stack(answers, dtype=np.float64).mean(axis=0)
+        np.testing.assert_allclose(own.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [8, 8192])
+@pytest.mark.parametrize("head", HEADS)
+def test_the_single_answers_stand_beside_their_average(head: Head, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw by draw, the plain view before the mirrored one, each in the order of the videos, whatever the batches."""
+    monkeypatch.setattr(module, "_STEPS_PER_BATCH", batch)
+    model, sequences, how = make_model(head), make_set(mirrored=True), asking(jitters=2)
+    said = answer(model, sequences, how)
+    each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(2) for view in (0, 1)]
+    for own, expected in zip(said.single, each, strict=True):
+        for one, other in zip(own, expected, strict=True):
+            np.testing.assert_allclose(one, other.numpy(), rtol=1e-4, atol=1e-5)
+    for averaged, expected_average in zip(said.averaged, predict(model, sequences, how), strict=True):
+        np.testing.assert_array_equal(averaged, expected_average.numpy())
+
+
+def test_the_members_of_an_ensemble_are_one_model() -> None:
+    """They give one answer together, and average in probabilities also where draws and views average in logits."""
+    members = [make_model(), make_model(hidden_size=8, dropout=0.1)]
+    torch.nn.init.normal_(members[1].output.weight)
+    said = answer(Ensemble(members), make_set(), asking(average="logits"))
+    assert len(said.single) == 1
+    each = [single_answers(member, arrays_of(0), jitter=0) for member in members]
+    for own, *answers in zip(said.averaged, *each, strict=True):
+        np.testing.assert_allclose(own, average("label", answers).numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_the_plain_view_alone_does_not_look_into_the_mirror() -> None:
@@ -145,6 +182,14 @@ def test_a_protocol_says_which_answers_were_averaged(
         "training": {"members": members},
         "inference": {"jitters": jitters, "views": views},
     }
+    assert describe_answers(validate(RunSettings, tree)) == f"one answer per video {expected}"
+
+
+@pytest.mark.parametrize(
+    ("jitters", "expected"), [(1, "from the middle steps"), (3, "averaged over 3 draws of steps, in logits")]
+)
+def test_a_protocol_names_the_logits_only_where_something_is_averaged(jitters: int, expected: str) -> None:
+    tree = {"data": {"root": "videos"}, "inference": {"jitters": jitters, "average": "logits"}}
     assert describe_answers(validate(RunSettings, tree)) == f"one answer per video {expected}"
 
 

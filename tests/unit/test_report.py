@@ -8,14 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
+from vidrnn.evaluation.calibration import measure_calibration
 from vidrnn.evaluation.metrics import Metrics, measure
 from vidrnn.evaluation.report import (
     draw_confusion,
+    draw_reliability,
+    format_averaging,
+    format_calibration,
     format_per_class,
     format_table,
     write_json,
     write_log,
 )
+from vidrnn.settings import Head
 
 
 def make_metrics(labels: tuple[str, ...], *, n: int = 20) -> Metrics:
@@ -84,4 +89,55 @@ def test_the_confusion_matrix_is_a_readable_picture(tmp_path: Path, labels: tupl
     image = cv2.imread(str(path))
     assert image is not None
     assert min(image.shape[:2]) >= 300
+    assert image.std() > 5
+
+
+@pytest.mark.parametrize(
+    ("unknown_below", "end"),
+    [
+        (None, "every video is answered"),
+        (0.5, "unknown below 0.500: coverage 1.000, risk 0.333"),
+        (2.0, "no score is high enough, all are unknown: coverage 0.000, risk -"),
+    ],
+)
+def test_the_line_of_a_calibration_names_every_figure(unknown_below: float | None, end: str) -> None:
+    """Three videos at 3 : 1, one of them wrong: ECE 0.75 - 2/3; at half the temperature they are at 9 : 1."""
+    logits, targets = np.log([[3.0, 1.0]] * 3), np.asarray([0, 0, 1])
+    values = measure_calibration(logits, targets, temperature=0.5, unknown_below=unknown_below).as_dict()
+    assert format_calibration(values) == (
+        "temperature 0.500: ECE 0.083 before, 0.233 after; NLL 0.654 before, 0.838 after; "
+        f"area under risk-coverage 0.333; {end}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "answers_per_video", "expected"),
+    [
+        ("label", 1, ""),
+        (
+            "label",
+            2,
+            "clip top-1 0.500 (each of 2 answers per video by itself), video top-1 0.750 (averaged in logits)",
+        ),
+        ("regression", 3, "clip MAE 0.500 (each of 3 answers per video by itself), video MAE 0.750 (averaged)"),
+    ],
+)
+def test_clip_and_video_accuracy_are_named_where_they_may_differ(
+    head: Head, answers_per_video: int, expected: str
+) -> None:
+    found = format_averaging(head, clip=0.5, video=0.75, answers_per_video=answers_per_video, scale="logits")
+    assert found == expected
+
+
+@pytest.mark.parametrize("unknown_below", [None, 0.6, 2.0])
+@pytest.mark.parametrize("n", [1, 50])
+def test_reliability_is_a_readable_picture(tmp_path: Path, n: int, unknown_below: float | None) -> None:
+    rng = np.random.default_rng(n)
+    logits, targets = rng.normal(size=(n, 3)), rng.integers(0, 3, n)
+    measured = measure_calibration(logits, targets, temperature=0.5, unknown_below=unknown_below)
+    draw_reliability(tmp_path / "new" / "r.png", logits, targets, measured=measured, title="costs $^$")
+    image = cv2.imread(str(tmp_path / "new" / "r.png"))
+    assert image is not None
+    assert image.shape[0] >= 300
+    assert image.shape[1] >= 900
     assert image.std() > 5

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from vidrnn.config import Settings, dump_yaml, load, validate
 from vidrnn.data_settings import DataSettings
 from vidrnn.errors import ConfigError
-from vidrnn.settings import EvaluationSettings, FeatureSettings, ModelSettings, RunSettings, TrainingSettings
+from vidrnn.evaluation_settings import EvaluationSettings, InferenceSettings
+from vidrnn.settings import FeatureSettings, ModelSettings, RunSettings, TrainingSettings
 from vidrnn.tuning_settings import SearchRange, TuningSettings
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -56,6 +57,10 @@ def test_configurations_are_shipped() -> None:
          "c: training.epochs: got 0: Input should be greater than or equal to 1"),
         ({"data": {"root": "a"}, "training": {"learning_rate": "1e-3"}},
          "c: training.learning_rate: got '1e-3': Input should be a valid number"),
+        ({"data": {"root": "a"}, "inference": {"max_risk": 1.0}},
+         "c: inference.max_risk: got 1.0: Input should be less than 1"),
+        ({"data": {"root": "a"}, "inference": {"max_risk": 0.1}, "model": {"head": "multilabel"}},
+         "c: (whole configuration): inference.max_risk 0.1 needs one class per video, which head 'multilabel' has not"),
         ({"data": {"root": "a"}, "optimizer": {}},
          "c: optimizer: unknown key; known here: data, features, model, training, inference, evaluation, tuning"),
         ({"data": {"root": "a"}, "tuning": {"space": {"model.dropout": {"low": 0.1, "high": 0.5, "steps": 0.1}}}},
@@ -87,7 +92,16 @@ def test_seeds_are_a_number_or_a_list(seeds: int | list[int]) -> None:
 
 @pytest.mark.parametrize(
     "section",
-    [DataSettings, FeatureSettings, ModelSettings, TrainingSettings, EvaluationSettings, SearchRange, TuningSettings],
+    [
+        DataSettings,
+        FeatureSettings,
+        ModelSettings,
+        TrainingSettings,
+        InferenceSettings,
+        EvaluationSettings,
+        SearchRange,
+        TuningSettings,
+    ],
 )
 def test_every_setting_is_described(section: type[Settings]) -> None:
     """The docstring of a field is its only description, so none may lack one."""

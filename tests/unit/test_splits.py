@@ -14,8 +14,8 @@ from vidrnn.annotations import Annotation, Segment, Split
 from vidrnn.config import validate
 from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError, MissingPathError
+from vidrnn.evaluation_settings import EvaluationSettings
 from vidrnn.sequences.splits import carve, check_splits, make_folds, split_annotations
-from vidrnn.settings import EvaluationSettings
 
 worlds = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=40).map(
     lambda rows: annotate(*((f"{i}.mp4", f"class{label}", f"g{group}") for i, (group, label) in enumerate(rows)))

@@ -13,6 +13,8 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 BACKGROUND = "background"
 """The class of moments that no segment covers."""
+UNKNOWN = "unknown"
+"""What is answered instead of a class when its score is too low; no class itself."""
 
 
 def as_split(text: str) -> Split:

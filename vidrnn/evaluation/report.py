@@ -5,13 +5,28 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vidrnn.atomic import write_atomically
-from vidrnn.evaluation.measures import HeadMetrics
+from vidrnn.evaluation.calibration import (
+    Calibration,
+    Classes,
+    Floats,
+    Reliability,
+    calibrate,
+    judge,
+    reliability,
+    risk_coverage,
+)
+from vidrnn.evaluation.measures import HEADLINES, HeadMetrics
 from vidrnn.evaluation.metrics import Metrics
+from vidrnn.evaluation_settings import Average
+from vidrnn.settings import Head
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _PER_CLASS = ("average_precision", "recall", "precision", "f1", "threshold")
 
@@ -74,6 +89,31 @@ def format_figures(metrics: HeadMetrics) -> str:
     return ", ".join(f"{name} {_figure(value)}" for name, value in figures.items())
 
 
+def format_calibration(values: Mapping[str, Any]) -> str:
+    """What `vidrnn.evaluation.calibration.Calibration.as_dict` says, on one line."""
+    threshold = values["unknown_below"]
+    text = (
+        f"temperature {_figure(values['temperature'])}: ECE {_figure(values['ece_uncalibrated'])} before, "
+        f"{_figure(values['ece'])} after; NLL {_figure(values['nll_uncalibrated'])} before, "
+        f"{_figure(values['nll'])} after; area under risk-coverage {_figure(values['risk_coverage_area'])}"
+    )
+    if threshold is None:
+        return f"{text}; every video is answered"
+    where = "no score is high enough, all are unknown" if threshold > 1 else f"unknown below {_figure(threshold)}"
+    return f"{text}; {where}: coverage {_figure(values['coverage'])}, risk {_figure(values['risk'])}"
+
+
+def format_averaging(head: Head, *, clip: float, video: float, answers_per_video: int, scale: Average) -> str:
+    """Clip and video accuracy by their names; empty where nothing is averaged, and both are the same."""
+    if answers_per_video == 1:
+        return ""
+    title, how = HEADLINES[head].title, "averaged" if "regression" in head else f"averaged in {scale}"
+    return (
+        f"clip {title} {_figure(clip)} (each of {answers_per_video} answers per video by itself), "
+        f"video {title} {_figure(video)} ({how})"
+    )
+
+
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
@@ -103,3 +143,50 @@ def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def draw_reliability(path: Path, logits: Floats, targets: Classes, *, measured: Calibration, title: str) -> None:
+    """Draw reliability before and after the temperature, with the videos in each bin, and the risk-coverage curve.
+
+    Args:
+        path: of the PNG.
+        logits: (n, classes) before the temperature.
+        targets: (n,) class positions.
+        measured: of the same videos.
+        title: of the figure.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13.0, 4.5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    before, after, curve = figure.subplots(1, 3)
+    scored = judge(calibrate(logits, measured.temperature), targets)
+    _draw_bins(before, reliability(*judge(logits, targets)), title="before: temperature 1")
+    _draw_bins(after, reliability(*scored), title=f"after: temperature {measured.temperature:.3f}")
+    costs = risk_coverage(*scored)
+    curve.step(costs.coverage, costs.risk, where="pre", color="tab:blue")
+    if measured.unknown_below is not None and measured.coverage > 0:
+        curve.plot(measured.coverage, measured.risk, "o", color="tab:red", label="at the unknown threshold")
+        curve.legend(loc="upper left")
+    curve.set(xlim=(0, 1.02), ylim=(0, None), xlabel="coverage: share that is answered")
+    curve.set(ylabel="risk: share of these that is wrong")
+    curve.set_title(f"risk-coverage, area {measured.risk_coverage_area:.3f}", fontsize=10)
+    figure.suptitle(title.replace("$", r"\$"), fontsize=11)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def _draw_bins(axes: "Axes", bins: Reliability, *, title: str) -> None:
+    width = 1 / len(bins.counts)
+    middles = (np.arange(len(bins.counts)) + 0.5) * width
+    heights = np.nan_to_num(bins.accuracy)
+    axes.bar(middles, heights, width=0.9 * width, color="tab:blue", label="share that is right")
+    axes.plot([0, 1], [0, 1], color="black", linestyle=":", linewidth=1)
+    axes.plot(bins.confidence, bins.accuracy, ".", color="tab:orange", label="at the mean score")
+    for middle, height, count in zip(middles, heights, bins.counts, strict=True):
+        if count:
+            axes.text(middle, height + 0.01, str(count), ha="center", va="bottom", fontsize=7)
+    axes.set(xlim=(0, 1), ylim=(0, 1.1), xlabel="score of the answer", ylabel="share that is right")
+    axes.set_title(f"{title}, ECE {bins.error:.3f}", fontsize=10)
+    axes.legend(loc="upper left", fontsize=8)

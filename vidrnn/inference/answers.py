@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.annotations import BACKGROUND
+from vidrnn.annotations import BACKGROUND, UNKNOWN
+from vidrnn.evaluation.calibration import calibrate
 from vidrnn.evaluation.measures import sigmoid, softmax
 from vidrnn.evaluation.segmentation import to_segments
 from vidrnn.evaluation.transcripts import collapse
@@ -59,6 +60,8 @@ def answers_of(
     labels: Sequence[str],
     clock: Clock,
     thresholds: Sequence[float] | None = None,
+    temperature: float = 1.0,
+    unknown_below: float | None = None,
 ) -> list[Answer]:
     """Put the outputs of a model for one video into words.
 
@@ -68,13 +71,15 @@ def answers_of(
         labels: class names in the order of the outputs.
         clock: of the video.
         thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
+        temperature: that the logits of ``label`` are divided by.
+        unknown_below: a lower score of ``label`` makes the answer `UNKNOWN`, score and top-k stay; None never does.
 
     Returns:
         One answer; from step heads one per segment or step in order of time, where the background is no segment.
     """
     cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
     read: dict[Head, Callable[[], list[Answer]]] = {
-        "label": lambda: [_label(softmax(outputs), labels)],
+        "label": lambda: [_label(softmax(calibrate(outputs, temperature)), labels, unknown_below)],
         "multilabel": lambda: [_labels(sigmoid(outputs), labels, cuts)],
         "step_labels": lambda: _segments(softmax(outputs), labels, clock.bounds()),
         "transcript": lambda: [
@@ -86,9 +91,11 @@ def answers_of(
     return read[head]()
 
 
-def _label(scores: npt.NDArray[np.float64], labels: Sequence[str]) -> Answer:
+def _label(scores: npt.NDArray[np.float64], labels: Sequence[str], unknown_below: float | None) -> Answer:
     best = _top_k(scores, labels)
-    return {"label": best[0][0], "score": best[0][1], "top_k": best}
+    label, score = best[0]
+    unknown = unknown_below is not None and score < unknown_below
+    return {"label": UNKNOWN if unknown else label, "score": score, "top_k": best}
 
 
 def _labels(scores: npt.NDArray[np.float64], labels: Sequence[str], cuts: npt.NDArray[np.float64]) -> Answer:

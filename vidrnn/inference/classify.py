@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
+from vidrnn.annotations import UNKNOWN, VIDEO_SUFFIXES, Annotation
 from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
 from vidrnn.features.backbones import Backbone, load_backbone
 from vidrnn.features.decode_worker import Failure, Job
@@ -84,6 +84,22 @@ def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
     return backbone
 
 
+def with_unknown_below(model: TrainedModel, threshold: float) -> TrainedModel:
+    """The model with another threshold for ``unknown`` than the one in its file.
+
+    Raises:
+        ConfigError: it is no probability, the model does not answer one class per video, or a class has that name.
+    """
+    head = model.settings.model.head
+    if not 0.0 <= threshold <= 1.0:
+        raise ConfigError(f"--unknown-below {threshold}: give a probability between 0 and 1")
+    if head != "label":
+        raise ConfigError(f"--unknown-below {threshold} needs a model of head 'label', this one has {head!r}; leave it")
+    if UNKNOWN in model.label_map.names:
+        raise ConfigError(f"--unknown-below {threshold}: the model has a class called {UNKNOWN!r}; leave it")
+    return replace(model, unknown_below=threshold)
+
+
 def _difference(wanted: FeatureSpec, here: FeatureSpec) -> str:
     fields = vars(wanted)
     return ", ".join(
@@ -138,6 +154,8 @@ def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction
         labels=model.label_map.names,
         clock=Clock(video.timestamps_s, facts.duration_s),
         thresholds=model.thresholds,
+        temperature=model.temperature,
+        unknown_below=model.unknown_below,
     )
     return Prediction(path, "ok", tuple(answers))
 

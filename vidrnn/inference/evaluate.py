@@ -6,13 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from vidrnn.annotations import LabelMap, Split, read_annotations
 from vidrnn.device import choose_device
 from vidrnn.errors import StoreError
-from vidrnn.evaluation.measures import HeadMetrics, Output, headline, measure_outputs
+from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
+from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
-from vidrnn.evaluation.report import draw_confusion, write_json
+from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.model_file import TrainedModel, load_model
@@ -20,7 +24,7 @@ from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
 from vidrnn.settings import Head, RunSettings
 from vidrnn.training.crossval import answer_without_pixels, fit_and_predict, no_time_name
-from vidrnn.training.predict import asking_of, describe_answers, predict
+from vidrnn.training.predict import answer, asking_of, describe_answers
 from vidrnn.training.run import config_digest, describe_data, require_split, versions
 
 
@@ -33,6 +37,7 @@ class Evaluation:
         head: what the model answers.
         baselines: name to headline on the same videos.
         protocol: how the numbers were made, in words.
+        notes: lines for people: clip and video accuracy where they differ, and the calibration of ``label``.
         files: what was written.
         missing: annotated videos that have no features and so are not in n.
     """
@@ -41,12 +46,13 @@ class Evaluation:
     head: Head
     baselines: dict[str, float]
     protocol: str
+    notes: tuple[str, ...]
     files: tuple[Path, ...]
     missing: tuple[str, ...]
 
 
 def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: Path) -> Evaluation:
-    """Score a model on a split; writes metrics.json, predictions.csv and, for ``label``, confusion.png.
+    """Score a model on a split; writes metrics.json, predictions.csv and, for ``label``, two pictures.
 
     The class order and the feature spec come from the model file alone. The trained baselines are fitted on the
     training split with the model's own settings.
@@ -65,9 +71,11 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         load_sequences, folder=folder, label_map=model.label_map, device=device, head=head, mirrored=mirrored
     )
     chosen = load(require_split(splits[split], split))
-    outputs = [own.numpy() for own in predict(model.classifier, chosen, asking_of(model.settings))]
+    said = answer(model.classifier, chosen, asking_of(model.settings))
     measured = _measured_on(chosen, model)
-    metrics = measured(outputs, bootstrap=settings.evaluation.bootstrap)
+    metrics = measured(said.averaged, bootstrap=settings.evaluation.bootstrap)
+    clip = float(np.mean([headline(head, measured(own, bootstrap=1)) for own in said.single]))
+    calibration = _calibration(model, said.averaged, chosen)
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
         answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
@@ -82,28 +90,59 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         "split": split,
         "head": head,
         **metrics.as_dict(),
+        "answers_per_video": len(said.single),
+        f"clip_{HEADLINES[head].name}": clip,
+        **({} if calibration is None else calibration.as_dict()),
         "baselines": baselines,
         "missing_features": list(chosen.missing),
         "model": str(model_path),
         "config_digest": config_digest(model.settings),
         "versions": versions(),
     }
+    write_json(output / "metrics.json", values)
+    _write_predictions(output / "predictions.csv", model, said.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
-    write_json(files[0], values)
+    if isinstance(metrics, Metrics) and calibration is not None:
+        title = f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}"
+        files += [output / "confusion.png", output / "reliability.png"]
+        draw_confusion(files[-2], metrics, title=title)
+        draw_reliability(files[-1], np.stack(said.averaged), _classes(chosen), measured=calibration, title=title)
+    scale, video = model.settings.inference.average, headline(head, metrics)
+    notes = [
+        format_averaging(head, clip=clip, video=video, answers_per_video=len(said.single), scale=scale),
+        "" if calibration is None else format_calibration(calibration.as_dict()),
+    ]
+    return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
+
+
+def _classes(sequences: SequenceSet) -> npt.NDArray[np.int64]:
+    return np.asarray(sequences.targets.per_video(sequences.totals), dtype=np.int64)
+
+
+def _calibration(model: TrainedModel, outputs: Outputs, sequences: SequenceSet) -> Calibration | None:
+    if model.settings.model.head != "label":
+        return None
+    return measure_calibration(
+        np.stack(outputs),
+        _classes(sequences),
+        temperature=model.temperature,
+        unknown_below=model.unknown_below,
+    )
+
+
+def _write_predictions(path: Path, model: TrainedModel, outputs: Outputs, chosen: SequenceSet) -> None:
+    head = model.settings.model.head
+    calibrated = [calibrate(own, model.temperature) for own in outputs] if head == "label" else outputs
     write_predictions(
-        files[1],
+        path,
         head=head,
         paths=[annotation.path for annotation in chosen.annotations],
         groups=[annotation.group for annotation in chosen.annotations],
         labels=model.label_map.names,
-        answers=[(model.settings.training.seed, outputs)],
+        answers=[(model.settings.training.seed, calibrated)],
         truth=chosen.targets.per_video(chosen.totals),
         thresholds=model.thresholds,
     )
-    if isinstance(metrics, Metrics):
-        files.append(output / "confusion.png")
-        draw_confusion(files[-1], metrics, title=f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}")
-    return Evaluation(metrics, head, baselines, protocol, tuple(files), chosen.missing)
 
 
 def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., HeadMetrics]:

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from vidrnn.evaluation_settings import Average
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.settings import Head, ModelSettings
 
 
-def average_outputs(head: Head, outputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Average outputs of one shape: numbers as they are, classes as probabilities, given back as logits.
+def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Average = "probabilities") -> torch.Tensor:
+    """Average outputs of one shape: numbers as they are, classes on a scale, given back as logits.
 
     Args:
         head: what they answer.
         outputs: tensors (..., outputs).
+        scale: ``logits`` takes their mean, ``probabilities`` the logits of the mean probabilities.
 
     Returns:
         (..., outputs), float32; the only one unchanged when there is one.
@@ -22,7 +24,7 @@ def average_outputs(head: Head, outputs: Sequence[torch.Tensor]) -> torch.Tensor
     if len(outputs) == 1:
         return outputs[0]
     stacked = torch.stack([each.float() for each in outputs])
-    if head in {"regression", "step_regression"}:
+    if scale == "logits" or head in {"regression", "step_regression"}:
         return stacked.mean(0)
     if head == "multilabel":
         # logit(mean of p) from logarithms of p and 1 - p, which are finite where p rounds to 0 or 1.

@@ -1,6 +1,7 @@
 """The one file of a trained model: weights as safetensors, all else as JSON in its header. Nothing is pickled."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ class TrainedModel:
         metrics: what was measured when it was saved.
         versions: of vidrnn and PyTorch.
         thresholds: (classes,) probability from which a class of ``multilabel`` counts as said; None means 0.5.
+        temperature: that the logits of ``label`` are divided by, after all averaging.
+        unknown_below: answers of ``label`` with a lower probability are ``unknown``; None answers always.
     """
 
     classifier: Model
@@ -44,6 +47,8 @@ class TrainedModel:
     metrics: dict[str, Any]
     versions: dict[str, str]
     thresholds: tuple[float, ...] | None = None
+    temperature: float = 1.0
+    unknown_below: float | None = None
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
@@ -56,6 +61,8 @@ def save_model(model: TrainedModel, path: Path) -> None:
         "metrics": model.metrics,
         "versions": model.versions,
         "thresholds": model.thresholds,
+        "temperature": model.temperature,
+        "unknown_below": model.unknown_below,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.classifier.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))
@@ -93,10 +100,22 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
             classifier = Ensemble.create(settings.model, members=members, **sizes)
         classifier.load_state_dict(state)
         metrics, versions = header["metrics"], header["versions"]
-        thresholds = tuple(map(float, header["thresholds"])) if header.get("thresholds") else None
-    except (VidrnnError, KeyError, TypeError, RuntimeError) as error:
+        rest = _answering(header)
+    except (VidrnnError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
-    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions, thresholds)
+    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions, **rest)
+
+
+def _answering(header: dict[str, Any]) -> dict[str, Any]:
+    """What turns outputs into answers; files that are older than some of it lack the key. Raises ValueError."""
+    temperature, unknown_below = float(header.get("temperature", 1.0)), header.get("unknown_below")
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature {temperature} is not a number above 0")
+    return {
+        "thresholds": tuple(map(float, header["thresholds"])) if header.get("thresholds") else None,
+        "temperature": temperature,
+        "unknown_below": None if unknown_below is None else float(unknown_below),
+    }
 
 
 def _moved_since_1(name: str) -> str:

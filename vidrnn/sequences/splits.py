@@ -13,7 +13,7 @@ from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import plain_path
 from vidrnn.data_settings import DataSettings, Risk
 from vidrnn.errors import AnnotationError
-from vidrnn.settings import EvaluationSettings
+from vidrnn.evaluation_settings import EvaluationSettings
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ import numpy.typing as npt
 
 from vidrnn.annotations import LabelMap
 from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
+from vidrnn.evaluation.calibration import expected_calibration_error, judge
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline, measure_outputs
+from vidrnn.evaluation.report import format_averaging
+from vidrnn.evaluation_settings import Average, EvaluationSettings
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold
-from vidrnn.settings import STEP_HEADS, EvaluationSettings, Head, ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings import STEP_HEADS, Head, ModelSettings, RunSettings, TrainingSettings
 from vidrnn.training.members import fit_members
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import Answers, Asking, answer
 
 Variant = str  # "model", "shuffled_time", or "mean_pool" ("single_step" for heads that answer at every step)
 
@@ -61,6 +64,19 @@ def fit_and_predict(
     Returns:
         Outputs of the test sequences, see `vidrnn.training.predict.predict`.
     """
+    return fit_and_answer(variant, train, test, num_classes=num_classes, settings=settings, seed=seed).averaged
+
+
+def fit_and_answer(
+    variant: Variant,
+    train: SequenceSet,
+    test: SequenceSet,
+    *,
+    num_classes: int,
+    settings: RunSettings,
+    seed: int,
+) -> Answers:
+    """As `fit_and_predict`, with the single answers beside those that are averaged from them."""
     model = no_time_settings(settings.model) if variant == no_time_name(settings.model.head) else settings.model
     training = settings.training.model_copy(update={"seed": seed})
     shuffled = variant == "shuffled_time"
@@ -68,7 +84,7 @@ def fit_and_predict(
         train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled
     )
     asking = Asking(training.steps, settings.inference, shuffled_time=shuffled)
-    return [own.numpy() for own in predict(fitted.model, test, asking)]
+    return answer(fitted.model, test, asking)
 
 
 def answer_without_pixels(
@@ -94,6 +110,9 @@ class CrossValidation:
         outputs: variant to seed to the outputs, for each video of the model that did not see it.
         of_folds: (seeds, folds) headline of the model.
         baselines: name to headline for each seed (those without randomness have one value).
+        answers_per_video: draws and views that are averaged to one answer.
+        clip: for each seed the headline of these single answers, the mean over them.
+        ece: for each seed the expected calibration error of ``label``, without any temperature; else empty.
         missing: annotated videos that have no features and so are not in n.
     """
 
@@ -105,6 +124,9 @@ class CrossValidation:
     outputs: dict[Variant, list[list[Output]]]
     of_folds: npt.NDArray[np.float64]
     baselines: dict[str, list[float]]
+    answers_per_video: int
+    clip: tuple[float, ...]
+    ece: tuple[float, ...]
     missing: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -136,9 +158,20 @@ class CrossValidation:
                 for key in others
                 if all(own[key] is not None for own in each)
             },
+            "answers_per_video": self.answers_per_video,
+            f"clip_{name}": float(np.mean(self.clip)),
+            **({"ece_uncalibrated": float(np.mean(self.ece))} if self.ece else {}),
             "baselines": {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()},
             "baselines_std": {baseline: float(np.std(own)) for baseline, own in self.baselines.items()},
         }
+
+    def averaging(self, scale: Average) -> str:
+        """Clip and video accuracy, both averaged over the seeds; see `format_averaging`."""
+        values, name = self.as_dict(), HEADLINES[self.head].name
+        clip, video = values[f"clip_{name}"], values[f"{name}_mean"]
+        return format_averaging(
+            self.head, clip=clip, video=video, answers_per_video=self.answers_per_video, scale=scale
+        )
 
 
 def crossvalidate(
@@ -163,6 +196,7 @@ def crossvalidate(
     head, seeds, num_classes = settings.model.head, seeds_of(settings.evaluation, settings.training), len(label_map)
     variants = ["model", *([no_time_name(head), "shuffled_time"] if settings.evaluation.baselines else [])]
     outputs: dict[Variant, list[dict[int, Output]]] = {variant: [{} for _ in seeds] for variant in variants}
+    single: list[list[dict[int, Output]]] = [[] for _ in seeds]
     untrained: dict[str, dict[int, Output]] = {}
     for fold in folds:
         train, test = sequences.subset(fold.train), sequences.subset(fold.test)
@@ -170,8 +204,10 @@ def crossvalidate(
             untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
         for number, seed in enumerate(seeds):
             for variant in variants:
-                answers = fit_and_predict(variant, train, test, num_classes=num_classes, settings=settings, seed=seed)
-                outputs[variant][number].update(zip(fold.test, answers, strict=True))
+                said = fit_and_answer(variant, train, test, num_classes=num_classes, settings=settings, seed=seed)
+                outputs[variant][number].update(zip(fold.test, said.averaged, strict=True))
+                if variant == "model":
+                    _add(single[number], fold.test, said.single)
                 on_fit()
     measured = _Measured(sequences, label_map, settings)
     pooled = tuple(measured(own) for own in outputs["model"])
@@ -195,7 +231,17 @@ def crossvalidate(
         of_folds=np.asarray(of_folds),
         baselines=baselines,
         missing=sequences.missing,
+        answers_per_video=len(single[0]),
+        clip=tuple(float(np.mean([headline(head, measured(each, bootstrap=1)) for each in own])) for own in single),
+        ece=tuple(measured.calibration_error(own) for own in outputs["model"]) if head == "label" else (),
     )
+
+
+def _add(single: list[dict[int, Output]], positions: Sequence[int], said: Sequence[Sequence[Output]]) -> None:
+    """Take in the single answers for some videos, of each draw and view."""
+    single += [{} for _ in said[len(single) :]]
+    for own, each in zip(single, said, strict=True):
+        own.update(zip(positions, each, strict=True))
 
 
 class _Measured:
@@ -219,3 +265,8 @@ class _Measured:
             groups=[self._groups[position] for position in chosen],
             bootstrap=bootstrap or self._bootstrap,
         )
+
+    def calibration_error(self, outputs: Mapping[int, Output]) -> float:
+        """Of the labels, as the model scores them."""
+        logits = np.stack([outputs[position] for position in range(len(self._truth))])
+        return expected_calibration_error(*judge(logits, np.asarray(self._truth, dtype=np.int64)))

@@ -1,13 +1,16 @@
 """The answers of a model for a set of sequences."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 
+from vidrnn.evaluation.measures import Output
+from vidrnn.evaluation_settings import InferenceSettings
 from vidrnn.models.ensemble import Model, average_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen, shuffle_steps
-from vidrnn.settings import InferenceSettings, RunSettings
+from vidrnn.settings import RunSettings
 
 _STEPS_PER_BATCH = 8192
 _SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wrong order at evaluation
@@ -39,10 +42,24 @@ def describe_answers(settings: RunSettings) -> str:
     text = "from the middle steps" if draws == 1 else f"averaged over {draws} draws of steps"
     if settings.features.mirrored and settings.inference.views == "both":
         text += ", over both views"
+    if settings.inference.average == "logits" and text != "from the middle steps":
+        text += ", in logits"
     return f"one answer per video {text}" + (f", over {members} members" if members > 1 else "")
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of n videos.
+
+    Attributes:
+        averaged: n arrays, the answer for each video; see `predict`.
+        single: the n answers of each draw of steps and each view by itself, which were averaged.
+    """
+
+    averaged: list[Output]
+    single: tuple[list[Output], ...]
+
+
 def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.Tensor]:
     """Outputs of all sequences, averaged over draws of their steps and over views as ``asking`` says.
 
@@ -51,18 +68,37 @@ def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.
         step (T, outputs), where each of the T cached steps has the answer of the chosen step nearest to it; from
         ``transcript`` (S, outputs) of the chosen steps.
     """
+    rows: list[torch.Tensor] = []
+    for answers in _in_batches(model, sequences, asking):
+        rows += _average(model, answers, asking)
+    return rows
+
+
+def answer(model: Model, sequences: SequenceSet, asking: Asking) -> Answers:
+    """The outputs of `predict`, and beside them the single ones that they are made of, all of them in memory."""
+    batches = list(_in_batches(model, sequences, asking))
+    averaged = [own.numpy() for answers in batches for own in _average(model, answers, asking)]
+    single = zip(*batches, strict=True)
+    return Answers(averaged, tuple([own.numpy() for batch in each for own in batch] for each in single))
+
+
+def _average(model: Model, answers: list[list[torch.Tensor]], asking: Asking) -> list[torch.Tensor]:
+    head, scale = model.settings.head, asking.inference.average
+    return [average_outputs(head, each, scale=scale) for each in zip(*answers, strict=True)]
+
+
+def _in_batches(model: Model, sequences: SequenceSet, asking: Asking) -> Iterator[list[list[torch.Tensor]]]:
+    """Of each batch of videos the outputs of every draw and view."""
     model.eval()
     views = (False, True) if sequences.mirrored is not None and asking.inference.views == "both" else (False,)
     shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if asking.shuffled_time else None
     longest = int(sequences.totals.max()) if asking.steps is None else asking.steps
-    rows: list[torch.Tensor] = []
     for positions in torch.split(torch.arange(len(sequences)), max(_STEPS_PER_BATCH // longest, 1)):
         answers: list[list[torch.Tensor]] = []
         for jitter in range(asking.inference.jitters):
             choice = _choose(sequences, positions, asking.steps, jitter=jitter, shuffle=shuffle)
             answers += [_ask(model, sequences, positions, choice, mirrored=mirrored) for mirrored in views]
-        rows += [average_outputs(model.settings.head, each) for each in zip(*answers, strict=True)]
-    return rows
+        yield answers
 
 
 def _choose(
@@ -84,6 +120,7 @@ def _choose(
     return choice if shuffle is None else shuffle_steps(choice, generator=shuffle)
 
 
+@torch.inference_mode()
 def _ask(
     model: Model, sequences: SequenceSet, positions: torch.Tensor, choice: StepChoice, *, mirrored: bool
 ) -> list[torch.Tensor]:

@@ -28,6 +28,7 @@ from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings import RunSettings
+from vidrnn.training.calibrating import calibrated, check_unknown
 from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
@@ -96,6 +97,7 @@ def train(
     folder = FeatureStore(settings.features.store).find(settings.features)
     label_map = label_map_of(splits["train"], settings.model.head)
     load = partial(load_set, settings=settings, folder=folder, label_map=label_map)
+    check_unknown(settings, splits["val"], label_map)
     train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
     output.mkdir(parents=True, exist_ok=True)
     fingerprint = fingerprint_of(settings, train_set, val_set, folder)
@@ -114,19 +116,19 @@ def train(
         metrics |= validate(result.model, val_set, settings.training, asking_of(settings), num_classes=len(label_map))
     thresholds = _thresholds(result.model, val_set, settings)
     model = TrainedModel(result.model, label_map, folder.spec, settings, metrics, versions(), thresholds)
-    files = [output / "model.safetensors", output / "last.safetensors"]
+    model, files = calibrated(model, val_set), [output / "model.safetensors"]
     save_model(model, files[0])
-    save_model(replace(model, classifier=result.last), files[1])
-    if result.best is not None:
-        files.append(output / "best.safetensors")
-        save_model(replace(model, classifier=result.best), files[-1])
+    for name, weights in (("last", result.last), ("best", result.best)):
+        if weights is not None:
+            files.append(output / f"{name}.safetensors")
+            save_model(calibrated(replace(model, classifier=weights), val_set), files[-1])
     # Not before the fit: a refused --resume must leave the folder of another run as it is.
     (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
     write_log(output / "log.csv", result.history)
-    write_json(output / "metrics.json", metrics)
-    files += [output / "config.yaml", output / "log.csv", output / "metrics.json"]
+    write_json(output / "metrics.json", model.metrics)
+    files += [output / name for name in ("config.yaml", "log.csv", "metrics.json")]
     files += [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
-    return TrainingRun(model, result.history, metrics, tuple(files))
+    return TrainingRun(model, result.history, model.metrics, tuple(files))
 
 
 def load_set(

@@ -18,12 +18,13 @@ from vidrnn.config import dump_yaml
 from vidrnn.errors import AnnotationError, ConfigError, TrainingError
 from vidrnn.evaluation.measures import HEADLINES
 from vidrnn.evaluation.report import write_json
+from vidrnn.evaluation_settings import EvaluationSettings
 from vidrnn.features.claims import Claims
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold, make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
-from vidrnn.settings import EvaluationSettings, RunSettings
+from vidrnn.settings import RunSettings
 from vidrnn.training.fit import validate
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import asking_of
