@@ -1,7 +1,18 @@
 """Which video, which label, which split, which group."""
 
+from vidrnn.annotations.folders import find_media
 from vidrnn.annotations.readers import read_annotations
 from vidrnn.annotations.records import BACKGROUND, SPLITS, Annotation, LabelMap, Segment, Split
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 
-__all__ = ["BACKGROUND", "SPLITS", "VIDEO_SUFFIXES", "Annotation", "LabelMap", "Segment", "Split", "read_annotations"]
+__all__ = [
+    "BACKGROUND",
+    "SPLITS",
+    "VIDEO_SUFFIXES",
+    "Annotation",
+    "LabelMap",
+    "Segment",
+    "Split",
+    "find_media",
+    "read_annotations",
+]
