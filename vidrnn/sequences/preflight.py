@@ -38,7 +38,7 @@ def inspect(annotations: Sequence[Annotation], settings: DataSettings) -> Findin
         lines.append(
             f"{split}: {len(members)} videos, {groups} groups; {classes or ('no classes' if members else 'empty')}"
         )
-    missing = tuple(each.path for each in annotations if not each.source(settings.root).is_file())
+    missing = tuple(each.path for each in annotations if not each.source(settings.root).exists())
     if missing:
         where = missing[0]
         lines.append(f"{len(missing)} videos do not exist, first {where!r}; looked in {settings.root.resolve()}")
