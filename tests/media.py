@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 from av.stream import Disposition
@@ -62,6 +63,16 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def write_pictures(
+    folder: Path, images: Sequence[Image], *, template: str = "img_{:05}.png", numbers: Sequence[int] | None = None
+) -> Path:
+    """One file per picture, numbered from 1 where no ``numbers`` are given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in zip(numbers or range(1, len(images) + 1), images, strict=True):
+        assert cv2.imwrite(str(folder / template.format(number)), image[..., ::-1])
+    return folder
 
 
 def write_audio(path: Path, *, cover: bool = False) -> Path:

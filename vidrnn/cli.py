@@ -196,7 +196,7 @@ app.command()(compare)
 
 @app.command()
 def classify(
-    paths: Annotated[list[Path], typer.Argument(help="Video files and folders.")],
+    paths: Annotated[list[Path], typer.Argument(help="Video files, still images, folders of either or of frames.")],
     model: Model,
     output: Annotated[Path, typer.Option("--output", help="File that ends in .csv or .jsonl.")],
     resume: Annotated[
@@ -208,6 +208,9 @@ def classify(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     unknown_below: Annotated[
         float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
+    ] = None,
+    frame_rate: Annotated[
+        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
     ] = None,
 ) -> int:
     """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
@@ -227,10 +230,11 @@ def classify(
     if unknown_below is not None:
         trained = with_unknown_below(trained, unknown_below)
     writer = PredictionWriter(output, head=trained.settings.model.head, append=resume)
-    videos = find_videos(paths)
+    videos = find_videos(paths, media=trained.settings.data.media)
     done = finished_paths(output) if resume else set()
     waiting = [video for video in videos if str(video) not in done]
-    changes = {"device": device} | ({"weights": weights} if weights else {})
+    given = {"device": device, "weights": weights, "frame_rate": frame_rate}
+    changes = {key: value for key, value in given.items() if value is not None}
     features = validate(FeatureSettings, trained.settings.features.model_dump(mode="json") | changes, origin="options")
     backbone = backbone_of(trained, features)
     failed = 0

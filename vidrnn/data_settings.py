@@ -9,6 +9,7 @@ from vidrnn.config import Fraction, PathSetting, Settings
 
 Risk = Literal["shared_groups", "missing_classes", "identical_files", "near_duplicates", "metadata"]
 """What makes a number too good, or about less than it seems, and can be accepted on purpose."""
+Media = Literal["videos", "frames", "pictures"]
 
 
 class DataSettings(Settings):
@@ -18,6 +19,10 @@ class DataSettings(Settings):
     """Folder that all video paths are relative to; environment variables as ``${NAME:-default}``."""
     format: Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "pyslowfast", "mmaction", "activitynet"] = "folder"
     """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; all others read ``annotations``."""
+    media: Media = "videos"
+    """What the videos are, for ``folder`` and ``mmaction``, and where `vidrnn classify` looks into folders: ``videos``,
+    files; ``frames``, folders of numbered pictures; ``pictures``, still images, each a video of one frame. The paths
+    of other formats may be any of the three."""
     annotations: str | None = None
     """File or folder relative to ``root``, needed by all formats but ``folder`` (docs/annotations.md). A CSV has the
     columns ``path`` and what the head needs (``label``; ``labels`` separated by ``|``; ``target``; or one row per
@@ -53,6 +58,8 @@ class DataSettings(Settings):
             raise ValueError(f"format {self.format} needs data.annotations, relative to data.root: docs/annotations.md")
         if self.classes is not None and self.format not in {"pyslowfast", "mmaction"}:
             raise ValueError(f"data.classes is for the formats pyslowfast and mmaction, not for {self.format}")
+        if self.media != "videos" and self.format not in {"folder", "csv", "mmaction"}:
+            raise ValueError(f"data.media is for the formats folder, csv and mmaction, not for {self.format}")
         if self.video_path is not None:
             self._check_video_path(self.video_path)
         return self

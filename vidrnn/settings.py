@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from vidrnn.config import Fraction, PathSetting, Positive, Settings
 from vidrnn.data_settings import DataSettings
 from vidrnn.evaluation_settings import EvaluationSettings, InferenceSettings
+from vidrnn.frame_folders import template_form
 from vidrnn.tuning_settings import TuningSettings
 
 Grid = Literal[1, 2, 3, 4]
@@ -64,6 +65,12 @@ class FeatureSettings(Settings):
     """Distance in frames for ``sampling: every``."""
     max_frames: Positive | None = None
     """Cap on kept frames per video for ``fps`` and ``every``: a longer video is thinned evenly to it."""
+    frame_rate: Annotated[float, Field(gt=0.0)] | None = None
+    """Pictures per second in folders of numbered pictures (``img_00001.jpg`` ...), each of which is one video; null: no
+    such folder is read. docs/annotations.md says more."""
+    frame_template: str | None = None
+    """Names of the frames in such folders, as ``img_{:05}.jpg``, where other numbered pictures (flow) lie beside
+    them; null: all are named alike."""
     precision: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
     """Arithmetic of the backbone: the two short floats are meant for GPUs, int8 for CPUs (needs NNCF). Features are
     stored in float16 in any case."""
@@ -87,6 +94,15 @@ class FeatureSettings(Settings):
     """Memory that a decoder process may take on top of what it starts with (Linux)."""
     device: Device = "auto"
     """Where the backbone runs; ``auto`` takes CUDA when there is one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "FeatureSettings":
+        if self.frame_template is not None:
+            try:
+                template_form(self.frame_template)
+            except ValueError as error:
+                raise ValueError(f"features.frame_template: {error}") from None
+        return self
 
     @property
     def chosen_nodes(self) -> dict[str, Grid]:
@@ -255,6 +271,8 @@ class RunSettings(Settings):
             raise ValueError(
                 f"inference.max_risk {self.inference.max_risk} needs one class per video, which head {head!r} has not"
             )
+        if self.data.media == "frames" and self.features.frame_rate is None:
+            raise ValueError("data.media 'frames' needs features.frame_rate, the pictures per second in the folders")
         if self.data.format == "folder" and head not in {"label", "multilabel"}:
             raise ValueError(f"model.head {head!r} needs data.format csv: folders name labels only")
         return self

@@ -88,6 +88,61 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_pictures_beside_videos_are_no_training_clips(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/a.mp4", "walk/a.jpg", "walk/frames/img_1.jpg", "jump/b.mp4", "jump/b.png")
+    assert [each.path for each in read_folder(tmp_path)] == ["jump/b.mp4", "walk/a.mp4"]
+
+
+def test_a_folder_of_frames_per_video(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/anna 1/img_1.jpg", "walk/anna 1/img_2.jpg", "walk/ben/deep/1.png", "jump/c.mp4/1.PNG")
+    touch(tmp_path, "walk/d.mp4", "walk/notes/a.txt", "walk/.trash/img_1.jpg", "walk/e/._img_1.jpg", "cover.jpg")
+    assert read_folder(tmp_path, media="frames") == (
+        Annotation("jump/c.mp4", "jump", None, "jump/c.mp4"),
+        Annotation("walk/anna 1", "walk", None, "walk/anna 1"),
+        Annotation("walk/ben/deep", "walk", None, "walk/ben/deep"),
+    )
+
+
+def test_frame_folders_in_split_folders_with_groups(tmp_path: Path) -> None:
+    touch(tmp_path, "train/walk/anna/1.jpg", "test/walk/ben/1.jpg")
+    found = read_folder(tmp_path, media="frames", group_pattern=r"/(\w+)$")
+    assert [(each.path, each.split, each.group) for each in found] == [
+        ("test/walk/ben", "test", "ben"),
+        ("train/walk/anna", "train", "anna"),
+    ]
+
+
+def test_still_images(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/a.jpg", "walk/deep/b.TIFF", "walk/c.mp4", "jump/._d.jpg", "jump/d.webp")
+    assert [each.path for each in read_folder(tmp_path, media="pictures")] == [
+        "jump/d.webp", "walk/a.jpg", "walk/deep/b.TIFF",
+    ]  # fmt: skip
+
+
+def test_frames_in_the_folder_of_a_class_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "walk/anna/img_1.jpg", "walk/img_1.jpg")
+    assert refusal(tmp_path, lambda: read_folder(tmp_path, media="frames")) == (
+        "'ROOT/walk' holds pictures itself; with data.media: frames a class holds one folder per video, for still "
+        "images set data.media: pictures"
+    )
+
+
+def test_where_nothing_fits_the_media_that_would_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "a", "walk/anna/img_1.jpg")
+    touch(tmp_path / "b", "walk/anna.mp4")
+    end = "; there are pictures: set data.media to frames, or pictures for still images"
+    assert refusal(tmp_path, lambda: read_folder(tmp_path / "a")).endswith(end)
+    for media in ("frames", "pictures"):
+        message = refusal(tmp_path, lambda media=media: read_folder(tmp_path / "b", media=media))
+        assert message.endswith("; there are videos: set data.media to videos")
+
+
+def test_media_is_refused_where_the_format_says_what_a_video_is() -> None:
+    values = {"root": ".", "format": "ucf101", "annotations": "lists", "media": "frames"}
+    with pytest.raises(ConfigError, match=r"data\.media is for the formats folder, csv and mmaction, not for ucf101"):
+        validate(DataSettings, values)
+
+
 def test_a_missing_root_is_named(tmp_path: Path) -> None:
     message = refusal(tmp_path, lambda: read_folder(tmp_path / "gone"), MissingPathError)
     assert message == "data.root 'ROOT/gone' is not a folder; give the folder that holds one folder per class"

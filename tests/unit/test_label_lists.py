@@ -54,6 +54,51 @@ def test_mmaction_lists_with_several_labels_give_labels_for_every_video(tmp_path
     )
 
 
+@pytest.mark.parametrize(("first", "names"), [(0, "run\njump\nsit"), (1, "1 run\n2 jump\n3 sit")])
+def test_mmaction_lists_of_frame_folders_have_the_number_of_frames_before_the_label(tmp_path, first, names) -> None:
+    rows = f"some/a_1 163 {first + 2}\nsome/b (2) 122 {first}\n"  # as hmdb51_train_split_1_rawframes.txt
+    write(tmp_path, {"l/train_rawframes.txt": rows, "l/val_rawframes.txt": f"c 7 {first + 1}", "names.txt": names})
+    settings = data_settings(tmp_path, "mmaction", "l", classes="names.txt", media="frames")
+    assert read_annotations(settings) == (
+        Annotation("c", "jump", "val", "c", listed_frames=7),
+        Annotation("some/a_1", "sit", "train", "some/a_1", listed_frames=163),
+        Annotation("some/b (2)", "run", "train", "some/b (2)", listed_frames=122),
+    )
+
+
+def test_mmaction_lists_of_frame_folders_with_several_labels(tmp_path: Path) -> None:
+    write(tmp_path, {"list.txt": "a 163 2 0\nb 122 1\n"})
+    assert read_annotations(data_settings(tmp_path, "mmaction", "list.txt", media="frames")) == (
+        Annotation("a", "", None, "a", labels=("2", "0"), listed_frames=163),
+        Annotation("b", "", None, "b", labels=("1",), listed_frames=122),
+    )
+
+
+def test_mmaction_lists_of_still_images(tmp_path: Path) -> None:
+    write(tmp_path, {"list.txt": "a.jpg 0\nb.PNG 1\n"})
+    found = read_annotations(data_settings(tmp_path, "mmaction", "list.txt", media="pictures"))
+    assert [(each.path, each.label) for each in found] == [("a.jpg", "0"), ("b.PNG", "1")]
+
+
+@pytest.mark.parametrize(
+    ("media", "row", "message"),
+    [
+        ("frames", "a.mp4 3 1",
+         "path 'a.mp4' has a video's suffix, but data.media is frames; lists of videos need videos"),
+        ("frames", "a 3",
+         "'a 3' does not end in a class number; expected 'path/folder 120 0' (120 frames), without a header"),
+        ("frames", "a 0 163 1",
+         ("path 'a' has 0 frames; rows 'path start frames number' (with_offset) are not read, so give each clip a "
+          "folder of its own")),
+        ("pictures", "a.mp4 1", "path 'a.mp4' has no picture's suffix, but data.media is pictures"),
+    ],
+)  # fmt: skip
+def test_lists_that_do_not_fit_the_media_are_refused_with_their_line(tmp_path, media, row, message) -> None:
+    write(tmp_path, {"list.txt": row})
+    settings = data_settings(tmp_path, "mmaction", "list.txt", media=media)
+    assert refused(settings) == f"ROOT/list.txt, line 1: {message}"
+
+
 @pytest.mark.parametrize(
     ("kind", "files", "message"),
     [
@@ -67,8 +112,8 @@ def test_mmaction_lists_with_several_labels_give_labels_for_every_video(tmp_path
          ("ROOT/l/train.txt, line 2: label 2 is not among the 2 classes numbered 0 to 1; a class file without numbers "
           "counts from 0, so write 'number name' on each of its lines for labels that count from 1")),
         ("mmaction", {"l/train.txt": "a.mp4 0\nframes/b 1 1"},
-         ("ROOT/l/train.txt, line 2: path 'frames/b' has no video's suffix; lists of frame folders "
-          "('path frames number') are not read, give the list of videos")),
+         ("ROOT/l/train.txt, line 2: path 'frames/b' has no video's suffix; for lists of frame folders "
+          "('path frames number') set data.media: frames, for still images data.media: pictures")),
         ("mmaction", {"l/train.txt": "a.mp4 0", "l/val.txt": "b.mp4 1\na.mp4 1"},
          "ROOT/l/val.txt, line 2: video 'a.mp4' is listed twice, as 'run' (train) and 'walk' (val); keep one"),
         ("mmaction", {"l/train.txt": "../a.mp4 0"},

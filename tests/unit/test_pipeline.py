@@ -127,7 +127,7 @@ def test_bad_videos_cost_only_themselves(clips, tmp_path):
     gone = results["gone"]
     assert (gone.stage, gone.cause) == ("probe", "does not exist; check the path in the annotations against data.root")
     assert results["text"].cause.startswith("cannot be opened as a video (8 bytes): ")
-    assert results["folder"].cause.startswith("is not a regular file")
+    assert results["folder"].cause.startswith("is a folder without numbered pictures")
     good = embed(clips)
     for job in clips:
         np.testing.assert_array_equal(results[job.path].features, good[job.path].features)

@@ -42,6 +42,8 @@ def spec() -> FeatureSpec:
         {"sampling": "uniform"},
         {"sampling": "every"},
         {"max_frames": 100},
+        {"frame_rate": 25.0},
+        {"frame_template": "img_{:05}.jpg"},
     ],
     ids=str,
 )
@@ -160,6 +162,14 @@ def test_only_the_sampling_settings_that_apply_count():
     assert sampling_values(changed(max_frames=9)) == {"kind": "fps", "rate": 10.0, "max_frames": 9}
     assert sampling_values(changed(sampling="uniform", count=5, max_frames=9)) == {"kind": "uniform", "count": 5}
     assert sampling_values(changed(sampling="every", stride=2)) == {"kind": "every", "stride": 2}
+    assert sampling_values(changed(frame_rate=25.0)) == {"kind": "fps", "rate": 10.0, "frame_rate": 25.0}
+
+
+def test_the_rate_of_frame_folders_can_be_another_without_changing_anything_else(spec):
+    at_25 = spec_of(changed(frame_rate=25.0))
+    assert spec.at_frame_rate(25.0).digest == at_25.digest
+    assert at_25.at_frame_rate(30.0).digest == spec_of(changed(frame_rate=30.0)).digest
+    assert at_25.at_frame_rate(None).digest == spec.digest
 
 
 def test_no_differences_to_the_settings_that_it_came_from(spec):

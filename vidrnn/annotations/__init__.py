@@ -1,5 +1,6 @@
 """Which video, which label, which split, which group."""
 
+from vidrnn.annotations.folders import find_media
 from vidrnn.annotations.readers import read_annotations
 from vidrnn.annotations.records import BACKGROUND, SPLITS, UNKNOWN, Annotation, LabelMap, Segment, Split
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
@@ -13,5 +14,6 @@ __all__ = [
     "LabelMap",
     "Segment",
     "Split",
+    "find_media",
     "read_annotations",
 ]

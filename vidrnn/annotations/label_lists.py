@@ -1,18 +1,21 @@
-"""Lists ``path number``: those of PySlowFast and pytorchvideo, and the video lists of MMAction2."""
+"""Lists ``path number``: those of PySlowFast and pytorchvideo, and those of MMAction2 with videos or frame folders."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from vidrnn.annotations.class_names import name_of, read_class_names
 from vidrnn.annotations.records import Annotation, Split, plain_path
 from vidrnn.annotations.rows import add_once, located, read_lines, split_from_word
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
-from vidrnn.data_settings import DataSettings
+from vidrnn.data_settings import DataSettings, Media
 from vidrnn.errors import AnnotationError
+from vidrnn.frame_folders import PICTURE_SUFFIXES
 
 # From the right, so that spaces and commas in paths survive.
 _ONE = re.compile(r"(?P<path>.*[^\s,])[\s,]+(?P<numbers>\d{1,9})")
 _MANY = re.compile(r"(?P<path>.*?[^\s,])(?P<numbers>(?:\s+\d{1,9})+)")
+_FRAMES = re.compile(r"(?P<path>.*?[^\s,])\s+(?P<frames>\d{1,9})(?P<numbers>(?:\s+\d{1,9})+)")
 
 
 def read_pyslowfast(settings: DataSettings) -> list[Annotation]:
@@ -31,21 +34,40 @@ def read_pyslowfast(settings: DataSettings) -> list[Annotation]:
 def read_mmaction(settings: DataSettings) -> list[Annotation]:
     """Read lists of ``path number [number ...]``, files as in `read_pyslowfast`.
 
-    When any video has several labels, all are given as ``labels``, in the order of the list.
+    With ``data.media: frames`` each path is a folder of frames and their number stands before the labels. When any
+    video has several labels, all are given as ``labels``, in the order of the list.
 
     Raises:
-        MissingPathError, AnnotationError: as `read_pyslowfast`; a path that is no video's.
+        MissingPathError, AnnotationError: as `read_pyslowfast`; a path or number of frames that does not fit the media.
     """
-    rows = _read(settings, _MANY)
+    rows = _read(settings, _FRAMES if settings.media == "frames" else _MANY)
     for annotation, where in rows:
-        if Path(annotation.path).suffix.lower() not in VIDEO_SUFFIXES:
-            raise AnnotationError(
-                f"{where}: path {annotation.path!r} has no video's suffix; lists of frame folders "
-                "('path frames number') are not read, give the list of videos"
-            )
+        with located(where):
+            _check_media(annotation, settings.media)
     if all(len(annotation.names) == 1 for annotation, _ in rows):
         return [annotation for annotation, _ in rows]
-    return [Annotation(each.path, "", each.split, each.group, labels=each.names) for each, _ in rows]
+    return [replace(each, label="", labels=each.names) for each, _ in rows]
+
+
+def _check_media(annotation: Annotation, media: Media) -> None:
+    """Rows of the three kinds of lists look alike, so what tells them apart must not be contradicted."""
+    suffix = Path(annotation.path).suffix.lower()
+    if media == "videos" and suffix not in VIDEO_SUFFIXES:
+        raise AnnotationError(
+            f"path {annotation.path!r} has no video's suffix; for lists of frame folders ('path frames number') set "
+            "data.media: frames, for still images data.media: pictures"
+        )
+    if media == "pictures" and suffix not in PICTURE_SUFFIXES:
+        raise AnnotationError(f"path {annotation.path!r} has no picture's suffix, but data.media is pictures")
+    if media == "frames" and suffix in VIDEO_SUFFIXES:
+        raise AnnotationError(
+            f"path {annotation.path!r} has a video's suffix, but data.media is frames; lists of videos need videos"
+        )
+    if annotation.listed_frames == 0:
+        raise AnnotationError(
+            f"path {annotation.path!r} has 0 frames; rows 'path start frames number' (with_offset) are not read, "
+            "so give each clip a folder of its own"
+        )
 
 
 def _read(settings: DataSettings, form: re.Pattern[str]) -> list[tuple[Annotation, str]]:
@@ -84,9 +106,11 @@ def _lists(source: Path) -> list[tuple[Split | None, Path]]:
 def _annotation(text: str, form: re.Pattern[str], split: Split | None, names: dict[int, str] | None) -> Annotation:
     row = form.fullmatch(text)
     if row is None:
-        raise AnnotationError(f"{text!r} does not end in a class number; expected 'path/clip.mp4 0', without a header")
+        expected = "'path/folder 120 0' (120 frames)" if form is _FRAMES else "'path/clip.mp4 0'"
+        raise AnnotationError(f"{text!r} does not end in a class number; expected {expected}, without a header")
     labels = tuple(name_of(int(number), names) for number in row["numbers"].split())
     path = plain_path(row["path"])
+    frames = int(row["frames"]) if form is _FRAMES else None
     if len(labels) == 1:
-        return Annotation(path, labels[0], split, path)
-    return Annotation(path, "", split, path, labels=labels)
+        return Annotation(path, labels[0], split, path, listed_frames=frames)
+    return Annotation(path, "", split, path, labels=labels, listed_frames=frames)

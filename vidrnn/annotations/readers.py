@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from vidrnn.annotations.activitynet import read_activitynet
 from vidrnn.annotations.csv_file import read_csv
+from vidrnn.annotations.folders import read_folder
 from vidrnn.annotations.hmdb51 import read_hmdb51
 from vidrnn.annotations.kinetics import read_kinetics
 from vidrnn.annotations.label_lists import read_mmaction, read_pyslowfast
-from vidrnn.annotations.records import SPLITS, Annotation, as_split
-from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
+from vidrnn.annotations.records import Annotation
 from vidrnn.annotations.ucf101 import read_ucf101
 from vidrnn.data_settings import DataSettings
-from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
+from vidrnn.errors import AnnotationError, ConfigError
 
 
 def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
@@ -25,7 +25,7 @@ def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
         ConfigError: ``data.group_pattern`` is not a regular expression with a parenthesis.
     """
     readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
-        "folder": _read_folder,
+        "folder": read_folder,
         "csv": lambda settings: read_csv(settings.root / str(settings.annotations)),
         "ucf101": read_ucf101,
         "hmdb51": read_hmdb51,
@@ -39,39 +39,6 @@ def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
         group_of = _group_finder(settings.group_pattern)
         annotations = [replace(annotation, group=group_of(annotation.path)) for annotation in annotations]
     return tuple(sorted(annotations, key=lambda annotation: annotation.path))
-
-
-def _read_folder(settings: DataSettings) -> list[Annotation]:
-    root = settings.root
-    if not root.is_dir():
-        raise MissingPathError(
-            f"data.root {str(root)!r} is not a folder; give the folder that holds one folder per class"
-        )
-    folders = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
-    split_folders = [folder for folder in folders if folder.name in SPLITS]
-    if split_folders and len(split_folders) < len(folders):
-        others = sorted({folder.name for folder in folders} - set(SPLITS))
-        raise AnnotationError(
-            f"data.root {str(root)!r} holds both split folders and others ({', '.join(others[:5])}); "
-            "use root/<class>/ or root/{train,val,test}/<class>/, not both"
-        )
-    annotations: list[Annotation] = []
-    for split_folder in split_folders or (None,):
-        class_folders = sorted(child for child in split_folder.iterdir() if child.is_dir()) if split_folder else folders
-        for class_folder in class_folders:
-            for video in sorted(class_folder.rglob("*")):
-                inside = video.relative_to(root)
-                hidden = any(part.startswith(".") for part in inside.parts)
-                if video.suffix.lower() in VIDEO_SUFFIXES and not hidden and not video.is_dir():
-                    path = inside.as_posix()
-                    split = as_split(split_folder.name) if split_folder else None
-                    annotations.append(Annotation(path, class_folder.name, split, group=path))
-    if not annotations:
-        raise AnnotationError(
-            f"data.root {str(root)!r} holds no video; expected files such as {root}/<class>/clip.mp4 "
-            f"({', '.join(sorted(VIDEO_SUFFIXES)[:6])} ...)"
-        )
-    return annotations
 
 
 def _group_finder(pattern: str) -> Callable[[str], str]:

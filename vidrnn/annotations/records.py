@@ -66,6 +66,7 @@ class Annotation:
         labels: any number of class names, in the order in which they happen when that order is known.
         segments: stretches with a label or a number each, by start; none overlap.
         target: a number.
+        listed_frames: how many frames a list says that the video has; None when it says nothing.
     """
 
     path: str
@@ -75,6 +76,7 @@ class Annotation:
     labels: tuple[str, ...] | None = None
     segments: tuple[Segment, ...] | None = None
     target: float | None = None
+    listed_frames: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a path that leaves the data root, an empty label, and segments that overlap."""

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
@@ -21,7 +21,8 @@ import torch
 
 from vidrnn.errors import VideoError
 from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.store import Source, VideoMetadata
+from vidrnn.features.source import Source, is_there, state_of
+from vidrnn.features.store import VideoMetadata
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
@@ -90,7 +91,7 @@ def decode_video(
     """Decode the frames that are kept, bring them to the network's square, and hand them on in chunks.
 
     Args:
-        source: the video file.
+        source: the video file, or the folder of its frames.
         sampling: which frames.
         preprocessing: how they are fitted.
         chunk_size: most frames in a chunk.
@@ -102,16 +103,23 @@ def decode_video(
     Raises:
         VideoError: it cannot be decoded, or was written to meanwhile. OSError: it cannot be read.
     """
-    before = source.stat() if source.exists() else None
-    video = probe(source, on_progress=on_progress)
+    before = state_of(source) if is_there(source) else None
+    video = probe(
+        source,
+        frame_rate=sampling.frame_rate,
+        frame_template=sampling.frame_template,
+        on_progress=on_progress,
+    )
     indices = sampling.select(video.timestamps_s)
     frames: list[torch.Tensor] = []
     times: list[float] = []
     num_frames = 0
+    sizes: dict[tuple[int, ...], None] = {}
     try:
         for frame in decode(video, indices, on_progress=on_progress):
             frames.append(preprocessing.fit(frame.rgb))
             times.append(frame.timestamp_s)
+            sizes[frame.rgb.shape[1::-1]] = None
             num_frames += 1
             if len(frames) == chunk_size:
                 yield times, torch.stack(frames).numpy()
@@ -121,13 +129,22 @@ def decode_video(
         digest = Source.of(source)
     except (VideoError, OSError) as error:
         raise DecodingError(str(error)) from error
-    if before is None or (before.st_size, before.st_mtime_ns) != (digest.size, digest.mtime_ns):
+    if before != (digest.size, digest.mtime_ns):
         raise DecodingError("was written to while it was decoded; run again when the file is complete")
-    notes = video.notes
-    if num_frames < len(indices):
-        notes += (f"{len(indices) - num_frames} of {len(indices)} wanted frames hold no picture of their own",)
+    notes = video.notes + _notes(wanted=len(indices), got=num_frames, sizes=list(sizes))
     metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
     yield Decoded(num_frames, metadata, digest, notes)
+
+
+def _notes(*, wanted: int, got: int, sizes: Sequence[tuple[int, ...]]) -> tuple[str, ...]:
+    """What only decoding shows."""
+    notes = []
+    if got < wanted:
+        notes.append(f"{wanted - got} of {wanted} wanted frames hold no picture of their own")
+    if len(sizes) > 1:
+        shown = ", ".join(f"{width}x{height}" for width, height in sizes[:3]) + (" ..." if len(sizes) > 3 else "")
+        notes.append(f"its frames have {len(sizes)} sizes ({shown}), each fitted alone")
+    return tuple(notes)
 
 
 class DecodingError(VideoError):

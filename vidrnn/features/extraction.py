@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
@@ -14,6 +14,7 @@ from vidrnn.features.decode_worker import DecodeVideo, Failure, Job, decode_vide
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.failures import FailureList
 from vidrnn.features.pipeline import Throughput, embed_videos
+from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureFolder, FeatureStore, VideoFeatures
 from vidrnn.settings import FeatureSettings
 
@@ -129,12 +130,14 @@ class _Plan:
         self._folder = folder
         self._root, self._claims, self._known, self._known_plain = root, claims, known, known_plain
         self._progress, self._retry_failed, self._on_video = progress, retry_failed, on_video
+        self._listed_frames: dict[str, int | None] = {}
 
     def jobs(self, annotations: Iterable[Annotation]) -> Iterator[Job | None]:
         """Videos to extract; None while all that are left are in the hands of another extraction."""
         elsewhere: deque[Annotation] = deque()
         for annotation in annotations:
             source = annotation.source(self._root)
+            self._listed_frames[annotation.path] = annotation.listed_frames
             if self._is_done(annotation.path, source):
                 self._reuse(annotation.path)
             elif not self._retry_failed and (failure := self._known.known(annotation.path, source)):
@@ -170,6 +173,10 @@ class _Plan:
 
     def finish(self, path: str, video: VideoFeatures) -> None:
         """Put features on disk and enter them. In the writer's thread, which Ctrl-C does not reach. Raises OSError."""
+        listed, held = self._listed_frames.get(path), video.metadata.num_frames
+        if listed is not None and listed != held:
+            note = f"the list says {listed} frames, there are {held}; all of these count"
+            video = replace(video, notes=(*video.notes, note))
         self._folder.write(path, video)
         self._claims.give_back(path)  # from here on another extraction finds them
         self._known.solve(path)
@@ -184,7 +191,7 @@ class _Plan:
 
     def _is_done(self, path: str, source: Path) -> bool:
         try:
-            return source.is_file() and self._folder.is_current(path, source)
+            return is_there(source) and self._folder.is_current(path, source)
         except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
             return False
 

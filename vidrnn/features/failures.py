@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vidrnn.atomic import write_atomically
 from vidrnn.features.decode_worker import Failure
+from vidrnn.features.source import state_of
 
 _COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns")
 
@@ -88,7 +89,7 @@ class FailureList:
 
 def _state_of(source: Path) -> tuple[str, str]:
     try:
-        status = source.stat()
+        size, mtime_ns = state_of(source)
     except (OSError, ValueError):
         return "", ""
-    return str(status.st_size), str(status.st_mtime_ns)
+    return str(size), str(mtime_ns)

@@ -11,6 +11,7 @@ from vidrnn.errors import VideoError
 from vidrnn.features.backbones import Backbone
 from vidrnn.features.decode_worker import Job
 from vidrnn.features.pipeline import Throughput, embed_videos
+from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureStore
 from vidrnn.settings import FeatureSettings
 from vidrnn.video.probe import probe
@@ -79,7 +80,7 @@ def forecast(
     """
     folder = FeatureStore(settings.store).folder(backbone.spec)
     jobs = [Job(each.path, each.source(root)) for each in annotations]
-    waiting = [job for job in jobs if job.source.is_file() and not folder.is_current(job.path, job.source)]
+    waiting = [job for job in jobs if is_there(job.source) and not folder.is_current(job.path, job.source)]
     counts = [_count_frames(job.source, Sampling(**backbone.spec.sampling)) for job in _evenly(waiting, _PROBED)]
     known = [count for count in counts if count is not None]
     frames = round(len(waiting) * sum(known) / len(counts)) if counts else 0
@@ -110,7 +111,8 @@ def _rate(jobs: Sequence[Job], backbone: Backbone, settings: FeatureSettings) ->
 
 def _count_frames(source: Path, sampling: Sampling) -> int | None:
     try:
-        return len(sampling.select(probe(source).timestamps_s))
+        video = probe(source, frame_rate=sampling.frame_rate, frame_template=sampling.frame_template)
+        return len(sampling.select(video.timestamps_s))
     except (VideoError, OSError):
         return None
 

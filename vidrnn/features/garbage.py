@@ -19,6 +19,7 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features import packed
 from vidrnn.features.packed import Pack
 from vidrnn.features.packing import locked, rewrite
+from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureFolder, FeatureStore
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
@@ -120,7 +121,7 @@ def _gone(folder: FeatureFolder, roots: Sequence[Path]) -> set[str]:
         videos = list(folder.videos())
     except StoreError:  # a damaged index: what it refers to is reported as a whole
         videos = [video for video, _ in folder.files()]
-    gone = {video for video in videos if not any((root / video).is_file() for root in roots)}
+    gone = {video for video in videos if not any(is_there(root / video) for root in roots)}
     if videos and len(gone) == len(videos):
         where = " or ".join(map(str, roots))
         raise StoreError(

@@ -18,12 +18,21 @@ def node_name(nodes: Mapping[str, int]) -> str:
 
 
 def sampling_values(settings: FeatureSettings) -> dict[str, Any]:
-    """The sampling settings that apply: those of the other kinds would change the digest for nothing."""
+    """The sampling settings that apply: those of the other kinds would change the digest for nothing.
+
+    The two that concern frame folders are only there when they are set, as in specs from before there were any.
+    """
     own = {"fps": "rate", "uniform": "count", "every": "stride"}[settings.sampling]
     values: dict[str, Any] = {"kind": settings.sampling, own: getattr(settings, own)}
     if settings.sampling != "uniform" and settings.max_frames is not None:
         values["max_frames"] = settings.max_frames
-    return values
+    return values | frame_folder_values(settings)
+
+
+def frame_folder_values(settings: FeatureSettings) -> dict[str, Any]:
+    """The part of the sampling that says how folders of frames are read; empty when nothing is set."""
+    folders = {"frame_rate": settings.frame_rate, "frame_template": settings.frame_template}
+    return {key: value for key, value in folders.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,11 @@ class FeatureSpec:
         """The spec of the other view: the same in all but that the frames are mirrored; twice is the spec itself."""
         values = {key: value for key, value in self.preprocessing.items() if key != "mirrored"}
         return replace(self, preprocessing=values if self.is_mirrored else {**values, "mirrored": True})
+
+    def at_frame_rate(self, rate: float | None) -> "FeatureSpec":
+        """The same for frame folders of another rate, which is a fact of the footage as that of a video is."""
+        values = {key: value for key, value in self.sampling.items() if key != "frame_rate"}
+        return replace(self, sampling=values if rate is None else {**values, "frame_rate": rate})
 
     def to_json(self) -> str:
         """Canonical JSON: equal specs give equal text."""

@@ -8,7 +8,6 @@ A reader never sees half a file: files are written beside their place, flushed t
 video has both, its feature file counts.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -24,34 +23,11 @@ from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.features import feature_file, packed
 from vidrnn.features.packed import Pack
+from vidrnn.features.source import Source
 from vidrnn.features.spec import FORMAT_VERSION, FeatureSpec
 from vidrnn.settings import FeatureSettings
 
 _ADVICE = "delete it and run `vidrnn extract` again"
-
-
-@dataclass(frozen=True)
-class Source:
-    """The video file that features came from."""
-
-    size: int
-    mtime_ns: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> "Source":
-        """Read the whole file once for its hash. Raises OSError."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-            status = os.fstat(file.fileno())
-        return cls(status.st_size, status.st_mtime_ns, digest.hexdigest())
-
-    def is_still(self, path: Path) -> bool:
-        """Whether ``path`` is the same file: by size and time, and by content when only the time differs."""
-        status = path.stat()
-        if status.st_size != self.size:
-            return False
-        return status.st_mtime_ns == self.mtime_ns or Source.of(path).sha256 == self.sha256
 
 
 @dataclass(frozen=True)

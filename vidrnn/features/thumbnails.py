@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional
 
 from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.spec import FeatureSpec
+from vidrnn.features.spec import FeatureSpec, frame_folder_values
+from vidrnn.settings import FeatureSettings
 
 EDGE = 32
 """Pixels per side."""
@@ -26,7 +27,7 @@ class Thumbnails:
 
     lanes = 1
 
-    def __init__(self) -> None:
+    def __init__(self, settings: FeatureSettings) -> None:
         self.preprocessing = Preprocessing(EDGE, EDGE, "warp", "bilinear", (0.5,) * 3, (0.5,) * 3)
         self.spec = FeatureSpec.from_json(
             FeatureSpec(
@@ -38,7 +39,7 @@ class Thumbnails:
                 dim=EDGE * EDGE,
                 grid=1,
                 preprocessing=self.preprocessing.as_dict(),
-                sampling={"kind": "fps", "rate": RATE, "max_frames": _MOST_FRAMES},
+                sampling={"kind": "fps", "rate": RATE, "max_frames": _MOST_FRAMES, **frame_folder_values(settings)},
                 precision="float32",
             ).to_json()
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vidrnn.errors import StoreError
+from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureFolder
 
 Health = Literal["ok", "damaged", "stale", "orphaned"]
@@ -63,7 +64,7 @@ def examine(folder: FeatureFolder, video_path: str, *, roots: Sequence[Path] = (
     except StoreError as error:
         return Finding(video_path, "damaged", str(error))
     sources = [root / video_path for root in roots]
-    there = [source for source in sources if source.is_file()]
+    there = [source for source in sources if is_there(source)]
     if sources and not there:
         return Finding(video_path, "orphaned", f"{' and '.join(map(str, sources))} is gone")
     if there and not any(video.source.is_still(source) for source in there):

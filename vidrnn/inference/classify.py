@@ -11,7 +11,9 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from vidrnn.annotations import UNKNOWN, VIDEO_SUFFIXES, Annotation
+from vidrnn.annotations import UNKNOWN, Annotation, find_media
+from vidrnn.annotations.folders import SUFFIXES
+from vidrnn.data_settings import Media
 from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
 from vidrnn.features.backbones import Backbone, load_backbone
 from vidrnn.features.decode_worker import Failure, Job
@@ -43,8 +45,14 @@ class Prediction:
     error: str | None = None
 
 
-def find_videos(paths: Sequence[Path]) -> list[Path]:
+def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]:
     """Files as they are given, and all videos below folders, sorted; each once.
+
+    A folder without any video that holds pictures itself is taken as the frames of one.
+
+    Args:
+        paths: files and folders.
+        media: what to look for in folders.
 
     Raises:
         MissingPathError: a path does not exist, or there is no video at all.
@@ -54,13 +62,13 @@ def find_videos(paths: Sequence[Path]) -> list[Path]:
         if not path.exists():
             raise MissingPathError(f"{str(path)!r} does not exist; give video files or folders")
         if path.is_dir():
-            inside = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in VIDEO_SUFFIXES)
-            found.update(dict.fromkeys(file for file in inside if not file.name.startswith(".")))
+            inside = find_media(path, media) or [each for each in find_media(path, "frames") if each == path]
+            found.update(dict.fromkeys(inside))
         else:
             found[path] = None
     if not found:
         raise MissingPathError(
-            f"no video below {', '.join(map(str, paths))}; known suffixes: {' '.join(sorted(VIDEO_SUFFIXES))}"
+            f"no {media} below {', '.join(map(str, paths))}; known suffixes: {' '.join(sorted(SUFFIXES[media]))}"
         )
     return list(found)
 
@@ -70,13 +78,14 @@ def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
 
     Args:
         model: holds the spec.
-        settings: the model's feature settings, with device, batch size, workers and weights path as needed here.
+        settings: the model's feature settings, with device, batch size, workers, weights path and rate of frame folders
+            as needed here.
 
     Raises:
         ModelFileError: the backbone here computes other features (other weights or versions).
     """
     backbone = load_backbone(settings)
-    if backbone.spec.digest != model.spec.digest:
+    if backbone.spec.digest != model.spec.at_frame_rate(settings.frame_rate).digest:
         raise ModelFileError(
             f"the model takes features of spec {model.spec.digest}, but {settings.backbone} here gives "
             f"{backbone.spec.digest} ({_difference(model.spec, backbone.spec)}); use the same weights as in training"
@@ -115,7 +124,7 @@ def classify(
     """Classify videos; each gives one prediction, in the order in which they finish, and a bad one costs only itself.
 
     Args:
-        videos: files.
+        videos: files, and folders of frames.
         model: the classifier.
         backbone: from `backbone_of`.
         settings: batch size, number of decoders and their limits.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
-from vidrnn.features.store import Source
+from vidrnn.features.source import Source, is_there, state_of
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.settings import RunSettings
@@ -18,7 +18,7 @@ _PROBED = 40
 
 def find_missing(annotations: Sequence[Annotation], root: Path) -> Iterator[Finding]:
     """Annotated videos that are not there."""
-    missing = [each.path for each in annotations if not each.source(root).exists()]
+    missing = [each.path for each in annotations if not is_there(each.source(root))]
     if missing:
         text = f"{len(missing)} videos do not exist, first {missing[0]!r}; looked in {root.resolve()}"
         yield Finding("failed", text, tuple(missing[1:]))
@@ -50,8 +50,8 @@ def _same_files(annotations: Sequence[Annotation], root: Path) -> Iterator[list[
     by_size: defaultdict[int, list[int]] = defaultdict(list)
     for position, annotation in enumerate(annotations):
         source = annotation.source(root)
-        if source.is_file():
-            by_size[source.stat().st_size].append(position)
+        if is_there(source):
+            by_size[state_of(source)[0]].append(position)
     for positions in by_size.values():
         by_content: defaultdict[str, list[int]] = defaultdict(list)
         for position in positions if len(positions) > 1 else ():
@@ -59,14 +59,15 @@ def _same_files(annotations: Sequence[Annotation], root: Path) -> Iterator[list[
         yield from (same for same in by_content.values() if len(same) > 1)
 
 
-def describe_codecs(annotations: Sequence[Annotation], root: Path) -> str:
+def describe_codecs(annotations: Sequence[Annotation], settings: RunSettings) -> str:
     """Codecs and containers of some of the videos, evenly chosen."""
-    there = [each.source(root) for each in annotations if each.source(root).exists()]
+    root, features = settings.data.root, settings.features
+    there = [each.source(root) for each in annotations if is_there(each.source(root))]
     chosen = there[:: max(-(-len(there) // _PROBED), 1)]
     counts: Counter[str] = Counter()
     for source in chosen:
         try:
-            video = probe(source)
+            video = probe(source, frame_rate=features.frame_rate, frame_template=features.frame_template)
             counts[f"{video.codec} in {video.container.split(',')[0]}"] += 1
         except (VideoError, OSError):
             counts["unreadable"] += 1

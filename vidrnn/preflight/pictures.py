@@ -16,6 +16,7 @@ from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.evaluation.baselines import metadata_only
 from vidrnn.evaluation.metrics import measure
 from vidrnn.features.extraction import extract
+from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureFolder
 from vidrnn.features.thumbnails import Thumbnails
 from vidrnn.preflight.annotated import Sides
@@ -58,12 +59,12 @@ def look_at(
 ) -> Pictures:
     """Decode the videos that are there and have no thumbnails yet. Raises OSError when the store cannot be written."""
     root = settings.data.root
-    chosen = [position for position, each in enumerate(annotations) if each.source(root).exists()]
+    chosen = [position for position, each in enumerate(annotations) if is_there(each.source(root))]
     folder, report = extract(
         [annotations[position] for position in chosen],
         root=root,
         settings=settings.features,
-        backbone=Thumbnails(),
+        backbone=Thumbnails(settings.features),
         on_video=on_video,
     )
     failed = {failure.path for failure in report.failures}

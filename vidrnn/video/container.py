@@ -17,7 +17,8 @@ from vidrnn.errors import VideoError
 MAX_PIXELS = 8192 * 8192  # per picture; a header may claim any size, and memory is taken before the picture is seen
 
 # FFmpeg's names of the readers that are let in. Left out on purpose: playlists (hls, dash, concat, imf, sdp), subtitles
-# (vobsub opens a second file), single pictures and picture sequences, sound, devices, and text.
+# (vobsub opens a second file), picture sequences (a pattern names other files), sound, devices, and text. Single
+# pictures have readers of their own, which `vidrnn.video.pictures` names one by one.
 _CONTAINERS = (
     *("3g2", "3gp", "apng", "asf", "avi", "dv", "flv", "gif", "gxf", "ivf", "matroska", "mov", "mpeg", "mpegts", "mxf"),
     *("nsv", "nut", "ogg", "rm", "webp_pipe", "wtv"),
@@ -68,8 +69,12 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def _open(path: Path) -> InputContainer:
-    """Let FFmpeg open the file, when it is one. Opening a pipe would wait for a writer for ever, so look first."""
+def size_of(path: Path) -> int:
+    """Bytes of a regular file. Opening a pipe would wait for a writer for ever, so whoever opens looks first.
+
+    Raises:
+        VideoError: there is none, or something else.
+    """
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -79,18 +84,25 @@ def _open(path: Path) -> InputContainer:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         raise VideoError(f"is not a regular file but {kind}; only local files are read")
-    if status.st_size == 0:
+    return status.st_size
+
+
+def _open(path: Path) -> InputContainer:
+    """Let FFmpeg open the file, when it is one."""
+    size = size_of(path)
+    if size == 0:
         raise VideoError("cannot be opened as a video (0 bytes): the file is empty; replace it")
     try:
         # The protocol is spelled out so that a file called 'http:...' or 'concat:...' is still only a file.
         return av.open(f"file:{path}", mode="r", metadata_errors="replace", options=_OPTIONS)
     except av.ArgumentError as error:
         raise VideoError(
-            f"is not in a container of video ({status.st_size} bytes): playlists, subtitles and single pictures are "
-            "not read; name the video itself, for example an MP4, Matroska, AVI or MPEG file"
+            f"is not in a container of video ({size} bytes): playlists and subtitles are not read, and a "
+            "picture only where its name ends as a picture's; name the video itself, for example an MP4, Matroska, AVI "
+            "or MPEG file"
         ) from error
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"cannot be opened as a video ({status.st_size} bytes): {cause_of(error)}") from error
+        raise VideoError(f"cannot be opened as a video ({size} bytes): {cause_of(error)}") from error
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":

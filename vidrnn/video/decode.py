@@ -1,9 +1,10 @@
 """The pixels of chosen frames of a probed video."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import av
 import numpy as np
@@ -12,9 +13,10 @@ from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
 from vidrnn.video.container import damage_of, decode_all, open_video
+from vidrnn.video.pictures import read_picture
 from vidrnn.video.plan import plan
 from vidrnn.video.probe import Video
-from vidrnn.video.sampling import Indices
+from vidrnn.video.sampling import Indices, Seconds
 from vidrnn.video.sparse import Doubt, decode_runs
 from vidrnn.video.upright import Upright
 
@@ -48,7 +50,7 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
     Args:
         video: what `probe` returned.
         indices: (T,) strictly increasing positions in ``video.timestamps_s``.
-        on_progress: called for each packet that is read, so that whoever waits can tell slow from hung.
+        on_progress: called for each packet or picture that is read, so that whoever waits can tell slow from hung.
 
     Yields:
         At most T frames with strictly increasing times. Only one is held at a time.
@@ -56,6 +58,9 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
     Raises:
         VideoError: the decoder stops with an error, or fewer than half of the wanted frames come out.
     """
+    if video.pictures is not None:
+        yield from _from_pictures(video.pictures, video.timestamps_s, indices, on_progress=on_progress)
+        return
     frames, num_frames, latest_s = _pictures(video, indices, on_progress=on_progress), 0, 0.0
     upright = Upright()
     try:
@@ -72,6 +77,16 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
             f"only {num_frames} of {len(indices)} wanted frames came out of the decoder; "
             "the file is damaged, re-encode or replace it"
         )
+
+
+def _from_pictures(
+    files: Sequence[Path], timestamps_s: Seconds, indices: Indices, *, on_progress: Callable[[], None]
+) -> Iterator[Frame]:
+    """Open the wanted pictures and no other; each has its own size and turn."""
+    upright = Upright()
+    for index in indices:
+        on_progress()
+        yield Frame(upright(read_picture(files[index])), float(timestamps_s[index]))
 
 
 def _pictures(video: Video, indices: Indices, *, on_progress: Callable[[], None]) -> Iterator[tuple[VideoFrame, float]]:

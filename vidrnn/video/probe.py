@@ -16,8 +16,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
-from vidrnn.video.container import damage_of, decode_all, open_video
+from vidrnn.frame_folders import FrameFiles, list_frames
+from vidrnn.video.container import cause_of, damage_of, decode_all, open_video
 from vidrnn.video.packets import Integers, PacketIndex, list_packets
+from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
 
 _USUAL_RATE = 25.0  # frames per second where neither the frames nor the header tell
@@ -36,6 +38,7 @@ class Video:
             be told apart by counting them.
         notes: what a reader of the report should know (estimated times, a header that claims more).
         packets: which packets need which, where that is known beyond doubt; None: decode from the start.
+        pictures: the file of each frame, where each is a picture of its own; None: the frames are in ``path``.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class Video:
     notes: tuple[str, ...]
     pts: Integers | None = field(repr=False)
     packets: PacketIndex | None = field(default=None, repr=False)
+    pictures: tuple[Path, ...] | None = field(default=None, repr=False)
 
     @property
     def num_frames(self) -> int:
@@ -64,17 +68,34 @@ class Video:
         return float(self.timestamps_s[-1] - self.timestamps_s[0]) + last
 
 
-def probe(path: Path, *, on_progress: Callable[[], None] = lambda: None) -> Video:
+def probe(
+    path: Path,
+    *,
+    frame_rate: float | None = None,
+    frame_template: str | None = None,
+    on_progress: Callable[[], None] = lambda: None,
+) -> Video:
     """Find out what a file holds and when each of its frames is shown.
 
     Args:
-        path: a local file.
+        path: a local file: a video, or a still image, which is a video of one frame; or a folder of numbered pictures.
+        frame_rate: pictures per second in such a folder.
+        frame_template: names of the pictures in it, see `list_frames`.
         on_progress: called for each packet that is read and each frame that is decoded, so that whoever waits can tell
             slow from hung.
 
     Raises:
-        VideoError: not a regular file, no video stream, not decodable, or no frame in it; with the cause.
+        VideoError: not a regular file, no video stream, not decodable, or no frame in it; a folder without a rate, or
+            whose pictures are no one series; with the cause.
     """
+    if _is_folder(path):
+        return _probe_folder(path, rate=frame_rate, template=frame_template)
+    if is_still(path):
+        return _of_pictures(path, FrameFiles((path,), (0,)), container="still image")
+    return _probe_file(path, on_progress=on_progress)
+
+
+def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
     with open_video(path) as (container, stream):
         pts, packets = list_packets(container, stream, on_progress=on_progress)
         header_frames, header_rate = stream.frames, _positive(stream.average_rate)
@@ -106,6 +127,53 @@ def probe(path: Path, *, on_progress: Callable[[], None] = lambda: None) -> Vide
         notes=tuple(notes),
         pts=pts,
         packets=packets,
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # whoever opens it says why
+        return False
+
+
+def _probe_folder(folder: Path, *, rate: float | None, template: str | None) -> Video:
+    """Time counts the numbers in the names: a number that is missing is a moment without a frame."""
+    try:
+        files = list_frames(folder, template=template)
+    except OSError as error:
+        raise VideoError(f"is a folder that cannot be listed: {cause_of(error)}") from error
+    if rate is None:
+        raise VideoError(
+            f"is a folder of {len(files.paths)} numbered pictures, whose times nothing tells; set features.frame_rate "
+            "to the pictures per second (classify: --frame-rate)"
+        )
+    notes = []
+    if files.missing:
+        notes.append(f"{files.missing} numbers between the first and the last picture are missing: gaps in time")
+    if files.left_out:
+        notes.append(f"{files.left_out} other pictures in the folder are left out")
+    return _of_pictures(folder, files, container="frame folder", rate=rate, notes=tuple(notes))
+
+
+def _of_pictures(
+    path: Path, files: FrameFiles, *, container: str, rate: float = 0.0, notes: tuple[str, ...] = ()
+) -> Video:
+    first = measure(files.paths[0])
+    since_first = np.asarray(files.numbers, dtype=np.int64) - files.numbers[0]
+    return Video(
+        path=path,
+        container=container,
+        codec=first.codec,
+        width=first.width,
+        height=first.height,
+        timestamps_s=since_first / (rate or _USUAL_RATE),
+        num_frames_from_header=0,
+        rate_from_header=rate,
+        has_audio=False,
+        notes=notes,
+        pts=since_first,
+        pictures=files.paths,
     )
 
 

@@ -20,6 +20,8 @@ class Sampling:
     Attributes:
         kind: ``fps`` (``rate`` per second), ``uniform`` (``count`` instants) or ``every`` (each ``stride``-th frame).
         max_frames: cap for ``fps`` and ``every``; a longer selection is thinned evenly, never cut off.
+        frame_rate: pictures per second in a folder of numbered pictures, which do not tell their times themselves.
+        frame_template: which pictures of such a folder are its frames, see `vidrnn.frame_folders.list_frames`.
     """
 
     kind: Literal["fps", "uniform", "every"]
@@ -27,6 +29,8 @@ class Sampling:
     count: int | None = None
     stride: int | None = None
     max_frames: int | None = None
+    frame_rate: float | None = None
+    frame_template: str | None = None
 
     def __post_init__(self) -> None:
         """The one number that belongs to the kind must be given and positive."""

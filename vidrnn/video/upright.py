@@ -1,6 +1,7 @@
 """Decoded pictures to RGB, the right way up."""
 
 import math
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,11 @@ def _placement(frame: VideoFrame) -> tuple[bool, int]:
     """
     # `frame.side_data` would tie the frame to its side data and back, which keeps its pixels until a full garbage
     # collection, rare beside torch's many objects; a container made here is tied one way only.
-    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # the stub leaves it out
+    side_data = SideDataContainer.__new__(SideDataContainer)
+    # PyAV 18 does not know the EXIF block that FFmpeg puts behind the matrix, and gives up there (PyAV #2392).
+    with suppress(ValueError):
+        side_data.__init__(frame)  # type: ignore[misc]  # the stub leaves the argument out
+    matrix = side_data.get("DISPLAYMATRIX")
     if not isinstance(matrix, SideData):
         return False, 0
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
