@@ -31,11 +31,11 @@ from pathlib import Path
 import torch
 
 from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.backbones import Backbone, load_backbone
 from vidrnn.features.decode_worker import Job
 from vidrnn.features.extraction import extract
 from vidrnn.features.pipeline import embed_videos, num_workers
-from vidrnn.settings import FeatureSettings
 
 RENDERED, BATCH = 24, 16
 
@@ -50,7 +50,7 @@ from pathlib import Path
 from vidrnn.features.backbones import load_backbone
 from vidrnn.features.decode_worker import Job
 from vidrnn.features.pipeline import embed_videos
-from vidrnn.settings import FeatureSettings
+from vidrnn.feature_settings import FeatureSettings
 if __name__ == "__main__":
     settings = FeatureSettings(sampling="every", nodes={"last": 1})  # as the plain recipe pools
     backbone = load_backbone(settings)

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vidrnn.feature_settings import FeatureSettings
     from vidrnn.features.backbones import Backbone
-    from vidrnn.settings import FeatureSettings
 
 FPS, WIDTH, HEIGHT = 25, 128, 96
 SHORT_S, LONG_S = 10, 100
@@ -139,8 +139,8 @@ def small_backbone(store: Path) -> tuple["FeatureSettings", "Backbone"]:
     """One torch thread, small frames, random weights."""
     import torch
 
+    from vidrnn.feature_settings import FeatureSettings
     from vidrnn.features.backbones import load_backbone
-    from vidrnn.settings import FeatureSettings
 
     torch.set_num_threads(1)
     settings = FeatureSettings(

@@ -11,11 +11,12 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.config import validate
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings import FeatureSettings, ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings import ModelSettings, RunSettings, TrainingSettings
 
 Array = npt.NDArray[Any]
 CPU = torch.device("cpu")

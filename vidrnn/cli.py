@@ -221,10 +221,10 @@ def classify(
 
     from vidrnn.config import validate
     from vidrnn.device import choose_device
+    from vidrnn.feature_settings import FeatureSettings
     from vidrnn.inference.classify import PredictionWriter, backbone_of, find_videos, finished_paths, with_unknown_below
     from vidrnn.inference.classify import classify as classify_videos
     from vidrnn.models.model_file import load_model
-    from vidrnn.settings import FeatureSettings
 
     trained = load_model(model, device=choose_device(device))
     if unknown_below is not None:

@@ -19,13 +19,14 @@ from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_feat
 from vidrnn.annotations import LabelMap
 from vidrnn.data_settings import DataSettings
 from vidrnn.errors import ConfigError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.decode_worker import Failure
 from vidrnn.features.store import VideoFeatures
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.inference.classify import Prediction, PredictionWriter, classify, finished_paths, with_unknown_below
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.settings import FeatureSettings, Head, RunSettings
+from vidrnn.settings import Head, RunSettings
 
 LABELS = ("background", "jump, high", 'say "hi"', "сидеть")
 

@@ -9,12 +9,12 @@ from torch import nn
 
 from tests.media import pictures
 from vidrnn.errors import ConfigError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features import backbones, engines
 from vidrnn.features.backbones import Backbone, load_backbone, views
 from vidrnn.features.engines import EngineError, OpenVino, similarity
 from vidrnn.features.networks import Network, build_network
 from vidrnn.features.spec import FeatureSpec
-from vidrnn.settings import FeatureSettings
 
 
 def settings(backbone="resnet18", weights="random", **changes) -> FeatureSettings:

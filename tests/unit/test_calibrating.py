@@ -23,11 +23,12 @@ from vidrnn.evaluation.calibration import (
     risk_coverage,
     threshold_for_risk,
 )
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.store import FeatureStore
 from vidrnn.inference.classify import Prediction, classify
 from vidrnn.inference.evaluate import evaluate
 from vidrnn.models.model_file import TrainedModel, load_model
-from vidrnn.settings import FeatureSettings, RunSettings
+from vidrnn.settings import RunSettings
 from vidrnn.training.run import train
 
 Array = npt.NDArray[Any]

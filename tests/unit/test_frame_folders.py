@@ -7,8 +7,8 @@ import pytest
 
 from vidrnn.config import validate
 from vidrnn.errors import ConfigError, VideoError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.frame_folders import list_frames
-from vidrnn.settings import FeatureSettings
 
 
 def folder_of(path: Path, *names: str) -> Path:

@@ -8,10 +8,10 @@ from torch import nn
 from torchvision import models
 
 from vidrnn.errors import ConfigError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features import networks
 from vidrnn.features.networks import Network, build_network
 from vidrnn.features.weights import weights_digest
-from vidrnn.settings import FeatureSettings
 
 EMBEDDED_DIGEST = "ac73d8caead58befc6b7f487a945ef400c8f1514ec776b50fd6f4f8f65497ef2"
 TORCHVISION = models.list_models(module=models)

@@ -12,7 +12,8 @@ from vidrnn.config import Settings, dump_yaml, load, validate
 from vidrnn.data_settings import DataSettings
 from vidrnn.errors import ConfigError
 from vidrnn.evaluation_settings import EvaluationSettings, InferenceSettings
-from vidrnn.settings import FeatureSettings, ModelSettings, RunSettings, TrainingSettings
+from vidrnn.feature_settings import FeatureSettings
+from vidrnn.settings import ModelSettings, RunSettings, TrainingSettings
 from vidrnn.tuning_settings import SearchRange, TuningSettings
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from vidrnn.config import load
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.backbones import load_backbone
 from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.settings import FeatureSettings, RunSettings
+from vidrnn.settings import RunSettings
 
 SETTINGS = FeatureSettings(
     backbone="timm/test_resnet", weights="random", image_size=32, square="warp", rate=10.0, device="cpu"

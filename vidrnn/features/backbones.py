@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from vidrnn.device import choose_device
 from vidrnn.errors import ConfigError
+from vidrnn.feature_settings import LAST_NODE, FeatureSettings
 from vidrnn.features.engine_cache import Converted, EngineCache, Proof
 from vidrnn.features.engines import (
     LEAST_SIMILARITY,
@@ -25,7 +26,6 @@ from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.quantization import quantize, quantizer
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.weights import weights_digest
-from vidrnn.settings import LAST_NODE, FeatureSettings
 
 if TYPE_CHECKING:
     from openvino import Model

@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 import numpy as np
 import torch
 
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.decode_worker import (
     Decoded,
     DecodeVideo,
@@ -24,7 +25,6 @@ from vidrnn.features.decode_worker import (
 )
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.processes import decoder_context
-from vidrnn.settings import FeatureSettings
 from vidrnn.video.sampling import Sampling
 
 # FFmpeg and PyTorch keep a few kilobytes per video for good; a fresh process gives them back.

@@ -21,12 +21,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features import networks
 from vidrnn.features.engines import EngineError, OpenVino
 from vidrnn.features.networks import EMBEDDED, embedded_weights
 from vidrnn.features.quantization import quantizer
 from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.settings import FeatureSettings
 
 if TYPE_CHECKING:
     from openvino import Model

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from vidrnn.errors import ConfigError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.networks import Network
-from vidrnn.settings import FeatureSettings
 
 if TYPE_CHECKING:
     from openvino import Model

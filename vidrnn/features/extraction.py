@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.claims import Claims
 from vidrnn.features.decode_worker import DecodeVideo, Failure, Job, decode_video
 from vidrnn.features.embedder import Embedder
@@ -16,7 +17,6 @@ from vidrnn.features.failures import FailureList
 from vidrnn.features.pipeline import Throughput, embed_videos
 from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureFolder, FeatureStore, VideoFeatures
-from vidrnn.settings import FeatureSettings
 
 _UNWRITTEN = 4  # finished videos that may wait for the disk
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.backbones import Backbone
 from vidrnn.features.decode_worker import Job
 from vidrnn.features.pipeline import Throughput, embed_videos
 from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureStore
-from vidrnn.settings import FeatureSettings
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional
 
 from vidrnn.errors import ConfigError, WeightsError
+from vidrnn.feature_settings import LAST_NODE, FeatureSettings
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.spec import node_name
 from vidrnn.features.weights import load_weights, offline_message, read_weights
-from vidrnn.settings import LAST_NODE, FeatureSettings
 
 EMBEDDED = "efficientnet_lite0"
 

@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.decode_worker import Decoded, DecodeVideo, Failure, Job, decode_video
 from vidrnn.features.decoder import Chunk, Decoder, End, StoppedError
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.store import VideoFeatures
-from vidrnn.settings import FeatureSettings
 from vidrnn.video.sampling import Sampling
 
 _QUEUED_CHUNKS = 4

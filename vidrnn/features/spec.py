@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from vidrnn.settings import LAST_NODE, FeatureSettings
+from vidrnn.feature_settings import LAST_NODE, FeatureSettings
 
 FORMAT_VERSION = 1
 

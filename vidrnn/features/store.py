@@ -21,11 +21,11 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features import feature_file, packed
 from vidrnn.features.packed import Pack
 from vidrnn.features.source import Source
 from vidrnn.features.spec import FORMAT_VERSION, FeatureSpec
-from vidrnn.settings import FeatureSettings
 
 _ADVICE = "delete it and run `vidrnn extract` again"
 

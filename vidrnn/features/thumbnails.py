@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.spec import FeatureSpec, frame_folder_values
-from vidrnn.settings import FeatureSettings
 
 EDGE = 32
 """Pixels per side."""

@@ -15,6 +15,7 @@ from vidrnn.annotations import UNKNOWN, Annotation, find_media
 from vidrnn.annotations.folders import SUFFIXES
 from vidrnn.data_settings import Media
 from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
+from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.backbones import Backbone, load_backbone
 from vidrnn.features.decode_worker import Failure, Job
 from vidrnn.features.pipeline import embed_videos
@@ -24,7 +25,7 @@ from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings import FeatureSettings, Head
+from vidrnn.settings import Head
 from vidrnn.training.predict import asking_of, predict
 
 
