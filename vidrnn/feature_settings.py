@@ -10,6 +10,7 @@ from vidrnn.frame_folders import template_form
 
 Grid = Literal[1, 2, 3, 4]
 Device = Literal["auto", "cpu", "cuda"]
+Stream = Literal["rgb", "flow", "rgb_diff", "rows", "audio", "text", "external"]
 
 LAST_NODE = "last"
 """In ``features.nodes`` the last feature map, whatever a network calls it."""
@@ -21,6 +22,8 @@ class FeatureSettings(Settings):
 
     store: PathSetting = Path("features")
     """Folder of the feature store."""
+    streams: Annotated[tuple[Stream, ...], Field(min_length=1)] = ("rgb",)
+    """What is extracted and shown to the model, each under a spec of its own. docs/streams.md explains them."""
     backbone: str = "efficientnet_lite0"
     """``efficientnet_lite0`` (weights installed with vidrnn), a torchvision name, or ``timm/NAME``."""
     weights: str = "default"

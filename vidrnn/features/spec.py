@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from vidrnn.feature_settings import LAST_NODE, FeatureSettings
+from vidrnn.feature_settings import LAST_NODE, FeatureSettings, Stream
 
 FORMAT_VERSION = 1
 
@@ -108,12 +108,16 @@ class FeatureSpec:
         """Inverse of `to_json`. Raises TypeError or ValueError when the text is something else."""
         return cls(**json.loads(text))
 
-    def differences(self, settings: FeatureSettings) -> list[str]:
+    def differences(self, settings: FeatureSettings, *, stream: Stream = "rgb") -> list[str]:
         """Where this spec is not what a configuration asks for, as ``key: here, asked`` texts; empty when it fits.
+
+        A spec of another stream than ``stream`` has that one difference.
 
         The weights' digest is not compared: whoever only reads features may not have the weights. A mirrored spec
         never fits, with or without ``features.mirrored``: it belongs to the plain one (`FeatureStore.find_mirrored`).
         """
+        if self.stream != stream:
+            return [f"stream: {self.stream!r}, asked {stream!r}"]
         name = settings.weights if settings.weights in {"default", "random"} else settings.weights.rsplit("/", 1)[-1]
         pairs: list[tuple[str, Any, Any]] = [
             ("backbone", self.backbone, settings.backbone),

@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.feature_settings import FeatureSettings
+from vidrnn.feature_settings import FeatureSettings, Stream
 from vidrnn.features import feature_file, packed
 from vidrnn.features.packed import Pack
 from vidrnn.features.source import Source
@@ -227,15 +227,15 @@ class FeatureStore:
             write_atomically(folder.path / "spec.json", spec.to_json().encode())
         return folder
 
-    def find(self, settings: FeatureSettings) -> FeatureFolder:
-        """The one folder that fits a configuration, without loading a backbone.
+    def find(self, settings: FeatureSettings, *, stream: Stream = "rgb") -> FeatureFolder:
+        """The one folder of a stream that fits a configuration, without loading a backbone.
 
         Raises:
             MissingPathError: there is no store.
             StoreError: no spec fits (with the differences), or several do.
         """
         folders = self.folders()
-        fitting = [folder for folder in folders if not folder.spec.differences(settings)]
+        fitting = [folder for folder in folders if not folder.spec.differences(settings, stream=stream)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -243,19 +243,21 @@ class FeatureStore:
             raise StoreError(
                 f"several specs in {self.root} fit the configuration; set features.spec to one of {digests}"
             )
-        others = "; ".join(f"{each.spec.digest} has {', '.join(each.spec.differences(settings))}" for each in folders)
+        others = "; ".join(
+            f"{each.spec.digest} has {', '.join(each.spec.differences(settings, stream=stream))}" for each in folders
+        )
         raise StoreError(
             f"no spec in {self.root} fits the configuration ({others or 'it is empty'}); run `vidrnn extract`"
         )
 
-    def find_mirrored(self, settings: FeatureSettings) -> FeatureFolder:
+    def find_mirrored(self, settings: FeatureSettings, *, stream: Stream = "rgb") -> FeatureFolder:
         """The folder of the same videos mirrored left to right; it belongs to the one that `find` gives.
 
         Raises:
             MissingPathError: there is no store.
             StoreError: `find` says so, or there are no mirrored features.
         """
-        plain = self.find(settings).spec
+        plain = self.find(settings, stream=stream).spec
         folder = self.folder(plain.mirrored())
         if not (folder.path / "spec.json").exists():
             raise StoreError(
