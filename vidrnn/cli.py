@@ -181,6 +181,8 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     rows = [["model", f"{values[f'{name}_mean']:.3f}", f"{values[f'{name}_std']:.3f}"]]
     rows += [[key, f"{mean:.3f}", f"{values['baselines_std'][key]:.3f}"] for key, mean in values["baselines"].items()]
     print(format_table([HEADLINES[result.head].title, "mean", "std"], rows))
+    low, high = values[f"{name}_interval"]
+    print(f"95 % interval of the first seed {low:.3f} to {high:.3f}, bootstrap over groups")
     if line := result.averaging(settings.inference.average):
         print(line)
     _warn_missing(result.missing)

@@ -109,6 +109,7 @@ def _report(result: Evaluation, output: Path, *, seconds: float, say: Callable[[
     notes = {
         "mean_pool": "the same features, averaged over time",
         "shuffled_time": "the same network, frames in random order",
+        "single_frame": "one frame from the middle",
         "metadata_only": "size, length and frame rate of the file",
         "majority": "nothing",
     }
@@ -130,6 +131,7 @@ def _report(result: Evaluation, output: Path, *, seconds: float, say: Callable[[
         "evaluation/metrics.json": "the numbers above",
         "evaluation/predictions.csv": "each test clip with its probabilities",
         "evaluation/confusion.png": "what is taken for what",
+        "evaluation/reliability.png": "what the probabilities are worth",
         "new_clips": "clips without labels",
         "predictions.csv": "their labels",
         "summary.json": "the table above for programs",
@@ -138,5 +140,5 @@ def _report(result: Evaluation, output: Path, *, seconds: float, say: Callable[[
     say(
         "\nNext, on a folder of your own, with one folder of videos per class (configs/folder.yaml explains each line):"
     )
-    for verb in ("extract", "crossval --output runs/mine"):
+    for verb in ("check", "extract", "crossval --output runs/mine"):
         say(f"  vidrnn {verb} --config configs/folder.yaml --set data.root=MY_VIDEOS")

@@ -43,10 +43,10 @@ FIGURES = {
     "step_regression": {"mae", "rmse", "r2", "spearman", "pearson"},
 }
 BASELINES = {
-    "multilabel": {"mean_pool", "shuffled_time", "majority", "metadata_only"},
+    "multilabel": {"mean_pool", "shuffled_time", "single_frame", "majority", "metadata_only"},
     "step_labels": {"single_step", "shuffled_time", "majority"},
     "transcript": {"single_step", "shuffled_time", "majority"},
-    "regression": {"mean_pool", "shuffled_time", "median", "metadata_only"},
+    "regression": {"mean_pool", "shuffled_time", "single_frame", "median", "metadata_only"},
     "step_regression": {"single_step", "shuffled_time", "median"},
 }
 CLASSES = {

@@ -40,10 +40,10 @@ def test_a_second_extraction_reuses_all_and_computes_nothing(extracted: World, c
     assert outcome.out.splitlines()[-1] == f"extracted 0, reused {extracted.num_videos}, failed 0"
 
 
-def test_check_counts_videos_classes_and_groups(world: World, capsys) -> None:
-    outcome = call(capsys, "check", "--config", world.config)
+def test_check_counts_videos_classes_and_groups(world: World, tmp_path, capsys) -> None:
+    outcome = call(capsys, "check", "--config", world.config, "--set", f"features.store={tmp_path}")
     assert outcome.code == 0
-    assert "train: 12 videos, 4 groups; open_door 4, raise_arms 4, sit_down 4" in outcome.out
+    assert "train: 12 videos, 4 groups; videos/groups of open_door 4/4, raise_arms 4/4, sit_down 4/4" in outcome.out
 
 
 def test_training_writes_what_the_documentation_names(trained: Path) -> None:
@@ -78,7 +78,7 @@ def test_evaluation_writes_numbers_with_protocol_and_baselines(extracted: World,
     assert outcome.code == 0
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["n"] == 6
-    assert set(metrics["baselines"]) == {"mean_pool", "shuffled_time", "metadata_only", "majority"}
+    assert set(metrics["baselines"]) == {"mean_pool", "shuffled_time", "single_frame", "metadata_only", "majority"}
     assert "split test, n = 6, one answer per video from the middle steps;" in metrics["protocol"]
     for picture in ("confusion.png", "reliability.png"):
         assert (output / picture).read_bytes().startswith(b"\x89PNG")
@@ -156,7 +156,7 @@ def test_crossval_tests_every_video_and_reports_the_baselines(extracted: World, 
     assert values["n"] == extracted.num_videos
     assert len(values["folds"]) == 3
     assert sum(fold["n"] for fold in values["folds"]) == extracted.num_videos
-    assert set(values["baselines"]) == {"majority", "metadata_only", "mean_pool", "shuffled_time"}
+    assert set(values["baselines"]) == {"majority", "metadata_only", "mean_pool", "shuffled_time", "single_frame"}
     assert len(values["top1_per_seed"]) == 2
     assert values["top1_mean"] == pytest.approx(sum(values["top1_per_seed"]) / 2)
 

@@ -20,9 +20,11 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import make_folds
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings import Head, RunSettings
-from vidrnn.training.crossval import CrossValidation, crossvalidate, no_time_settings, seeds_of
+from vidrnn.training import variants
+from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
 from vidrnn.training.members import Fitted
 from vidrnn.training.predict import Answers
+from vidrnn.training.variants import no_time_settings
 
 
 def make_sequences(groups: int = 4) -> SequenceSet:
@@ -71,7 +73,7 @@ def test_no_model_scores_a_group_that_it_was_fitted_on(
     fitted: dict[int, set[str]] = {}
     kept: list[Fitted] = []  # alive, so that no two have the same id
     predicted: list[str] = []
-    original_fit, original_answer = module.fit_members, module.answer
+    original_fit, original_answer = variants.fit_members, variants.answer
 
     def spy_fit(train: SequenceSet, val: SequenceSet | None, **named: Any) -> Fitted:
         assert val is None
@@ -85,11 +87,11 @@ def test_no_model_scores_a_group_that_it_was_fitted_on(
         predicted.extend(annotation.path for annotation in sequences.annotations)
         return original_answer(model, sequences, *values, **named)
 
-    monkeypatch.setattr(module, "fit_members", spy_fit)
-    monkeypatch.setattr(module, "answer", spy_answer)
+    monkeypatch.setattr(variants, "fit_members", spy_fit)
+    monkeypatch.setattr(variants, "answer", spy_answer)
     sequences, settings = make_sequences(), make_settings(**evaluation)
     result = run(sequences, settings)
-    times = 2 * 3  # seeds, variants
+    times = 2 * 4  # seeds, variants
     assert sorted(predicted) == sorted([annotation.path for annotation in sequences.annotations] * times)
     assert len(fitted) == len(result.folds) * times
 
@@ -127,7 +129,7 @@ def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
     assert {"protocol", "folds", "top1_mean", "top1_std", "n", "baselines"} <= set(values)
     assert (values["protocol"], values["n"], values["seeds"]) == ("p", 16, [0, 1])
     assert [(fold["name"], fold["n"]) for fold in values["folds"]] == [(f"g{i}", 4) for i in range(4)]
-    assert set(values["baselines"]) == {"majority", "metadata_only", "mean_pool", "shuffled_time"}
+    assert set(values["baselines"]) == {"majority", "metadata_only", "mean_pool", "shuffled_time", "single_frame"}
     right = np.asarray(result.outputs["model"]).argmax(2) == sequences.targets.values.numpy()
     per_seed = right.mean(axis=1)
     assert values["top1_per_seed"] == pytest.approx(per_seed)
@@ -141,7 +143,7 @@ def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
     assert result.averaging("logits") == ""
     assert values["baselines"]["mean_pool"] == pytest.approx(0.5, abs=0.2)
     assert values["top1_mean"] > 0.9
-    assert len(calls) == 4 * 2 * 3
+    assert len(calls) == 4 * 2 * 4
 
 
 def test_baselines_can_be_left_out() -> None:
@@ -216,7 +218,7 @@ def test_the_result_of_numbers_adds_up() -> None:
     folds = make_folds(sequences.annotations, make_settings().evaluation, root=Path())
     result = crossvalidate(sequences, folds, label_map=LabelMap(()), settings=of_head("regression"), protocol="p")
     values = json.loads(json.dumps(result.as_dict(), allow_nan=False))
-    assert set(values["baselines"]) == {"median", "metadata_only", "mean_pool", "shuffled_time"}
+    assert set(values["baselines"]) == {"median", "metadata_only", "mean_pool", "shuffled_time", "single_frame"}
     assert {"mae_interval", "rmse", "r2", "spearman", "pearson"} <= set(values)
     truth = sequences.targets.values.double().numpy()
     said = np.asarray([[float(own[0]) for own in outputs] for outputs in result.outputs["model"]])

@@ -22,10 +22,10 @@ from vidrnn.training.run import run_crossval, train
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 BASELINES: dict[Head, set[str]] = {
-    "multilabel": {"majority", "metadata_only", "mean_pool", "shuffled_time"},
+    "multilabel": {"majority", "metadata_only", "mean_pool", "shuffled_time", "single_frame"},
     "step_labels": {"majority", "single_step", "shuffled_time"},
     "transcript": {"majority", "single_step", "shuffled_time"},
-    "regression": {"median", "metadata_only", "mean_pool", "shuffled_time"},
+    "regression": {"median", "metadata_only", "mean_pool", "shuffled_time", "single_frame"},
     "step_regression": {"median", "single_step", "shuffled_time"},
 }
 HEADERS: dict[Head, list[str]] = {

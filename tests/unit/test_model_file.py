@@ -88,6 +88,8 @@ def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tm
     assert set(header) == {
         "format_version", "config", "label_map", "spec", "metrics", "versions", "thresholds", "temperature",
         "unknown_below",
+        "trained_on",
+        "chosen_on",
     }  # fmt: skip
     assert header["config"] == model.settings.model_dump(mode="json")
     assert header["spec"] == json.loads(model.spec.to_json())

@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
+from tests.integration.world import call
 from tests.worlds import CPU, make_run, tiny_model
-from vidrnn.annotations import read_annotations
+from vidrnn.annotations import SPLITS, read_annotations
 from vidrnn.config import load
 from vidrnn.errors import AnnotationError, MissingPathError, StoreError, TrainingError
 from vidrnn.features.store import FeatureStore
+from vidrnn.inference.evaluate import evaluate
 from vidrnn.models.model_file import load_model
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings import RunSettings
 from vidrnn.training.predict import asking_of, predict
-from vidrnn.training.run import config_digest, require_split, run_crossval, train
+from vidrnn.training.provenance import config_digest
+from vidrnn.training.run import require_split, run_crossval, train
 
 
 def changed(settings: RunSettings, section: str, **values: object) -> RunSettings:
@@ -169,7 +173,7 @@ def test_crossval_writes_its_results(tmp_path: Path) -> None:
     totals: list[int] = []
     fits: list[None] = []
     run_crossval(settings, output=tmp_path / "cv", on_total=totals.append, on_fit=lambda: fits.append(None))
-    assert totals == [len(fits)] == [3 * 2 * 3]
+    assert totals == [len(fits)] == [3 * 2 * 4]
     assert {file.name for file in (tmp_path / "cv").iterdir()} == {
         "crossval.json", "predictions.csv", "confusion.png", "config.yaml",
     }  # fmt: skip
@@ -200,3 +204,59 @@ def test_the_digest_of_a_configuration_follows_every_setting(tmp_path: Path) -> 
     other = settings.model_copy(update={"model": tiny_model(hidden_size=9)})
     assert config_digest(settings) == config_digest(settings.model_copy())
     assert config_digest(settings) != config_digest(other)
+
+
+def test_a_run_folder_gives_the_same_numbers_again_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The issue's promise, as a user keeps it: relative paths, the verb, another working directory, the same seed."""
+    settings = make_run(tmp_path, splits=True)
+    tree = settings.model_dump(mode="json")
+    tree["data"]["root"], tree["features"]["store"] = "videos", "features"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    monkeypatch.chdir(tmp_path)
+    assert call(capsys, "train", "--config", "config.yaml", "--output", "run").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert call(capsys, "train", "--config", tmp_path / "run" / "config.yaml", "--output", "again").code == 0
+    first, second = read_json(tmp_path / "run" / "metrics.json"), read_json(Path("again/metrics.json"))
+    assert first.pop("command") == "vidrnn train --config config.yaml --output run"
+    assert second.pop("command") == f"vidrnn train --config {tmp_path}/run/config.yaml --output again"
+    assert first == second
+    one, other = load_file(tmp_path / "run" / "model.safetensors"), load_file("again/model.safetensors")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    logs = [read_csv(file) for file in (tmp_path / "run" / "log.csv", Path("again/log.csv"))]
+    timeless = [[{name: row[name] for name in row if name != "seconds"} for row in log] for log in logs]
+    assert timeless[0] == timeless[1]
+
+
+def test_the_digest_is_that_of_what_decides_the_numbers(tmp_path: Path) -> None:
+    settings = make_run(tmp_path)
+    moved = changed(changed(settings, "data", root=Path("/elsewhere")), "features", store=Path("other"))
+    assert config_digest(moved) == config_digest(settings)
+    assert config_digest(changed(settings, "training", seed=1)) != config_digest(settings)
+
+
+def test_a_test_video_that_was_trained_on_is_refused(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    train(settings, output=tmp_path / "run")
+    rows = (tmp_path / "videos" / "list.csv").read_text().replace(",train,actor0", ",test,actor0")
+    (tmp_path / "videos" / "list.csv").write_text(rows)
+    model = tmp_path / "run" / "model.safetensors"
+    with pytest.raises(AnnotationError, match=r"^4 of the 8 test videos were in the training or validation split"):
+        evaluate(model, settings, split="test", output=tmp_path / "test")
+    accepted = changed(settings, "data", accept=("shared_groups",))
+    result = evaluate(model, accepted, split="test", output=tmp_path / "test")
+    assert result.metrics.n == 8
+    assert "ACCEPTED: shared_groups" in result.protocol
+
+
+def test_the_validation_split_says_what_its_numbers_are_worth(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True)
+    train(settings, output=tmp_path / "run")
+    model = tmp_path / "run" / "model.safetensors"
+    said = {split: evaluate(model, settings, split=split, output=tmp_path / split).protocol for split in SPLITS}
+    assert "TRAINED ON THIS SPLIT" in said["train"]
+    assert "this split chose the epoch, so its numbers are optimistic" in said["val"]
+    assert "optimistic" not in said["test"]

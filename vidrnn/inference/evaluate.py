@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vidrnn.annotations import LabelMap, Split, read_annotations
 from vidrnn.device import choose_device
-from vidrnn.errors import StoreError
+from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
 from vidrnn.evaluation.metrics import Metrics
@@ -20,12 +20,20 @@ from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_av
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.model_file import TrainedModel, load_model
+from vidrnn.sequences.identity import identities_of
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
 from vidrnn.settings import Head, RunSettings
-from vidrnn.training.crossval import answer_without_pixels, fit_and_predict, no_time_name
 from vidrnn.training.predict import answer, asking_of, describe_answers
-from vidrnn.training.run import config_digest, describe_data, require_split, versions
+from vidrnn.training.provenance import describe_data, provenance
+from vidrnn.training.run import require_split
+from vidrnn.training.variants import answer_without_pixels, fit_and_predict, trained_baselines
+
+_WORTH: dict[Split, str] = {
+    "train": "TRAINED ON THIS SPLIT; ",
+    "val": "this split chose the epoch, so its numbers are optimistic; ",
+    "test": "",
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         load_sequences, folder=folder, label_map=model.label_map, device=device, head=head, mirrored=mirrored
     )
     chosen = load(require_split(splits[split], split))
+    _refuse_seen(chosen, model, settings, split=split)
     said = answer(model.classifier, chosen, asking_of(model.settings))
     measured = _measured_on(chosen, model)
     metrics = measured(said.averaged, bootstrap=settings.evaluation.bootstrap)
@@ -82,7 +91,8 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
     protocol = (
         f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, "
-        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; interval: bootstrap over groups; "
+        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; {_WORTH[split]}"
+        "interval: bootstrap over groups; "
         "trained baselines: same settings and seed, last epoch"
     )
     values: dict[str, Any] = {
@@ -96,8 +106,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         "baselines": baselines,
         "missing_features": list(chosen.missing),
         "model": str(model_path),
-        "config_digest": config_digest(model.settings),
-        "versions": versions(),
+        **provenance(model.settings),
     }
     write_json(output / "metrics.json", values)
     _write_predictions(output / "predictions.csv", model, said.averaged, chosen)
@@ -113,6 +122,22 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         "" if calibration is None else format_calibration(calibration.as_dict()),
     ]
     return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
+
+
+def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings, *, split: Split) -> None:
+    """A test video that the model was trained or chosen on, because the splits are others than in training, is none."""
+    seen: dict[Split, frozenset[str]] = {
+        "train": frozenset(),
+        "val": model.trained_on,
+        "test": model.trained_on | model.chosen_on,
+    }
+    again = len(identities_of(chosen) & seen[split])
+    if again and "shared_groups" not in settings.data.accept:
+        raise AnnotationError(
+            f"{again} of the {len(chosen)} {split} videos were in the training or validation split of this model; "
+            "evaluate with the config.yaml beside the model, which holds its splits; or accept it on purpose: "
+            "data.accept: [shared_groups]"
+        )
 
 
 def _classes(sequences: SequenceSet) -> npt.NDArray[np.int64]:
@@ -176,6 +201,6 @@ def _baselines(
         variant: fit_and_predict(
             variant, train, test, num_classes=len(labels), settings=settings, seed=settings.training.seed
         )
-        for variant in (no_time_name(head), "shuffled_time")
+        for variant in trained_baselines(head)
     }
     return answers | answer_without_pixels(train, test, head=head, num_classes=len(labels))

@@ -38,6 +38,8 @@ class TrainedModel:
         thresholds: (classes,) probability from which a class of ``multilabel`` counts as said; None means 0.5.
         temperature: that the logits of ``label`` are divided by, after all averaging.
         unknown_below: answers of ``label`` with a lower probability are ``unknown``; None answers always.
+        trained_on, chosen_on: the videos of the training split and of the validation split, which chose the epoch, as
+            `vidrnn.sequences.identity` writes them; empty in older files.
     """
 
     classifier: Model
@@ -49,6 +51,8 @@ class TrainedModel:
     thresholds: tuple[float, ...] | None = None
     temperature: float = 1.0
     unknown_below: float | None = None
+    trained_on: frozenset[str] = frozenset()
+    chosen_on: frozenset[str] = frozenset()
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
@@ -63,6 +67,8 @@ def save_model(model: TrainedModel, path: Path) -> None:
         "thresholds": model.thresholds,
         "temperature": model.temperature,
         "unknown_below": model.unknown_below,
+        "trained_on": sorted(model.trained_on),
+        "chosen_on": sorted(model.chosen_on),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.classifier.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))
@@ -115,6 +121,8 @@ def _answering(header: dict[str, Any]) -> dict[str, Any]:
         "thresholds": tuple(map(float, header["thresholds"])) if header.get("thresholds") else None,
         "temperature": temperature,
         "unknown_below": None if unknown_below is None else float(unknown_below),
+        "trained_on": frozenset(header.get("trained_on", ())),
+        "chosen_on": frozenset(header.get("chosen_on", ())),
     }
 
 

@@ -8,31 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.annotations import LabelMap
-from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
 from vidrnn.evaluation.calibration import expected_calibration_error, judge
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline, measure_outputs
 from vidrnn.evaluation.report import format_averaging
 from vidrnn.evaluation_settings import Average, EvaluationSettings
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold
-from vidrnn.settings import STEP_HEADS, Head, ModelSettings, RunSettings, TrainingSettings
-from vidrnn.training.members import fit_members
-from vidrnn.training.predict import Answers, Asking, answer
-
-Variant = str  # "model", "shuffled_time", or "mean_pool" ("single_step" for heads that answer at every step)
-
-
-def no_time_name(head: Head) -> Variant:
-    """What the model without its temporal layers is called."""
-    return "single_step" if head in STEP_HEADS else "mean_pool"
-
-
-def no_time_settings(model: ModelSettings) -> ModelSettings:
-    """The model with its recurrence left out: the cached features, norm, projection, mean over time, linear output.
-
-    It always takes the features themselves: the mean of ``centred`` steps is nothing, which would be no baseline.
-    """
-    return model.model_copy(update={"inputs": ("features",), "cell": "none", "pooling": "mean"})
+from vidrnn.settings import Head, RunSettings, TrainingSettings
+from vidrnn.training.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines
 
 
 def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:
@@ -40,61 +23,6 @@ def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tupl
     if isinstance(evaluation.seeds, tuple):
         return evaluation.seeds
     return tuple(training.seed + number for number in range(evaluation.seeds))
-
-
-def fit_and_predict(
-    variant: Variant,
-    train: SequenceSet,
-    test: SequenceSet,
-    *,
-    num_classes: int,
-    settings: RunSettings,
-    seed: int,
-) -> list[Output]:
-    """Fit the model or one of its trained baselines, without validation, and answer for the test sequences.
-
-    Args:
-        variant: ``model``, `no_time_name` (no recurrence) or ``shuffled_time`` (steps in random order throughout).
-        train: sequences to learn from.
-        test: sequences to answer for.
-        num_classes: classes that the head tells apart.
-        settings: model and training.
-        seed: replaces ``training.seed``.
-
-    Returns:
-        Outputs of the test sequences, see `vidrnn.training.predict.predict`.
-    """
-    return fit_and_answer(variant, train, test, num_classes=num_classes, settings=settings, seed=seed).averaged
-
-
-def fit_and_answer(
-    variant: Variant,
-    train: SequenceSet,
-    test: SequenceSet,
-    *,
-    num_classes: int,
-    settings: RunSettings,
-    seed: int,
-) -> Answers:
-    """As `fit_and_predict`, with the single answers beside those that are averaged from them."""
-    model = no_time_settings(settings.model) if variant == no_time_name(settings.model.head) else settings.model
-    training = settings.training.model_copy(update={"seed": seed})
-    shuffled = variant == "shuffled_time"
-    fitted = fit_members(
-        train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled
-    )
-    asking = Asking(training.steps, settings.inference, shuffled_time=shuffled)
-    return answer(fitted.model, test, asking)
-
-
-def answer_without_pixels(
-    train: SequenceSet, test: SequenceSet, *, head: Head, num_classes: int
-) -> dict[str, list[Output]]:
-    """The baselines that need no fit: name to outputs of the test sequences."""
-    truth, totals = train.targets.per_video(train.totals), test.totals.tolist()
-    answers: dict[str, list[Output]] = {constant_name(head): constant(head, truth, totals, num_classes=num_classes)}
-    known = metadata_only(head, train.metadata, truth, test.metadata, num_classes=num_classes)
-    return answers if known is None else answers | {"metadata_only": known}
 
 
 @dataclass(frozen=True)
@@ -194,7 +122,7 @@ def crossvalidate(
         on_fit: called after each fit, for a progress bar.
     """
     head, seeds, num_classes = settings.model.head, seeds_of(settings.evaluation, settings.training), len(label_map)
-    variants = ["model", *([no_time_name(head), "shuffled_time"] if settings.evaluation.baselines else [])]
+    variants = ["model", *(trained_baselines(head) if settings.evaluation.baselines else ())]
     outputs: dict[Variant, list[dict[int, Output]]] = {variant: [{} for _ in seeds] for variant in variants}
     single: list[list[dict[int, Output]]] = [[] for _ in seeds]
     untrained: dict[str, dict[int, Output]] = {}

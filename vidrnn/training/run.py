@@ -1,7 +1,6 @@
 """The verbs ``train`` and ``crossval``: configuration and store in, a run folder out."""
 
 import hashlib
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,9 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-import vidrnn
 from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
-from vidrnn.config import dump_yaml
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.measures import HEADLINES, sigmoid
@@ -24,6 +21,7 @@ from vidrnn.evaluation.report import draw_confusion, write_json, write_log
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
+from vidrnn.sequences.identity import identities_of
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
@@ -33,32 +31,8 @@ from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import asking_of, describe_answers, predict
-
-
-def versions() -> dict[str, str]:
-    """What a number depends on besides the configuration."""
-    return {
-        "vidrnn": vidrnn.__version__,
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def config_digest(settings: RunSettings) -> str:
-    """12 hexadecimal digits of the resolved configuration."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
-
-
-def describe_data(settings: RunSettings, spec_digest: str) -> str:
-    """The part of a protocol string that says which videos and features a number belongs to."""
-    data = settings.data
-    source = data.annotations or data.root.name
-    if data.format in {"ucf101", "hmdb51"}:
-        source += f", split {data.split_number}"
-    steps = settings.training.steps or "all"
-    accepted = f"; ACCEPTED: {', '.join(data.accept)}" if data.accept else ""
-    return f"{source}; features {settings.features.backbone} {spec_digest}, {steps} steps per video{accepted}"
+from vidrnn.training.provenance import describe_data, provenance, versions, write_config
+from vidrnn.training.variants import trained_baselines
 
 
 @dataclass(frozen=True)
@@ -115,7 +89,17 @@ def train(
     if val_set is not None:
         metrics |= validate(result.model, val_set, settings.training, asking_of(settings), num_classes=len(label_map))
     thresholds = _thresholds(result.model, val_set, settings)
-    model = TrainedModel(result.model, label_map, folder.spec, settings, metrics, versions(), thresholds)
+    model = TrainedModel(
+        result.model,
+        label_map,
+        folder.spec,
+        settings,
+        metrics,
+        versions(),
+        thresholds,
+        trained_on=identities_of(train_set),
+        chosen_on=identities_of(val_set) if val_set else frozenset(),
+    )
     model, files = calibrated(model, val_set), [output / "model.safetensors"]
     save_model(model, files[0])
     for name, weights in (("last", result.last), ("best", result.best)):
@@ -123,7 +107,7 @@ def train(
             files.append(output / f"{name}.safetensors")
             save_model(calibrated(replace(model, classifier=weights), val_set), files[-1])
     # Not before the fit: a refused --resume must leave the folder of another run as it is.
-    (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
+    write_config(output / "config.yaml", settings)
     write_log(output / "log.csv", result.history)
     write_json(output / "metrics.json", model.metrics)
     files += [output / name for name in ("config.yaml", "log.csv", "metrics.json")]
@@ -186,8 +170,7 @@ def _training_metrics(
         "missing_features": list(missing),
         "epoch": result.epochs[0] if len(result.epochs) == 1 else list(result.epochs),
         **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
-        "config_digest": config_digest(settings),
-        "versions": versions(),
+        **provenance(settings),
     }
 
 
@@ -216,7 +199,7 @@ def run_crossval(
     sequences = load_set(annotations, settings=settings, folder=folder, label_map=label_map)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
     seeds = seeds_of(settings.evaluation, settings.training)
-    on_total(len(folds) * len(seeds) * (3 if settings.evaluation.baselines else 1))
+    on_total(len(folds) * len(seeds) * (1 + len(trained_baselines(head)) * settings.evaluation.baselines))
     protocol = (
         f"{describe_data(settings, folder.spec.digest)}; {settings.evaluation.protocol}, {len(folds)} folds, "
         f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
@@ -225,12 +208,8 @@ def run_crossval(
     )
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
     output.mkdir(parents=True, exist_ok=True)
-    values = result.as_dict() | {
-        "config_digest": config_digest(settings),
-        "versions": versions(),
-    }
-    write_json(output / "crossval.json", values)
-    (output / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
+    write_json(output / "crossval.json", result.as_dict() | provenance(settings))
+    write_config(output / "config.yaml", settings)
     write_predictions(
         output / "predictions.csv",
         head=head,

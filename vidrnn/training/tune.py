@@ -28,7 +28,8 @@ from vidrnn.settings import RunSettings
 from vidrnn.training.fit import validate
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import asking_of
-from vidrnn.training.run import config_digest, describe_data, fingerprint_of, load_set, versions
+from vidrnn.training.provenance import describe_data, provenance
+from vidrnn.training.run import fingerprint_of, load_set
 from vidrnn.training.search_space import SearchSpace, search_space, with_values
 
 if TYPE_CHECKING:
@@ -282,6 +283,5 @@ def _summary(
         "untuned_value": untuned.value,
         f"untuned_val_{name}": untuned.metric_mean,
         "untuned_fold_values": list(untuned.losses),
-        "config_digest": config_digest(task.settings),
-        "versions": versions(),
+        **provenance(task.settings),
     }
