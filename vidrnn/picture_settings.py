@@ -20,9 +20,7 @@ class FlowSettings(Settings):
     """``remove`` takes the motion of the camera away: the affine motion that most of the picture follows."""
     bound: Annotated[float, Field(gt=0.0)] = 8.0
     """Motion that gives full colour, in pixels of the network's square per 1/25 s; faster motion is clipped to it."""
-    scale: Literal["linear", "sqrt"] = "linear"
-    """From motion to colour; ``sqrt`` shows slow motion more strongly."""
-    gap_s: Seconds = 0.0
+    gap_s: Seconds = 0.08
     """Seconds from a kept frame to its neighbour, the frame nearest to that; 0 is the next frame of the file."""
 
 
@@ -31,7 +29,7 @@ class DifferenceSettings(Settings):
 
     bound: Annotated[float, Field(gt=0.0, le=255.0)] = 64.0
     """Change in grey levels that gives black or white; larger changes are clipped to it."""
-    gap_s: Seconds = 0.0
+    gap_s: Seconds = 0.08
     """As in ``features.flow``."""
 
 

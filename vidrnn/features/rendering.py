@@ -23,13 +23,13 @@ class FlowRendering:
     method: FlowMethod
     camera: Literal["keep", "remove"]
     bound: float
-    scale: Literal["linear", "sqrt"]
     gap_s: float
 
     def renderer(self) -> Callable[[Square, Square, float], Pixels]:
         """A function from two (S, S, 3) uint8 squares and the seconds between them to (3, S, S) uint8.
 
-        The channels are the motion to the right, the motion downwards and its length, 128 where nothing moves. A
+        The channels are the motion to the right and the motion downwards, 128 where nothing moves, and its length, 0
+        where nothing moves: what rests is not grey but dark, which measured better than 128 (docs/streams.md). A
         time of 0 means no motion. For one thread at a time.
 
         Raises:
@@ -43,7 +43,7 @@ class FlowRendering:
 
         def render(first: Square, second: Square, seconds: float) -> Pixels:
             if seconds <= 0.0 or first is second:
-                return np.full((3, *first.shape[:2]), 128, np.uint8)
+                return self.draw(np.zeros((*first.shape[:2], 2), np.float32))
             greys = [np.asarray(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), np.uint8) for each in (first, second)]
             flow = estimate(greys[0], greys[1])
             if self.camera == "remove":
@@ -55,10 +55,9 @@ class FlowRendering:
     def draw(self, flow: npt.NDArray[np.float32]) -> Pixels:
         """(S, S, 2) motion per `REFERENCE_S` to (3, S, S) uint8."""
         across, down = flow[..., 0], flow[..., 1]
-        shares = np.clip(np.stack([across, down, np.hypot(across, down)]) / np.float32(self.bound), -1.0, 1.0)
-        if self.scale == "sqrt":
-            shares = np.copysign(np.sqrt(np.abs(shares)), shares)
-        return _levels(shares)
+        towards = np.clip(np.stack([across, down]) / np.float32(self.bound), -1.0, 1.0)
+        length = np.minimum(np.hypot(across, down) / np.float32(self.bound), 1.0)
+        return np.concatenate([_levels(towards), np.rint(255.0 * length[None]).astype(np.uint8)])
 
 
 @dataclass(frozen=True)
