@@ -55,14 +55,17 @@ def check(
 
 
 def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> "Iterator[str]":
-    from vidrnn.features.backbones import load_backbone, views
     from vidrnn.features.forecast import forecast
+    from vidrnn.features.passes import load_passes, title_of
 
     taken = 0
-    for view in views(load_backbone(settings.features), settings.features):
+    passes = load_passes(settings.features)
+    streams = len({each.spec.stream for each in passes})
+    for view in passes:
         expected = forecast(
             annotations, root=settings.data.root, settings=settings.features, backbone=view, taken_bytes=taken
         )
         taken += expected.num_bytes
+        title = title_of(view, streams=streams)
         for line in expected.lines():
-            yield f"mirrored: {line}" if view.spec.is_mirrored else line
+            yield f"{title}: {line}" if title else line

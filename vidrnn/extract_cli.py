@@ -1,4 +1,4 @@
-"""The verb ``extract``: one pass over the videos, and with ``features.mirrored`` another over their mirrored view."""
+"""The verb ``extract``: a pass per stream of pictures, and with ``features.mirrored`` one over its mirrored view."""
 
 import sys
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from tqdm import tqdm
 
 from vidrnn.annotations import Annotation, read_annotations
 from vidrnn.errors import ExitCode
-from vidrnn.features.backbones import Backbone, load_backbone, views
+from vidrnn.features.embedder import Embedder
 from vidrnn.features.extraction import Progress, extract
+from vidrnn.features.passes import load_passes, notes_of, title_of
 from vidrnn.features.store import FeatureFolder
 from vidrnn.settings import RunSettings
 
@@ -24,25 +25,34 @@ def run_extraction(settings: RunSettings, *, retry_failed: bool) -> ExitCode:
         KeyboardInterrupt: after a line that says how far it came.
     """
     annotations = read_annotations(settings.data)
-    backbone = load_backbone(settings.features)
-    passes = views(backbone, settings.features)
+    passes = load_passes(settings.features)
+    streams = len({each.spec.stream for each in passes})
     reports: list[Progress] = []
     lines: list[str] = []
     shown: set[tuple[str, str]] = set()
     plain: FeatureFolder | None = None
     for view in passes:
         reports.append(Progress())
+        title = title_of(view, streams=streams)
         try:
-            folder = _run_pass(annotations, settings, view, retry_failed=retry_failed, plain=plain, report=reports[-1])
+            folder = _run_pass(
+                annotations,
+                settings,
+                view,
+                title=title,
+                retry_failed=retry_failed,
+                plain=plain if view.spec.is_mirrored else None,
+                report=reports[-1],
+            )
         except KeyboardInterrupt:
             left = len(passes) * len(annotations) - sum(report.done for report in reports)
             print(f"{_summary(reports)}, {left} left", file=sys.stderr)
             raise
         _print_pass(reports[-1], folder.path / "failures.csv", shown)
         counts = f" ({reports[-1].summary()})" if len(passes) > 1 else ""
-        lines.append(f"{'mirrored features' if view.spec.is_mirrored else 'features'}: {folder.path}{counts}")
+        lines.append(f"{title} features: {folder.path}{counts}".lstrip())
         plain = folder
-    for line in (*(f"note: {note}" for note in backbone.notes), *lines):
+    for line in (*(f"note: {note}" for note in notes_of(passes)), *lines):
         print(line)
     print(_summary(reports))
     return ExitCode.SOME_FAILED if any(report.failures for report in reports) else ExitCode.OK
@@ -60,14 +70,14 @@ def _summary(reports: Sequence[Progress]) -> str:
 def _run_pass(
     annotations: Sequence[Annotation],
     settings: RunSettings,
-    backbone: Backbone,
+    backbone: Embedder,
     *,
+    title: str,
     retry_failed: bool,
     plain: FeatureFolder | None,
     report: Progress,
 ) -> FeatureFolder:
-    name = "mirrored" if backbone.spec.is_mirrored else None
-    with tqdm(total=len(annotations), unit="video", desc=name, disable=None) as bar:
+    with tqdm(total=len(annotations), unit="video", desc=title or None, disable=None) as bar:
 
         def show() -> None:
             bar.set_postfix_str(report.speed(), refresh=False)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from vidrnn.config import PathSetting, Positive, Settings
 from vidrnn.frame_folders import template_form
+from vidrnn.picture_settings import DifferenceSettings, FlowSettings, RowSettings
 
 Grid = Literal[1, 2, 3, 4]
 Device = Literal["auto", "cpu", "cuda"]
@@ -24,6 +25,12 @@ class FeatureSettings(Settings):
     """Folder of the feature store."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)] = ("rgb",)
     """What is extracted and shown to the model, each under a spec of its own. docs/streams.md explains them."""
+    flow: FlowSettings = FlowSettings()
+    """How the stream ``flow`` is drawn."""
+    rgb_diff: DifferenceSettings = DifferenceSettings()
+    """How the stream ``rgb_diff`` is drawn."""
+    rows: RowSettings = RowSettings()
+    """How the stream ``rows`` reads a still image."""
     backbone: str = "efficientnet_lite0"
     """``efficientnet_lite0`` (weights installed with vidrnn), a torchvision name, or ``timm/NAME``."""
     weights: str = "default"

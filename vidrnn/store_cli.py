@@ -34,6 +34,8 @@ def info(store: Store) -> int:
         print(f"{spec.digest}  {videos} videos, {size / 1e6:.1f} MB, {spec.dim} values per frame")
         square = f"{spec.preprocessing['square']} {spec.preprocessing['image_size']}"
         print(f"  {spec.stream}, {spec.backbone} ({spec.weights}), {square}, {spec.nodes}, {spec.precision}")
+        if drawn := {key: value for key, value in spec.preprocessing.get("rendering", {}).items() if key != "stream"}:
+            print(f"  drawn with {drawn}")
         if spec.is_mirrored:
             print(f"  mirrored left to right; the plain view is {spec.mirrored().digest}")
         print(f"  sampling {spec.sampling}")

@@ -1,6 +1,7 @@
 """The frozen backbone as the pipeline sees it: frames in, features out, and the identity of what it computes."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from torch.nn import functional
 
 from vidrnn.device import choose_device
 from vidrnn.errors import ConfigError
-from vidrnn.feature_settings import LAST_NODE, FeatureSettings
+from vidrnn.feature_settings import LAST_NODE, FeatureSettings, Stream
 from vidrnn.features.engine_cache import Converted, EngineCache, Proof
 from vidrnn.features.engines import (
     LEAST_SIMILARITY,
@@ -24,11 +25,15 @@ from vidrnn.features.engines import (
 from vidrnn.features.networks import Network, build_network
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.quantization import quantize, quantizer
-from vidrnn.features.spec import FeatureSpec, sampling_values
+from vidrnn.features.rendering import FlowRendering, rendering_from
+from vidrnn.features.spec import FeatureSpec, sampling_values, stream_values
 from vidrnn.features.weights import weights_digest
 
 if TYPE_CHECKING:
     from openvino import Model
+
+NETWORK_STREAMS: tuple[Stream, ...] = ("rgb", "flow", "rgb_diff")
+"""Streams of pictures that go through the network."""
 
 _PROOF_FRAMES = 8
 
@@ -64,6 +69,15 @@ class Backbone:
     def mirrored(self) -> "Backbone":
         """The other view: the same loaded network and engine, with frames mirrored left to right; twice is this one."""
         return Backbone(self._execution, self.spec.mirrored())
+
+    def of_stream(self, stream: Stream) -> "Backbone":
+        """The same network and engine over another stream of pictures, with the frames in the same view.
+
+        Raises:
+            ConfigError: the installed OpenCV does not have the method that ``features.flow`` names.
+        """
+        spec = self._execution.spec_of(stream)
+        return Backbone(self._execution, spec.mirrored() if self.spec.is_mirrored else spec)
 
     def both_views(self) -> "Backbone":
         """Features of the frames and then those of their mirror images: (B, 2 D), for whoever wants both at once."""
@@ -123,6 +137,17 @@ class _Execution:
                 self._engine = self._prepare(_filled(frames[:size], size), real=min(len(frames), size))
         results = [self._run(frames[start : start + size]) for start in range(0, len(frames), size)]
         return torch.cat(results) if results else torch.zeros(0, self.spec.dim)
+
+    def spec_of(self, stream: Stream) -> FeatureSpec:
+        """The spec of a stream of pictures, not mirrored."""
+        values = stream_values(self._settings, stream)
+        if values is None:
+            return self.spec
+        rendering = rendering_from(values)
+        if isinstance(rendering, FlowRendering):
+            rendering.renderer()  # what is not installed is better said here than by every video
+        preprocessing = {**self.spec.preprocessing, "rendering": values}
+        return replace(self.spec, stream=stream, preprocessing=preprocessing)
 
     def _run(self, frames: torch.Tensor) -> torch.Tensor:
         assert self._engine is not None
@@ -225,8 +250,11 @@ def load_backbone(settings: FeatureSettings) -> Backbone:
 
 
 def views(backbone: Backbone, settings: FeatureSettings) -> tuple[Backbone, ...]:
-    """The passes of an extraction: the plain view, and with ``features.mirrored`` then the mirrored one."""
-    return (backbone, backbone.mirrored()) if settings.mirrored else (backbone,)
+    """The passes of an extraction through the network: for each such stream in the order of ``features.streams`` the
+    plain view, and with ``features.mirrored`` then the mirrored one.
+    """  # noqa: D205  one sentence
+    plain = [backbone.of_stream(stream) for stream in settings.streams if stream in NETWORK_STREAMS]
+    return tuple(view for each in plain for view in ((each, each.mirrored()) if settings.mirrored else (each,)))
 
 
 def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:

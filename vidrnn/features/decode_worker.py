@@ -20,10 +20,10 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.errors import VideoError
+from vidrnn.features.fitting import fitted_steps
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.source import Source, is_there, state_of
 from vidrnn.features.store import VideoMetadata
-from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
@@ -57,7 +57,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Frames:
-    """Announces some frames of the video under way, in order; their bytes follow, (n, 3, S, S) uint8."""
+    """Announces some frames of the video under way, in order; their bytes follow, (n, *shape) uint8."""
 
     timestamps_s: list[float]
 
@@ -93,12 +93,12 @@ def decode_video(
     Args:
         source: the video file, or the folder of its frames.
         sampling: which frames.
-        preprocessing: how they are fitted.
+        preprocessing: how they are fitted, and what the stream makes of them.
         chunk_size: most frames in a chunk.
         on_progress: called for every packet and frame.
 
     Yields:
-        ``(times in seconds, (n, 3, S, S) uint8)``, then one `Decoded`.
+        ``(times in seconds, (n, 3, S, S) uint8)`` (or n times `Preprocessing.shape`), then one `Decoded`.
 
     Raises:
         VideoError: it cannot be decoded, or was written to meanwhile. OSError: it cannot be read.
@@ -111,21 +111,21 @@ def decode_video(
         on_progress=on_progress,
     )
     indices = sampling.select(video.timestamps_s)
-    frames: list[torch.Tensor] = []
+    frames: list[npt.NDArray[np.uint8]] = []
     times: list[float] = []
     num_frames = 0
-    sizes: dict[tuple[int, ...], None] = {}
+    sizes: dict[tuple[int, int], None] = {}
     try:
-        for frame in decode(video, indices, on_progress=on_progress):
-            frames.append(preprocessing.fit(frame.rgb))
-            times.append(frame.timestamp_s)
-            sizes[frame.rgb.shape[1::-1]] = None
+        for step in fitted_steps(video, indices, preprocessing, on_progress=on_progress):
+            frames.append(step.pixels)
+            times.append(step.timestamp_s)
+            sizes[step.size] = None
             num_frames += 1
             if len(frames) == chunk_size:
-                yield times, torch.stack(frames).numpy()
+                yield times, np.stack(frames)
                 frames, times = [], []
         if frames:
-            yield times, torch.stack(frames).numpy()
+            yield times, np.stack(frames)
         digest = Source.of(source)
     except (VideoError, OSError) as error:
         raise DecodingError(str(error)) from error
@@ -136,7 +136,7 @@ def decode_video(
     yield Decoded(num_frames, metadata, digest, notes)
 
 
-def _notes(*, wanted: int, got: int, sizes: Sequence[tuple[int, ...]]) -> tuple[str, ...]:
+def _notes(*, wanted: int, got: int, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
     """What only decoding shows."""
     notes = []
     if got < wanted:

@@ -72,7 +72,7 @@ class Decoder:
         decode_one: DecodeVideo = decode_video,
     ) -> None:
         self._arguments = (sampling, preprocessing, chunk_size, settings.memory_limit_mb, decode_one)
-        self._image_size = preprocessing.image_size
+        self._shape = preprocessing.shape
         self._settings = settings
         self._stop = stop
         self._process: BaseProcess | None = None
@@ -98,7 +98,7 @@ class Decoder:
             while True:
                 message = self._receive()
                 if isinstance(message, Frames):
-                    shape = (len(message.timestamps_s), 3, self._image_size, self._image_size)
+                    shape = (len(message.timestamps_s), *self._shape)
                     pixels = np.frombuffer(bytearray(self._channel.recv_bytes()), dtype=np.uint8)
                     yield Chunk(job.path, torch.from_numpy(pixels.reshape(shape)), message.timestamps_s)
                 elif isinstance(message, Decoded):

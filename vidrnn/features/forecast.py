@@ -9,8 +9,8 @@ from pathlib import Path
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
 from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.backbones import Backbone
 from vidrnn.features.decode_worker import Job
+from vidrnn.features.embedder import Embedder
 from vidrnn.features.pipeline import Throughput, embed_videos
 from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureStore
@@ -66,7 +66,7 @@ def forecast(
     *,
     root: Path,
     settings: FeatureSettings,
-    backbone: Backbone,
+    backbone: Embedder,
     taken_bytes: int = 0,
 ) -> Forecast:
     """Probe some videos and extract from a few, without storing anything. Takes seconds, whatever the data.
@@ -98,7 +98,7 @@ def forecast(
     )
 
 
-def _rate(jobs: Sequence[Job], backbone: Backbone, settings: FeatureSettings) -> tuple[float, str]:
+def _rate(jobs: Sequence[Job], backbone: Embedder, settings: FeatureSettings) -> tuple[float, str]:
     """Frames per second through the whole pipeline, and the stage that limits; 0 when there was nothing to measure."""
     short = settings.model_copy(update={"time_limit_s": _TIMED_LIMIT_S})
     for _ in embed_videos(jobs[:1], backbone, settings=short):

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from vidrnn.features.rendering import Rendering, RowRendering, rendering_from, rendering_values
+
 Square = Literal["center_crop", "pad", "warp"]
 
 
@@ -22,6 +24,7 @@ class Preprocessing:
         interpolation: filter of the resize, antialiased as in Pillow.
         mean, std: per RGB channel, on the 0..1 scale.
         mirrored: whether the square is turned over left to right at the end.
+        rendering: what the stream makes of the squares, mirrored or not; None for the frames themselves.
     """
 
     image_size: int
@@ -31,11 +34,18 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     mirrored: bool = False
+    rendering: Rendering | None = None
 
     def __post_init__(self) -> None:
         """A crop cannot be larger than the picture it is cut from."""
         if self.resize_size < self.image_size:
             raise ValueError(f"resize_size {self.resize_size} must be at least image_size {self.image_size}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of what goes to the network for one step: (3, S, S), or of one row or patch."""
+        size = self.image_size
+        return self.rendering.shape(size) if isinstance(self.rendering, RowRendering) else (3, size, size)
 
     def fit(self, rgb: npt.NDArray[np.uint8]) -> torch.Tensor:
         """Bring one frame to the network's square, on the CPU, in uint8: a quarter of the bytes to move.
@@ -68,17 +78,20 @@ class Preprocessing:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse.
 
-        ``mirrored`` is named only where it is true, so that the specs of plain views stay what they always were.
+        ``mirrored`` and ``rendering`` are named only where they say something, so that the specs of plain frames stay
+        what they always were.
         """
         values = asdict(self)
         if not self.mirrored:
             del values["mirrored"]
-        return values
+        del values["rendering"]
+        return values | ({"rendering": rendering_values(self.rendering)} if self.rendering else {})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
         """Rebuild from `as_dict`, also after a trip through JSON."""
-        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        rendering = rendering_from(values["rendering"]) if "rendering" in values else None
+        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"]), "rendering": rendering})
 
     def _fit_plain(self, frame: torch.Tensor) -> torch.Tensor:
         """(3, H, W) to (3, S, S)."""

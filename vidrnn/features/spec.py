@@ -29,6 +29,15 @@ def sampling_values(settings: FeatureSettings) -> dict[str, Any]:
     return values | frame_folder_values(settings)
 
 
+def stream_values(settings: FeatureSettings, stream: Stream) -> dict[str, Any] | None:
+    """What decides how the pictures of a stream are made of frames; None where they are the frames themselves."""
+    if stream == "flow":
+        return {"stream": stream, **settings.flow.model_dump()}
+    if stream == "rgb_diff":
+        return {"stream": stream, **settings.rgb_diff.model_dump()}
+    return {"stream": stream, "patch": settings.rows.patch} if stream == "rows" else None
+
+
 def frame_folder_values(settings: FeatureSettings) -> dict[str, Any]:
     """The part of the sampling that says how folders of frames are read; empty when nothing is set."""
     folders = {"frame_rate": settings.frame_rate, "frame_template": settings.frame_template}
@@ -40,7 +49,7 @@ class FeatureSpec:
     """Feature spec of one stream.
 
     Attributes:
-        stream: modality, ``rgb`` so far.
+        stream: modality, as in ``features.streams``.
         backbone: name as in ``features.backbone``.
         weights: where the weights came from (``default``, ``random`` or a file name).
         weights_digest: sha256 over names, types and values of the loaded state dict.
@@ -118,6 +127,16 @@ class FeatureSpec:
         """
         if self.stream != stream:
             return [f"stream: {self.stream!r}, asked {stream!r}"]
+        pairs = self._pairs_of_rows(settings) if stream == "rows" else self._pairs(settings, stream)
+        if self.is_mirrored:
+            pairs.append(("mirrored", True, False))
+        found = [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in pairs if here != asked]
+        if settings.spec and not self.digest.startswith(settings.spec):
+            found.append(f"spec: {self.digest!r}, asked {settings.spec!r}")
+        return found
+
+    def _pairs(self, settings: FeatureSettings, stream: Stream) -> list[tuple[str, Any, Any]]:
+        """What is here and what is asked for, by the name of the setting."""
         name = settings.weights if settings.weights in {"default", "random"} else settings.weights.rsplit("/", 1)[-1]
         pairs: list[tuple[str, Any, Any]] = [
             ("backbone", self.backbone, settings.backbone),
@@ -127,11 +146,22 @@ class FeatureSpec:
             ("sampling", self.sampling, sampling_values(settings)),
             ("precision", self.precision.split("/", maxsplit=1)[0], settings.precision),
         ]
-        if self.is_mirrored:
-            pairs.append(("mirrored", True, False))
         if settings.image_size is not None:
             pairs.append(("image_size", self.preprocessing["image_size"], settings.image_size))
-        found = [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in pairs if here != asked]
-        if settings.spec and not self.digest.startswith(settings.spec):
-            found.append(f"spec: {self.digest!r}, asked {settings.spec!r}")
-        return found
+        return pairs + self._pairs_of_stream(settings, stream)
+
+    def _pairs_of_rows(self, settings: FeatureSettings) -> list[tuple[str, Any, Any]]:
+        """The same where no network and no choice of frames is involved."""
+        return [
+            ("square", self.preprocessing["square"], settings.square),
+            ("rows.image_size", self.preprocessing["image_size"], settings.rows.image_size),
+            *self._pairs_of_stream(settings, "rows"),
+        ]
+
+    def _pairs_of_stream(self, settings: FeatureSettings, stream: Stream) -> list[tuple[str, Any, Any]]:
+        here = self.preprocessing.get("rendering") or {}
+        return [
+            (f"{stream}.{key}", here.get(key), asked)
+            for key, asked in (stream_values(settings, stream) or {}).items()
+            if key != "stream"
+        ]

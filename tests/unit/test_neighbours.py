@@ -1,0 +1,79 @@
+"""Which frame a kept frame is compared with, and that the pairs have the times of the kept frames."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tests.media import pictures, write_clip
+from vidrnn.video.decode import decode
+from vidrnn.video.neighbours import decode_pairs, neighbours
+from vidrnn.video.probe import probe
+from vidrnn.video.sampling import Sampling
+
+
+def test_neighbours_are_the_nearest_to_the_gap_and_never_the_frame_itself():
+    """Brute force over all later frames is the reference; irregular times."""
+    times = np.cumsum(np.random.default_rng(0).uniform(0.01, 0.2, 40))
+    kept = np.arange(0, 39, 2)
+    for gap_s in (0.0, 0.04, 0.1, 0.5, 100.0):
+        got = neighbours(times, kept, gap_s=gap_s)
+        for index, other in zip(kept, got, strict=True):
+            distances = np.abs(times[index + 1 :] - times[index] - gap_s)
+            assert distances[other - index - 1] == distances.min()
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "expected"), [(0.0, [1, 2, 3, 4, 3]), (0.08, [2, 3, 4, 4, 2]), (9.0, [4, 4, 4, 4, 0])]
+)
+def test_at_25_frames_per_second(gap_s, expected):
+    """The last frame looks back; the ones before it look as far ahead as there are frames."""
+    assert neighbours(np.arange(5) / 25, np.arange(5), gap_s=gap_s).tolist() == expected
+
+
+def test_a_single_frame_is_its_own_neighbour():
+    assert neighbours(np.zeros(1), np.zeros(1, np.int64), gap_s=0.1).tolist() == [0]
+    assert neighbours(np.arange(3) / 25, np.zeros(0, np.int64), gap_s=0.1).tolist() == []
+
+
+@pytest.mark.parametrize("stride", [1, 3, 7])
+@pytest.mark.parametrize("gap_s", [0.0, 0.08])
+def test_pairs_hold_the_decoded_frames_in_order_of_time(tmp_path, stride, gap_s):
+    """Irregular times, sparse and dense: the pictures are those that decoding each index by itself gives."""
+    times = [0, 40, 70, 120, 300, 310, 350, 420, 500, 540, 580, 600, 640, 700, 720]
+    path = write_clip(tmp_path / "v.mkv", pictures(15), pts=times, time_base=Fraction(1, 1000), g="4")
+    video = probe(path)
+    kept = Sampling("every", stride=stride).select(video.timestamps_s)
+    others = neighbours(video.timestamps_s, kept, gap_s=gap_s)
+    fitted = []
+
+    def fit(rgb):
+        fitted.append(rgb)
+        return rgb
+
+    pairs = list(decode_pairs(video, kept, gap_s=gap_s, fit=fit))
+    every = list(decode(video, np.arange(15)))
+    assert len(fitted) == len({*kept, *others})  # each frame once
+    assert [pair.kept.timestamp_s for pair in pairs] == [video.timestamps_s[index] for index in kept]
+    for pair, index, other in zip(pairs, kept, others, strict=True):
+        np.testing.assert_array_equal(pair.first.fitted, every[min(index, other)].rgb)
+        np.testing.assert_array_equal(pair.second.fitted, every[max(index, other)].rgb)
+        assert pair.seconds == pytest.approx(abs(video.timestamps_s[other] - video.timestamps_s[index]))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_packet_without_a_picture_leaves_the_times_of_the_kept_frames(tmp_path, monkeypatch, stride):
+    """Where packets are empty the picture before counts, once, as in `decode`: pairs have the times of plain frames."""
+    video = probe(write_clip(tmp_path / "v.mkv", pictures(12), codec="ffv1", pix_fmt="bgr0"))
+    frames, empty = list(decode(video, np.arange(12))), {3, 4, 8}
+
+    def decode_with_gaps(_video, indices, *, on_progress=None):
+        shown = [max(set(range(index + 1)) - empty) for index in indices]
+        yield from (frames[index] for index in dict.fromkeys(shown))
+
+    monkeypatch.setattr("vidrnn.video.neighbours.decode", decode_with_gaps)
+    kept = np.arange(0, 12, stride)
+    expected = [frame.timestamp_s for frame in decode_with_gaps(video, kept)]
+    pairs = list(decode_pairs(video, kept, gap_s=0.0, fit=np.copy))
+    assert [pair.kept.timestamp_s for pair in pairs] == expected
+    assert len(expected) == {1: 9, 2: 6, 3: 4}[stride]
