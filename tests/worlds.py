@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings import ModelSettings, RunSettings, TrainingSettings
 
@@ -67,14 +69,24 @@ def sequence_set(sequences: Sequence[Array], targets: Sequence[int], groups: Seq
     labels = [f"class{target}" for target in targets]
     owners = groups or [f"video{number}" for number in range(len(targets))]
     totals = torch.tensor([len(sequence) for sequence in sequences])
+    features = torch.from_numpy(np.concatenate(sequences).astype(np.float16))
     return SequenceSet(
         tuple(Annotation(f"{i}.mp4", label, None, owners[i]) for i, label in enumerate(labels)),
-        torch.from_numpy(np.concatenate(sequences).astype(np.float16)),
-        totals.cumsum(0) - totals,
+        {"rgb": StreamTable(features, totals.cumsum(0) - totals, totals)},
         totals,
         Targets(torch.tensor(targets)),
         np.asarray([(64.0, 48.0, len(sequence), len(sequence) / 10) for sequence in sequences]),
     )
+
+
+def rgb(sequences: SequenceSet) -> StreamTable:
+    """The features of a set with that one stream."""
+    return sequences.streams["rgb"]
+
+
+def with_rgb(sequences: SequenceSet, **changes: object) -> SequenceSet:
+    """The set with other values in that table."""
+    return replace(sequences, streams={"rgb": replace(rgb(sequences), **changes)})  # type: ignore[arg-type]
 
 
 def order_task(number: int, *, steps: int = 8, dim: int = 6, seed: int = 0) -> tuple[list[Array], list[int]]:

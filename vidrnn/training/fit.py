@@ -158,8 +158,9 @@ class _Work:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self._train, self._settings, self._num_classes = train, settings, num_classes
         self._shuffled_time = shuffled_time
-        model = SequenceClassifier(model_settings, dim=train.dim, num_classes=num_classes)
-        self.model = model.to(train.features.device)
+        (dim,) = train.dims.values()
+        model = SequenceClassifier(model_settings, dim=dim, num_classes=num_classes)
+        self.model = model.to(train.device)
         self.optimiser = make_optimiser(self.model, settings)
         self.objective = Objective(settings, model_settings.head, train=train, num_classes=num_classes)
         if self.model.scale is not None and self.objective.scale is not None:
@@ -175,7 +176,7 @@ class _Work:
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training set; the row of the log. Raises TrainingError when the loss is not finite."""
         self.model.train()
-        settings, device = self._settings, self._train.features.device
+        settings, device = self._settings, self._train.device
         balanced = settings.sampling == "balanced"
         order = draw_order(self._train.targets.values, len(self._train), balanced=balanced, generator=self.generator)
         batches = torch.split(order, settings.batch_size)
@@ -219,7 +220,7 @@ class _Work:
         choice = draw_steps(train.totals[positions], self._settings, generator=self.generator)
         if self._shuffled_time:
             choice = shuffle_steps(choice, generator=self.generator)
-        mirrored = torch.rand(len(positions), generator=self.generator) < 0.5 if train.mirrored is not None else None
+        mirrored = torch.rand(len(positions), generator=self.generator) < 0.5 if train.has_both_views else None
         batch = train.batch(positions, choice, model, mirrored=mirrored)
         return augment(batch, self._settings, head=model.head, num_classes=self._num_classes, generator=self.generator)
 

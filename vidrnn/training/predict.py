@@ -90,7 +90,7 @@ def _average(model: Model, answers: list[list[torch.Tensor]], asking: Asking) ->
 def _in_batches(model: Model, sequences: SequenceSet, asking: Asking) -> Iterator[list[list[torch.Tensor]]]:
     """Of each batch of videos the outputs of every draw and view."""
     model.eval()
-    views = (False, True) if sequences.mirrored is not None and asking.inference.views == "both" else (False,)
+    views = (False, True) if sequences.has_both_views and asking.inference.views == "both" else (False,)
     shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if asking.shuffled_time else None
     longest = int(sequences.totals.max()) if asking.steps is None else asking.steps
     for positions in torch.split(torch.arange(len(sequences)), max(_STEPS_PER_BATCH // longest, 1)):

@@ -164,7 +164,7 @@ def fingerprint_of(
         folder.spec.digest,
         *map(str, train_set.annotations),
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
-        *(["both views"] if train_set.mirrored is not None else []),
+        *(["both views"] if train_set.has_both_views else []),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
