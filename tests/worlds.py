@@ -25,11 +25,13 @@ CPU = torch.device("cpu")
 ONE_NODE = FeatureSettings(nodes={"last": 1})
 
 
-def tiny_spec(*, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64) -> FeatureSpec:
+def tiny_spec(
+    *, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64, stream: str = "rgb"
+) -> FeatureSpec:
     """A spec that fits ``settings``, as if a backbone with ``dim`` features had made it."""
     settings = settings or ONE_NODE
     return FeatureSpec(
-        stream="rgb",
+        stream=stream,
         backbone=settings.backbone,
         weights=settings.weights,
         weights_digest=weights_digest,
@@ -42,20 +44,26 @@ def tiny_spec(*, dim: int, settings: FeatureSettings | None = None, weights_dige
     )
 
 
-def video_features(sequence: Array, *, metadata: VideoMetadata | None = None) -> VideoFeatures:
-    """One video's features, ten per second."""
-    seconds = np.arange(len(sequence), dtype=np.float64) / 10
+def video_features(sequence: Array, *, metadata: VideoMetadata | None = None, rate: float = 10) -> VideoFeatures:
+    """One video's features, ``rate`` per second."""
+    seconds = np.arange(len(sequence), dtype=np.float64) / rate
     facts = metadata or VideoMetadata(64, 48, len(sequence), len(sequence) / 10)
     return VideoFeatures(sequence.astype(np.float16), seconds, facts, Source(1, 2, "3"))
 
 
 def fill_store(
-    root: Path, sequences: Mapping[str, Array], *, dim: int, settings: FeatureSettings | None = None
+    root: Path,
+    sequences: Mapping[str, Array],
+    *,
+    dim: int,
+    settings: FeatureSettings | None = None,
+    stream: str = "rgb",
+    rate: float = 10,
 ) -> FeatureFolder:
     """A store with the features of some videos, each (T, dim)."""
-    folder = FeatureStore(root).create(tiny_spec(dim=dim, settings=settings))
+    folder = FeatureStore(root).create(tiny_spec(dim=dim, settings=settings, stream=stream))
     for path, sequence in sequences.items():
-        folder.write(path, video_features(sequence))
+        folder.write(path, video_features(sequence, rate=rate))
     return folder
 
 

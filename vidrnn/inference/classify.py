@@ -84,8 +84,14 @@ def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
             as needed here.
 
     Raises:
-        ModelFileError: the backbone here computes other features (other weights or versions).
+        ModelFileError: the backbone here computes other features (other weights or versions), or there are further
+            streams.
     """
+    if model.others:
+        raise ModelFileError(
+            f"the model takes several streams ({', '.join(spec.stream for spec in model.specs)}), which classify does "
+            "not extract; run `vidrnn extract` and `vidrnn evaluate`, or classify with a model of rgb alone"
+        )
     backbone = load_backbone(settings)
     if backbone.spec.digest != model.spec.at_frame_rate(settings.frame_rate).digest:
         raise ModelFileError(

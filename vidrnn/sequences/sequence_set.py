@@ -9,11 +9,13 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import StoreError
+from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder
+from vidrnn.sequences.alignment import Grid, align
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import StreamTable, find_stream, load_table
-from vidrnn.sequences.targets import Targets, make_targets
-from vidrnn.settings import Head, ModelSettings
+from vidrnn.sequences.targets import Targets, Timestamps, make_targets
+from vidrnn.settings import Head, ModelSettings, in_order
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,19 @@ class Batch:
     """What a model is fed.
 
     Attributes:
-        features: (B, S, inputs times D), zero beyond ``lengths``.
+        features: (B, S, inputs times D), zero beyond ``lengths``; of several streams one after the other, in their
+            canonical order, zero where a stream shows nothing.
         lengths: (B,) int64 on the CPU.
         targets: (B, ...) per video or (B, S) per step, see `Targets`.
+        present: (B, S, streams) bool on the device of ``features``, which stream shows something; None for one stream.
+        widths: channels of each stream in ``features``.
     """
 
     features: torch.Tensor
     lengths: torch.Tensor
     targets: torch.Tensor
+    present: torch.Tensor | None = None
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,13 @@ class SequenceSet:
 
     Attributes:
         annotations: the n videos, in order.
-        streams: name to features of a stream.
-        totals: (n,) int64 steps of each video, on the CPU.
+        streams: name to features of a stream, in canonical order.
+        totals: (n,) int64 steps of each video, on the CPU: those of its one stream, or of the grid.
         targets: what they should be answered with.
         metadata: (n, 4) float64 width, height, frames, seconds of the source videos, for the metadata-only baseline.
-        missing: annotated videos that have no features.
+        missing: annotated videos that have no features in any stream.
+        grid: aligns the streams; None when there is one.
+        hidden: streams that batches do not show.
     """
 
     annotations: tuple[Annotation, ...]
@@ -50,6 +59,8 @@ class SequenceSet:
     targets: Targets
     metadata: npt.NDArray[np.float64]
     missing: tuple[str, ...] = ()
+    grid: Grid | None = None
+    hidden: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -69,6 +80,19 @@ class SequenceSet:
         """Whether the videos can be seen in a mirror."""
         return any(table.mirrored is not None for table in self.streams.values())
 
+    @property
+    def lacking(self) -> dict[str, int]:
+        """Number of videos without each stream; empty when there is one stream."""
+        if self.grid is None:
+            return {}
+        return {name: int((table.totals == 0).sum()) for name, table in self.streams.items()}
+
+    def showing(self, streams: Sequence[str] | None) -> "SequenceSet":
+        """The same steps with only some of the streams to be seen; None shows what is there."""
+        if streams is None or self.grid is None:
+            return self
+        return replace(self, hidden=self.hidden | (set(self.streams) - set(streams)))
+
     def subset(self, positions: Sequence[int]) -> "SequenceSet":
         """Some of the videos; the features are shared, not copied."""
         chosen = torch.as_tensor(positions, dtype=torch.int64)
@@ -80,6 +104,7 @@ class SequenceSet:
             targets=self.targets.subset(chosen),
             metadata=self.metadata[list(positions)],
             missing=(),
+            grid=None if self.grid is None else self.grid.subset(chosen),
         )
 
     def batch(
@@ -96,47 +121,124 @@ class SequenceSet:
             positions: (B,) int64 videos.
             choice: which steps of each, from `choose_steps` on ``totals[positions]``.
             model: says what a step shows.
-            mirrored: (B,) bool, which of them are taken from the mirrored view; None takes none.
+            mirrored: (B,) bool, which of them are taken from the mirrored view; None takes none. Streams without such
+                a view stay as they are.
+
+        Raises:
+            StoreError: the streams that are shown have nothing at any chosen step of some video.
         """
-        (table,) = self.streams.values()
-        steps = table.gather(positions, choice, model, mirrored=mirrored)
-        return Batch(steps, choice.lengths, self.targets.of(positions, choice))
+        targets = self.targets.of(positions, choice)
+        if self.grid is None:
+            ((name, table),) = self.streams.items()
+            steps = table.gather(positions, choice, model.of_stream(name), mirrored=mirrored)
+            return Batch(steps, choice.lengths, targets)
+        parts = [self._part(name, positions, choice, model, mirrored=mirrored) for name in self.streams]
+        present = torch.stack([shown for _, shown in parts], dim=2)
+        if not bool((seen := present.flatten(1).any(1)).all()):
+            path = self.annotations[int(positions[~seen][0])].path
+            raise StoreError(
+                f"none of the streams {', '.join(set(self.streams) - self.hidden)} shows anything at the "
+                f"{choice.indices.shape[1]} chosen steps of {path!r}; raise training.steps, or show more streams with "
+                "inference.streams"
+            )
+        features = torch.cat([steps for steps, _ in parts], dim=2)
+        widths = tuple(steps.shape[2] for steps, _ in parts)
+        return Batch(features, choice.lengths, targets, present.to(features.device), widths)
+
+    def _part(
+        self,
+        name: str,
+        positions: torch.Tensor,
+        choice: StepChoice,
+        model: ModelSettings,
+        *,
+        mirrored: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, S, C) what one of several streams shows, zero elsewhere, and (B, S) bool on the CPU where it does."""
+        table, own_model = self.streams[name], model.of_stream(name)
+        shape, device = (*choice.indices.shape, len(own_model.inputs) * table.dim), table.features.device
+        if name in self.hidden:
+            return torch.zeros(shape, device=device), torch.zeros(shape[:2], dtype=torch.bool)
+        assert self.grid is not None
+        own = self.grid.own_steps(name, positions, choice)
+        there = (shown := own >= 0).any(1)  # the others may have no row at all
+        if not bool(there.any()):
+            return torch.zeros(shape, device=device), shown
+        views = None if mirrored is None or table.mirrored is None else mirrored[there]
+        chosen = StepChoice(own[there].clamp(min=0), choice.lengths[there])
+        steps = table.gather(positions[there], chosen, own_model, mirrored=views)
+        steps = steps.masked_fill(~shown[there].to(device).unsqueeze(2), 0.0)
+        return torch.zeros(shape, device=device).index_copy(0, there.nonzero()[:, 0].to(device), steps), shown
 
 
 def load_sequences(
     annotations: Sequence[Annotation],
-    folder: FeatureFolder,
+    folders: FeatureFolder | Sequence[FeatureFolder],
     label_map: LabelMap,
     *,
     device: torch.device,
     head: Head = "label",
-    mirrored: FeatureFolder | None = None,
+    mirrored: FeatureFolder | Sequence[FeatureFolder] | None = None,
+    unseen: Sequence[FeatureSpec] = (),
 ) -> SequenceSet:
     """Find the features of all annotated videos: mapped where a pack holds them, else read into memory.
 
-    Videos without features (they failed in extraction) are left out and listed in ``missing``.
+    Videos without features in any stream (they failed in extraction) are left out and listed in ``missing``.
 
     Args:
         annotations: the videos.
-        folder: holds their features.
+        folders: hold their features, one per stream.
         label_map: order of the classes.
         device: of the model.
         head: what is answered.
-        mirrored: holds the features of their mirrored view, for models that see both.
+        mirrored: hold the features of their mirrored view, for models that see both.
+        unseen: further streams of a model that is to answer without them.
 
     Raises:
         StoreError: no video has features, or see `load_table`.
         AnnotationError: the annotations do not fit the head, or name a class that the label map does not know.
     """
-    found = find_stream(annotations, folder)
-    if not found.present.any():
+    places, others = _by_stream(folders), _by_stream(mirrored or ())
+    found = {name: find_stream(annotations, folder) for name, folder in places.items()}
+    present = np.any([each.present for each in found.values()], axis=0)
+    if not present.any():
         raise StoreError(
-            f"none of the {len(annotations)} annotated videos has features in {folder.path}; "
-            "run `vidrnn extract` with this config"
+            f"none of the {len(annotations)} annotated videos has features in "
+            f"{' or '.join(str(folder.path) for folder in places.values())}; run `vidrnn extract` with this config"
         )
-    kept = np.flatnonzero(found.present)
-    missing = tuple(annotations[position].path for position in np.flatnonzero(~found.present).tolist())
-    own, found = [annotations[position] for position in kept.tolist()], found.subset(kept)
-    table, metadata = load_table(found, own, device=device, mirrored=mirrored)
-    targets = make_targets(own, head, label_map, found.timestamps_s, device=device)
-    return SequenceSet(tuple(own), {folder.spec.stream: table}, table.totals, targets, metadata, missing)
+    kept = np.flatnonzero(present)
+    own = [annotations[position] for position in kept.tolist()]
+    found = {name: each.subset(kept) for name, each in found.items()}
+    tables: dict[str, StreamTable] = {}
+    metadata = np.zeros((len(own), 4))
+    for name, each in reversed(found.items()):  # the facts are those of the first stream that a video has
+        tables[name], facts = load_table(each, own, device=device, mirrored=others.get(name))
+        metadata[each.present] = facts[each.present]
+    tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
+    grid, totals = None, tables[next(iter(found))].totals
+    times: Timestamps = next(iter(found.values())).timestamps_s
+    if len(tables) > 1:
+        grid, grids = align({name: [each.timestamps_s(i) for i in range(len(own))] for name, each in found.items()})
+        totals, times = torch.tensor([len(each) for each in grids]), grids.__getitem__
+    return SequenceSet(
+        tuple(own),
+        {name: tables[name] for name in in_order(tables)},
+        totals,
+        make_targets(own, head, label_map, times, device=device),
+        metadata,
+        tuple(annotations[position].path for position in np.flatnonzero(~present).tolist()),
+        grid,
+        frozenset(spec.stream for spec in unseen),
+    )
+
+
+def _by_stream(folders: FeatureFolder | Sequence[FeatureFolder]) -> dict[str, FeatureFolder]:
+    several = [folders] if isinstance(folders, FeatureFolder) else folders
+    named = {folder.spec.stream: folder for folder in several}
+    assert len(named) == len(several), "one folder per stream"
+    return {name: named[name] for name in in_order(named)}
+
+
+def _empty(spec: FeatureSpec, n: int, *, device: torch.device) -> StreamTable:
+    nothing = torch.zeros(n, dtype=torch.int64)
+    return StreamTable(torch.zeros((0, spec.dim), dtype=torch.float16, device=device), nothing, nothing, spec.parts)
