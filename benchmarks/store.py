@@ -192,7 +192,7 @@ def measure_batches(world: World, batch: int, steps: int, number: int) -> dict[s
         for positions, choice in zip(draws[at], choices[at], strict=True):
             raw_batch(positions, choice)
 
-    touch(sequences.features.numpy())
+    touch(sequences.streams["rgb"].features.numpy())
     touch(world.raw)
     first = draws[0][0], choices[0][0]
     assert torch.equal(sequences.batch(*first, model).features, raw_batch(*first))

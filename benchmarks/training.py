@@ -22,6 +22,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
+from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings import ModelSettings, TrainingSettings
 from vidrnn.training.fit import fit
@@ -34,10 +35,10 @@ def make_sequences() -> SequenceSet:
     """Noise in the shape of cached EfficientNet-Lite0 features."""
     generator = torch.Generator().manual_seed(0)
     totals = torch.full((SEQUENCES,), CACHED_STEPS)
+    features = torch.randn(SEQUENCES * CACHED_STEPS, DIM, generator=generator).half()
     return SequenceSet(
         tuple(Annotation(f"{number}.mp4", f"{number % CLASSES}", None, f"{number}") for number in range(SEQUENCES)),
-        torch.randn(SEQUENCES * CACHED_STEPS, DIM, generator=generator).half(),
-        totals.cumsum(0) - totals,
+        {"rgb": StreamTable(features, totals.cumsum(0) - totals, totals)},
         totals,
         Targets(torch.arange(SEQUENCES) % CLASSES),
         np.zeros((SEQUENCES, 4)),

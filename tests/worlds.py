@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings import ModelSettings, RunSettings, TrainingSettings
 
@@ -23,11 +25,13 @@ CPU = torch.device("cpu")
 ONE_NODE = FeatureSettings(nodes={"last": 1})
 
 
-def tiny_spec(*, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64) -> FeatureSpec:
+def tiny_spec(
+    *, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64, stream: str = "rgb"
+) -> FeatureSpec:
     """A spec that fits ``settings``, as if a backbone with ``dim`` features had made it."""
     settings = settings or ONE_NODE
     return FeatureSpec(
-        stream="rgb",
+        stream=stream,
         backbone=settings.backbone,
         weights=settings.weights,
         weights_digest=weights_digest,
@@ -40,20 +44,26 @@ def tiny_spec(*, dim: int, settings: FeatureSettings | None = None, weights_dige
     )
 
 
-def video_features(sequence: Array, *, metadata: VideoMetadata | None = None) -> VideoFeatures:
-    """One video's features, ten per second."""
-    seconds = np.arange(len(sequence), dtype=np.float64) / 10
+def video_features(sequence: Array, *, metadata: VideoMetadata | None = None, rate: float = 10) -> VideoFeatures:
+    """One video's features, ``rate`` per second."""
+    seconds = np.arange(len(sequence), dtype=np.float64) / rate
     facts = metadata or VideoMetadata(64, 48, len(sequence), len(sequence) / 10)
     return VideoFeatures(sequence.astype(np.float16), seconds, facts, Source(1, 2, "3"))
 
 
 def fill_store(
-    root: Path, sequences: Mapping[str, Array], *, dim: int, settings: FeatureSettings | None = None
+    root: Path,
+    sequences: Mapping[str, Array],
+    *,
+    dim: int,
+    settings: FeatureSettings | None = None,
+    stream: str = "rgb",
+    rate: float = 10,
 ) -> FeatureFolder:
     """A store with the features of some videos, each (T, dim)."""
-    folder = FeatureStore(root).create(tiny_spec(dim=dim, settings=settings))
+    folder = FeatureStore(root).create(tiny_spec(dim=dim, settings=settings, stream=stream))
     for path, sequence in sequences.items():
-        folder.write(path, video_features(sequence))
+        folder.write(path, video_features(sequence, rate=rate))
     return folder
 
 
@@ -67,14 +77,24 @@ def sequence_set(sequences: Sequence[Array], targets: Sequence[int], groups: Seq
     labels = [f"class{target}" for target in targets]
     owners = groups or [f"video{number}" for number in range(len(targets))]
     totals = torch.tensor([len(sequence) for sequence in sequences])
+    features = torch.from_numpy(np.concatenate(sequences).astype(np.float16))
     return SequenceSet(
         tuple(Annotation(f"{i}.mp4", label, None, owners[i]) for i, label in enumerate(labels)),
-        torch.from_numpy(np.concatenate(sequences).astype(np.float16)),
-        totals.cumsum(0) - totals,
+        {"rgb": StreamTable(features, totals.cumsum(0) - totals, totals)},
         totals,
         Targets(torch.tensor(targets)),
         np.asarray([(64.0, 48.0, len(sequence), len(sequence) / 10) for sequence in sequences]),
     )
+
+
+def rgb(sequences: SequenceSet) -> StreamTable:
+    """The features of a set with that one stream."""
+    return sequences.streams["rgb"]
+
+
+def with_rgb(sequences: SequenceSet, **changes: object) -> SequenceSet:
+    """The set with other values in that table."""
+    return replace(sequences, streams={"rgb": replace(rgb(sequences), **changes)})  # type: ignore[arg-type]
 
 
 def order_task(number: int, *, steps: int = 8, dim: int = 6, seed: int = 0) -> tuple[list[Array], list[int]]:

@@ -1,10 +1,11 @@
 """Settings of the sections `inference` and `evaluation`: how a model is asked, and how a number is made."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from vidrnn.config import Fraction, Positive, Settings
+from vidrnn.feature_settings import Stream
 
 Average = Literal["probabilities", "logits"]
 
@@ -44,6 +45,8 @@ class InferenceSettings(Settings):
     places in them, always the same ones."""
     views: Literal["plain", "both"] = "both"
     """With ``features.mirrored``, ``both`` averages the answers for a video and its mirror image."""
+    streams: Annotated[tuple[Stream, ...], Field(min_length=1)] | None = None
+    """Show only these of the ``features.streams`` that the model was trained on; null shows all."""
     average: Average = "probabilities"
     """Scale on which the answers for one video, of its draws and views, are averaged: ``logits`` lets a sure answer
     outweigh more unsure ones. Members of an ensemble are one model, and always averaged in probabilities."""

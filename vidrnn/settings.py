@@ -1,13 +1,14 @@
 """Every setting of a run, one section per half of the work. The docstring of a field is its only description."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from vidrnn.config import Fraction, Positive, Settings
 from vidrnn.data_settings import DataSettings
 from vidrnn.evaluation_settings import EvaluationSettings, InferenceSettings
-from vidrnn.feature_settings import Device, FeatureSettings
+from vidrnn.feature_settings import Device, FeatureSettings, Stream
 from vidrnn.tuning_settings import TuningSettings
 
 StepInput = Literal["features", "centred", "change"]
@@ -27,6 +28,14 @@ LOSSES: dict[Head, tuple[Loss, ...]] = {
 """What each head can be trained with; the first is what ``auto`` takes."""
 STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regression"})
 """Heads that answer at every step instead of once per video."""
+PICTURE_STREAMS: frozenset[Stream] = frozenset({"rgb", "flow", "rgb_diff", "rows"})
+"""Streams that are made of pixels, and so have a mirrored view."""
+
+
+def in_order(streams: Iterable[str]) -> list[Stream]:
+    """Streams in their one order, whatever the order in a configuration; each once."""
+    wanted = set(streams)
+    return [stream for stream in get_args(Stream) if stream in wanted]
 
 
 class ModelSettings(Settings):
@@ -41,6 +50,13 @@ class ModelSettings(Settings):
     which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion). Add
     ``features`` where places or things tell the classes apart, and for single pictures, of which the others show
     nothing."""
+    stream_inputs: dict[Stream, Annotated[tuple[StepInput, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """What a step of a stream shows instead of ``inputs``. Where it is not said, ``text`` and ``external`` show
+    ``features``, because they often have a single step."""
+    fusion: Literal["concat", "late", "gated", "cross_attention"] = "concat"
+    """How several ``features.streams`` become one answer. docs/fusion.md explains the four."""
+    late: Literal["average", "learned"] = "learned"
+    """Weights of the streams in ``late`` fusion: all the same, or one learned number each."""
     change_steps: Positive = 2
     """Distance of the neighbours of ``change``, in cached steps."""
     cell: Literal[Layer, "none"] = "mingru"
@@ -80,7 +96,22 @@ class ModelSettings(Settings):
                 f"{self.attention_heads} heads of even width; make it a multiple of {2 * self.attention_heads} or "
                 "change model.attention_heads"
             )
+        if self.fusion in {"gated", "cross_attention"} and not self.projection:
+            raise ValueError(f"model.fusion {self.fusion!r} needs streams of one width; set model.projection above 0")
+        if self.fusion == "cross_attention" and self.projection % (2 * self.attention_heads):
+            raise ValueError(
+                f"model.fusion 'cross_attention' cannot split model.projection {self.projection} into "
+                f"{self.attention_heads} heads of even width; make it a multiple of {2 * self.attention_heads} or "
+                "change model.attention_heads"
+            )
         return self
+
+    def of_stream(self, stream: str) -> "ModelSettings":
+        """The same with ``inputs`` as they are for a stream."""
+        named = {str(name): inputs for name, inputs in self.stream_inputs.items()}
+        default: tuple[StepInput, ...] = ("features",) if stream in {"text", "external"} else self.inputs
+        inputs = named.get(stream, default)
+        return self if inputs == self.inputs else self.model_copy(update={"inputs": inputs})
 
     @property
     def layer_names(self) -> tuple[Layer, ...]:
@@ -127,6 +158,9 @@ class TrainingSettings(Settings):
     and what follows."""
     time_warp: Fraction = 0.0
     """Train at a speed that varies within a video, by up to this share."""
+    stream_dropout: Fraction = 0.0
+    """Probability that training hides a whole stream of a video, never all of them, so that the model learns to do
+    with any subset of its ``features.streams``."""
     step_dropout: Fraction = 0.0
     """Share of the steps that training sets to zero."""
     feature_noise: Annotated[float, Field(ge=0.0)] = 0.0
@@ -194,4 +228,18 @@ class RunSettings(Settings):
             raise ValueError("data.media 'frames' needs features.frame_rate, the pictures per second in the folders")
         if self.data.format == "folder" and head not in {"label", "multilabel"}:
             raise ValueError(f"model.head {head!r} needs data.format csv: folders name labels only")
+        return self
+
+    @model_validator(mode="after")
+    def _check_streams(self) -> "RunSettings":
+        own = self.features.streams
+        if unknown := set(self.inference.streams or ()) - set(own):
+            raise ValueError(
+                f"inference.streams {', '.join(sorted(unknown))} is not among features.streams: {', '.join(own)}"
+            )
+        dropped = self.training.stream_dropout
+        if dropped and len(set(own)) < 2:
+            raise ValueError(
+                f"training.stream_dropout {dropped} needs several features.streams, there is only {own[0]}; set it to 0"
+            )
         return self

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import vidrnn.training.crossval as module
-from tests.worlds import LABELS, order_task, sequence_set, tiny_model, tiny_training
+from tests.worlds import LABELS, order_task, rgb, sequence_set, tiny_model, tiny_training
 from vidrnn.annotations import LabelMap
 from vidrnn.config import validate
 from vidrnn.data_settings import DataSettings
@@ -166,7 +166,7 @@ def with_numbers(*, per_step: bool) -> SequenceSet:
     plain = sequence_set(arrays, [0] * 12, [f"g{number % 4}" for number in range(12)])
     if per_step:
         values = np.concatenate(arrays)[:, 0] > 0.3
-        return replace(plain, targets=Targets(torch.from_numpy(values.astype(np.int64)), plain.offsets))
+        return replace(plain, targets=Targets(torch.from_numpy(values.astype(np.int64)), rgb(plain).offsets))
     return replace(plain, targets=Targets(torch.tensor([float(array[:, 1].mean()) for array in arrays])))
 
 
@@ -244,8 +244,8 @@ def test_a_fold_without_any_known_number_has_no_figure_and_ends_nothing() -> Non
     sequences = with_numbers(per_step=True)
     values = sequences.targets.values.float()
     for video in range(0, 12, 4):
-        values[sequences.offsets[video] : sequences.offsets[video] + sequences.totals[video]] = math.nan
-    sequences = replace(sequences, targets=Targets(values, sequences.offsets))
+        values[rgb(sequences).offsets[video] : rgb(sequences).offsets[video] + sequences.totals[video]] = math.nan
+    sequences = replace(sequences, targets=Targets(values, rgb(sequences).offsets))
     folds = make_folds(sequences.annotations, make_settings().evaluation, root=Path())
     settings = of_head("step_regression", baselines=False, seeds=1)
     result = crossvalidate(sequences, folds, label_map=LabelMap(()), settings=settings, protocol="p")

@@ -1,7 +1,6 @@
 """`vidrnn.training.fit`: learns what only time tells, reproduces, stops, selects and fails as it says."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import nn
 
 import vidrnn.training.fit as module
 import vidrnn.training.predict as predict_module
-from tests.worlds import order_task, sequence_set, tiny_model, tiny_training
+from tests.worlds import order_task, rgb, sequence_set, tiny_model, tiny_training, with_rgb
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -162,7 +161,7 @@ def test_without_validation_all_epochs_run_and_the_last_is_kept() -> None:
 
 def test_a_loss_that_is_no_number_stops_with_what_to_do() -> None:
     sequences = make_set(8)
-    broken = replace(sequences, features=torch.full_like(sequences.features, math.nan))
+    broken = with_rgb(sequences, features=torch.full_like(rgb(sequences).features, math.nan))
     with pytest.raises(TrainingError) as caught:
         fit(broken, None, num_classes=2, model_settings=tiny_model(), settings=tiny_training())
     assert str(caught.value) == (
@@ -180,7 +179,7 @@ def test_the_gradient_norm_is_logged_before_clipping() -> None:
     model = SequenceClassifier(tiny_model(), dim=6, num_classes=2)
     start = {name: value.clone() for name, value in model.state_dict().items()}
     sequences = make_set(16)
-    logits = model.train()(sequences.features.float().view(16, 8, 6), torch.full((16,), 8))
+    logits = model.train()(rgb(sequences).features.float().view(16, 8, 6), torch.full((16,), 8))
     nn.functional.cross_entropy(logits, sequences.targets.values).backward()
     norm = math.sqrt(sum(float(p.grad.double().square().sum()) for p in model.parameters() if p.grad is not None))
     assert free.history[0]["gradient_norm_max"] == pytest.approx(norm, rel=1e-4)

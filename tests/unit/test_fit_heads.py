@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-from tests.worlds import Array, sequence_set, tiny_model, tiny_training
+from tests.worlds import Array, rgb, sequence_set, tiny_model, tiny_training, with_rgb
 from vidrnn.annotations import Annotation
 from vidrnn.errors import TrainingError
 from vidrnn.evaluation.measures import headline, measure_outputs
@@ -30,7 +30,7 @@ HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regressio
 
 def make_set(arrays: Sequence[Array], values: torch.Tensor, *, per_step: bool = False) -> SequenceSet:
     plain = sequence_set(arrays, [0] * len(arrays))
-    return replace(plain, targets=Targets(values, plain.offsets if per_step else None))
+    return replace(plain, targets=Targets(values, rgb(plain).offsets if per_step else None))
 
 
 def toy(head: Head, number: int, *, seed: int) -> tuple[SequenceSet, int]:
@@ -97,8 +97,8 @@ def test_every_head_learns_what_can_be_seen_and_nothing_where_nothing_can(head: 
     """On other videos; the same fit and test on noise in place of the features show what chance gives."""
     (train, classes), (test, _) = toy(head, 60, seed=0), toy(head, 40, seed=1)
     rng = np.random.default_rng(2)
-    blind = replace(train, features=torch.from_numpy(rng.normal(size=train.features.shape).astype(np.float16)))
-    empty = replace(test, features=torch.from_numpy(rng.normal(size=test.features.shape).astype(np.float16)))
+    blind = with_rgb(train, features=torch.from_numpy(rng.normal(size=rgb(train).features.shape).astype(np.float16)))
+    empty = with_rgb(test, features=torch.from_numpy(rng.normal(size=rgb(test).features.shape).astype(np.float16)))
     settings = tiny_training(steps=None)
     seen = score(head, predict(learn(head, train, classes).model, test, Asking(settings.steps)), test, classes)
     guessed = score(head, predict(learn(head, blind, classes).model, empty, Asking(settings.steps)), test, classes)
@@ -309,7 +309,7 @@ def test_videos_of_one_step_are_fitted_and_answered(head: Head) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_features_that_are_no_numbers_stop_the_fit_with_what_to_do(head: Head) -> None:
     train, classes = toy(head, 8, seed=0)
-    train.features[3] = math.nan  # type: ignore[index]  in memory
+    rgb(train).features[3] = math.nan  # type: ignore[index]  in memory
     with pytest.raises(TrainingError) as caught:
         learn(head, train, classes)
     assert str(caught.value) == (

@@ -90,9 +90,11 @@ def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tm
         "unknown_below",
         "trained_on",
         "chosen_on",
+        "specs",
     }  # fmt: skip
     assert header["config"] == model.settings.model_dump(mode="json")
     assert header["spec"] == json.loads(model.spec.to_json())
+    assert header["specs"] == [header["spec"]]
     assert (header["label_map"], header["metrics"]) == (["walk", "jump", "ünï, x"], {"val_top1": 0.75})
     state = load_file(path)
     assert set(state) == set(model.classifier.state_dict())
@@ -107,6 +109,27 @@ def test_what_was_chosen_on_validation_comes_back_and_older_files_answer_as_befo
     rewrite(path, lambda header: [header.pop(name) for name in ("temperature", "unknown_below")])
     older = load_model(path, device=CPU)
     assert (older.temperature, older.unknown_below) == (1.0, None)
+
+
+def test_a_file_of_one_stream_from_before_there_were_several_opens(tmp_path: Path) -> None:
+    path, model = tmp_path / "m.safetensors", make_model()
+    save_model(model, path)
+    rewrite(path, lambda header: header.pop("specs"))
+    older = load_model(path, device=CPU)
+    assert (older.spec, older.others, older.specs) == (model.spec, (), (model.spec,))
+
+
+@pytest.mark.parametrize("fusion", ["concat", "late", "gated", "cross_attention"])
+def test_a_model_of_several_streams_comes_back(tmp_path: Path, fusion: str) -> None:
+    others = (tiny_spec(dim=3, stream="audio"), tiny_spec(dim=2, stream="text"))
+    model = make_model(fusion=fusion)
+    dims = {spec.stream: spec.dim for spec in (model.spec, *others)}
+    classifier = SequenceClassifier(model.settings.model, dim=dims, num_classes=3).eval()
+    save_model(replace(model, classifier=classifier, others=others), tmp_path / "m.safetensors")
+    again = load_model(tmp_path / "m.safetensors", device=CPU)
+    assert again.specs == (model.spec, *others)
+    batch = torch.randn(2, 4, sum(classifier.widths.values())), torch.tensor([4, 2]), torch.ones(2, 4, 3) > 0
+    assert torch.equal(again.classifier(*batch), classifier(*batch))
 
 
 def test_nothing_is_pickled(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.worlds import Array, sequence_set, tiny_model, tiny_training
+from tests.worlds import Array, rgb, sequence_set, tiny_model, tiny_training
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.targets import Targets
@@ -311,7 +311,7 @@ def test_balanced_weights_of_steps_count_the_steps_of_their_own_set() -> None:
     totals = torch.tensor([4, 3, 5])
     values = torch.tensor([0, 0, 0, 1, 1, 1, 1, 0, 1, 1, 2, 2])
     whole = sequence_set([np.zeros((total, 2)) for total in totals.tolist()], [0, 0, 0])
-    whole = replace(whole, targets=Targets(values, whole.offsets))
+    whole = replace(whole, targets=Targets(values, rgb(whole).offsets))
     settings = tiny_training(class_weight="balanced")
     own = Objective(settings, "step_labels", train=whole.subset([2, 0]), num_classes=3)
     logits = np.random.default_rng(6).normal(size=(1, 3, 3))
@@ -323,7 +323,7 @@ def test_balanced_weights_of_steps_count_the_steps_of_their_own_set() -> None:
 
 def test_numbers_stand_on_the_steps_of_their_own_set() -> None:
     whole = sequence_set([np.zeros((3, 2)), np.zeros((2, 2))], [0, 0])
-    whole = replace(whole, targets=Targets(torch.tensor([1.0, math.nan, 3.0, 100.0, 200.0]), whole.offsets))
+    whole = replace(whole, targets=Targets(torch.tensor([1.0, math.nan, 3.0, 100.0, 200.0]), rgb(whole).offsets))
     own = Objective(tiny_training(), "step_regression", train=whole.subset([0]), num_classes=0)
     assert own.scale is not None
     assert own.scale.tolist() == [2.0, 1.0]

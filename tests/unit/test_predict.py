@@ -1,14 +1,13 @@
 """`vidrnn.training.predict`: several answers for one video, averaged as if by hand."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import vidrnn.training.predict as module
-from tests.worlds import Array, sequence_set, tiny_model
+from tests.worlds import Array, rgb, sequence_set, tiny_model, with_rgb
 from vidrnn.config import validate
 from vidrnn.evaluation_settings import InferenceSettings
 from vidrnn.models.classifier import SequenceClassifier
@@ -29,7 +28,7 @@ def arrays_of(seed: int) -> list[Array]:
 def make_set(*, mirrored: bool = False) -> SequenceSet:
     targets = [0] * len(LENGTHS)
     plain = sequence_set(arrays_of(0), targets)
-    return replace(plain, mirrored=sequence_set(arrays_of(1), targets)) if mirrored else plain
+    return with_rgb(plain, mirrored=rgb(sequence_set(arrays_of(1), targets))) if mirrored else plain
 
 
 def make_model(head: Head = "label", **changes: object) -> SequenceClassifier:

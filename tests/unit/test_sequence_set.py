@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, tiny_spec, video_features
+from tests.worlds import CPU, LABELS, Array, annotate, fill_store, rgb, tiny_model, tiny_spec, video_features
 from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.features.mapping import DATA_START
 from vidrnn.features.packing import pack
@@ -63,23 +63,23 @@ def test_steps_come_in_the_chosen_order_and_padding_is_zero(tmp_path: Path) -> N
 
 def test_a_batch_does_not_touch_the_resident_features(tmp_path: Path) -> None:
     sequences = load(tmp_path)
-    before = sequences.features.clone()
+    before = rgb(sequences).features.clone()
     sequences.batch(torch.arange(4), choose_steps(sequences.totals, 8), tiny_model()).features.zero_()
-    assert torch.equal(sequences.features, before)
+    assert torch.equal(rgb(sequences).features, before)
 
 
 def test_features_stay_in_half_precision(tmp_path: Path) -> None:
     """A bug of the field: features that become float64 take four times the memory."""
     sequences = load(tmp_path)
-    assert sequences.features.dtype == torch.float16
-    assert sequences.features.shape == (sum(LENGTHS.values()), 3)
-    assert (len(sequences), sequences.dim, sequences.missing) == (4, 3, ())
+    assert rgb(sequences).features.dtype == torch.float16
+    assert rgb(sequences).features.shape == (sum(LENGTHS.values()), 3)
+    assert (len(sequences), rgb(sequences).dim, sequences.missing) == (4, 3, ())
 
 
 def test_a_subset_shares_the_features(tmp_path: Path) -> None:
     sequences = load(tmp_path)
     part = sequences.subset([3, 1])
-    assert part.features.data_ptr() == sequences.features.data_ptr()
+    assert rgb(part).features.data_ptr() == rgb(sequences).features.data_ptr()
     assert [annotation.path for annotation in part.annotations] == ["e.mp4", "c.mp4"]
     assert part.targets.values.tolist() == [1, 1]
     assert part.totals.tolist() == [12, 1]
@@ -146,10 +146,10 @@ def test_a_label_that_the_map_does_not_know_is_an_error(tmp_path: Path) -> None:
 
 def as_lists(sequences: SequenceSet) -> list[object]:
     """All that a model or a baseline can see, video by video and as batches."""
-    seen: list[object] = [sequences.missing, [each.path for each in sequences.annotations], sequences.dim]
+    seen: list[object] = [sequences.missing, [each.path for each in sequences.annotations], rgb(sequences).dim]
     seen += [sequences.targets.values.tolist(), sequences.totals.tolist(), sequences.metadata.tolist()]
     for number in range(len(sequences)):
-        rows = sequences.features.narrow(0, int(sequences.offsets[number]), int(sequences.totals[number]))
+        rows = rgb(sequences).features.narrow(0, int(rgb(sequences).offsets[number]), int(sequences.totals[number]))
         seen.append(rows.contiguous().numpy().tobytes())
     generator = torch.Generator().manual_seed(0)
     positions = torch.randperm(len(sequences), generator=generator)
@@ -208,8 +208,8 @@ def test_a_pack_is_mapped_and_not_read(tmp_path: Path) -> None:
     assert len(opened.shards) > 2
     for annotations in (MANY_ANNOTATIONS, MANY_ANNOTATIONS[:1]):
         sequences = load_sequences(annotations, folder, LABELS, device=CPU)
-        assert isinstance(sequences.features, torch.Tensor)
-        assert sequences.features.data_ptr() == opened.table.ctypes.data
+        assert isinstance(rgb(sequences).features, torch.Tensor)
+        assert rgb(sequences).features.data_ptr() == opened.table.ctypes.data
 
 
 def test_mapped_memory_is_given_back(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_mapped_memory_is_given_back(tmp_path: Path) -> None:
     pack(folder, remove_files=True)
     name = next((folder.path / "_pack").glob("*.shard")).name
     sequences = load_sequences(MANY_ANNOTATIONS, FeatureStore(tmp_path).folders()[0], LABELS, device=CPU)
-    rows = sequences.features
+    rows = rgb(sequences).features
     del sequences
     gc.collect()
     assert name in Path("/proc/self/maps").read_text(), "as long as the rows are in use"
@@ -229,7 +229,7 @@ def test_mapped_memory_is_given_back(tmp_path: Path) -> None:
 def test_mapped_features_cannot_be_changed_on_disk(tmp_path: Path) -> None:
     folder = fill_store(tmp_path, many_features(), dim=3)
     pack(folder)
-    load_sequences(MANY_ANNOTATIONS, folder, LABELS, device=CPU).features.zero_()  # type: ignore[union-attr]
+    rgb(load_sequences(MANY_ANNOTATIONS, folder, LABELS, device=CPU)).features.zero_()  # type: ignore[union-attr]
     assert {finding.health for finding in verify(folder)} == {"ok"}
 
 
@@ -270,11 +270,11 @@ def test_on_a_device_a_pack_is_copied_when_it_fits(tmp_path: Path, monkeypatch, 
     device = torch.device("meta")
     sequences = load_sequences(MANY_ANNOTATIONS[:20], folder, LABELS, device=device)
     totals = [MANY[annotation.path] for annotation in MANY_ANNOTATIONS[:20]]
-    assert sequences.features.device == device
+    assert rgb(sequences).features.device == device
     if free > 100:
-        assert isinstance(sequences.features, torch.Tensor)
-        assert sequences.features.shape == (sum(totals), 3), "only the rows of the split"
-        assert sequences.offsets.tolist() == [sum(totals[:number]) for number in range(20)]
+        assert isinstance(rgb(sequences).features, torch.Tensor)
+        assert rgb(sequences).features.shape == (sum(totals), 3), "only the rows of the split"
+        assert rgb(sequences).offsets.tolist() == [sum(totals[:number]) for number in range(20)]
     else:
-        assert isinstance(sequences.features, RowsElsewhere)
-        assert sequences.features.index_select(0, torch.tensor([3, 1])).device == device
+        assert isinstance(rgb(sequences).features, RowsElsewhere)
+        assert rgb(sequences).features.index_select(0, torch.tensor([3, 1])).device == device

@@ -24,6 +24,7 @@ from vidrnn.features.store import VideoFeatures
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings import Head
 from vidrnn.training.predict import asking_of, predict
@@ -83,8 +84,14 @@ def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
             as needed here.
 
     Raises:
-        ModelFileError: the backbone here computes other features (other weights or versions).
+        ModelFileError: the backbone here computes other features (other weights or versions), or there are further
+            streams.
     """
+    if model.others:
+        raise ModelFileError(
+            f"the model takes several streams ({', '.join(spec.stream for spec in model.specs)}), which classify does "
+            "not extract; run `vidrnn extract` and `vidrnn evaluate`, or classify with a model of rgb alone"
+        )
     backbone = load_backbone(settings)
     if backbone.spec.digest != model.spec.at_frame_rate(settings.frame_rate).digest:
         raise ModelFileError(
@@ -144,19 +151,18 @@ def classify(
 def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction:
     device = next(model.classifier.parameters()).device
     facts = video.metadata
+    first, totals = torch.zeros(1, dtype=torch.int64), torch.tensor([len(video.features)])
     views = [
-        SequenceSet(
-            (Annotation("video", "unknown", None, "video"),),
-            view.contiguous(),
-            torch.zeros(1, dtype=torch.int64),
-            torch.tensor([len(view)]),
-            Targets(torch.zeros(1, dtype=torch.int64, device=device)),
-            np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
-            parts=model.spec.parts,
-        )
+        StreamTable(view.contiguous(), first, totals, model.spec.parts)
         for view in torch.split(torch.from_numpy(video.features).to(device), model.spec.dim, dim=1)
     ]
-    alone = replace(views[0], mirrored=views[1]) if len(views) > 1 else views[0]
+    alone = SequenceSet(
+        (Annotation("video", "unknown", None, "video"),),
+        {model.spec.stream: replace(views[0], mirrored=views[1]) if len(views) > 1 else views[0]},
+        totals,
+        Targets(torch.zeros(1, dtype=torch.int64, device=device)),
+        np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
+    )
     (outputs,) = predict(model.classifier, alone, asking_of(model.settings))
     answers = answers_of(
         model.settings.model.head,

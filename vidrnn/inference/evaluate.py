@@ -1,32 +1,35 @@
 """The verb ``evaluate``: a model file on an annotated split, with the baselines beside it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from vidrnn.annotations import LabelMap, Split, read_annotations
+from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
 from vidrnn.device import choose_device
-from vidrnn.errors import AnnotationError, StoreError
+from vidrnn.errors import AnnotationError, ConfigError, StoreError
 from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
+from vidrnn.feature_settings import Stream
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.sequences.identity import identities_of
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
-from vidrnn.settings import Head, RunSettings
+from vidrnn.settings import PICTURE_STREAMS, Head, RunSettings
 from vidrnn.training.predict import answer, asking_of, describe_answers
 from vidrnn.training.provenance import describe_data, provenance
 from vidrnn.training.run import require_split
+from vidrnn.training.stream_folders import name_specs
 from vidrnn.training.variants import answer_without_pixels, fit_and_predict, trained_baselines
 
 _WORTH: dict[Split, str] = {
@@ -68,17 +71,15 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     Raises:
         AnnotationError: there is no such split, or it holds a class that the model does not know.
         StoreError: the store lacks the features that the model was trained on.
+        ConfigError: ``inference.streams`` names a stream that the model does not know.
         MissingPathError, ModelFileError: see `load_model`.
     """
     device = choose_device(settings.training.device)
-    model = load_model(model_path, device=device)
+    model = _asked(load_model(model_path, device=device), settings)
     splits = split_annotations(read_annotations(settings.data), settings.data)
-    head, folder = model.settings.model.head, _folder_of(model.spec, settings)
-    mirrored = _folder_of(model.spec.mirrored(), settings) if model.settings.features.mirrored else None
-    load = partial(
-        load_sequences, folder=folder, label_map=model.label_map, device=device, head=head, mirrored=mirrored
-    )
-    chosen = load(require_split(splits[split], split))
+    head = model.settings.model.head
+    load = partial(_load, model=model, settings=settings, device=device)
+    chosen = load(require_split(splits[split], split), streams=model.settings.inference.streams)
     _refuse_seen(chosen, model, settings, split=split)
     said = answer(model.classifier, chosen, asking_of(model.settings))
     measured = _measured_on(chosen, model)
@@ -90,7 +91,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
         baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
     protocol = (
-        f"{describe_data(settings, folder.spec.digest)}; split {split}, n = {metrics.n}, "
+        f"{describe_data(settings, name_specs(model.specs))}; split {split}, n = {metrics.n}, "
         f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; {_WORTH[split]}"
         "interval: bootstrap over groups; "
         "trained baselines: same settings and seed, last epoch"
@@ -105,6 +106,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         **({} if calibration is None else calibration.as_dict()),
         "baselines": baselines,
         "missing_features": list(chosen.missing),
+        **({"lacking_streams": chosen.lacking} if chosen.lacking else {}),
         "model": str(model_path),
         **provenance(model.settings),
     }
@@ -138,6 +140,43 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
             "evaluate with the config.yaml beside the model, which holds its splits; or accept it on purpose: "
             "data.accept: [shared_groups]"
         )
+
+
+def _asked(model: TrainedModel, settings: RunSettings) -> TrainedModel:
+    """The model, shown the streams that the configuration names, or else those that its own one names."""
+    streams = settings.inference.streams
+    if streams is None:
+        return model
+    known = [spec.stream for spec in model.specs]
+    if unknown := set(streams) - set(known):
+        raise ConfigError(
+            f"inference.streams {', '.join(sorted(unknown))}: the model was trained on {', '.join(known)}; name some "
+            "of these"
+        )
+    inference = model.settings.inference.model_copy(update={"streams": streams})
+    return replace(model, settings=model.settings.model_copy(update={"inference": inference}))
+
+
+def _load(
+    annotations: Sequence[Annotation],
+    *,
+    model: TrainedModel,
+    settings: RunSettings,
+    device: torch.device,
+    streams: Sequence[Stream] | None = None,
+) -> SequenceSet:
+    """Sequences as the model takes them; the store needs to hold the streams alone that are shown, None for all."""
+    shown = [spec for spec in model.specs if streams is None or spec.stream in streams]
+    both = [spec for spec in shown if spec.stream in PICTURE_STREAMS and model.settings.features.mirrored]
+    return load_sequences(
+        annotations,
+        [_folder_of(spec, settings) for spec in shown],
+        model.label_map,
+        device=device,
+        head=model.settings.model.head,
+        mirrored=[_folder_of(spec.mirrored(), settings) for spec in both],
+        unseen=[spec for spec in model.specs if spec not in shown],
+    )
 
 
 def _classes(sequences: SequenceSet) -> npt.NDArray[np.int64]:

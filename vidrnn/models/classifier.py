@@ -1,14 +1,18 @@
 """The sequence classifier: LayerNorm, projection, temporal layers, pooling over time, linear output.
 
-Heads with an answer at every step have no pooling: their output layer stands on the states of the steps.
+Heads with an answer at every step have no pooling: their output layer stands on the states of the steps. Several
+streams are fused before the temporal layers, or, in ``late`` fusion, have all of this for themselves.
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
+from vidrnn.models.fusion import Fusion, Mixture, split
 from vidrnn.models.layer_stack import LayerStack
 from vidrnn.models.pooling import Pooling, valid_steps
-from vidrnn.settings import STEP_HEADS, Head, ModelSettings
+from vidrnn.settings import STEP_HEADS, Head, ModelSettings, in_order
 
 _REGRESSIONS = {"regression", "step_regression"}
 
@@ -26,35 +30,57 @@ class SequenceClassifier(nn.Module):
 
     Args:
         settings: the model.
-        dim: length D of a feature vector.
+        dim: length D of a feature vector, or stream to length; their order does not matter.
         num_classes: classes that the head tells apart; 0 for regressions.
     """
 
     scale: torch.Tensor | None
 
-    def __init__(self, settings: ModelSettings, *, dim: int, num_classes: int) -> None:
+    def __init__(self, settings: ModelSettings, *, dim: int | Mapping[str, int], num_classes: int) -> None:
         super().__init__()
         self.settings = settings
         self.per_step = settings.head in STEP_HEADS
-        self.width = dim * len(settings.inputs)
-        self.norm = nn.LayerNorm(self.width) if settings.input_norm else nn.Identity()
-        width = settings.projection or self.width
-        self.projection = nn.Linear(self.width, width) if settings.projection else nn.Identity()
+        dims = {"rgb": dim} if isinstance(dim, int) else {name: dim[name] for name in in_order(dim)}
+        self.widths = {name: own * len(settings.of_stream(name).inputs) for name, own in dims.items()}
+        self.width = sum(self.widths.values())
+        # Mean and deviation of the numbers that were learned from.
+        self.register_buffer("scale", torch.tensor([0.0, 1.0]) if settings.head in _REGRESSIONS else None)
+        self.fusion: Fusion | None = None
+        self.branches: nn.ModuleDict | None = None
+        if len(dims) > 1 and settings.fusion == "late":
+            self.branches = nn.ModuleDict(
+                {
+                    name: SequenceClassifier(settings, dim={name: own}, num_classes=num_classes)
+                    for name, own in dims.items()
+                }
+            )
+            self.mixture = Mixture(len(dims), learned=settings.late == "learned")
+            return
+        if len(dims) > 1:
+            self.fusion = Fusion(self.widths, settings=settings)
+            width = self.fusion.output_size
+        else:
+            self.norm = nn.LayerNorm(self.width) if settings.input_norm else nn.Identity()
+            width = settings.projection or self.width
+            self.projection = nn.Linear(self.width, width) if settings.projection else nn.Identity()
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = LayerStack(width, settings=settings)
         channels = self.layers.output_size
         if not self.per_step:
             self.pooling = Pooling(settings.pooling, channels=channels, heads=settings.pooling_heads)
         self.output = nn.Linear(channels, num_outputs(settings.head, num_classes))
-        # Mean and deviation of the numbers that were learned from.
-        self.register_buffer("scale", torch.tensor([0.0, 1.0]) if settings.head in _REGRESSIONS else None)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Classify a padded batch.
 
         Args:
-            features: (B, S, inputs times D); what lies beyond ``lengths`` has no influence.
+            features: (B, S, inputs times D), of several streams one after the other in canonical order; what lies
+                beyond ``lengths``, and what is not present, has no influence.
             lengths: (B,) int64 on the CPU, each between 1 and S.
+            present: (B, S, streams) bool, which stream is there at which step, at least one somewhere; needed for
+                several streams.
 
         Returns:
             (B, outputs), or (B, S, outputs) for heads that answer at every step, where those beyond ``lengths`` mean
@@ -64,19 +90,63 @@ class SequenceClassifier(nn.Module):
             ValueError: there is no sequence, a length is 0 or beyond S, the last dimension is not the model's, or
                 there are more steps than learned positions.
         """
-        steps, end = self._encode(features, lengths)
+        if self.branches is not None:
+            of_video, of_steps = self._mix(features, lengths, present, with_steps=False)
+            return of_steps if self.per_step else of_video
+        steps, end = self._encode(features, lengths, present)
         return self._answer(steps if self.per_step else self.pooling(steps, end, lengths))
 
-    def with_step_logits(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def with_step_logits(
+        self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `forward` for heads with one answer per video, and the output layer on every step too.
 
         Returns:
             (B, outputs) and (B, S, outputs) of single steps; those beyond ``lengths`` mean nothing.
         """
-        steps, end = self._encode(features, lengths)
+        if self.branches is not None:
+            return self._mix(features, lengths, present, with_steps=True)
+        steps, end = self._encode(features, lengths, present)
         return self._answer(self.pooling(steps, end, lengths)), self._answer(steps)
 
-    def _encode(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _mix(
+        self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None, *, with_steps: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Late fusion: every stream answers from the steps that it has, and the answers are weighed.
+
+        Returns:
+            (B, outputs) of the videos, for heads with one answer per video; and (B, S, outputs) of the steps, for the
+            others or when they are asked for. What is not there is empty.
+        """
+        assert self.branches is not None
+        present = self._check_streams(features, lengths, present)
+        of_video, of_steps = [], []
+        for branch, own, there in zip(
+            self.branches.values(), split(features, list(self.widths.values())), present.unbind(2), strict=True
+        ):
+            assert isinstance(branch, SequenceClassifier)
+            lasting = there.sum(1).cpu().clamp(min=1)  # of an absent stream one step of zeros, which weighs nothing
+            order = (~there).to(torch.int8).argsort(dim=1, stable=True)[:, : int(lasting.max())].unsqueeze(2)
+            steps = own.masked_fill(~there.unsqueeze(2), 0.0).gather(1, order.expand(-1, -1, own.shape[2]))
+            said = branch.with_step_logits(steps, lasting) if with_steps else (branch(steps, lasting),)
+            if not self.per_step:
+                of_video.append(said[0])
+            if with_steps or self.per_step:
+                back = said[-1].new_zeros(*there.shape, said[-1].shape[2])
+                of_steps.append(back.scatter(1, order.expand(-1, -1, back.shape[2]), said[-1]))
+        empty = features.new_zeros(0)
+        return (
+            self._scaled(self.mixture(torch.stack(of_video, dim=1), present.any(1))) if of_video else empty,
+            self._scaled(self.mixture(torch.stack(of_steps, dim=2), present)) if of_steps else empty,
+        )
+
+    def _encode(
+        self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.fusion is not None:
+            fused = self.fusion(features, self._check_streams(features, lengths, present))
+            steps, end = self.layers(self.dropout(fused), lengths)
+            return steps, end
         self._check(features, lengths)
         if int(lengths.min()) < features.shape[1]:  # nan in the padding would become nan in the gradients
             features = features.masked_fill(~valid_steps(lengths, features).unsqueeze(2), 0.0)
@@ -84,8 +154,20 @@ class SequenceClassifier(nn.Module):
         return steps, end
 
     def _answer(self, states: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self.output(self.dropout(states))
+        return self._scaled(self.output(self.dropout(states)))
+
+    def _scaled(self, outputs: torch.Tensor) -> torch.Tensor:
         return outputs if self.scale is None else outputs * self.scale[1] + self.scale[0]
+
+    def _check_streams(
+        self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None
+    ) -> torch.Tensor:
+        """(B, S, streams) bool, true where a stream is there inside the lengths."""
+        self._check(features, lengths)
+        assert present is not None and present.shape == (*features.shape[:2], len(self.widths)), "which streams?"
+        present = present & valid_steps(lengths, features).unsqueeze(2)
+        assert bool(present.flatten(1).any(1).all()), "a video without any stream cannot be answered"
+        return present
 
     def _check(self, features: torch.Tensor, lengths: torch.Tensor) -> None:
         if features.ndim != 3 or features.shape[2] != self.width:

@@ -1,6 +1,6 @@
 """Several answers to one question, averaged: from members of an ensemble, views of a video, or draws of its steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -46,7 +46,9 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     @classmethod
-    def create(cls, settings: ModelSettings, *, dim: int, num_classes: int, members: int) -> "Ensemble":
+    def create(
+        cls, settings: ModelSettings, *, dim: int | Mapping[str, int], num_classes: int, members: int
+    ) -> "Ensemble":
         """Members with fresh weights; arguments as of `SequenceClassifier`."""
         return cls([SequenceClassifier(settings, dim=dim, num_classes=num_classes) for _ in range(members)])
 
@@ -64,9 +66,11 @@ class Ensemble(nn.Module):
         assert isinstance(first, SequenceClassifier)
         return first.per_step
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """See `SequenceClassifier.forward`."""
-        return average_outputs(self.settings.head, [member(features, lengths) for member in self.members])
+        return average_outputs(self.settings.head, [member(features, lengths, present) for member in self.members])
 
 
 Model = SequenceClassifier | Ensemble

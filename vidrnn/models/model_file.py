@@ -31,7 +31,7 @@ class TrainedModel:
     Attributes:
         classifier: one or an ensemble, in eval mode.
         label_map: the order of the logits, the only source of class names.
-        spec: the features that it takes, preprocessing and sampling included.
+        spec: the features that it takes, preprocessing and sampling included; of several streams the first.
         settings: the resolved configuration that it was trained with.
         metrics: what was measured when it was saved.
         versions: of vidrnn and PyTorch.
@@ -40,6 +40,7 @@ class TrainedModel:
         unknown_below: answers of ``label`` with a lower probability are ``unknown``; None answers always.
         trained_on, chosen_on: the videos of the training split and of the validation split, which chose the epoch, as
             `vidrnn.sequences.identity` writes them; empty in older files.
+        others: specs of the further streams, in canonical order.
     """
 
     classifier: Model
@@ -53,6 +54,12 @@ class TrainedModel:
     unknown_below: float | None = None
     trained_on: frozenset[str] = frozenset()
     chosen_on: frozenset[str] = frozenset()
+    others: tuple[FeatureSpec, ...] = ()
+
+    @property
+    def specs(self) -> tuple[FeatureSpec, ...]:
+        """Of all streams, in canonical order."""
+        return (self.spec, *self.others)
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
@@ -62,6 +69,7 @@ def save_model(model: TrainedModel, path: Path) -> None:
         "config": model.settings.model_dump(mode="json"),
         "label_map": list(model.label_map.names),
         "spec": json.loads(model.spec.to_json()),
+        "specs": [json.loads(spec.to_json()) for spec in model.specs],
         "metrics": model.metrics,
         "versions": model.versions,
         "thresholds": model.thresholds,
@@ -99,14 +107,15 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
     try:
         settings = validate(RunSettings, header["config"], origin=str(path))
         label_map, spec = LabelMap(tuple(header["label_map"])), FeatureSpec(**header["spec"])
-        sizes = {"dim": spec.dim, "num_classes": len(label_map)}
+        others = tuple(FeatureSpec(**each) for each in header.get("specs", ())[1:])  # older files have one stream
+        dims, classes = {each.stream: each.dim for each in (spec, *others)}, len(label_map)
         members = settings.training.members
-        classifier: Model = SequenceClassifier(settings.model, **sizes)
+        classifier: Model = SequenceClassifier(settings.model, dim=dims, num_classes=classes)
         if members > 1:
-            classifier = Ensemble.create(settings.model, members=members, **sizes)
+            classifier = Ensemble.create(settings.model, members=members, dim=dims, num_classes=classes)
         classifier.load_state_dict(state)
         metrics, versions = header["metrics"], header["versions"]
-        rest = _answering(header)
+        rest = _answering(header) | {"others": others}
     except (VidrnnError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
     return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions, **rest)

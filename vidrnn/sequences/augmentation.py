@@ -43,20 +43,25 @@ def draw_steps(totals: torch.Tensor, settings: TrainingSettings, *, generator: t
 def augment(
     batch: Batch, settings: TrainingSettings, *, head: Head, num_classes: int, generator: torch.Generator
 ) -> Batch:
-    """Mix, blur and thin a training batch as far as the settings say.
+    """Hide streams of a training batch, mix, blur and thin it, as far as the settings say.
 
     Args:
         batch: from `SequenceSet.batch`.
-        settings: ``mixup``, ``feature_noise``, ``step_dropout``.
+        settings: ``stream_dropout``, ``mixup``, ``feature_noise``, ``step_dropout``.
         head: what is answered; only heads with one answer per video other than transcripts can be mixed.
         num_classes: classes that the head tells apart.
         generator: draws all of it, on the CPU.
     """
+    if settings.stream_dropout and batch.present is not None:
+        batch = replace(batch, present=hide_streams(batch.present, settings.stream_dropout, generator=generator))
     if settings.mixup:
         batch = _mix(batch, settings.mixup, head=head, num_classes=num_classes, generator=generator)
     features = batch.features
     if settings.feature_noise:
-        spread = features.std(dim=2, correction=0, keepdim=True)  # of one number it is 0, and not nan
+        streams = torch.split(features, list(batch.widths or features.shape[2:]), dim=2)
+        spread = torch.cat(  # of one number it is 0, and not nan
+            [own.std(dim=2, correction=0, keepdim=True).expand_as(own) for own in streams], dim=2
+        )
         noise = torch.randn(features.shape, generator=generator).to(features.device)
         features = features + settings.feature_noise * spread * noise
     if settings.step_dropout:
@@ -65,10 +70,30 @@ def augment(
     return batch if features is batch.features else replace(batch, features=features)
 
 
+def hide_streams(present: torch.Tensor, share: float, *, generator: torch.Generator) -> torch.Tensor:
+    """Hide whole streams of videos, each with probability ``share``, but never all that a video has.
+
+    Where all would be hidden, the one with the largest draw stays, which is any of them with the same probability.
+
+    Args:
+        present: (B, S, streams) bool.
+        share: between 0 and 1.
+        generator: draws it, on the CPU.
+
+    Returns:
+        (B, S, streams) bool.
+    """
+    there = present.any(1).cpu()
+    drawn = torch.rand(there.shape, generator=generator).masked_fill(~there, -1.0)
+    kept = (drawn >= share) | (drawn == drawn.amax(1, keepdim=True))
+    return present & kept.to(present.device).unsqueeze(1)
+
+
 def _mix(batch: Batch, alpha: float, *, head: Head, num_classes: int, generator: torch.Generator) -> Batch:
     """Mixup (Zhang et al. 2018) of each sequence with another of the batch, step by step at the same share of time.
 
-    The share of the first is drawn from Beta(alpha, alpha), once for the batch as in the paper's code.
+    The share of the first is drawn from Beta(alpha, alpha), once for the batch as in the paper's code. Of streams that
+    only one of the two shows at a step, the first's own stays as it is, and the second's adds nothing.
     """
     gammas = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator)  # noqa: SLF001
     share = float(gammas[0] / gammas.sum())
@@ -77,7 +102,11 @@ def _mix(batch: Batch, alpha: float, *, head: Head, num_classes: int, generator:
     steps = torch.arange(batch.features.shape[1])
     same_time = ((2 * steps + 1) * other // (2 * own)).clamp(max=other - 1)
     rows = partner.unsqueeze(1).expand_as(same_time)
-    second = batch.features[rows.to(batch.features.device), same_time.to(batch.features.device)]
+    at = rows.to(batch.features.device), same_time.to(batch.features.device)
+    second = batch.features[at]
+    if batch.present is not None:
+        widths = torch.tensor(batch.widths, device=second.device)
+        second = torch.where(batch.present[at].repeat_interleave(widths, dim=2), second, batch.features)
     inside = (steps < own).to(batch.features.device).unsqueeze(2)
     features = (share * batch.features + (1.0 - share) * second) * inside
     targets = functional.one_hot(batch.targets, num_classes).float() if head == "label" else batch.targets

@@ -1,22 +1,21 @@
-"""All feature sequences of a split, in memory or mapped from a pack, and batches of them by indexing."""
+"""All feature sequences of a split, and batches of them by indexing."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from vidrnn.annotations import Annotation, LabelMap
-from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.features.packed import Pack
-from vidrnn.features.store import FeatureFolder, VideoFeatures
-from vidrnn.sequences.inputs import gather_inputs, mean_features
-from vidrnn.sequences.rows import RowsElsewhere
+from vidrnn.errors import StoreError
+from vidrnn.features.spec import FeatureSpec
+from vidrnn.features.store import FeatureFolder
+from vidrnn.sequences.alignment import Grid, align
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.sequences.targets import Targets, make_targets
-from vidrnn.settings import Head, ModelSettings
+from vidrnn.sequences.stream_table import StreamTable, find_stream, load_table
+from vidrnn.sequences.targets import Targets, Timestamps, make_targets
+from vidrnn.settings import Head, ModelSettings, in_order
 
 
 @dataclass(frozen=True)
@@ -24,73 +23,89 @@ class Batch:
     """What a model is fed.
 
     Attributes:
-        features: (B, S, inputs times D), zero beyond ``lengths``.
+        features: (B, S, inputs times D), zero beyond ``lengths``; of several streams one after the other, in their
+            canonical order, zero where a stream shows nothing.
         lengths: (B,) int64 on the CPU.
         targets: (B, ...) per video or (B, S) per step, see `Targets`.
+        present: (B, S, streams) bool on the device of ``features``, which stream shows something; None for one stream.
+        widths: channels of each stream in ``features``.
     """
 
     features: torch.Tensor
     lengths: torch.Tensor
     targets: torch.Tensor
+    present: torch.Tensor | None = None
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class SequenceSet:
-    """Sequences of many videos, stacked in time.
+    """Sequences of many videos.
 
     Attributes:
         annotations: the n videos, in order.
-        features: (rows, D) float16 for the device of the model: the sequences one after another, or the mapped pack.
-        offsets: (n,) int64 first row of each video.
-        totals: (n,) int64 rows of each video, on the CPU.
+        streams: name to features of a stream, in canonical order.
+        totals: (n,) int64 steps of each video, on the CPU: those of its one stream, or of the grid.
         targets: what they should be answered with.
         metadata: (n, 4) float64 width, height, frames, seconds of the source videos, for the metadata-only baseline.
-        missing: annotated videos that have no features.
-        mirrored: the same videos seen in a mirror, None when only one view is there.
-        parts: lengths of the features of several nodes in D, see `gather_inputs`.
+        missing: annotated videos that have no features in any stream.
+        grid: aligns the streams; None when there is one.
+        hidden: streams that batches do not show.
     """
 
     annotations: tuple[Annotation, ...]
-    features: torch.Tensor | RowsElsewhere
-    offsets: torch.Tensor
+    streams: Mapping[str, StreamTable]
     totals: torch.Tensor
     targets: Targets
     metadata: npt.NDArray[np.float64]
     missing: tuple[str, ...] = ()
-    mirrored: "SequenceSet | None" = None
-    parts: tuple[int, ...] = ()
+    grid: Grid | None = None
+    hidden: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.annotations)
 
     @property
-    def dim(self) -> int:
-        """Length D of a feature vector."""
-        return self.features.shape[1]
+    def dims(self) -> dict[str, int]:
+        """Length D of a feature vector of each stream."""
+        return {name: table.dim for name, table in self.streams.items()}
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are put."""
+        return next(iter(self.streams.values())).features.device
+
+    @property
+    def has_both_views(self) -> bool:
+        """Whether the videos can be seen in a mirror."""
+        return any(table.mirrored is not None for table in self.streams.values())
+
+    @property
+    def lacking(self) -> dict[str, int]:
+        """Number of videos without each stream; empty when there is one stream."""
+        if self.grid is None:
+            return {}
+        return {name: int((table.totals == 0).sum()) for name, table in self.streams.items()}
+
+    def showing(self, streams: Sequence[str] | None) -> "SequenceSet":
+        """The same steps with only some of the streams to be seen; None shows what is there."""
+        if streams is None or self.grid is None:
+            return self
+        return replace(self, hidden=self.hidden | (set(self.streams) - set(streams)))
 
     def subset(self, positions: Sequence[int]) -> "SequenceSet":
         """Some of the videos; the features are shared, not copied."""
         chosen = torch.as_tensor(positions, dtype=torch.int64)
-        return SequenceSet(
-            tuple(self.annotations[position] for position in positions),
-            self.features,
-            self.offsets[chosen],
-            self.totals[chosen],
-            self.targets.subset(chosen),
-            self.metadata[list(positions)],
-            mirrored=self.mirrored.subset(positions) if self.mirrored is not None else None,
-            parts=self.parts,
+        return replace(
+            self,
+            annotations=tuple(self.annotations[position] for position in positions),
+            streams={name: table.subset(chosen) for name, table in self.streams.items()},
+            totals=self.totals[chosen],
+            targets=self.targets.subset(chosen),
+            metadata=self.metadata[list(positions)],
+            missing=(),
+            grid=None if self.grid is None else self.grid.subset(chosen),
         )
-
-    @cached_property
-    def means(self) -> torch.Tensor:
-        """(n, D) float32 mean over all cached steps of each video."""
-        return mean_features(self.features, self.offsets, self.totals)
-
-    def _means_of(self, positions: torch.Tensor) -> torch.Tensor:
-        if isinstance(self.features, RowsElsewhere):  # the means of a million videos would fill the memory
-            return mean_features(self.features, self.offsets[positions], self.totals[positions])
-        return self.means[positions.to(self.features.device)]
 
     def batch(
         self,
@@ -106,207 +121,124 @@ class SequenceSet:
             positions: (B,) int64 videos.
             choice: which steps of each, from `choose_steps` on ``totals[positions]``.
             model: says what a step shows.
-            mirrored: (B,) bool, which of them are taken from the mirrored view; None takes none.
-        """
-        steps = self.gather(positions, choice, model)
-        if mirrored is not None and mirrored.any():
-            assert self.mirrored is not None
-            other = StepChoice(choice.indices[mirrored], choice.lengths[mirrored])
-            steps[mirrored.to(steps.device)] = self.mirrored.gather(positions[mirrored], other, model)
-        return Batch(steps, choice.lengths, self.targets.of(positions, choice))
+            mirrored: (B,) bool, which of them are taken from the mirrored view; None takes none. Streams without such
+                a view stay as they are.
 
-    def gather(self, positions: torch.Tensor, choice: StepChoice, model: ModelSettings) -> torch.Tensor:
-        """The features of a batch alone, of this view; arguments as of `batch`."""
-        return gather_inputs(
-            self.features,
-            offsets=self.offsets[positions],
-            totals=self.totals[positions],
-            means=self._means_of(positions) if "centred" in model.inputs else None,
-            choice=choice,
-            model=model,
-            parts=self.parts,
-        )
+        Raises:
+            StoreError: the streams that are shown have nothing at any chosen step of some video.
+        """
+        targets = self.targets.of(positions, choice)
+        if self.grid is None:
+            ((name, table),) = self.streams.items()
+            steps = table.gather(positions, choice, model.of_stream(name), mirrored=mirrored)
+            return Batch(steps, choice.lengths, targets)
+        parts = [self._part(name, positions, choice, model, mirrored=mirrored) for name in self.streams]
+        present = torch.stack([shown for _, shown in parts], dim=2)
+        if not bool((seen := present.flatten(1).any(1)).all()):
+            path = self.annotations[int(positions[~seen][0])].path
+            raise StoreError(
+                f"none of the streams {', '.join(set(self.streams) - self.hidden)} shows anything at the "
+                f"{choice.indices.shape[1]} chosen steps of {path!r}; raise training.steps, or show more streams with "
+                "inference.streams"
+            )
+        features = torch.cat([steps for steps, _ in parts], dim=2)
+        widths = tuple(steps.shape[2] for steps, _ in parts)
+        return Batch(features, choice.lengths, targets, present.to(features.device), widths)
+
+    def _part(
+        self,
+        name: str,
+        positions: torch.Tensor,
+        choice: StepChoice,
+        model: ModelSettings,
+        *,
+        mirrored: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, S, C) what one of several streams shows, zero elsewhere, and (B, S) bool on the CPU where it does."""
+        table, own_model = self.streams[name], model.of_stream(name)
+        shape, device = (*choice.indices.shape, len(own_model.inputs) * table.dim), table.features.device
+        if name in self.hidden:
+            return torch.zeros(shape, device=device), torch.zeros(shape[:2], dtype=torch.bool)
+        assert self.grid is not None
+        own = self.grid.own_steps(name, positions, choice)
+        there = (shown := own >= 0).any(1)  # the others may have no row at all
+        if not bool(there.any()):
+            return torch.zeros(shape, device=device), shown
+        views = None if mirrored is None or table.mirrored is None else mirrored[there]
+        chosen = StepChoice(own[there].clamp(min=0), choice.lengths[there])
+        steps = table.gather(positions[there], chosen, own_model, mirrored=views)
+        steps = steps.masked_fill(~shown[there].to(device).unsqueeze(2), 0.0)
+        return torch.zeros(shape, device=device).index_copy(0, there.nonzero()[:, 0].to(device), steps), shown
 
 
 def load_sequences(
     annotations: Sequence[Annotation],
-    folder: FeatureFolder,
+    folders: FeatureFolder | Sequence[FeatureFolder],
     label_map: LabelMap,
     *,
     device: torch.device,
     head: Head = "label",
-    mirrored: FeatureFolder | None = None,
+    mirrored: FeatureFolder | Sequence[FeatureFolder] | None = None,
+    unseen: Sequence[FeatureSpec] = (),
 ) -> SequenceSet:
     """Find the features of all annotated videos: mapped where a pack holds them, else read into memory.
 
-    On CUDA they are copied to the device when they fit into half of its free memory. Videos without features (they
-    failed in extraction) are left out and listed in ``missing``.
+    Videos without features in any stream (they failed in extraction) are left out and listed in ``missing``.
 
     Args:
         annotations: the videos.
-        folder: holds their features.
+        folders: hold their features, one per stream.
         label_map: order of the classes.
         device: of the model.
         head: what is answered.
-        mirrored: holds the features of their mirrored view, for models that see both.
+        mirrored: hold the features of their mirrored view, for models that see both.
+        unseen: further streams of a model that is to answer without them.
 
     Raises:
-        StoreError: no video has features, a file is damaged, one holds nan or inf, or the mirrored view of one that
-            has features is not there or has other steps.
+        StoreError: no video has features, or see `load_table`.
         AnnotationError: the annotations do not fit the head, or name a class that the label map does not know.
     """
-    found = _find(annotations, folder)
-    if not found.annotations:
+    places, others = _by_stream(folders), _by_stream(mirrored or ())
+    found = {name: find_stream(annotations, folder) for name, folder in places.items()}
+    present = np.any([each.present for each in found.values()], axis=0)
+    if not present.any():
         raise StoreError(
-            f"none of the {len(found.missing)} annotated videos has features in {folder.path}; "
-            "run `vidrnn extract` with this config"
+            f"none of the {len(annotations)} annotated videos has features in "
+            f"{' or '.join(str(folder.path) for folder in places.values())}; run `vidrnn extract` with this config"
         )
-    table = _locate(found.pack, np.array(found.places, dtype=np.int64), found.loose)
-    _refuse_unusable(found.annotations, table)
-    features, offsets = _place(table, mapped=len(found.loose) < len(found.annotations), device=device)
+    kept = np.flatnonzero(present)
+    own = [annotations[position] for position in kept.tolist()]
+    found = {name: each.subset(kept) for name, each in found.items()}
+    tables: dict[str, StreamTable] = {}
+    metadata = np.zeros((len(own), 4))
+    for name, each in reversed(found.items()):  # the facts are those of the first stream that a video has
+        tables[name], facts = load_table(each, own, device=device, mirrored=others.get(name))
+        metadata[each.present] = facts[each.present]
+    tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
+    grid, totals = None, tables[next(iter(found))].totals
+    times: Timestamps = next(iter(found.values())).timestamps_s
+    if len(tables) > 1:
+        grid, grids = align({name: [each.timestamps_s(i) for i in range(len(own))] for name, each in found.items()})
+        totals, times = torch.tensor([len(each) for each in grids]), grids.__getitem__
     return SequenceSet(
-        tuple(found.annotations),
-        features,
-        torch.from_numpy(offsets),
-        torch.from_numpy(table.totals),
-        make_targets(found.annotations, head, label_map, found.timestamps(), device=device),
-        table.metadata,
-        tuple(found.missing),
-        None if mirrored is None else _mirrored_set(found.annotations, mirrored, table.totals, device=device),
-        folder.spec.parts,
+        tuple(own),
+        {name: tables[name] for name in in_order(tables)},
+        totals,
+        make_targets(own, head, label_map, times, device=device),
+        metadata,
+        tuple(annotations[position].path for position in np.flatnonzero(~present).tolist()),
+        grid,
+        frozenset(spec.stream for spec in unseen),
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Which videos have features, and where.
-
-    Attributes:
-        pack: of the folder, None when there is none.
-        annotations: the n videos that have features.
-        places: (n,) number in the pack, -1 for a feature file.
-        loose: what was read from feature files, in order.
-        missing: videos without features.
-    """
-
-    pack: Pack | None
-    annotations: list[Annotation] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    loose: list[VideoFeatures] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    def timestamps(self) -> Callable[[int], npt.NDArray[np.float64]]:
-        """Number of a video to its (T,) seconds; those in the pack are looked up when they are asked for."""
-        read = iter(self.loose)
-        known = [None if place >= 0 else next(read).timestamps_s for place in self.places]
-
-        def of(video: int) -> npt.NDArray[np.float64]:
-            times = known[video]
-            if times is None:
-                assert self.pack is not None
-                return self.pack.timestamps_s(self.places[video])
-            return times
-
-        return of
+def _by_stream(folders: FeatureFolder | Sequence[FeatureFolder]) -> dict[str, FeatureFolder]:
+    several = [folders] if isinstance(folders, FeatureFolder) else folders
+    named = {folder.spec.stream: folder for folder in several}
+    assert len(named) == len(several), "one folder per stream"
+    return {name: named[name] for name in in_order(named)}
 
 
-def _find(annotations: Sequence[Annotation], folder: FeatureFolder) -> _Found:
-    pack, numbers = folder.packed()
-    found = _Found(pack)
-    for annotation in annotations:
-        number = numbers.get(annotation.path, -1)
-        if number < 0:
-            try:
-                found.loose.append(folder.read(annotation.path))
-            except MissingPathError:
-                found.missing.append(annotation.path)
-                continue
-        found.annotations.append(annotation)
-        found.places.append(number)
-    return found
-
-
-def _mirrored_set(
-    annotations: Sequence[Annotation], folder: FeatureFolder, totals: npt.NDArray[np.int64], *, device: torch.device
-) -> SequenceSet:
-    labels = LabelMap(("any",))  # its targets are never asked for
-    nameless = [replace(each, label="any", labels=None, segments=None, target=None) for each in annotations]
-    sequences = load_sequences(nameless, folder, labels, device=device)
-    advice = "run `vidrnn extract` with features.mirrored: true"
-    if sequences.missing:
-        raise StoreError(
-            f"{len(sequences.missing)} videos have features but no mirrored ones in {folder.path}, the first is "
-            f"{sequences.missing[0]!r}; {advice}"
-        )
-    if (other := np.flatnonzero(sequences.totals.numpy() != totals)).size:
-        path = annotations[int(other[0])].path
-        raise StoreError(
-            f"the mirrored view of {path!r} has {int(sequences.totals[other[0]])} steps, the plain one "
-            f"{totals[other[0]]}; {advice}"
-        )
-    return sequences
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Where the sequences of n videos lie.
-
-    Attributes:
-        rows: (rows, D) float16 of the pack and of what was read from feature files.
-        offsets: (n,) int64 first row of each video.
-        totals: (n,) int64 rows.
-        finite: (n,) whether all values are numbers.
-        metadata: (n, 4) float64, see `SequenceSet`.
-    """
-
-    rows: npt.NDArray[np.float16]
-    offsets: npt.NDArray[np.int64]
-    totals: npt.NDArray[np.int64]
-    finite: npt.NDArray[np.bool_]
-    metadata: npt.NDArray[np.float64]
-
-
-def _locate(pack: Pack | None, places: npt.NDArray[np.int64], loose: list[VideoFeatures]) -> _Table:
-    """Join videos of the pack (place >= 0) and videos that were read, in the order of ``places`` (n,)."""
-    n, mapped = len(places), places >= 0
-    offsets, totals, finite = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_)
-    metadata = np.zeros((n, 4))
-    rows, first = np.zeros((0, 0), np.float16), 0
-    if loose:
-        rows = np.concatenate([video.features for video in loose])
-    if pack is not None and mapped.any():
-        offsets[mapped] = pack.rows_at[places[mapped]]
-        for column, name in ((totals, "rows"), (finite, "finite"), (metadata, "metadata")):
-            column[mapped] = pack.columns[name][places[mapped]]
-        rows, first = pack.table_with(rows) if loose else (pack.table, 0)
-    if loose:
-        lengths = np.array([len(video.features) for video in loose])
-        offsets[~mapped] = first + lengths.cumsum() - lengths
-        totals[~mapped] = lengths
-        finite[~mapped] = [np.isfinite(video.features).all() for video in loose]
-        facts = [video.metadata for video in loose]
-        metadata[~mapped] = [(each.width, each.height, each.num_frames, each.duration_s) for each in facts]
-    return _Table(rows, offsets, totals, finite, metadata)
-
-
-def _refuse_unusable(annotations: Sequence[Annotation], table: _Table) -> None:
-    for position in np.flatnonzero((table.totals == 0) | ~table.finite).tolist():
-        path = annotations[position].path
-        if not table.totals[position]:
-            raise StoreError(f"features of {path!r} have no step; delete its feature file and extract again")
-        raise StoreError(f"features of {path!r} hold nan or inf; extract again with another precision")
-
-
-def _place(
-    table: _Table, *, mapped: bool, device: torch.device
-) -> tuple[torch.Tensor | RowsElsewhere, npt.NDArray[np.int64]]:
-    """The rows for a device, and the first row of each video in them."""
-    rows = torch.from_numpy(table.rows)
-    if device.type == "cpu" or not mapped:
-        return rows.to(device), table.offsets
-    waiting = RowsElsewhere(rows, device)
-    if int(table.totals.sum()) * table.rows[:1].nbytes > torch.cuda.mem_get_info(device)[0] // 2:
-        return waiting, table.offsets
-    offsets = table.totals.cumsum() - table.totals
-    wanted = np.repeat(table.offsets - offsets, table.totals) + np.arange(table.totals.sum())
-    return waiting.index_select(0, torch.from_numpy(wanted)), offsets
+def _empty(spec: FeatureSpec, n: int, *, device: torch.device) -> StreamTable:
+    nothing = torch.zeros(n, dtype=torch.int64)
+    return StreamTable(torch.zeros((0, spec.dim), dtype=torch.float16, device=device), nothing, nothing, spec.parts)

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,11 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Model
 from vidrnn.sequences.augmentation import augment, draw_order, draw_steps
 from vidrnn.sequences.sequence_set import Batch, SequenceSet
-from vidrnn.sequences.steps import choose_steps, shuffle_steps
+from vidrnn.sequences.steps import shuffle_steps
 from vidrnn.settings import ModelSettings, TrainingSettings
 from vidrnn.training.averaging import AveragedWeights
 from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint, save_checkpoint
+from vidrnn.training.checks import check_inputs, check_transcripts
 from vidrnn.training.objective import Objective, learning_rate, make_optimiser
 from vidrnn.training.predict import Asking, predict
 
@@ -80,14 +80,10 @@ def fit(
         TrainingError: the loss is not finite, a checkpoint does not fit, a transcript does not fit into its steps, no
             video of a side has a number, or the model's inputs show nothing because every video has one step.
     """
-    if "features" not in model_settings.inputs and int(train.totals.max()) == 1:
-        raise TrainingError(
-            f"every training video has one step, of which model.inputs {', '.join(model_settings.inputs)} show "
-            "nothing; add features to model.inputs"
-        )
+    check_inputs(train, model_settings)
     for sequences in (train, val):
         if sequences is not None and model_settings.head == "transcript":
-            _check_transcripts(sequences, settings)
+            check_transcripts(sequences, settings)
     work = _Work(train, num_classes, model_settings, settings, shuffled_time=shuffled_time)
     state = FitState(checkpointing.fingerprint if checkpointing else "", 0, [], None, 0)
     parts = work.model, work.average.model if work.average else None, work.optimiser, work.generator
@@ -121,19 +117,6 @@ def _stops_early(state: FitState, settings: TrainingSettings) -> bool:
     return bool(settings.patience and state.best is not None and state.epoch - state.best_epoch >= settings.patience)
 
 
-def _check_transcripts(sequences: SequenceSet, settings: TrainingSettings) -> None:
-    """CTC puts one label at most on a step, and a blank between two equal ones."""
-    lengths = choose_steps(sequences.totals, settings.steps).lengths.tolist()
-    for annotation, length in zip(sequences.annotations, lengths, strict=True):
-        names = annotation.names
-        needed = len(names) + sum(before == after for before, after in pairwise(names))
-        if needed > length:
-            raise TrainingError(
-                f"transcript of {annotation.path!r} has {len(names)} labels and needs {needed} steps, but the video "
-                f"gives {length}; raise training.steps, or extract at a higher features.rate"
-            )
-
-
 class _Work:
     """All that changes during a fit, and the epoch that changes it.
 
@@ -158,8 +141,8 @@ class _Work:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self._train, self._settings, self._num_classes = train, settings, num_classes
         self._shuffled_time = shuffled_time
-        model = SequenceClassifier(model_settings, dim=train.dim, num_classes=num_classes)
-        self.model = model.to(train.features.device)
+        model = SequenceClassifier(model_settings, dim=train.dims, num_classes=num_classes)
+        self.model = model.to(train.device)
         self.optimiser = make_optimiser(self.model, settings)
         self.objective = Objective(settings, model_settings.head, train=train, num_classes=num_classes)
         if self.model.scale is not None and self.objective.scale is not None:
@@ -175,7 +158,7 @@ class _Work:
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training set; the row of the log. Raises TrainingError when the loss is not finite."""
         self.model.train()
-        settings, device = self._settings, self._train.features.device
+        settings, device = self._settings, self._train.device
         balanced = settings.sampling == "balanced"
         order = draw_order(self._train.targets.values, len(self._train), balanced=balanced, generator=self.generator)
         batches = torch.split(order, settings.batch_size)
@@ -219,7 +202,7 @@ class _Work:
         choice = draw_steps(train.totals[positions], self._settings, generator=self.generator)
         if self._shuffled_time:
             choice = shuffle_steps(choice, generator=self.generator)
-        mirrored = torch.rand(len(positions), generator=self.generator) < 0.5 if train.mirrored is not None else None
+        mirrored = torch.rand(len(positions), generator=self.generator) < 0.5 if train.has_both_views else None
         batch = train.batch(positions, choice, model, mirrored=mirrored)
         return augment(batch, self._settings, head=model.head, num_classes=self._num_classes, generator=self.generator)
 
@@ -228,9 +211,9 @@ class _Work:
         settings, step_outputs = self._settings, None
         with torch.autocast(batch.features.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             if settings.step_loss_weight:
-                outputs, step_outputs = self.model.with_step_logits(batch.features, batch.lengths)
+                outputs, step_outputs = self.model.with_step_logits(batch.features, batch.lengths, batch.present)
             else:
-                outputs = self.model(batch.features, batch.lengths)
+                outputs = self.model(batch.features, batch.lengths, batch.present)
         value = self.objective(outputs, batch.targets, batch.lengths)
         if step_outputs is not None:
             of_steps = self.objective.of_steps(step_outputs, batch.targets, batch.lengths)

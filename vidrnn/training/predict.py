@@ -10,7 +10,7 @@ from vidrnn.evaluation_settings import InferenceSettings
 from vidrnn.models.ensemble import Model, average_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen, shuffle_steps
-from vidrnn.settings import RunSettings
+from vidrnn.settings import RunSettings, in_order
 
 _STEPS_PER_BATCH = 8192
 _SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wrong order at evaluation
@@ -44,6 +44,8 @@ def describe_answers(settings: RunSettings) -> str:
         text += ", over both views"
     if settings.inference.average == "logits" and text != "from the middle steps":
         text += ", in logits"
+    if settings.inference.streams is not None:
+        text += f", shown {' and '.join(in_order(settings.inference.streams))} only"
     return f"one answer per video {text}" + (f", over {members} members" if members > 1 else "")
 
 
@@ -90,7 +92,8 @@ def _average(model: Model, answers: list[list[torch.Tensor]], asking: Asking) ->
 def _in_batches(model: Model, sequences: SequenceSet, asking: Asking) -> Iterator[list[list[torch.Tensor]]]:
     """Of each batch of videos the outputs of every draw and view."""
     model.eval()
-    views = (False, True) if sequences.mirrored is not None and asking.inference.views == "both" else (False,)
+    sequences = sequences.showing(asking.inference.streams)
+    views = (False, True) if sequences.has_both_views and asking.inference.views == "both" else (False,)
     shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if asking.shuffled_time else None
     longest = int(sequences.totals.max()) if asking.steps is None else asking.steps
     for positions in torch.split(torch.arange(len(sequences)), max(_STEPS_PER_BATCH // longest, 1)):
@@ -126,7 +129,7 @@ def _ask(
 ) -> list[torch.Tensor]:
     view = torch.full((len(positions),), mirrored)
     batch = sequences.batch(positions, choice, model.settings, mirrored=view if mirrored else None)
-    outputs: torch.Tensor = model(batch.features, batch.lengths).float().cpu()
+    outputs: torch.Tensor = model(batch.features, batch.lengths, batch.present).float().cpu()
     if not model.per_step:
         return list(outputs.unbind())
     rows: list[torch.Tensor] = []

@@ -18,7 +18,7 @@ from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json, write_log
-from vidrnn.features.store import FeatureFolder, FeatureStore
+from vidrnn.features.store import FeatureFolder
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.sequences.identity import identities_of
@@ -32,6 +32,7 @@ from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import asking_of, describe_answers, predict
 from vidrnn.training.provenance import describe_data, provenance, versions, write_config
+from vidrnn.training.stream_folders import find_folders, find_mirrored_folders, name_specs
 from vidrnn.training.variants import trained_baselines
 
 
@@ -68,13 +69,13 @@ def train(
         AnnotationError, StoreError, MissingPathError, TrainingError: see the parts; nothing computed before is lost.
     """
     splits = split_annotations(read_annotations(settings.data), settings.data)
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folders = find_folders(settings.features)
     label_map = label_map_of(splits["train"], settings.model.head)
-    load = partial(load_set, settings=settings, folder=folder, label_map=label_map)
+    load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
     check_unknown(settings, splits["val"], label_map)
     train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
     output.mkdir(parents=True, exist_ok=True)
-    fingerprint = fingerprint_of(settings, train_set, val_set, folder)
+    fingerprint = fingerprint_of(settings, train_set, val_set, folders)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
     result = fit_members(
         train_set,
@@ -85,20 +86,21 @@ def train(
         checkpointing=checkpointing,
         on_epoch=on_epoch,
     )
-    metrics = _training_metrics(settings, result, train_set, val_set, splits, folder)
+    metrics = _training_metrics(settings, result, train_set, val_set, splits, folders)
     if val_set is not None:
         metrics |= validate(result.model, val_set, settings.training, asking_of(settings), num_classes=len(label_map))
     thresholds = _thresholds(result.model, val_set, settings)
     model = TrainedModel(
         result.model,
         label_map,
-        folder.spec,
+        folders[0].spec,
         settings,
         metrics,
         versions(),
         thresholds,
         trained_on=identities_of(train_set),
         chosen_on=identities_of(val_set) if val_set else frozenset(),
+        others=tuple(folder.spec for folder in folders[1:]),
     )
     model, files = calibrated(model, val_set), [output / "model.safetensors"]
     save_model(model, files[0])
@@ -116,17 +118,16 @@ def train(
 
 
 def load_set(
-    annotations: Sequence[Annotation], *, settings: RunSettings, folder: FeatureFolder, label_map: LabelMap
+    annotations: Sequence[Annotation], *, settings: RunSettings, folders: Sequence[FeatureFolder], label_map: LabelMap
 ) -> SequenceSet:
     """Sequences, both views if the configuration has them, as a model of the configuration takes them."""
-    features = settings.features
     return load_sequences(
         annotations,
-        folder,
+        folders,
         label_map,
         device=choose_device(settings.training.device),
         head=settings.model.head,
-        mirrored=FeatureStore(features.store).find_mirrored(features) if features.mirrored else None,
+        mirrored=find_mirrored_folders(settings.features),
     )
 
 
@@ -139,16 +140,16 @@ def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) ->
 
 
 def fingerprint_of(
-    settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folder: FeatureFolder
+    settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folders: Sequence[FeatureFolder]
 ) -> str:
     """Of all that the fit depends on; where the data lies and which device runs it may change."""
     parts = [
         settings.model.model_dump_json(),
         settings.training.model_dump_json(exclude={"device"}),
-        folder.spec.digest,
+        *(folder.spec.digest for folder in folders),
         *map(str, train_set.annotations),
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
-        *(["both views"] if train_set.mirrored is not None else []),
+        *(["both views"] if train_set.has_both_views else []),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -159,15 +160,17 @@ def _training_metrics(
     train_set: SequenceSet,
     val_set: SequenceSet | None,
     splits: dict[Split, list[Annotation]],
-    folder: FeatureFolder,
+    folders: Sequence[FeatureFolder],
 ) -> dict[str, Any]:
+    specs = name_specs(folder.spec for folder in folders)
     chosen = [row for row in result.history if row["epoch"] == result.epochs[int(row.get("member", 1)) - 1]]
     missing = train_set.missing + (val_set.missing if val_set else ())
     return {
-        "protocol": f"{describe_data(settings, folder.spec.digest)}; epoch chosen on the validation split, "
+        "protocol": f"{describe_data(settings, specs)}; epoch chosen on the validation split, "
         f"so val numbers are optimistic; seed {settings.training.seed}",
         "n": {split: len(members) for split, members in splits.items()},
         "missing_features": list(missing),
+        **({"lacking_streams": train_set.lacking} if train_set.lacking else {}),
         "epoch": result.epochs[0] if len(result.epochs) == 1 else list(result.epochs),
         **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
         **provenance(settings),
@@ -193,15 +196,16 @@ def run_crossval(
         AnnotationError, StoreError, MissingPathError: see the parts.
     """
     annotations = read_annotations(settings.data)
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folders = find_folders(settings.features)
     head = settings.model.head
     label_map = label_map_of(annotations, head)
-    sequences = load_set(annotations, settings=settings, folder=folder, label_map=label_map)
+    sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
     seeds = seeds_of(settings.evaluation, settings.training)
     on_total(len(folds) * len(seeds) * (1 + len(trained_baselines(head)) * settings.evaluation.baselines))
+    specs = name_specs(folder.spec for folder in folders)
     protocol = (
-        f"{describe_data(settings, folder.spec.digest)}; {settings.evaluation.protocol}, {len(folds)} folds, "
+        f"{describe_data(settings, specs)}; {settings.evaluation.protocol}, {len(folds)} folds, "
         f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
         f"seeds {', '.join(map(str, seeds))}; "
         f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"

@@ -20,7 +20,7 @@ from vidrnn.evaluation.measures import HEADLINES
 from vidrnn.evaluation.report import write_json
 from vidrnn.evaluation_settings import EvaluationSettings
 from vidrnn.features.claims import Claims
-from vidrnn.features.store import FeatureFolder, FeatureStore
+from vidrnn.features.store import FeatureFolder
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.splits import Fold, make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
@@ -31,6 +31,7 @@ from vidrnn.training.predict import asking_of
 from vidrnn.training.provenance import describe_data, provenance
 from vidrnn.training.run import fingerprint_of, load_set
 from vidrnn.training.search_space import SearchSpace, search_space, with_values
+from vidrnn.training.stream_folders import find_folders, name_specs
 
 if TYPE_CHECKING:
     from vidrnn.training.search import Search, Trial, TrialRecord
@@ -133,9 +134,9 @@ def _require_optuna() -> None:
 def _prepare(settings: RunSettings, output: Path) -> tuple[_Task, str]:
     splits = split_annotations(read_annotations(settings.data), settings.data)
     space = search_space(settings)
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folders = find_folders(settings.features)
     label_map = label_map_of(splits["train"], settings.model.head)
-    sequences = load_set(splits["train"], settings=settings, folder=folder, label_map=label_map)
+    sequences = load_set(splits["train"], settings=settings, folders=folders, label_map=label_map)
     folds = _inner_folds(sequences.annotations, settings)
     task = _Task(
         settings=settings,
@@ -144,10 +145,10 @@ def _prepare(settings: RunSettings, output: Path) -> tuple[_Task, str]:
         folds=folds,
         label_map=label_map,
         space=space,
-        protocol=_protocol(settings, splits, sequences, folds, folder),
+        protocol=_protocol(settings, splits, sequences, folds, folders),
         has_test=bool(splits["test"]),
     )
-    return task, _fingerprint(task, folder)
+    return task, _fingerprint(task, folders)
 
 
 def _inner_folds(annotations: Sequence[Annotation], settings: RunSettings) -> list[Fold]:
@@ -164,10 +165,10 @@ def _inner_folds(annotations: Sequence[Annotation], settings: RunSettings) -> li
     return make_folds(annotations, inner, root=settings.data.root)
 
 
-def _fingerprint(task: _Task, folder: FeatureFolder) -> str:
+def _fingerprint(task: _Task, folders: Sequence[FeatureFolder]) -> str:
     """Of all that a trial's value and the choice of the next depend on; how many trials there are may change."""
     parts = [
-        fingerprint_of(task.settings, task.sequences, None, folder),
+        fingerprint_of(task.settings, task.sequences, None, folders),
         task.settings.tuning.model_dump_json(exclude={"trials", "folds"}),
         task.settings.inference.model_dump_json(),
         *(f"{fold.name} {','.join(map(str, fold.test))}" for fold in task.folds),
@@ -180,14 +181,15 @@ def _protocol(
     splits: Mapping[Split, Sequence[Annotation]],
     sequences: SequenceSet,
     folds: Sequence[Fold],
-    folder: FeatureFolder,
+    folders: Sequence[FeatureFolder],
 ) -> str:
+    specs = name_specs(folder.spec for folder in folders)
     groups = len({annotation.group for annotation in sequences.annotations})
     kept_apart = " and ".join(f"{len(splits[name])} {name} videos" for name in ("val", "test") if splits[name])
     honest = "" if splits["test"] else "; without a test split, so is crossval on these videos afterwards"
     epoch = "epoch with the lowest of them" if settings.training.select == "best" else "last epoch"
     return (
-        f"{describe_data(settings, folder.spec.digest)}; training split only ({len(sequences)} videos of {groups} "
+        f"{describe_data(settings, specs)}; training split only ({len(sequences)} videos of {groups} "
         f"groups; not read: {kept_apart or 'none, there is no other split'}), {len(folds)} folds by group; value is "
         f"the validation loss of the {epoch}, mean over folds; seed {settings.training.seed}; the best of many trials "
         f"on the same folds, so its value is optimistic{honest}"

@@ -24,8 +24,10 @@ def no_time_settings(model: ModelSettings) -> ModelSettings:
     """The model with its recurrence left out: the cached features, norm, projection, mean over time, linear output.
 
     It always takes the features themselves: the mean of ``centred`` steps is nothing, which would be no baseline.
+    Streams are concatenated, because cross-attention sees more than one step at a time.
     """
-    return model.model_copy(update={"inputs": ("features",), "cell": "none", "pooling": "mean"})
+    changes = {"inputs": ("features",), "stream_inputs": {}, "fusion": "concat", "cell": "none", "pooling": "mean"}
+    return model.model_copy(update=changes)
 
 
 def fit_and_predict(

@@ -1,0 +1,151 @@
+"""Several streams, step by step, to one sequence. A stream that is not there has no influence, whatever its numbers.
+
+Each stream has a LayerNorm and a projection of its own. What comes after is one of
+
+    concat           the projections one after the other; a learned vector stands where a stream is absent
+    gated            h = sum_k z_k * tanh(x_k), the gates z a softmax over the present streams of what all of them show:
+                     the gated multimodal unit (Arevalo et al. 2017), with their sigmoids normalised for any subset
+    cross_attention  the mean of the present streams at a step asks all streams at all steps (Vaswani et al. 2017)
+
+``late`` fusion has a classifier per stream, see `vidrnn.models.classifier`, and `Mixture` weighs what they say.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from vidrnn.models.transformer import rotate
+from vidrnn.settings import ModelSettings
+
+
+class Fusion(nn.Module):
+    """Streams side by side to one sequence.
+
+    Args:
+        widths: stream to its channels in the input, in canonical order.
+        settings: ``fusion``, ``projection``, ``input_norm``, ``attention_heads``.
+
+    Attributes:
+        output_size: channels of the result.
+    """
+
+    def __init__(self, widths: Mapping[str, int], *, settings: ModelSettings) -> None:
+        super().__init__()
+        self.widths = tuple(widths.values())
+        size = settings.projection
+        self.norms = nn.ModuleDict(
+            {name: nn.LayerNorm(width) if settings.input_norm else nn.Identity() for name, width in widths.items()}
+        )
+        self.projections = nn.ModuleDict(
+            {name: nn.Linear(width, size) if size else nn.Identity() for name, width in widths.items()}
+        )
+        self.join: nn.Module
+        if settings.fusion == "gated":
+            self.join = _Gates(size, streams=len(widths))
+        elif settings.fusion == "cross_attention":
+            self.join = _CrossAttention(size, streams=len(widths), heads=settings.attention_heads)
+        else:
+            self.join = _Concatenation([size or width for width in self.widths])
+        self.output_size = sum(size or width for width in self.widths) if settings.fusion == "concat" else size
+
+    def forward(self, features: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Fuse a padded batch.
+
+        Args:
+            features: (B, S, C), the channels of all streams one after the other.
+            present: (B, S, streams) bool, false beyond the lengths; each sequence has a stream at some step.
+
+        Returns:
+            (B, S, output_size), finite beyond the lengths.
+        """
+        parts = []
+        layers = zip(self.norms.values(), self.projections.values(), strict=True)
+        for number, (part, (norm, projection)) in enumerate(zip(split(features, self.widths), layers, strict=True)):
+            absent = ~present[:, :, number].unsqueeze(2)  # nan there would become nan in the gradients
+            parts.append(projection(norm(part.masked_fill(absent, 0.0))).masked_fill(absent, 0.0))
+        joined: torch.Tensor = self.join(parts, present)
+        return joined
+
+
+def split(features: torch.Tensor, widths: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    """(B, S, C) to (B, S, width) of each stream."""
+    return torch.split(features, list(widths), dim=2)
+
+
+class _Concatenation(nn.Module):
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.absent = nn.ParameterList(torch.zeros(size) for size in sizes)
+
+    def forward(self, parts: Sequence[torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """(B, S, C) of each stream, zero where it is absent, to (B, S, sum of C)."""
+        shown = zip(parts, self.absent, present.unbind(2), strict=True)
+        return torch.cat([part + vector * ~there.unsqueeze(2) for part, vector, there in shown], dim=2)
+
+
+class _Gates(nn.Module):
+    def __init__(self, size: int, *, streams: int) -> None:
+        super().__init__()
+        self.gates = nn.Linear(streams * size, streams * size)
+
+    def forward(self, parts: Sequence[torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """(B, S, C) of each stream, zero where it is absent, to (B, S, C), zero where all are."""
+        values = torch.stack(list(parts), dim=2).tanh()  # (B, S, streams, C)
+        weights = masked_softmax(self.gates(values.flatten(2)).view_as(values), present.unsqueeze(3), dim=2)
+        return (weights * values).sum(2)
+
+
+class _CrossAttention(nn.Module):
+    """Any step may ask, also where the stream that the steps are those of is absent; so no stream is the one that asks.
+
+    Each stream has a learned vector that is added to its steps; queries and keys are turned by the index of the step.
+    """
+
+    def __init__(self, size: int, *, streams: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.names = nn.Parameter(0.02 * torch.randn(streams, size))
+        self.query, self.key_value = nn.Linear(size, size), nn.Linear(size, 2 * size)
+        self.output, self.norm = nn.Linear(size, size), nn.LayerNorm(size)
+
+    def forward(self, parts: Sequence[torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """(B, S, C) of each stream, zero where it is absent, to (B, S, C)."""
+        batch, steps, size = parts[0].shape
+        shown = (torch.stack(list(parts), dim=1) + self.names[:, None]) * present.permute(0, 2, 1).unsqueeze(3)
+        asking = shown.sum(1) / present.sum(2, keepdim=True).clamp(min=1)
+        query = self.query(asking).view(batch, steps, self.heads, -1).transpose(1, 2)  # (B, heads, S, C / heads)
+        key_value = self.key_value(shown).view(batch, -1, steps, 2, self.heads, size // self.heads)
+        key, value = key_value.permute(3, 0, 4, 1, 2, 5)  # (B, heads, streams, S, C / heads) each
+        mask = present.permute(0, 2, 1).flatten(1)[:, None, None, :]
+        mixed = functional.scaled_dot_product_attention(
+            rotate(query), rotate(key).flatten(2, 3), value.flatten(2, 3), attn_mask=mask
+        )
+        output: torch.Tensor = self.norm(asking + self.output(mixed.transpose(1, 2).reshape(batch, steps, size)))
+        return output
+
+
+class Mixture(nn.Module):
+    """Weighted mean of what streams say, over those that are there.
+
+    Args:
+        streams: how many.
+        learned: a learned number for each, the weights their softmax; else all weigh the same.
+    """
+
+    def __init__(self, streams: int, *, learned: bool) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.zeros(streams)) if learned else None
+
+    def forward(self, outputs: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """(..., streams, outputs) and (..., streams) bool to (..., outputs), zero where no stream is there."""
+        scores = outputs.new_zeros(present.shape[-1]) if self.scores is None else self.scores
+        weights = masked_softmax(scores.expand(present.shape), present, dim=-1)
+        return (weights.unsqueeze(-1) * outputs).sum(-2)
+
+
+def masked_softmax(scores: torch.Tensor, present: torch.Tensor, *, dim: int) -> torch.Tensor:
+    """Softmax over what is present; zero elsewhere, and everywhere when nothing is."""
+    lowest = torch.finfo(scores.dtype).min
+    return scores.masked_fill(~present, lowest).softmax(dim) * present

@@ -1,0 +1,86 @@
+"""Streams of different rates side by side: which step of each is shown at each step of the video's grid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidrnn.sequences.steps import StepChoice
+
+Times = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The steps of n videos that are chosen from, and what each stream shows at them.
+
+    Attributes:
+        offsets: (n,) int64 first grid step of each video.
+        steps: stream to (grid steps of all videos,) int32 number of its own step, -1 where it shows nothing.
+    """
+
+    offsets: torch.Tensor
+    steps: Mapping[str, torch.Tensor]
+
+    def subset(self, positions: torch.Tensor) -> "Grid":
+        """Some of the videos; the numbers are shared, not copied."""
+        return Grid(self.offsets[positions], self.steps)
+
+    def own_steps(self, stream: str, positions: torch.Tensor, choice: StepChoice) -> torch.Tensor:
+        """(B, S) int64 steps of a stream at the chosen ones of some videos (B,), -1 for none and beyond the lengths."""
+        rows = self.offsets[positions].unsqueeze(1) + choice.indices
+        beyond = torch.arange(rows.shape[1]) >= choice.lengths.unsqueeze(1)
+        return self.steps[stream][rows].long().masked_fill(beyond, -1)
+
+
+def reference_of(times: Mapping[str, Times]) -> str:
+    """The stream whose steps are a video's grid: the first with more than one step, else the first with any.
+
+    A picture beside timed words, or one beside sound, is there at every word; the other way round most would be lost.
+
+    Args:
+        times: stream to (T,) seconds, in canonical order; empty where the video lacks the stream, but not in all.
+    """
+    several = [stream for stream, own in times.items() if len(own) > 1]
+    return several[0] if several else next(stream for stream, own in times.items() if len(own))
+
+
+def nearest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
+    """(G,) step nearest in time to each instant, the earlier of two, -1 where there is none.
+
+    A single step, such as a caption, is there at all times. Of several, the first begins and the last ends one step
+    (the median distance of two) outside; what lies beyond has none.
+
+    Args:
+        times: (T,) seconds, increasing.
+        grid: (G,) seconds.
+    """
+    if len(times) < 2:
+        return np.full(len(grid), len(times) - 1)
+    later = np.searchsorted(times, grid).clip(1, len(times) - 1)
+    nearest = np.where(grid - times[later - 1] <= times[later] - grid, later - 1, later)
+    reach = np.median(np.diff(times))
+    return np.where((grid < times[0] - reach) | (grid > times[-1] + reach), -1, nearest)
+
+
+def align(times: Mapping[str, Sequence[Times]]) -> tuple[Grid, list[Times]]:
+    """Put the streams of n videos side by side.
+
+    Args:
+        times: stream to n arrays (T,) of seconds, in canonical order; empty where a video lacks the stream, but not in
+            all of them.
+
+    Returns:
+        The grid, and (T,) seconds of the grid steps of each video.
+    """
+    columns = [dict(zip(times, own, strict=True)) for own in zip(*times.values(), strict=True)]
+    grids = [own[reference_of(own)] for own in columns]
+    totals = np.array([len(grid) for grid in grids], dtype=np.int64)
+    steps = {
+        stream: np.concatenate([nearest_steps(own[stream], grid) for own, grid in zip(columns, grids, strict=True)])
+        for stream in times
+    }
+    offsets = torch.from_numpy(totals.cumsum() - totals)
+    return Grid(offsets, {stream: torch.from_numpy(own.astype(np.int32)) for stream, own in steps.items()}), grids
