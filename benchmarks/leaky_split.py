@@ -93,9 +93,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=None, help="keeps the results of every run")
     arguments = parser.parse_args()
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
-    print(
-        f"{torch.get_num_threads()} threads; videos cut into {arguments.pieces}\n\n| configuration | answers of | random folds | folds of groups |"
-    )
+    print(f"{torch.get_num_threads()} threads; videos cut into {arguments.pieces}\n")
+    print("| configuration | answers of | random folds | folds of groups |")
     print("|---|---|---|---|")
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:

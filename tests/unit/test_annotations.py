@@ -307,13 +307,16 @@ def test_a_wrong_csv_is_refused_with_its_line(tmp_path: Path, content: str, mess
     assert refusal(tmp_path, lambda: read_csv(tmp_path, content)) == message
 
 
-def test_a_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    for encoding, value in (
-        ("latin-1", "line 2: b'\\xe4.mp4,x'"),
-        ("utf-16-le", "line 2: b'\\x00\\xe4\\x00.\\x00m\\x00p\\x004\\x00,\\x00x\\x00'"),
-    ):
-        message = refusal(tmp_path, lambda: read_csv(tmp_path, "path,label\nä.mp4,x\n".encode(encoding)))
-        assert message == f"ROOT/list.csv, {value} is not UTF-8; save the file as UTF-8"
+@pytest.mark.parametrize(
+    ("encoding", "value"),
+    [
+        ("latin-1", r"b'\xe4.mp4,x'"),
+        ("utf-16-le", r"b'\x00\xe4\x00.\x00m\x00p\x004\x00,\x00x\x00'"),
+    ],
+)
+def test_a_csv_in_another_encoding_is_refused(tmp_path: Path, encoding: str, value: str) -> None:
+    message = refusal(tmp_path, lambda: read_csv(tmp_path, "path,label\nä.mp4,x\n".encode(encoding)))
+    assert message == f"ROOT/list.csv, line 2: {value} is not UTF-8; save the file as UTF-8"
 
 
 def test_a_missing_csv_is_named(tmp_path: Path) -> None:

@@ -71,7 +71,6 @@ def look_at(
     )
     failed = {failure.path for failure in report.failures}
     good = [position for position in chosen if annotations[position].path not in failed]
-    videos = [folder.read(annotations[position].path) for position in good]
     videos = (folder.read(annotations[position].path) for position in good)
     known = [(video.metadata, video.source.sha256) for video in videos]
     return Pictures(
