@@ -54,7 +54,7 @@ def test_frame_folders_from_lists_to_answers(frames: Path, capsys) -> None:
     folder, root = frames.parent, frames.parent / "rawframes"
     checked = call(capsys, "check", "--config", frames)
     assert checked.code == 0, checked.err
-    assert "train: 12 videos, 12 groups; open_door 4, raise_arms 4, sit_down 4" in checked.out
+    assert "train: 12 videos, 12 groups; videos/groups of open_door 4/4, raise_arms 4/4, sit_down 4/4" in checked.out
     assert "features: 21 videos to extract" in checked.out
     assert "cannot be read" not in checked.out
     extracted = call(capsys, "extract", "--config", frames)
