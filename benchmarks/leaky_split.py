@@ -5,7 +5,8 @@
 
 Random folds are as many and as large as the configuration's own, and drawn anew for each seed, so that the spread holds
 the luck of the draw. Nothing else differs. With ``--pieces`` each video is first cut into clips of equal length (its
-stored features are), as data sets are made from long recordings. The last line is JSON.
+stored features are), as data sets are made from long recordings. ``nearest_neighbour`` answers with the label of the
+training clip whose average feature is nearest; ``--no-fits`` asks nothing else, and takes seconds. The last line is JSON.
 """
 
 import argparse
@@ -59,7 +60,22 @@ def cut_into_pieces(config: Path, overrides: list[str], pieces: int, folder: Pat
     return [*overrides, *places, f"features.store={folder / 'features'}"]
 
 
-def on_random_folds(config: Path, overrides: list[str], output: Path) -> Scores:
+def nearest_neighbour(settings: RunSettings) -> float:
+    """Accuracy on the folds of the configuration."""
+    annotations = read_annotations(settings.data)
+    folder = FeatureStore(settings.features.store).find(settings.features)
+    means = np.stack([folder.read(each.path).features.astype(np.float32).mean(axis=0) for each in annotations])
+    distances = np.square(means[:, None] - means[None]).sum(axis=2)
+    folds = make_folds(annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
+    right = [
+        annotations[position].label == annotations[fold.train[distances[position, fold.train].argmin()]].label
+        for fold in folds
+        for position in fold.test
+    ]
+    return float(np.mean(right))
+
+
+def on_random_folds(config: Path, overrides: list[str], output: Path, *, fits: bool) -> Scores:
     """Each seed on folds of its own."""
     settings = load(RunSettings, config, overrides)
     annotations = read_annotations(settings.data)
@@ -74,15 +90,18 @@ def on_random_folds(config: Path, overrides: list[str], output: Path) -> Scores:
             csv.writer(file).writerows([["path", "fold"], *rows])
         leaky = ["protocol=folds_csv", f"folds={folds.absolute()}", f"seeds=[{seed}]"]
         changes = [*overrides, *(f"evaluation.{each}" for each in leaky), "data.accept=[shared_groups]"]
-        for name, values in run(load(RunSettings, config, changes), output / f"random_{seed}").items():
+        for name, values in run(load(RunSettings, config, changes), output / f"random_{seed}", fits=fits).items():
             scores.setdefault(name, []).extend(values)
     return scores
 
 
-def run(settings: RunSettings, output: Path) -> Scores:
+def run(settings: RunSettings, output: Path, *, fits: bool) -> Scores:
     """Accuracy of each seed, the model's and those of the baselines."""
+    neighbour = {"nearest_neighbour": [nearest_neighbour(settings)]}
+    if not fits:
+        return neighbour
     result = run_crossval(settings, output=output)
-    return {"model": [pooled.top1 for pooled in result.pooled], **result.baselines}
+    return {"model": [pooled.top1 for pooled in result.pooled], **result.baselines, **neighbour}
 
 
 def main() -> None:
@@ -90,6 +109,7 @@ def main() -> None:
     parser.add_argument("configs", type=Path, nargs="+")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
     parser.add_argument("--pieces", type=int, default=1)
+    parser.add_argument("--no-fits", action="store_true")
     parser.add_argument("--output", type=Path, default=None, help="keeps the results of every run")
     arguments = parser.parse_args()
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
@@ -104,8 +124,9 @@ def main() -> None:
             overrides = arguments.overrides
             if arguments.pieces > 1:
                 overrides = cut_into_pieces(config, overrides, arguments.pieces, Path(tempfile.mkdtemp(dir=scratch)))
-            leaky = on_random_folds(config, overrides, output)
-            honest = run(load(RunSettings, config, overrides), output / "grouped")
+            fits = not arguments.no_fits
+            leaky = on_random_folds(config, overrides, output, fits=fits)
+            honest = run(load(RunSettings, config, overrides), output / "grouped", fits=fits)
             for name, values in leaky.items():
                 cells = [f"{np.mean(own):.3f} ± {np.std(own):.3f}" for own in (values, honest[name])]
                 print(f"| {config.stem} | {name} | " + " | ".join(cells) + " |", flush=True)

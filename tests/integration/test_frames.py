@@ -72,7 +72,9 @@ def test_frame_folders_from_lists_to_answers(frames: Path, capsys) -> None:
         predictions = {str(root / row["path"]): row["predicted"] for row in csv.DictReader(file)}
     assert len(answers) == 21
     assert {path: answers[path] for path in predictions} == predictions
-    assert call(capsys, "store", "verify", folder / "features", "--root", root).out.startswith("21 ok, 0 damaged")
+    assert call(capsys, "store", "verify", folder / "features", "--root", root).out.startswith(
+        "42 ok, 0 damaged"
+    )  # and thumbnails
 
 
 def test_a_model_takes_frames_of_another_rate_and_single_pictures_by_name(frames: Path, capsys) -> None:
