@@ -6,7 +6,7 @@
 Random folds are as many and as large as the configuration's own, and drawn anew for each seed, so that the spread holds
 the luck of the draw. Nothing else differs. With ``--pieces`` each video is first cut into clips of equal length (its
 stored features are), as data sets are made from long recordings. ``nearest_neighbour`` answers with the label of the
-training clip whose average feature is nearest; ``--no-fits`` asks nothing else, and takes seconds. The last line is JSON.
+training clip whose average feature is nearest; ``--no-fits`` asks nothing else. The last line is JSON.
 """
 
 import argparse
