@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/checks.py configs/ut_interaction_set1_lite0_mingru.yaml
 
-`vidrnn check` runs without and with decoding, and again, as a process on a new store; then one fold is fitted, the model and
-each baseline, on stored features. A cross-validation has as many fits as folds times seeds. The last line is JSON.
+`vidrnn check` runs without and with decoding, and again, as a process on a new store; then one fold is fitted, the
+model and each baseline, on stored features. There are as many fits as folds times seeds. The last line is JSON.
 """
 
 import argparse
