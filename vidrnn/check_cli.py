@@ -36,12 +36,12 @@ def check(
 
     settings = load_settings(config, overrides)
     annotations = read_annotations(settings.data)
+    if annotations:
+        label_map_of(annotations, settings.model.head)  # raises where they do not fit, before anything is decoded
     with tqdm(total=len(annotations), unit="video", disable=True if quick else None) as bar:
         seen = inspect(annotations, settings, quick=quick, on_video=bar.update)
     for line in seen.lines:
         print(line)
-    if annotations:
-        label_map_of(annotations, settings.model.head)  # raises where they do not fit
     for finding in seen.findings:
         for line in finding.lines():
             print(line)

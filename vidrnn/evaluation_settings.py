@@ -20,7 +20,9 @@ class EvaluationSettings(Settings):
     seeds: Positive | tuple[int, ...] = 3
     """How many seeds, counted from ``training.seed``, or the list of seeds."""
     baselines: bool = True
-    """Also fit mean pooling and shuffled time on the same folds and seeds."""
+    """Also fit, on the same cuts, the baselines that lack a part: recurrence, the order of time, all frames but one."""
+    baseline_seeds: Positive = 1
+    """With how many of the seeds `crossval` fits these baselines; one tells enough and costs a third of three."""
     bootstrap: Positive = 2000
     """Resamples of the confidence interval."""
 

@@ -82,7 +82,7 @@ def test_a_missing_class_and_a_shared_group_are_refused(world: World, capsys) ->
     annotations.write_text("\n".join(line for line in text.splitlines() if not line.startswith("sit_down/test")))
     outcome = call(capsys, "check", "--config", world.config)
     assert outcome.code == 2
-    assert "classes ['sit_down'] are missing from test" in outcome.err
+    assert "refused: classes ['sit_down'] are missing from test" in outcome.out
     annotations.write_text(text.replace(",test,test0", ",test,train0"))
     outcome = call(capsys, "train", "--config", world.config)
     assert outcome.code == 2

@@ -54,7 +54,7 @@ def test_frame_folders_from_lists_to_answers(frames: Path, capsys) -> None:
     folder, root = frames.parent, frames.parent / "rawframes"
     checked = call(capsys, "check", "--config", frames)
     assert checked.code == 0, checked.err
-    assert "train: 12 videos, 12 groups; open_door 4, raise_arms 4, sit_down 4" in checked.out
+    assert "train: 12 videos, 12 groups; videos/groups of open_door 4/4, raise_arms 4/4, sit_down 4/4" in checked.out
     assert "features: 21 videos to extract" in checked.out
     assert "cannot be read" not in checked.out
     extracted = call(capsys, "extract", "--config", frames)
@@ -72,7 +72,9 @@ def test_frame_folders_from_lists_to_answers(frames: Path, capsys) -> None:
         predictions = {str(root / row["path"]): row["predicted"] for row in csv.DictReader(file)}
     assert len(answers) == 21
     assert {path: answers[path] for path in predictions} == predictions
-    assert call(capsys, "store", "verify", folder / "features", "--root", root).out.startswith("21 ok, 0 damaged")
+    assert call(capsys, "store", "verify", folder / "features", "--root", root).out.startswith(
+        "42 ok, 0 damaged"
+    )  # and thumbnails
 
 
 def test_a_model_takes_frames_of_another_rate_and_single_pictures_by_name(frames: Path, capsys) -> None:

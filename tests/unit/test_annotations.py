@@ -54,6 +54,18 @@ def test_split_folders(tmp_path: Path) -> None:
     ]
 
 
+def test_two_spellings_of_one_class_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "train/hand_wave/a.mp4", "test/Hand wave/b.mp4")
+    assert refusal(tmp_path, lambda: read_folder(tmp_path)) == (
+        "ROOT: 'Hand wave' and 'hand_wave' look like one class; use one spelling"
+    )
+
+
+def test_numbers_with_something_between_them_are_names_of_their_own(tmp_path: Path) -> None:
+    touch(tmp_path, "1-1/a.mp4", "11/b.mp4")
+    assert [each.label for each in read_folder(tmp_path)] == ["1-1", "11"]
+
+
 def test_split_folders_beside_class_folders_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "train/walk/a.mp4", "jump/c.mp4")
     assert refusal(tmp_path, lambda: read_folder(tmp_path)) == (
@@ -251,8 +263,10 @@ def test_background_comes_first_unless_it_is_named(tmp_path: Path) -> None:
          "ROOT/list.csv, line 2: split 'dev' is unknown; allowed: train, val, test or empty"),
         ("path,label,split\na.mp4,x,train\nb.mp4,x,\nc.mp4,x,test\n",
          "ROOT/list.csv: 2 of 3 rows name a split; fill the column in every row or in none"),
-        ("path,label\na.mp4,x\nb.mp4,x\na.mp4,y\n", "video 'a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
-        ("path,label\nc/a.mp4,x\n./c//a.mp4,y\n", "video 'c/a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
+        ("path,label\na.mp4,x\nb.mp4,x\na.mp4,y\n",
+         "ROOT/list.csv, line 4: video 'a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
+        ("path,label\nc/a.mp4,x\n./c//a.mp4,y\n",
+         "ROOT/list.csv, line 3: video 'c/a.mp4' is listed twice, as 'x' and 'y'; keep one row"),
         ("path,label\n", "ROOT/list.csv has a header but no rows; add one row per video"),
         ("path,label,labels\na,x,y\n", "ROOT/list.csv, line 1: header 'path,label,labels'; " + FORMS),
         ("path,start,label\na,1,x\n", "ROOT/list.csv, line 1: header 'path,start,label'; " + FORMS),
@@ -260,10 +274,12 @@ def test_background_comes_first_unless_it_is_named(tmp_path: Path) -> None:
         ("path,split\na,train\n", "ROOT/list.csv, line 1: header 'path,split'; " + FORMS),
         ("path,labels\na.mp4,x||y\n",
          "ROOT/list.csv, line 2: path 'a.mp4' has an empty name among its labels x||y"),
-        ("path,labels\na.mp4,x\na.mp4,y|x\n", "video 'a.mp4' is listed twice, as 'x' and 'y|x'; keep one row"),
+        ("path,labels\na.mp4,x\na.mp4,y|x\n",
+         "ROOT/list.csv, line 3: video 'a.mp4' is listed twice, as 'x' and 'y|x'; keep one row"),
         ("path,target\na.mp4,high\n", "ROOT/list.csv, line 2: target 'high' is not a number; write it as 12.5"),
         ("path,target\na.mp4,nan\n", "ROOT/list.csv, line 2: path 'a.mp4' has target nan; give a finite number"),
-        ("path,target\na.mp4,1\na.mp4,2\n", "video 'a.mp4' is listed twice, as '1' and '2'; keep one row"),
+        ("path,target\na.mp4,1\na.mp4,2\n",
+         "ROOT/list.csv, line 3: video 'a.mp4' is listed twice, as '1' and '2'; keep one row"),
         ("path,start,end,label\na.mp4,2,1,x\n",
          "ROOT/list.csv, line 2: segment from 2 to 1 s: start must be at least 0 and before the end"),
         ("path,start,end,label\na.mp4,nan,1,x\n",
@@ -277,6 +293,12 @@ def test_background_comes_first_unless_it_is_named(tmp_path: Path) -> None:
          "answer, so cut one of them or use model.head multilabel with labels")),
         ("path,start,end,label,group\na.mp4,0,2,x,g\na.mp4,3,4,x,h\n",
          ("ROOT/list.csv, line 3: path 'a.mp4' has another split or group than in an earlier row; make them equal")),
+        ("path,label\na.mp4,walk\nb.mp4,run\nc.mp4,Walk\n",
+         "ROOT/list.csv, line 4: 'Walk' and, in line 2, 'walk' look like one class; use one spelling"),
+        ("path,labels\na.mp4,run|hand_wave\nb.mp4,hand wave\n",
+         "ROOT/list.csv, line 3: 'hand wave' and, in line 2, 'hand_wave' look like one class; use one spelling"),
+        ("path,start,end,label\na.mp4,0,1,x-y\na.mp4,2,3,\"x y \"\n",
+         "ROOT/list.csv, line 3: 'x y' and, in line 2, 'x-y' look like one class; use one spelling"),
         ('path,label\n"' + "a" * 200_000, ("ROOT/list.csv, line 2: field larger than field limit (131072); "
          "is a double quote left open?")),
     ],
@@ -285,10 +307,16 @@ def test_a_wrong_csv_is_refused_with_its_line(tmp_path: Path, content: str, mess
     assert refusal(tmp_path, lambda: read_csv(tmp_path, content)) == message
 
 
-def test_a_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    message = refusal(tmp_path, lambda: read_csv(tmp_path, "path,label\nä.mp4,x\n".encode("latin-1")))
-    reason = "'utf-8' codec can't decode byte 0xe4 in position 11: invalid continuation byte"
-    assert message == f"ROOT/list.csv is not UTF-8 ({reason}); save it as UTF-8"
+@pytest.mark.parametrize(
+    ("encoding", "value"),
+    [
+        ("latin-1", r"b'\xe4.mp4,x'"),
+        ("utf-16-le", r"b'\x00\xe4\x00.\x00m\x00p\x004\x00,\x00x\x00'"),
+    ],
+)
+def test_a_csv_in_another_encoding_is_refused(tmp_path: Path, encoding: str, value: str) -> None:
+    message = refusal(tmp_path, lambda: read_csv(tmp_path, "path,label\nä.mp4,x\n".encode(encoding)))
+    assert message == f"ROOT/list.csv, line 2: {value} is not UTF-8; save the file as UTF-8"
 
 
 def test_a_missing_csv_is_named(tmp_path: Path) -> None:

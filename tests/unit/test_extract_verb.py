@@ -157,7 +157,7 @@ def test_check_forecasts_both_passes(world: World) -> None:
     assert [line.split(" videos")[0] for line in lines] == ["features: 3", "mirrored: features: 3"]
     world.call("extract")
     lines = world.call("check", *MIRRORED).out.splitlines()
-    assert "features: all are there" in lines
+    assert "features: nothing left to extract" in lines
     assert any(line.startswith("mirrored: features: 3 videos to extract, about ") for line in lines)
     assert not [line for line in world.call("check").out.splitlines() if "mirrored" in line]
 

@@ -76,7 +76,7 @@ def test_what_is_there_is_not_counted(annotations, tmp_path):
     assert (expected.videos, expected.frames) == (2, 20)
     extract(annotations, root=tmp_path / "videos", settings=settings, backbone=AverageColour())
     expected = predict(annotations, tmp_path)
-    assert list(expected.lines()) == ["features: all are there"]
+    assert list(expected.lines()) == ["features: nothing left to extract"]
 
 
 def test_videos_that_cannot_be_read_are_seen(annotations, tmp_path):

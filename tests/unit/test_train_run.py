@@ -173,7 +173,7 @@ def test_crossval_writes_its_results(tmp_path: Path) -> None:
     totals: list[int] = []
     fits: list[None] = []
     run_crossval(settings, output=tmp_path / "cv", on_total=totals.append, on_fit=lambda: fits.append(None))
-    assert totals == [len(fits)] == [3 * 2 * 4]
+    assert totals == [len(fits)] == [3 * (2 + 3)]
     assert {file.name for file in (tmp_path / "cv").iterdir()} == {
         "crossval.json", "predictions.csv", "confusion.png", "config.yaml",
     }  # fmt: skip

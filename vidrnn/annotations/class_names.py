@@ -1,12 +1,13 @@
 """Class files: which name belongs to which number."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vidrnn.annotations.rows import read_json_object, read_lines
 from vidrnn.errors import AnnotationError
 
+_NO_LETTERS = re.compile(r"(?<!\d)[\s_-]+|[\s_-]+(?!\d)")  # "walk 2" is "walk2", but "1-1" is not "11"
 _NUMBERED = re.compile(r"(\d{1,9})[\s,]+(.+)")
 
 
@@ -53,11 +54,17 @@ def refuse_twin_names(names: Iterable[str], *, where: str) -> None:
     Raises:
         AnnotationError: with both spellings.
     """
+    for before, name in find_twin_names(names):
+        raise AnnotationError(f"{where}: {before!r} and {name!r} look like one class; use one spelling")
+
+
+def find_twin_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names that differ in case, spaces, hyphens or underscores alone from an earlier one: (earlier, name)."""
     spelling: dict[str, str] = {}
     for name in names:
-        before = spelling.setdefault(re.sub(r"[\s_-]+", "", name).casefold(), name)
+        before = spelling.setdefault(_NO_LETTERS.sub("", name).casefold(), name)
         if before != name:
-            raise AnnotationError(f"{where}: {before!r} and {name!r} look like one class; use one spelling")
+            yield before, name
 
 
 def name_of(number: int, names: dict[int, str] | None) -> str:

@@ -1,12 +1,15 @@
 """The CSV of annotations: one row per video, or one per segment of a video."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from vidrnn.annotations.class_names import find_twin_names
 from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
-from vidrnn.errors import AnnotationError, MissingPathError
+from vidrnn.annotations.rows import read_text
+from vidrnn.errors import AnnotationError
 
 _ANSWERS = ("label", "labels", "target")
 _SPAN = ("start", "end")
@@ -24,7 +27,7 @@ def read_csv(path: Path) -> list[Annotation]:
 
     Raises:
         MissingPathError: there is no such file.
-        AnnotationError: with the line, the value and what is expected.
+        AnnotationError: with the line, the value and what is expected; also for two spellings of one class.
     """
     rows = read_rows(path, required=("path",), optional=(*_ANSWERS, *_SPAN, "split", "group"), expected=_FORMS)
     if not rows:
@@ -34,12 +37,25 @@ def read_csv(path: Path) -> list[Annotation]:
     if len(given) != 1 or len(columns & set(_SPAN)) == 1 or ("start" in columns and given == ["labels"]):
         raise AnnotationError(f"{path}, line 1: header {','.join(rows[0][1])!r}; {_FORMS}")
     annotations = _join_segments(path, rows) if "start" in columns else _one_per_row(path, rows, given[0])
+    _refuse_twin_names(path, rows)
     with_split = sum(annotation.split is not None for annotation in annotations)
     if 0 < with_split < len(annotations):
         raise AnnotationError(
             f"{path}: {with_split} of {len(annotations)} rows name a split; fill the column in every row or in none"
         )
     return annotations
+
+
+def _refuse_twin_names(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) -> None:
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        for name in row["labels"].split("|") if "labels" in row else [row.get("label", "")]:
+            lines.setdefault(name.strip(), line)
+    for before, name in find_twin_names(lines):
+        raise AnnotationError(
+            f"{path}, line {lines[name]}: {name!r} and, in line {lines[before]}, {before!r} look like one class; "
+            "use one spelling"
+        )
 
 
 def _one_per_row(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]], answer: str) -> list[Annotation]:
@@ -59,7 +75,8 @@ def _one_per_row(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]], answ
         if video in annotations:
             before = annotations[video]
             raise AnnotationError(
-                f"video {video!r} is listed twice, as {_said(before)!r} and {_said(annotation)!r}; keep one row"
+                f"{path}, line {line}: video {video!r} is listed twice, as {_said(before)!r} and "
+                f"{_said(annotation)!r}; keep one row"
             )
         annotations[video] = annotation
     return list(annotations.values())
@@ -139,27 +156,22 @@ def read_rows(
         MissingPathError: there is no such file.
         AnnotationError: not UTF-8, a wrong header, or a row of another width; with the line and what is expected.
     """
+    reader = csv.reader(io.StringIO(read_text(path)))
+    rows: list[tuple[int, dict[str, str]]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional)
-            if not set(required) <= set(header) <= {*required, *optional} or len(set(header)) != len(header):
-                raise AnnotationError(f"{path}, line 1: header {','.join(header)!r}; {expected}")
-            rows: list[tuple[int, dict[str, str]]] = []
-            for values in reader:
-                if not any(value.strip() for value in values):
-                    continue
-                if len(values) != len(header):
-                    raise AnnotationError(
-                        f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
-                        "put a value that holds a comma into double quotes"
-                    )
-                rows.append((reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))))
-            return rows
+        header = [name.strip() for name in next(reader, [])]
+        expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional)
+        if not set(required) <= set(header) <= {*required, *optional} or len(set(header)) != len(header):
+            raise AnnotationError(f"{path}, line 1: header {','.join(header)!r}; {expected}")
+        for values in reader:
+            if not any(value.strip() for value in values):
+                continue
+            if len(values) != len(header):
+                raise AnnotationError(
+                    f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
+                    "put a value that holds a comma into double quotes"
+                )
+            rows.append((reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))))
     except csv.Error as error:
         raise AnnotationError(f"{path}, line {reader.line_num}: {error}; is a double quote left open?") from error
-    except FileNotFoundError:
-        raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from error
+    return rows

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.records import SPLITS, Annotation, as_split
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 from vidrnn.data_settings import DataSettings, Media
@@ -37,7 +38,8 @@ def read_folder(settings: DataSettings) -> list[Annotation]:
 
     Raises:
         MissingPathError: ``data.root`` is no folder.
-        AnnotationError: split folders beside others, no video, or frames that lie in the folder of a class itself.
+        AnnotationError: split folders beside others, no video, frames that lie in the folder of a class itself, or two
+            spellings of one class.
     """
     root = settings.root
     if not root.is_dir():
@@ -56,6 +58,7 @@ def read_folder(settings: DataSettings) -> list[Annotation]:
             annotations.append(Annotation(path, folder.name, as_split(split) if split else None, group=path))
     if not annotations:
         raise AnnotationError(_nothing_in(root, settings.media))
+    refuse_twin_names(sorted({annotation.label for annotation in annotations}), where=str(root))
     return annotations
 
 

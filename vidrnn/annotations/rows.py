@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         MissingPathError: there is no such file.
-        AnnotationError: not UTF-8, or a folder.
+        AnnotationError: not UTF-8, with the line; or a folder.
     """
     if path.is_dir():
         raise AnnotationError(f"{str(path)!r} is a folder; give the file inside it")
@@ -38,8 +38,17 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from error
+    except UnicodeDecodeError:
+        raise AnnotationError(f"{path}, {_first_not_utf8(path)} is not UTF-8; save the file as UTF-8") from None
+
+
+def _first_not_utf8(path: Path) -> str:
+    for line, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            return f"line {line}: {raw[max(error.start - 20, 0) : error.start + 20]!r}"
+    raise AssertionError(f"{path} changed while it was read")
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:

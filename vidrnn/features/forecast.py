@@ -12,7 +12,7 @@ from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.decode_worker import Job
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.pipeline import Throughput, embed_videos
-from vidrnn.features.source import is_there
+from vidrnn.features.source import is_reachable
 from vidrnn.features.store import FeatureStore
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
@@ -47,7 +47,7 @@ class Forecast:
     def lines(self) -> Iterator[str]:
         """For people."""
         if not self.videos:
-            yield "features: all are there"
+            yield "features: nothing left to extract"
             return
         yield (
             f"features: {self.videos} videos to extract, about {self.frames} frames and {_size(self.num_bytes)} "
@@ -80,7 +80,7 @@ def forecast(
     """
     folder = FeatureStore(settings.store).folder(backbone.spec)
     jobs = [Job(each.path, each.source(root)) for each in annotations]
-    waiting = [job for job in jobs if is_there(job.source) and not folder.is_current(job.path, job.source)]
+    waiting = [job for job in jobs if is_reachable(job.source) and not folder.is_current(job.path, job.source)]
     counts = [_count_frames(job.source, Sampling(**backbone.spec.sampling)) for job in _evenly(waiting, _PROBED)]
     known = [count for count in counts if count is not None]
     frames = round(len(waiting) * sum(known) / len(counts)) if counts else 0

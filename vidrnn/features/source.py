@@ -13,6 +13,14 @@ def is_there(path: Path) -> bool:
     return path.is_file() or path.is_dir()
 
 
+def is_reachable(path: Path) -> bool:
+    """As `is_there`, and False where the name is impossible or may not be looked at."""
+    try:
+        return is_there(path)
+    except (OSError, ValueError):
+        return False
+
+
 def state_of(path: Path) -> tuple[int, int]:
     """Size and time of a video, found without reading it. Raises OSError.
 

@@ -36,7 +36,7 @@ def describe_splits(annotations: Sequence[Annotation], settings: RunSettings) ->
 
 
 def _classes(members: Sequence[Annotation]) -> str:
-    counts = Counter(name for annotation in members for name in annotation.names)
+    counts = Counter(name for annotation in members for name in set(annotation.names))
     if not counts:
         return "no classes" if members else "empty"
     groups: defaultdict[str, set[str]] = defaultdict(set)
@@ -72,6 +72,27 @@ def find_split_leaks(annotations: Sequence[Annotation], settings: RunSettings) -
             f"classes {alone[:_CLASSES]} have one group each, so whatever tells that group apart will tell the class; "
             "add clips of another actor, place or source",
         )
+    yield from _find_fold_leaks(annotations, settings)
+
+
+def _find_fold_leaks(annotations: Sequence[Annotation], settings: RunSettings) -> Iterator[Finding]:
+    """What would stop the cross-validation, where there is no test split to report instead."""
+    if sort_annotations(annotations, settings.data)["test"]:
+        return
+    evaluation, accept = settings.evaluation, settings.data.accept
+    try:
+        folds = make_folds(annotations, evaluation, root=settings.data.root, accept=accept)
+    except AnnotationError as error:
+        # Folds that somebody wrote are meant; the default protocol may be of no interest.
+        yield Finding("refused" if evaluation.protocol == "folds_csv" else "warning", f"no cross-validation: {error}")
+        return
+    of_group: defaultdict[str, set[str]] = defaultdict(set)
+    for fold in folds:
+        for position in fold.test:
+            of_group[annotations[position].group].add(fold.name)
+    if shared := sorted(group for group, names in of_group.items() if len(names) > 1):
+        text = f"{len(shared)} groups are in more than one fold, first {shared[0]!r}; results will be too good"
+        yield leak("shared_groups", text, accept=accept)
 
 
 def sides_of(annotations: Sequence[Annotation], settings: RunSettings) -> Sides:
@@ -80,7 +101,7 @@ def sides_of(annotations: Sequence[Annotation], settings: RunSettings) -> Sides:
     names = {annotation.path: split for split in SPLITS for annotation in splits[split]}
     if not splits["test"]:
         try:
-            folds = make_folds(annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
+            folds = make_folds(annotations, settings.evaluation, root=settings.data.root, accept=["shared_groups"])
         except AnnotationError:  # what cannot be cross-validated has its two splits still
             folds = []
         of_fold = {position: fold.name for fold in folds for position in fold.test}

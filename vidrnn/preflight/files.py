@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
-from vidrnn.features.source import Source, is_there, state_of
+from vidrnn.features.source import Source, is_reachable, state_of
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.settings import RunSettings
@@ -18,10 +18,13 @@ _PROBED = 40
 
 def find_missing(annotations: Sequence[Annotation], root: Path) -> Iterator[Finding]:
     """Annotated videos that are not there."""
-    missing = [each.path for each in annotations if not is_there(each.source(root))]
+    missing = [each.path for each in annotations if not is_reachable(each.source(root))]
     if missing:
-        text = f"{len(missing)} videos do not exist, first {missing[0]!r}; looked in {root.resolve()}"
-        yield Finding("failed", text, tuple(missing[1:]))
+        text = (
+            f"{len(missing)} of {len(annotations)} videos do not exist or may not be read; looked in {root.resolve()}; "
+            "correct the annotations or data.root"
+        )
+        yield Finding("failed", text, tuple(missing))
 
 
 def find_identical(annotations: Sequence[Annotation], sides: Sides, settings: RunSettings) -> Iterator[Finding]:
@@ -38,7 +41,8 @@ def find_identical(annotations: Sequence[Annotation], sides: Sides, settings: Ru
                 contradicting.append(f"{text}: {'|'.join(first.names)} and {'|'.join(second.names)}")
     if across:
         text = f"{len(across)} pairs of identical files on two sides ({sides.description}); keep one of each, or give "
-        yield leak("identical_files", text + "them one group", accept=settings.data.accept, examples=across)
+        text += "them one group and one side"
+        yield leak("identical_files", text, accept=settings.data.accept, examples=across)
     if within:
         yield Finding("warning", f"{len(within)} pairs of identical files on one side count twice", tuple(within))
     if contradicting:
@@ -50,7 +54,7 @@ def _same_files(annotations: Sequence[Annotation], root: Path) -> Iterator[list[
     by_size: defaultdict[int, list[int]] = defaultdict(list)
     for position, annotation in enumerate(annotations):
         source = annotation.source(root)
-        if is_there(source):
+        if is_reachable(source):
             by_size[state_of(source)[0]].append(position)
     for positions in by_size.values():
         by_content: defaultdict[str, list[int]] = defaultdict(list)
@@ -59,11 +63,13 @@ def _same_files(annotations: Sequence[Annotation], root: Path) -> Iterator[list[
         yield from (same for same in by_content.values() if len(same) > 1)
 
 
-def describe_codecs(annotations: Sequence[Annotation], settings: RunSettings) -> str:
+def describe_codecs(annotations: Sequence[Annotation], settings: RunSettings) -> Iterator[str]:
     """Codecs and containers of some of the videos, evenly chosen."""
     root, features = settings.data.root, settings.features
-    there = [each.source(root) for each in annotations if is_there(each.source(root))]
-    chosen = there[:: max(-(-len(there) // _PROBED), 1)]
+    there = [each.source(root) for each in annotations if is_reachable(each.source(root))]
+    if not there:
+        return
+    chosen = there[:: -(-len(there) // _PROBED)]
     counts: Counter[str] = Counter()
     for source in chosen:
         try:
@@ -71,4 +77,4 @@ def describe_codecs(annotations: Sequence[Annotation], settings: RunSettings) ->
             counts[f"{video.codec} in {video.container.split(',')[0]}"] += 1
         except (VideoError, OSError):
             counts["unreadable"] += 1
-    return f"codecs of {len(chosen)} videos: " + ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    yield f"codecs of {len(chosen)} videos: " + ", ".join(f"{name} {count}" for name, count in counts.most_common())

@@ -47,7 +47,7 @@ def inspect(
     findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, root)]
     findings += find_identical(annotations, sides, settings)
     if not quick:
-        lines.append(describe_codecs(annotations, settings))
+        lines += describe_codecs(annotations, settings)
         pictures = look_at(annotations, sides, settings, on_video=on_video)
         lines += describe_pictures(pictures)
         findings += find_leaks(pictures, settings)

@@ -16,7 +16,7 @@ from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.evaluation.baselines import metadata_only
 from vidrnn.evaluation.metrics import measure
 from vidrnn.features.extraction import extract
-from vidrnn.features.source import is_there
+from vidrnn.features.source import is_reachable
 from vidrnn.features.store import FeatureFolder
 from vidrnn.features.thumbnails import Thumbnails
 from vidrnn.preflight.annotated import Sides
@@ -39,6 +39,7 @@ class Pictures:
         sides: of these.
         folder: holds the thumbnails.
         metadata: (n, 4) width, height, frames, seconds.
+        digests: (n,) sha256 of the files.
         failures: of the others, the path and why.
     """
 
@@ -46,6 +47,7 @@ class Pictures:
     sides: Sides
     folder: FeatureFolder
     metadata: npt.NDArray[np.float64]
+    digests: tuple[str, ...]
     failures: tuple[str, ...]
 
     def motion(self, position: int) -> Motion:
@@ -59,7 +61,7 @@ def look_at(
 ) -> Pictures:
     """Decode the videos that are there and have no thumbnails yet. Raises OSError when the store cannot be written."""
     root = settings.data.root
-    chosen = [position for position, each in enumerate(annotations) if is_there(each.source(root))]
+    chosen = [position for position, each in enumerate(annotations) if is_reachable(each.source(root))]
     folder, report = extract(
         [annotations[position] for position in chosen],
         root=root,
@@ -69,12 +71,14 @@ def look_at(
     )
     failed = {failure.path for failure in report.failures}
     good = [position for position in chosen if annotations[position].path not in failed]
-    facts = [folder.read(annotations[position].path).metadata for position in good]
+    videos = (folder.read(annotations[position].path) for position in good)
+    known = [(video.metadata, video.source.sha256) for video in videos]
     return Pictures(
         annotations=tuple(annotations[position] for position in good),
         sides=Sides(sides.description, tuple(sides.names[position] for position in good)),
         folder=folder,
-        metadata=np.array([(each.width, each.height, each.num_frames, each.duration_s) for each in facts]),
+        metadata=np.array([(each.width, each.height, each.num_frames, each.duration_s) for each, _ in known]),
+        digests=tuple(digest for _, digest in known),
         failures=tuple(f"{failure.path}: {failure.cause}" for failure in report.failures),
     )
 
@@ -97,11 +101,13 @@ def find_leaks(pictures: Pictures, settings: RunSettings) -> Iterator[Finding]:
     accept, sides = settings.data.accept, pictures.sides
     if len(set(sides.names)) > 1:
         read = lru_cache(_KEPT_VIDEOS)(pictures.motion)
-        if pairs := find_near_copies(read, [sorted(set(sides.names)).index(name) for name in sides.names]):
+        found = find_near_copies(read, [sorted(set(sides.names)).index(name) for name in sides.names])
+        # The same bytes are a finding of their own.
+        if pairs := [pair for pair in found if pictures.digests[pair.first] != pictures.digests[pair.second]]:
             yield leak(
                 "near_duplicates",
                 f"{len(pairs)} pairs of near-duplicates on two sides ({sides.description}); keep one of each, or give "
-                "them one group",
+                "them one group and one side",
                 accept=accept,
                 examples=[_describe(pair, pictures) for pair in pairs],
             )

@@ -25,6 +25,13 @@ def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tupl
     return tuple(training.seed + number for number in range(evaluation.seeds))
 
 
+def seeds_of_fits(settings: RunSettings) -> dict[Variant, tuple[int, ...]]:
+    """The seeds with which the model and each trained baseline is fitted on every fold."""
+    seeds = seeds_of(settings.evaluation, settings.training)
+    baselines = trained_baselines(settings.model.head) if settings.evaluation.baselines else ()
+    return {"model": seeds} | dict.fromkeys(baselines, seeds[: settings.evaluation.baseline_seeds])
+
+
 @dataclass(frozen=True)
 class CrossValidation:
     """The outcome of one cross-validation.
@@ -122,16 +129,16 @@ def crossvalidate(
         on_fit: called after each fit, for a progress bar.
     """
     head, seeds, num_classes = settings.model.head, seeds_of(settings.evaluation, settings.training), len(label_map)
-    variants = ["model", *(trained_baselines(head) if settings.evaluation.baselines else ())]
-    outputs: dict[Variant, list[dict[int, Output]]] = {variant: [{} for _ in seeds] for variant in variants}
+    fits = seeds_of_fits(settings)
+    outputs: dict[Variant, list[dict[int, Output]]] = {variant: [{} for _ in own] for variant, own in fits.items()}
     single: list[list[dict[int, Output]]] = [[] for _ in seeds]
     untrained: dict[str, dict[int, Output]] = {}
     for fold in folds:
         train, test = sequences.subset(fold.train), sequences.subset(fold.test)
         for name, answers in answer_without_pixels(train, test, head=head, num_classes=num_classes).items():
             untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
-        for number, seed in enumerate(seeds):
-            for variant in variants:
+        for variant, own_seeds in fits.items():
+            for number, seed in enumerate(own_seeds):
                 said = fit_and_answer(variant, train, test, num_classes=num_classes, settings=settings, seed=seed)
                 outputs[variant][number].update(zip(fold.test, said.averaged, strict=True))
                 if variant == "model":
@@ -141,7 +148,9 @@ def crossvalidate(
     pooled = tuple(measured(own) for own in outputs["model"])
     baselines = {name: [headline(head, measured(own, bootstrap=1))] for name, own in untrained.items()}
     baselines |= {
-        variant: [headline(head, measured(own, bootstrap=1)) for own in outputs[variant]] for variant in variants[1:]
+        variant: [headline(head, measured(own, bootstrap=1)) for own in outputs[variant]]
+        for variant in fits
+        if variant != "model"
     }
     of_folds = [
         [headline(head, measured(own, bootstrap=1, positions=fold.test)) for fold in folds] for own in outputs["model"]
@@ -154,7 +163,7 @@ def crossvalidate(
         pooled=pooled,
         outputs={
             variant: [[own[position] for position in range(len(sequences))] for own in outputs[variant]]
-            for variant in variants
+            for variant in fits
         },
         of_folds=np.asarray(of_folds),
         baselines=baselines,

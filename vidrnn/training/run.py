@@ -27,13 +27,13 @@ from vidrnn.sequences.splits import make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings import RunSettings
 from vidrnn.training.calibrating import calibrated, check_unknown
-from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
+from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of_fits
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import asking_of, describe_answers, predict
 from vidrnn.training.provenance import describe_data, provenance, versions, write_config
 from vidrnn.training.stream_folders import find_folders, find_mirrored_folders, name_specs
-from vidrnn.training.variants import trained_baselines
+from vidrnn.training.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -201,13 +201,14 @@ def run_crossval(
     label_map = label_map_of(annotations, head)
     sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
-    seeds = seeds_of(settings.evaluation, settings.training)
-    on_total(len(folds) * len(seeds) * (1 + len(trained_baselines(head)) * settings.evaluation.baselines))
+    fits = seeds_of_fits(settings)
+    seeds = fits["model"]
+    on_total(len(folds) * sum(map(len, fits.values())))
     specs = name_specs(folder.spec for folder in folders)
     protocol = (
         f"{describe_data(settings, specs)}; {settings.evaluation.protocol}, {len(folds)} folds, "
         f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
-        f"seeds {', '.join(map(str, seeds))}; "
+        f"seeds {', '.join(map(str, seeds))}{_of_baselines(fits)}; "
         f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"
     )
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
@@ -227,6 +228,11 @@ def run_crossval(
     if isinstance(first, Metrics):
         draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seeds[0]}")
     return result
+
+
+def _of_baselines(fits: dict[Variant, tuple[int, ...]]) -> str:
+    own = next((seeds for variant, seeds in fits.items() if variant != "model"), fits["model"])
+    return "" if own == fits["model"] else f" (trained baselines {', '.join(map(str, own))})"
 
 
 def require_split(annotations: list[Annotation], split: Split) -> list[Annotation]:

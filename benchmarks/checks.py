@@ -1,0 +1,89 @@
+"""What do the checks and baselines cost beside the training that they guard?
+
+    OMP_NUM_THREADS=1 python benchmarks/checks.py configs/ut_interaction_set1_lite0_mingru.yaml
+
+`vidrnn check` runs without and with decoding, and again, as a process on a new store; then one fold is fitted, the
+model and each baseline, on stored features; the cross-validation repeats that for its folds and seeds. The last line is
+JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from vidrnn.annotations import read_annotations
+from vidrnn.config import load
+from vidrnn.features.store import FeatureStore
+from vidrnn.sequences.splits import make_folds
+from vidrnn.sequences.targets import label_map_of
+from vidrnn.settings import RunSettings
+from vidrnn.training.crossval import seeds_of_fits
+from vidrnn.training.run import load_set
+from vidrnn.training.variants import answer_without_pixels, fit_and_answer
+
+
+def check(config: Path, overrides: list[str], store: str, *options: str) -> float:
+    """Seconds of `vidrnn check`."""
+    changes = [word for each in [*overrides, f"features.store={store}"] for word in ("--set", each)]
+    call = "import sys; from vidrnn.cli import main; sys.argv[0] = 'vidrnn'; main()"
+    started = time.perf_counter()
+    command = [sys.executable, "-c", call, "check", "--config", str(config), *options, *changes]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def fits(settings: RunSettings) -> tuple[dict[str, float], dict[str, int]]:
+    """Seconds of a fold for the model and each baseline, and how often the cross-validation fits each."""
+    annotations, head = read_annotations(settings.data), settings.model.head
+    label_map = label_map_of(annotations, head)
+    folder = FeatureStore(settings.features.store).find(settings.features)
+    sequences = load_set(annotations, settings=settings, folder=folder, label_map=label_map)
+    folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
+    train, test = sequences.subset(folds[0].train), sequences.subset(folds[0].test)
+    started = time.perf_counter()
+    answer_without_pixels(train, test, head=head, num_classes=len(label_map))
+    seconds, times = {"without_pixels": time.perf_counter() - started}, {"without_pixels": len(folds)}
+    for variant, seeds in seeds_of_fits(settings).items():
+        started = time.perf_counter()
+        fit_and_answer(variant, train, test, num_classes=len(label_map), settings=settings, seed=0)
+        seconds[variant], times[variant] = time.perf_counter() - started, len(folds) * len(seeds)
+    return seconds, times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
+    arguments = parser.parse_args()
+    config, overrides = arguments.config, arguments.overrides
+    with tempfile.TemporaryDirectory() as store:
+        figures = {
+            "check_quick_s": check(config, overrides, store, "--quick"),
+            "check_first_s": check(config, overrides, store),
+            "check_again_s": check(config, overrides, store),
+        }
+    seconds, times = fits(load(RunSettings, config, overrides))
+    figures |= {f"fold_{name}_s": value for name, value in seconds.items()}
+    in_all = {name: times[name] * value for name, value in seconds.items()}
+    figures["training_s"] = in_all.pop("model")
+    figures["baselines_s"] = sum(in_all.values())
+    figures["checks_and_baselines_over_training"] = (figures["check_first_s"] + figures["baselines_s"]) / figures[
+        "training_s"
+    ]
+    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
+    print(f"{torch.get_num_threads()} threads; {config.stem}\n\n| what | value |\n|---|---|")
+    for name, value in figures.items():
+        print(f"| {name} | {value:.3g} |")
+    print(f"\n{json.dumps({name: round(value, 3) for name, value in figures.items()})}")
+
+
+if __name__ == "__main__":
+    main()
