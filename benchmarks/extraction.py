@@ -6,6 +6,7 @@ In one run, on the same clips and the same kept frames:
 * backbone only: the engine on resident batches;
 * the bound: where both share the cores, the sum of their costs per frame; where a GPU embeds, the slower one;
 * reached: `embed_videos` as `vidrnn extract` calls it, and the whole verb with the feature store;
+* a pass of each stream of pictures through `embed_videos`: processor time of all processes per kept frame, against rgb;
 * the plain recipe: OpenCV's read loop, per-frame transforms by Pillow, eager float32, batch 16, one after the other.
 
 Stages alternate over several rounds and medians are printed, because other work may share the machine. The plain recipe
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
@@ -35,6 +37,7 @@ from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.backbones import Backbone, load_backbone
 from vidrnn.features.decode_worker import Job
 from vidrnn.features.extraction import extract
+from vidrnn.features.passes import load_passes
 from vidrnn.features.pipeline import embed_videos, num_workers
 
 RENDERED, BATCH = 24, 16
@@ -98,6 +101,7 @@ def main() -> None:
         )
         figures = measure(clips, settings, Path(folder), rounds=arguments.rounds)
         figures |= other_engines(arguments.engines, settings)
+        figures |= streams(clips, settings, rounds=arguments.rounds)
         figures["first_feature_s"] = statistics.median(first_feature(clips[0]) for _ in range(3))
     report(figures, settings)
 
@@ -195,6 +199,33 @@ def other_engines(names: Sequence[str], settings: FeatureSettings) -> dict[str, 
         seconds = [_seconds(lambda b=backbone, f=frames: b.embed(f)) for _ in range(8)]
         figures[f"backbone_only_{name}"] = len(frames) / statistics.median(seconds)
     return figures
+
+
+def streams(clips: Sequence[Path], settings: FeatureSettings, *, rounds: int) -> dict[str, float]:
+    """Processor milliseconds and wall milliseconds per kept frame of each stream, and the processor's against rgb."""
+    passes = load_passes(settings.model_copy(update={"streams": ("rgb", "flow", "rgb_diff")}))
+    jobs = [Job(str(clip), clip) for clip in clips]
+    costs: dict[str, list[float]] = {}
+    for number in range(rounds + 1):
+        for each in passes:
+            before_s, started = _processor_s(), time.perf_counter()
+            frames = embed(jobs[:1] if number == 0 else jobs, each, settings)
+            wall_s = time.perf_counter() - started
+            if number > 0:  # the first one warms up
+                costs.setdefault(f"{each.spec.stream}_cpu_ms", []).append(1e3 * (_processor_s() - before_s) / frames)
+                costs.setdefault(f"{each.spec.stream}_wall_ms", []).append(1e3 * wall_s / frames)
+    figures = {name: statistics.median(values) for name, values in costs.items()}
+    for name in ("flow", "rgb_diff"):
+        figures[f"{name}_of_rgb_cpu"] = _median_ratio(costs[f"{name}_cpu_ms"], costs["rgb_cpu_ms"])
+    return figures
+
+
+def _processor_s() -> float:
+    """Seconds that this process, the fork server and all decoders that have ended took of the processor (Linux)."""
+    time.sleep(0.2)  # the fork server hears of the end of a decoder a moment later
+    server = forkserver._forkserver._forkserver_pid  # noqa: SLF001  nothing else knows it
+    spent = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()[11:15] if server else []
+    return time.process_time() + sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
 
 
 def first_feature(clip: Path) -> float:
