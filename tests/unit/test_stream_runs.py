@@ -102,6 +102,16 @@ def test_with_stream_dropout_a_model_answers_from_any_stream(fusion: str) -> Non
         assert top1(both[1], without, streams=("rgb",)) < 0.7
 
 
+@pytest.mark.parametrize("fusion", ["concat", "late", "gated", "cross_attention"])
+def test_every_option_of_training_takes_several_streams(fusion: str) -> None:
+    """Together: half precision, a loss at every step, mixup, noise, balanced sampling, both kinds of averaging."""
+    both = [in_memory(redundant_task(200, seed=seed)) for seed in (0, 1)]
+    options = {"precision": "bfloat16", "step_loss_weight": 0.5, "mixup": 0.2, "feature_noise": 0.1}
+    options |= {"step_dropout": 0.05, "sampling": "balanced", "ema_decay": 0.9, "stream_dropout": 0.2}
+    model = learn(both[0], tiny_model(fusion=fusion), epochs=10, **options)
+    assert top1(both[1], model) > 0.9
+
+
 def test_stream_dropout_of_nothing_draws_nothing() -> None:
     """A fit without it is the same bit for bit as before there was any."""
     train_set = in_memory(redundant_task(40, seed=0), ("rgb",))

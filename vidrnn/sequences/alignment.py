@@ -55,12 +55,16 @@ def nearest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
 
     Args:
         times: (T,) seconds, increasing.
-        grid: (G,) seconds.
+        grid: (G,) seconds, increasing.
     """
+    if np.array_equal(times, grid):
+        return np.arange(len(times))
     if len(times) < 2:
         return np.full(len(grid), len(times) - 1)
     later = np.searchsorted(times, grid).clip(1, len(times) - 1)
     nearest = np.where(grid - times[later - 1] <= times[later] - grid, later - 1, later)
+    if not len(grid) or (times[0] <= grid[0] and grid[-1] <= times[-1]):
+        return nearest
     reach = np.median(np.diff(times))
     return np.where((grid < times[0] - reach) | (grid > times[-1] + reach), -1, nearest)
 

@@ -167,8 +167,12 @@ class SequenceSet:
         views = None if mirrored is None or table.mirrored is None else mirrored[there]
         chosen = StepChoice(own[there].clamp(min=0), choice.lengths[there])
         steps = table.gather(positions[there], chosen, own_model, mirrored=views)
-        steps = steps.masked_fill(~shown[there].to(device).unsqueeze(2), 0.0)
-        return torch.zeros(shape, device=device).index_copy(0, there.nonzero()[:, 0].to(device), steps), shown
+        inside = torch.arange(shape[1]) < choice.lengths.unsqueeze(1)
+        if not torch.equal(shown, inside):  # else what lies beyond the lengths is zero already
+            steps = steps.masked_fill_(~shown[there].to(device).unsqueeze(2), 0.0)
+        if not bool(there.all()):
+            steps = torch.zeros(shape, device=device).index_copy_(0, there.nonzero()[:, 0].to(device), steps)
+        return steps, shown
 
 
 def load_sequences(
