@@ -28,6 +28,8 @@ from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
 _ALIVE_EVERY_S = 1.0
+ABSENT = "absent"
+"""Stage of a `Failure` that is none: the video does not have this stream."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Failure:
 
     Attributes:
         path: its name in the annotations.
-        stage: ``probe``, ``decode``, ``process`` when the decoder process had to be given up, or ``absent`` when the
-            video does not have this stream.
+        stage: ``probe``, ``decode``, ``process`` when the decoder process had to be given up, or `ABSENT`.
         cause: why, and what to do.
         seconds: for how long its decoder was busy.
     """
@@ -207,7 +208,7 @@ def _messages(
             else:
                 yield item, None
     except AbsentStreamError as error:
-        yield Refused("absent", str(error)), None
+        yield Refused(ABSENT, str(error)), None
     except DecodingError as error:
         yield Refused("decode", str(error)), None
     except (VideoError, OSError) as error:

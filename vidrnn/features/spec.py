@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from vidrnn.feature_settings import LAST_NODE, FeatureSettings, Stream
+from vidrnn.features.stream_identity import identity_of
 
 FORMAT_VERSION = 1
 
@@ -118,6 +119,9 @@ class FeatureSpec:
         """
         if self.stream != stream:
             return [f"stream: {self.stream!r}, asked {stream!r}"]
+        if (identity := identity_of(settings, stream)) is not None:
+            own = [(key, getattr(self, key), asked) for key, asked in identity.items()]
+            return [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in own if here != asked]
         name = settings.weights if settings.weights in {"default", "random"} else settings.weights.rsplit("/", 1)[-1]
         pairs: list[tuple[str, Any, Any]] = [
             ("backbone", self.backbone, settings.backbone),
