@@ -19,6 +19,8 @@ RATE: int = LOG_MEL["rate"]
 _WINDOW, _HOP, _FFT, _OFFSET = (LOG_MEL[name] for name in ("window", "hop", "fft", "offset"))
 _LOW_HZ, _HIGH_HZ = LOG_MEL["hz"]
 
+_AT_ONCE = 80000  # samples: decoders give a thousand at a time, and each call of PyTorch costs as much as that many
+
 
 class LogMel:
     """Samples to log-mel frames."""
@@ -44,19 +46,28 @@ class SoundSteps:
     def __init__(self, *, bands: int, rate: float) -> None:
         self._log_mel, self._bands, self._rate = LogMel(bands), bands, rate
         self._sums: dict[int, tuple[int, torch.Tensor, torch.Tensor]] = {}
-        self._rest = torch.zeros(0)
-        self._rest_s = 0.0
+        self._waiting: list[npt.NDArray[np.float32]] = []
+        self._num_waiting, self._start_s = 0, 0.0
 
     def add(self, block: SoundBlock) -> None:
         """Take the next block."""
         if not block.follows:
-            self._rest, self._rest_s = torch.zeros(0), block.start_s
-        samples = torch.cat([self._rest, torch.from_numpy(block.samples)])
-        num_frames = max(0, 1 + (len(samples) - _WINDOW) // _HOP)
+            self._take_waiting()
+            self._waiting, self._num_waiting, self._start_s = [], 0, block.start_s
+        self._waiting.append(block.samples)
+        self._num_waiting += len(block.samples)
+        if self._num_waiting >= _AT_ONCE:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        """Pool all whole windows; what the next one needs stays."""
+        num_frames = max(0, 1 + (self._num_waiting - _WINDOW) // _HOP)
         if num_frames:
-            self._pool(self._log_mel(samples), self._rest_s)
-        self._rest = samples[num_frames * _HOP :]
-        self._rest_s += num_frames * _HOP / RATE
+            samples = np.concatenate(self._waiting)
+            self._pool(self._log_mel(torch.from_numpy(samples)), self._start_s)
+            rest = samples[num_frames * _HOP :].copy()
+            self._waiting, self._num_waiting = [rest], len(rest)
+            self._start_s += num_frames * _HOP / RATE
 
     def _pool(self, frames: torch.Tensor, start_s: float) -> None:
         middles_s = start_s + (torch.arange(len(frames), dtype=torch.float64) * _HOP + _WINDOW / 2) / RATE
@@ -70,6 +81,7 @@ class SoundSteps:
 
     def finish(self) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float64]]:
         """Features (T, 2 bands), means first, and their times (T,); T is 0 when no window was filled."""
+        self._take_waiting()
         numbers = sorted(number for number in self._sums if number >= 0)
         if not numbers:
             return np.zeros((0, 2 * self._bands), np.float16), np.zeros(0)
