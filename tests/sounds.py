@@ -37,6 +37,7 @@ def write_sound(
     from_s: float = 0.0,
     gaps: Sequence[tuple[float, float]] = (),
     images: int = 0,
+    clock: float = 1.0,
     tracks: int = 1,
 ) -> Path:
     """Encode a sound, the same in all channels.
@@ -50,6 +51,7 @@ def write_sound(
         from_s: when it begins.
         gaps: (from, until) seconds of the sound that are left out; the times of the rest stay.
         images: pictures beside it, at 25 per second from 0 s on.
+        clock: seconds that pass in the file for each second of the sound.
         tracks: how many times it is there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ def write_sound(
             video.width, video.height, video.pix_fmt, video.thread_count = 32, 24, "yuv420p", 1
         streams = [container.add_stream(codec, rate=rate, layout=layout) for _ in range(tracks)]
         for stream in streams:
-            for frame in _frames(sound, rate, layout, stream.format.name, from_s, gaps):
+            for frame in _frames(sound, rate, layout, stream.format.name, from_s, gaps, clock):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
         if video is not None:
@@ -72,7 +74,13 @@ def write_sound(
 
 
 def _frames(
-    sound: Samples, rate: int, layout: str, form: str, from_s: float, gaps: Sequence[tuple[float, float]]
+    sound: Samples,
+    rate: int,
+    layout: str,
+    form: str,
+    from_s: float,
+    gaps: Sequence[tuple[float, float]],
+    clock: float,
 ) -> list[av.AudioFrame]:
     planar, channels = form.endswith("p"), av.AudioLayout(layout).nb_channels
     if form.startswith("flt"):
@@ -88,6 +96,6 @@ def _frames(
         array = part if planar else np.ascontiguousarray(part.T).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(array, format=form, layout=layout)
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-        frame.pts = start + round(from_s * rate)
+        frame.pts = round(start * clock + from_s * rate)
         frames.append(frame)
     return frames

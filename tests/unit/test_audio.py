@@ -1,5 +1,8 @@
 """The sound of a file: one channel at 16 kHz with the times of the file, whatever form it has there."""
 
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 
@@ -64,6 +67,46 @@ def test_a_gap_in_the_track_is_no_silence(tmp_path):
     assert not [time for time in video.timestamps_s if 1.15 < time < 1.85]
     assert video.features[:, :64].max(1).min() > 0  # the tone is in every step
     assert video.notes == ("its sound has 1 gaps, or a clock that drifts; times are those of the file",)
+
+
+@pytest.mark.parametrize("clock", [0.97, 1.03])
+def test_a_clock_that_drifts_is_set_right(tmp_path, clock):
+    video = features_of(write_sound(tmp_path / "a.mkv", click(8.0, 9.0), clock=clock, images=5))
+    assert loudest(video) == pytest.approx(8.0 * clock, abs=0.11)  # 0.24 s off, were samples only counted
+    assert "a clock that drifts" in video.notes[0]
+
+
+class Frames(Sound):
+    """Sound of frames that no muxer would write: (seconds, rate, layout) of a tenth of a second each."""
+
+    def __init__(self, *frames):
+        super().__init__(Path("a.mkv"), rate=16000)
+        self.frames = frames
+
+    def _frames(self):
+        for time_s, rate, layout in self.frames:
+            samples = np.full((av.AudioLayout(layout).nb_channels, rate // 10), 0.25, np.float32)
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            frame.sample_rate = rate
+            yield frame, time_s
+
+
+def test_sound_that_steps_far_back_in_time_is_left_out():
+    sound = Frames(*((time_s, 16000, "mono") for time_s in (5.0, 5.1, 0.0, 0.1, None, 5.3)))
+    blocks = list(sound.blocks())
+    assert [block.start_s for block in blocks] == pytest.approx([5.0, 5.1, 5.2, 5.3])
+    assert [block.follows for block in blocks] == [False, True, True, True]
+    assert sound.notes == ("2 pieces of sound that step back in time are left out",)
+
+
+def test_a_form_that_changes_on_the_way_changes_nothing():
+    sound = Frames((0.0, 16000, "mono"), (0.1, 48000, "stereo"), (0.2, 8000, "5.1"), (0.3, 16000, "mono"))
+    blocks = list(sound.blocks())
+    samples = np.concatenate([block.samples for block in blocks])
+    assert len(samples) == pytest.approx(6400, abs=4)
+    assert [block.follows for block in blocks] == [False] + [True] * (len(blocks) - 1)
+    assert np.median(samples) == pytest.approx(0.25, abs=1e-3)
+    assert sound.notes == ()
 
 
 def test_silence_is_data(tmp_path):
