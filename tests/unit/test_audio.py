@@ -109,6 +109,19 @@ def test_a_form_that_changes_on_the_way_changes_nothing():
     assert sound.notes == ()
 
 
+def test_sound_that_cannot_be_resampled_is_named(monkeypatch):
+    class Refusing:
+        def __init__(self, **_):
+            pass
+
+        def resample(self, _frame):
+            raise av.ArgumentError(22, "Invalid argument")
+
+    monkeypatch.setattr("vidrnn.video.audio.AudioResampler", Refusing)
+    with pytest.raises(VideoError, match=r"^its sound \(fltp, mono, 8000 Hz\) cannot be brought to 16000 Hz: Invalid"):
+        list(Frames((0.0, 8000, "mono")).blocks())
+
+
 def test_silence_is_data(tmp_path):
     video = features_of(write_sound(tmp_path / "a.wav", np.zeros(44100)))
     assert len(video.features) == 11

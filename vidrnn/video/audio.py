@@ -145,7 +145,14 @@ class _Run:
             self._resampler = None
 
     def _resample(self, resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[SoundBlock]:
-        for piece in resampler.resample(frame):
+        try:
+            pieces = resampler.resample(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(
+                f"its sound ({', '.join(map(str, self._form or ()))} Hz) cannot be brought to {self._rate} Hz: "
+                f"{cause_of(error)}; the file is damaged, re-encode or replace it"
+            ) from error
+        for piece in pieces:
             samples = piece.to_ndarray()[0]
             if not np.isfinite(samples).all():
                 raise VideoError("its sound holds values that are no numbers; re-encode or replace it")
