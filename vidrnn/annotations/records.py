@@ -67,6 +67,7 @@ class Annotation:
         segments: stretches with a label or a number each, by start; none overlap.
         target: a number.
         listed_frames: how many frames a list says that the video has; None when it says nothing.
+        text: a title, a caption, what is said in it; None when there is no such column.
     """
 
     path: str
@@ -77,6 +78,7 @@ class Annotation:
     segments: tuple[Segment, ...] | None = None
     target: float | None = None
     listed_frames: int | None = None
+    text: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a path that leaves the data root, an empty label, and segments that overlap."""

@@ -19,15 +19,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.errors import VideoError
+from vidrnn.errors import AbsentStreamError, VideoError
 from vidrnn.features.fitting import fitted_steps
 from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.source import Source, is_there, state_of
-from vidrnn.features.store import VideoMetadata
+from vidrnn.features.store import VideoFeatures, VideoMetadata
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
 _ALIVE_EVERY_S = 1.0
+ABSENT = "absent"
+"""Stage of a `Failure` that is none: the video does not have this stream."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Failure:
 
     Attributes:
         path: its name in the annotations.
-        stage: ``probe``, ``decode``, or ``process`` when the decoder process had to be given up.
+        stage: ``probe``, ``decode``, ``process`` when the decoder process had to be given up, or `ABSENT`.
         cause: why, and what to do.
         seconds: for how long its decoder was busy.
     """
@@ -57,9 +59,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Frames:
-    """Announces some frames of the video under way, in order; their bytes follow, (n, *shape) uint8."""
+    """Announces some frames of the video under way, in order; their bytes follow, uint8 of this shape (n first)."""
 
     timestamps_s: list[float]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,27 @@ class Refused:
     cause: str
 
 
-Message = Frames | Decoded | Refused | None  # None: still alive, nothing to show yet
-Item = tuple[list[float], npt.NDArray[np.uint8]] | Decoded
+Message = Frames | Decoded | VideoFeatures | Refused | None  # None: still alive, nothing to show yet
+Item = tuple[list[float], npt.NDArray[np.uint8]] | Decoded | VideoFeatures
+ReadVideo = Callable[[Path, Callable[[], None]], Iterator[Item]]
+"""What a decoder process does with one file; the second argument is called for every packet and frame.
+
+It gives frames in chunks and then one `Decoded`, or computes the features itself and gives just these."""
 DecodeVideo = Callable[[Path, Sampling, Preprocessing, int, Callable[[], None]], Iterator[Item]]
+
+
+@dataclass(frozen=True)
+class ReadFrames:
+    """A `ReadVideo` that gives frames: how they are decoded, with all that decides which and in what form."""
+
+    decode_one: DecodeVideo
+    sampling: Sampling
+    preprocessing: Preprocessing
+    chunk_size: int
+
+    def __call__(self, source: Path, on_progress: Callable[[], None]) -> Iterator[Item]:
+        """Frames in chunks, then their end."""
+        return self.decode_one(source, self.sampling, self.preprocessing, self.chunk_size, on_progress)
 
 
 def decode_video(
@@ -151,14 +172,7 @@ class DecodingError(VideoError):
     """A video was opened and indexed, but its frames did not come."""
 
 
-def serve(
-    channel: Connection,
-    sampling: Sampling,
-    preprocessing: Preprocessing,
-    chunk_size: int,
-    memory_limit_mb: int,
-    decode_one: DecodeVideo,
-) -> None:
+def serve(channel: Connection, read: ReadVideo, memory_limit_mb: int) -> None:
     """Body of a decoder process: receive a path, send messages, until the channel closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -168,7 +182,7 @@ def serve(
         channel.send(None)  # ready
         while True:
             source = channel.recv()
-            for message, frames in _messages(source, channel, sampling, preprocessing, chunk_size, decode_one):
+            for message, frames in _messages(source, channel, read):
                 channel.send(message)
                 if frames is not None:
                     channel.send_bytes(np.ascontiguousarray(frames).data.cast("B"))
@@ -177,12 +191,7 @@ def serve(
 
 
 def _messages(
-    source: Path,
-    channel: Connection,
-    sampling: Sampling,
-    preprocessing: Preprocessing,
-    chunk_size: int,
-    decode_one: DecodeVideo,
+    source: Path, channel: Connection, read: ReadVideo
 ) -> Iterator[tuple[Message, npt.NDArray[np.uint8] | None]]:
     spoken_s = time.monotonic()
 
@@ -193,11 +202,13 @@ def _messages(
             spoken_s = time.monotonic()
 
     try:
-        for item in decode_one(source, sampling, preprocessing, chunk_size, on_progress):
-            if isinstance(item, Decoded):
-                yield item, None
+        for item in read(source, on_progress):
+            if isinstance(item, tuple):
+                yield Frames(item[0], item[1].shape), item[1]
             else:
-                yield Frames(item[0]), item[1]
+                yield item, None
+    except AbsentStreamError as error:
+        yield Refused(ABSENT, str(error)), None
     except DecodingError as error:
         yield Refused("decode", str(error)), None
     except (VideoError, OSError) as error:

@@ -14,18 +14,16 @@ import torch
 from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.decode_worker import (
     Decoded,
-    DecodeVideo,
     Failure,
     Frames,
     Job,
     Message,
+    ReadVideo,
     Refused,
-    decode_video,
     serve,
 )
-from vidrnn.features.preprocessing import Preprocessing
 from vidrnn.features.processes import decoder_context
-from vidrnn.video.sampling import Sampling
+from vidrnn.features.store import VideoFeatures
 
 # FFmpeg and PyTorch keep a few kilobytes per video for good; a fresh process gives them back.
 _VIDEOS_PER_PROCESS = 500
@@ -50,6 +48,14 @@ class End:
     decoded: Decoded
 
 
+@dataclass(frozen=True)
+class Whole:
+    """The only message about a video whose features were computed in the process that read it."""
+
+    path: str
+    features: VideoFeatures
+
+
 class StoppedError(Exception):
     """The run was stopped while a decoder was at work."""
 
@@ -61,18 +67,8 @@ class _LostError(Exception):
 class Decoder:
     """Decodes videos one after the other in a process of its own. Used by one thread."""
 
-    def __init__(
-        self,
-        sampling: Sampling,
-        preprocessing: Preprocessing,
-        *,
-        chunk_size: int,
-        settings: FeatureSettings,
-        stop: threading.Event,
-        decode_one: DecodeVideo = decode_video,
-    ) -> None:
-        self._arguments = (sampling, preprocessing, chunk_size, settings.memory_limit_mb, decode_one)
-        self._shape = preprocessing.shape
+    def __init__(self, read: ReadVideo, *, settings: FeatureSettings, stop: threading.Event) -> None:
+        self._arguments = (read, settings.memory_limit_mb)
         self._settings = settings
         self._stop = stop
         self._process: BaseProcess | None = None
@@ -80,8 +76,8 @@ class Decoder:
         self._videos = 0
         self._busy_s = 0.0
 
-    def decode(self, job: Job) -> Iterator[Chunk | End | Failure]:
-        """All frames of a video in chunks, then its end; or, at any point, its failure.
+    def decode(self, job: Job) -> Iterator[Chunk | End | Whole | Failure]:
+        """All frames of a video in chunks, then its end; or its features; or, at any point, its failure.
 
         Time in which the caller does not ask for more does not count against the limits.
 
@@ -98,11 +94,13 @@ class Decoder:
             while True:
                 message = self._receive()
                 if isinstance(message, Frames):
-                    shape = (len(message.timestamps_s), *self._shape)
                     pixels = np.frombuffer(bytearray(self._channel.recv_bytes()), dtype=np.uint8)
-                    yield Chunk(job.path, torch.from_numpy(pixels.reshape(shape)), message.timestamps_s)
+                    yield Chunk(job.path, torch.from_numpy(pixels.reshape(message.shape)), message.timestamps_s)
                 elif isinstance(message, Decoded):
                     yield End(job.path, message)
+                    return
+                elif isinstance(message, VideoFeatures):
+                    yield Whole(job.path, message)
                     return
                 elif isinstance(message, Refused):
                     yield Failure(job.path, message.stage, message.cause, self._busy_s)

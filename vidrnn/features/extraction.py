@@ -2,21 +2,24 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
+from vidrnn.errors import VideoError
 from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.claims import Claims
-from vidrnn.features.decode_worker import DecodeVideo, Failure, Job, decode_video
+from vidrnn.features.decode_worker import ABSENT, DecodeVideo, Failure, Job, decode_video
 from vidrnn.features.embedder import Embedder
-from vidrnn.features.failures import FailureList
+from vidrnn.features.failures import FailureList, MissingLists
 from vidrnn.features.pipeline import Throughput, embed_videos
 from vidrnn.features.source import is_there
 from vidrnn.features.store import FeatureFolder, FeatureStore, VideoFeatures
+
+Results = Generator[tuple[str, VideoFeatures | Failure], None, None]
 
 _UNWRITTEN = 4  # finished videos that may wait for the disk
 
@@ -28,6 +31,7 @@ class Progress:
     Attributes:
         extracted, reused: how many videos.
         failures: one per video without features.
+        absent: one per video that does not have this stream.
         not_retried: how many of these failed in an earlier run and were left alone.
         notes: (path, note) of videos whose features deserve a second look.
         throughput: frames, and where the time went.
@@ -37,6 +41,7 @@ class Progress:
     extracted: int = 0
     reused: int = 0
     failures: list[Failure] = field(default_factory=list)
+    absent: list[Failure] = field(default_factory=list)
     not_retried: int = 0
     notes: list[tuple[str, str]] = field(default_factory=list)
     throughput: Throughput = field(default_factory=Throughput)
@@ -45,16 +50,23 @@ class Progress:
     @property
     def done(self) -> int:
         """Videos whose fate is known."""
-        return self.extracted + self.reused + len(self.failures)
+        return self.extracted + self.reused + len(self.failures) + len(self.absent)
+
+    def miss(self, failure: Failure) -> None:
+        """Count a video without features."""
+        (self.absent if failure.stage == ABSENT else self.failures).append(failure)
 
     def summary(self) -> str:
         """One line for the terminal and for scripts."""
-        return f"extracted {self.extracted}, reused {self.reused}, failed {len(self.failures)}"
+        absent = f", absent {len(self.absent)}" if self.absent else ""
+        return f"extracted {self.extracted}, reused {self.reused}, failed {len(self.failures)}{absent}"
 
     def speed(self) -> str:
         """Rates since the start, and the stage that limits them."""
         seconds = max(time.monotonic() - self.started_s, 1e-9)
         frames = self.throughput.frames / seconds
+        if not frames:  # a stream without a backbone
+            return f"{self.extracted / seconds:.1f} videos/s"
         return f"{self.extracted / seconds:.1f} videos/s, {frames:.0f} frames/s, {self.throughput.bottleneck} limits"
 
 
@@ -88,18 +100,67 @@ def extract(
         OSError: the store cannot be written (disk full, read-only); what was written stays valid.
     """
     progress = progress or Progress()
+
+    def embed(jobs: Iterator[Job | None]) -> Results:
+        return embed_videos(jobs, backbone, settings=settings, throughput=progress.throughput, decode_one=decode_one)
+
     folder = FeatureStore(settings.store).create(backbone.spec)
-    known = FailureList(folder.path / "failures.csv")
+    fill(
+        folder,
+        annotations,
+        root=root,
+        results_of=embed,
+        retry_failed=retry_failed,
+        plain=plain,
+        progress=progress,
+        on_video=on_video,
+    )
+    return folder, progress
+
+
+def fill(
+    folder: FeatureFolder,
+    annotations: Iterable[Annotation],
+    *,
+    root: Path,
+    results_of: Callable[[Iterator[Job | None]], Results],
+    progress: Progress,
+    source_of: Callable[[Path], Path] = lambda video: video,
+    retry_failed: bool = False,
+    plain: FeatureFolder | None = None,
+    on_video: Callable[[], object] = lambda: None,
+) -> None:
+    """What `extract` does, for any stream.
+
+    Args:
+        folder: of the spec, in the store.
+        annotations: as there.
+        root: as there.
+        results_of: turns jobs into features or failures.
+        progress: as there.
+        source_of: the file that decides the features of the video at a place. Raises VideoError.
+        retry_failed: as there.
+        plain: as there.
+        on_video: as there.
+
+    Raises:
+        OSError: the store cannot be written (disk full, read-only); what was written stays valid.
+    """
+    known = MissingLists(folder.path)
     known_plain = FailureList(plain.path / "failures.csv") if plain else None
     with Claims(folder.path / ".claims") as claims:
-        plan = _Plan(folder, root, claims, known, known_plain, progress, retry_failed=retry_failed, on_video=on_video)
-        results = embed_videos(
-            plan.jobs(annotations),
-            backbone,
-            settings=settings,
-            throughput=progress.throughput,
-            decode_one=decode_one,
+        plan = _Plan(
+            folder,
+            root,
+            claims,
+            known,
+            known_plain,
+            progress,
+            source_of=source_of,
+            retry_failed=retry_failed,
+            on_video=on_video,
         )
+        results = results_of(plan.jobs(annotations))
         with closing(results), _Writer(plan) as writer:  # whatever happens, no decoder stays behind
             for path, result in results:
                 if isinstance(result, Failure):
@@ -108,8 +169,8 @@ def extract(
                     writer.write(path, result)
         known.tidy()
     progress.failures.sort(key=lambda failure: failure.path)
+    progress.absent.sort(key=lambda failure: failure.path)
     progress.notes.sort()
-    return folder, progress
 
 
 class _Plan:
@@ -120,30 +181,32 @@ class _Plan:
         folder: FeatureFolder,
         root: Path,
         claims: Claims,
-        known: FailureList,
+        known: MissingLists,
         known_plain: FailureList | None,
         progress: Progress,
         *,
+        source_of: Callable[[Path], Path],
         retry_failed: bool,
         on_video: Callable[[], object],
     ) -> None:
         self._folder = folder
         self._root, self._claims, self._known, self._known_plain = root, claims, known, known_plain
         self._progress, self._retry_failed, self._on_video = progress, retry_failed, on_video
+        self._source_of = source_of
         self._listed_frames: dict[str, int | None] = {}
 
     def jobs(self, annotations: Iterable[Annotation]) -> Iterator[Job | None]:
         """Videos to extract; None while all that are left are in the hands of another extraction."""
         elsewhere: deque[Annotation] = deque()
         for annotation in annotations:
-            source = annotation.source(self._root)
+            video = annotation.source(self._root)
             self._listed_frames[annotation.path] = annotation.listed_frames
+            source = self._source(annotation.path)
             if self._is_done(annotation.path, source):
                 self._reuse(annotation.path)
             elif not self._retry_failed and (failure := self._known.known(annotation.path, source)):
-                self._progress.not_retried += 1
-                self._progress.failures.append(failure)
-                self._on_video()
+                self._progress.not_retried += failure.stage != ABSENT
+                self._enter(failure)
             elif self._known_plain and (failure := self._known_plain.known(annotation.path, source)):
                 self.fail(failure)
             elif not self._claims.take(annotation.path):
@@ -152,24 +215,33 @@ class _Plan:
                 self._claims.give_back(annotation.path)
                 self._reuse(annotation.path)
             else:
-                yield Job(annotation.path, source)
+                yield Job(annotation.path, video)
         for _ in range(len(elsewhere)):
             annotation = elsewhere.popleft()
             while not self._claims.take(annotation.path):
                 yield None
-            source = annotation.source(self._root)
-            if self._is_done(annotation.path, source):
+            if self._is_done(annotation.path, self._source(annotation.path)):
                 self._claims.give_back(annotation.path)
                 self._reuse(annotation.path)
             else:
-                yield Job(annotation.path, source)
+                yield Job(annotation.path, annotation.source(self._root))
 
     def fail(self, failure: Failure) -> None:
-        """Enter a failure."""
-        self._known.add(failure, self._root / failure.path)
+        """Enter a failure, or that the video does not have this stream."""
+        self._known.add(failure, self._source(failure.path))
         self._claims.give_back(failure.path)
-        self._progress.failures.append(failure)
+        self._enter(failure)
+
+    def _enter(self, failure: Failure) -> None:
+        self._progress.miss(failure)
         self._on_video()
+
+    def _source(self, path: str) -> Path:
+        """The file that decides the features; the video itself where that cannot be told, which fails by name then."""
+        try:
+            return self._source_of(self._root / path)
+        except VideoError:
+            return self._root / path
 
     def finish(self, path: str, video: VideoFeatures) -> None:
         """Put features on disk and enter them. In the writer's thread, which Ctrl-C does not reach. Raises OSError."""

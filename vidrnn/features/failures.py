@@ -1,6 +1,7 @@
 """The failures of a spec, remembered so that a file which hung a decoder for an hour does not hang it again tomorrow.
 
 ``failures.csv`` in the spec's folder: path, stage, cause, seconds, and the size and time of the file that failed.
+``absent.csv``, of the same form: videos that do not have the stream.
 """
 
 import csv
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidrnn.atomic import write_atomically
-from vidrnn.features.decode_worker import Failure
+from vidrnn.features.decode_worker import ABSENT, Failure
 from vidrnn.features.source import state_of
+from vidrnn.features.store import ABSENT_LIST
 
 _COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns")
 
@@ -85,6 +87,33 @@ class FailureList:
                 except (KeyError, TypeError, ValueError):
                     continue
         return records
+
+
+class MissingLists:
+    """The videos without features: what failed, and what does not have this stream. No video is in both lists."""
+
+    def __init__(self, folder: Path) -> None:
+        self._failures, self._absent = FailureList(folder / "failures.csv"), FailureList(folder / ABSENT_LIST)
+
+    def known(self, path: str, source: Path) -> Failure | None:
+        """As of `FailureList`, from either list."""
+        return self._absent.known(path, source) or self._failures.known(path, source)
+
+    def add(self, failure: Failure, source: Path) -> None:
+        """Remember it in the list that its stage names. Raises OSError."""
+        own, other = (self._absent, self._failures) if failure.stage == ABSENT else (self._failures, self._absent)
+        own.add(failure, source)
+        other.solve(failure.path)
+
+    def solve(self, path: str) -> None:
+        """The video has features now."""
+        self._failures.solve(path)
+        self._absent.solve(path)
+
+    def tidy(self) -> None:
+        """As of `FailureList`. Raises OSError."""
+        self._failures.tidy()
+        self._absent.tidy()
 
 
 def _state_of(source: Path) -> tuple[str, str]:

@@ -20,12 +20,12 @@ from vidrnn.features import packed
 from vidrnn.features.packed import Pack
 from vidrnn.features.packing import locked, rewrite
 from vidrnn.features.source import is_there
-from vidrnn.features.store import FeatureFolder, FeatureStore
+from vidrnn.features.store import ABSENT_LIST, FeatureFolder, FeatureStore
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 _SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(packed.SHARD_SUFFIX))
-_OF_NO_FEATURE = {"spec.json", "failures.csv"}
+_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST}
 _YOUNG_S = 3600.0  # what is younger may belong to a process that is at work
 
 _State = tuple[int, int, int]

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,8 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.decode_worker import Decoded, DecodeVideo, Failure, Job, decode_video
-from vidrnn.features.decoder import Chunk, Decoder, End, StoppedError
+from vidrnn.features.decode_worker import Decoded, DecodeVideo, Failure, Job, ReadFrames, ReadVideo, decode_video
+from vidrnn.features.decoder import Chunk, Decoder, End, StoppedError, Whole
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.store import VideoFeatures
 from vidrnn.video.sampling import Sampling
@@ -68,7 +68,8 @@ class _Flush:
     """No more frames for now: embed what is there. Another extraction may wait for just these videos."""
 
 
-_Message = Chunk | End | Failure | _Flush | None  # None: a decoder has nothing more to do
+_Message = Chunk | End | Whole | Failure | _Flush | None  # None: a decoder has nothing more to do
+_Result = tuple[str, VideoFeatures | Failure]
 
 
 def num_workers(settings: FeatureSettings) -> int:
@@ -98,28 +99,50 @@ def embed_videos(
     Yields:
         (path, features or failure), each video once, in the order in which they finish.
     """
+    read = ReadFrames(
+        decode_one, Sampling(**backbone.spec.sampling), backbone.preprocessing, max(settings.batch_size // 2, 1)
+    )
+    counted = throughput or Throughput()
+
+    def embed(messages: "queue.Queue[_Message]", running: int) -> Iterator[_Result]:
+        return _embed_all(messages, backbone, settings.batch_size, running=running, throughput=counted)
+
+    yield from _through_decoders(jobs, read, settings, embed)
+
+
+def read_videos(
+    jobs: Iterable[Job | None], read: ReadVideo, *, settings: FeatureSettings
+) -> Generator[_Result, None, None]:
+    """As `embed_videos`, for a stream whose features are computed in the processes that read the files.
+
+    Args:
+        jobs: as there.
+        read: gives the features of one file.
+        settings: number of processes and their limits.
+
+    Yields:
+        (path, features or failure), each video once, in the order in which they finish.
+    """
+    yield from _through_decoders(jobs, read, settings, _take_all)
+
+
+def _through_decoders(
+    jobs: Iterable[Job | None],
+    read: ReadVideo,
+    settings: FeatureSettings,
+    take: Callable[["queue.Queue[_Message]", int], Iterator[_Result]],
+) -> Generator[_Result, None, None]:
+    """Let decoders read the videos and ``take`` what they say; whatever happens, none stays behind."""
     messages: queue.Queue[_Message] = queue.Queue(maxsize=_QUEUED_CHUNKS)
     waiting, lock, stop = iter(jobs), threading.Lock(), threading.Event()
     workers = num_workers(settings)
-
-    def new_decoder() -> Decoder:
-        return Decoder(
-            Sampling(**backbone.spec.sampling),
-            backbone.preprocessing,
-            chunk_size=max(settings.batch_size // 2, 1),
-            settings=settings,
-            stop=stop,
-            decode_one=decode_one,
-        )
-
     with ThreadPoolExecutor(workers, thread_name_prefix="decoder") as pool:
-        drivers = [pool.submit(_drive, new_decoder(), waiting, lock, messages, stop) for _ in range(workers)]
+        decoders = [Decoder(read, settings=settings, stop=stop) for _ in range(workers)]
+        drivers = [pool.submit(_drive, decoder, waiting, lock, messages, stop) for decoder in decoders]
         for driver in drivers:  # a bug ends the run now, not when the other threads have done everything else
             driver.add_done_callback(lambda done: stop.set() if done.exception() else None)
         try:
-            yield from _embed_all(
-                messages, backbone, settings.batch_size, running=workers, throughput=throughput or Throughput()
-            )
+            yield from take(messages, workers)
         finally:
             stop.set()
             while not all(driver.done() for driver in drivers):  # some may wait for room in the queue
@@ -127,6 +150,17 @@ def embed_videos(
                     messages.get(timeout=0.05)
         for driver in drivers:
             driver.result()  # an error that is no fault of a video ends the run
+
+
+def _take_all(messages: "queue.Queue[_Message]", running: int) -> Iterator[_Result]:
+    while running:
+        message = messages.get()
+        if isinstance(message, Whole):
+            yield message.path, message.features
+        elif isinstance(message, Failure):
+            yield message.path, message
+        elif message is None:
+            running -= 1
 
 
 def _drive(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from vidrnn.feature_settings import LAST_NODE, FeatureSettings, Stream
+from vidrnn.features.stream_identity import identity_of
 
 FORMAT_VERSION = 1
 
@@ -127,6 +128,9 @@ class FeatureSpec:
         """
         if self.stream != stream:
             return [f"stream: {self.stream!r}, asked {stream!r}"]
+        if (identity := identity_of(settings, stream)) is not None:
+            own = [(key, getattr(self, key), asked) for key, asked in identity.items()]
+            return [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in own if here != asked]
         pairs = self._pairs_of_rows(settings) if stream == "rows" else self._pairs(settings, stream)
         if self.is_mirrored:
             pairs.append(("mirrored", True, False))

@@ -2,12 +2,14 @@
 
     STORE/<digest>/spec.json
     STORE/<digest>/<path of the video>.safetensors     features (T, D) float16, timestamps_s (T,) float64
+    STORE/<digest>/absent.csv                          videos that do not have this stream
     STORE/<digest>/_pack/                              many videos in few files, see `vidrnn.features.packed`
 
 A reader never sees half a file: files are written beside their place, flushed to disk and renamed over it. Where a
 video has both, its feature file counts.
 """
 
+import csv
 import json
 import os
 from collections.abc import Iterator
@@ -27,6 +29,8 @@ from vidrnn.features.packed import Pack
 from vidrnn.features.source import Source
 from vidrnn.features.spec import FORMAT_VERSION, FeatureSpec
 
+ABSENT_LIST = "absent.csv"
+"""In the folder of a spec: the videos that do not have its stream, such as sound, and why."""
 _ADVICE = "delete it and run `vidrnn extract` again"
 
 
@@ -81,6 +85,14 @@ class FeatureFolder:
         for entry in feature_file.walk(str(self.path)):
             if entry.name.endswith(feature_file.SUFFIX):
                 yield feature_file.video_of(entry.path[prefix:], entry.path), entry
+
+    def absent(self) -> dict[str, str]:
+        """Videos that do not have this stream, as extraction found, each with the cause."""
+        try:
+            with (self.path / ABSENT_LIST).open(encoding="utf-8", errors="replace", newline="") as file:
+                return {row["path"]: row["cause"] or "" for row in csv.DictReader(file) if row.get("path")}
+        except FileNotFoundError:
+            return {}
 
     def pack(self) -> Pack | None:
         """The pack as it is now, None when there is none. Raises StoreError when its index is damaged."""

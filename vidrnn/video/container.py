@@ -4,15 +4,19 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidrnn.errors import VideoError
+from vidrnn.errors import AbsentStreamError, VideoError
+
+_Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
 MAX_PIXELS = 8192 * 8192  # per picture; a header may claim any size, and memory is taken before the picture is seen
 
@@ -24,12 +28,14 @@ _CONTAINERS = (
     *("nsv", "nut", "ogg", "rm", "webp_pipe", "wtv"),
     *("av1", "h261", "h263", "h264", "hevc", "m4v", "mjpeg", "mpegvideo", "obu", "vc1"),  # streams without container
 )
+_SOUND_CONTAINERS = ("aac", "aiff", "au", "caf", "flac", "mp3", "w64", "wav")
 _OPTIONS = {
     "format_whitelist": ",".join(_CONTAINERS),
     "protocol_whitelist": "file",
     "enable_drefs": "0",  # an MP4 may say that its pictures lie in another file
     "max_pixels": str(MAX_PIXELS),
 }
+_SOUND_OPTIONS = {**_OPTIONS, "format_whitelist": ",".join((*_CONTAINERS, *_SOUND_CONTAINERS))}
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -69,6 +75,24 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
+@contextmanager
+def open_audio(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """Open a local file, which may hold nothing but sound, and its first audio stream, decoded by one thread.
+
+    Raises:
+        AbsentStreamError: it has no audio stream.
+        VideoError: not a regular file, not a container of video or sound, or in a codec that cannot be decoded.
+    """
+    with _open(path, options=_SOUND_OPTIONS) as container:
+        if not container.streams.audio:
+            raise AbsentStreamError("has no sound")
+        stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise VideoError("has sound in a codec that this build of FFmpeg cannot decode; re-encode it to AAC")
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
 def size_of(path: Path) -> int:
     """Bytes of a regular file. Opening a pipe would wait for a writer for ever, so whoever opens looks first.
 
@@ -87,14 +111,14 @@ def size_of(path: Path) -> int:
     return status.st_size
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, *, options: dict[str, str] = _OPTIONS) -> InputContainer:
     """Let FFmpeg open the file, when it is one."""
     size = size_of(path)
     if size == 0:
         raise VideoError("cannot be opened as a video (0 bytes): the file is empty; replace it")
     try:
         # The protocol is spelled out so that a file called 'http:...' or 'concat:...' is still only a file.
-        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options=_OPTIONS)
+        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options=options)
     except av.ArgumentError as error:
         raise VideoError(
             f"is not in a container of video ({size} bytes): playlists and subtitles are not read, and a "
@@ -105,7 +129,7 @@ def _open(path: Path) -> InputContainer:
         raise VideoError(f"cannot be opened as a video ({size} bytes): {cause_of(error)}") from error
 
 
-def packets_of(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+def packets_of(container: InputContainer, stream: _Stream) -> "Iterator[Packet[_Stream]]":
     """The packets of a stream, then one that is empty.
 
     A transport stream may announce more streams on the way. PyAV made no room for those: behind the last packet of the
@@ -113,6 +137,18 @@ def packets_of(container: InputContainer, stream: VideoStream) -> "Iterator[Pack
     """
     with suppress(IndexError):
         yield from container.demux(stream)
+
+
+def file_start_s(container: InputContainer, stream: VideoStream | AudioStream) -> float:
+    """The instant that players call zero: the earliest start of any stream."""
+    own_s = None
+    if stream.start_time is not None and stream.time_base is not None:
+        own_s = stream.start_time * float(stream.time_base)
+    if container.start_time is None:
+        return own_s or 0.0
+    start_s = container.start_time / av.time_base
+    # The container's start is rounded to microseconds: taken as it is, it would move the first frame off zero.
+    return own_s if own_s is not None and abs(own_s - start_s) < 1 / av.time_base else start_s
 
 
 def decode_all(

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import FrameFiles, list_frames
-from vidrnn.video.container import cause_of, damage_of, decode_all, open_video
+from vidrnn.video.container import cause_of, damage_of, decode_all, file_start_s, open_video
 from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
@@ -99,7 +97,7 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
     with open_video(path) as (container, stream):
         pts, packets = list_packets(container, stream, on_progress=on_progress)
         header_frames, header_rate = stream.frames, _positive(stream.average_rate)
-        start_s = _start_s(container, stream)
+        start_s = file_start_s(container, stream)
         time_base = _positive(stream.time_base) or 1e-3
         shape = stream.codec_context.width, stream.codec_context.height
         names = container.format.name, stream.codec_context.name
@@ -190,18 +188,6 @@ def _seconds(pts: Integers, *, unit_s: float, start_s: float) -> Seconds | None:
     # The difference is exact as an integer; a product of the time itself is not, where time counts from 1970.
     timestamps_s = np.asarray((pts - pts[0]) * unit_s + (int(pts[0]) * unit_s - start_s), dtype=np.float64)
     return timestamps_s if bool((np.diff(timestamps_s) > 0).all()) else None
-
-
-def _start_s(container: InputContainer, stream: VideoStream) -> float:
-    """The instant that players call zero: the earliest start of any stream."""
-    own_s = None
-    if stream.start_time is not None and stream.time_base is not None:
-        own_s = stream.start_time * float(stream.time_base)
-    if container.start_time is None:
-        return own_s or 0.0
-    start_s = container.start_time / av.time_base
-    # The container's start is rounded to microseconds: taken as it is, it would move the first frame off zero.
-    return own_s if own_s is not None and abs(own_s - start_s) < 1 / av.time_base else start_s
 
 
 def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) -> tuple[Seconds, str | None]:
