@@ -214,6 +214,9 @@ def classify(
     frame_rate: Annotated[
         float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
     ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="CSV path,text of the new videos, for models that read texts of annotations.")
+    ] = None,
 ) -> int:
     """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
     from vidrnn.features.processes import warm_up
@@ -226,6 +229,7 @@ def classify(
     from vidrnn.feature_settings import FeatureSettings
     from vidrnn.inference.classify import PredictionWriter, backbone_of, find_videos, finished_paths, with_unknown_below
     from vidrnn.inference.classify import classify as classify_videos
+    from vidrnn.inference.streams import classify_streams, needs_streams, read_texts
     from vidrnn.models.model_file import load_model
 
     trained = load_model(model, device=choose_device(device))
@@ -238,10 +242,13 @@ def classify(
     given = {"device": device, "weights": weights, "frame_rate": frame_rate}
     changes = {key: value for key, value in given.items() if value is not None}
     features = validate(FeatureSettings, trained.settings.features.model_dump(mode="json") | changes, origin="options")
-    backbone = backbone_of(trained, features)
+    if needs_streams(trained):
+        predictions = classify_streams(waiting, trained, settings=features, texts=read_texts(texts) if texts else None)
+    else:
+        predictions = classify_videos(waiting, trained, backbone_of(trained, features), settings=features)
     failed = 0
     with writer as write, tqdm(total=len(waiting), unit="video", disable=None) as bar:
-        for prediction in classify_videos(waiting, trained, backbone, settings=features):
+        for prediction in predictions:
             write(prediction)
             bar.update()
             if prediction.status == "failed":

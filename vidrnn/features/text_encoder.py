@@ -5,6 +5,7 @@ Reimers and Gurevych, Sentence-BERT, 2019; the weights are those of sentence-tra
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ class TextEncoder:
         self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
         identity = identity_of(settings, "text")
         assert identity is not None
-        dim = self._model.get_embedding_dimension()
+        dim: Any = self._model.get_embedding_dimension()  # untyped where the package is not installed
         spec = FeatureSpec(stream="text", dim=dim, grid=1, weights_digest=weights_digest(self._model), **identity)
         self.spec = FeatureSpec.from_json(spec.to_json())
 
@@ -61,7 +62,8 @@ class TextEncoder:
 
     def _parts(self, text: str) -> list[str]:
         """The text in pieces that the encoder takes whole; it would leave the rest out without a word."""
-        room = self._model.max_seq_length - _SPECIAL_TOKENS
+        longest: Any = self._model.max_seq_length
+        room = longest - _SPECIAL_TOKENS
         found = self._model.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
         )["offset_mapping"]

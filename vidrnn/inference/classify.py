@@ -84,21 +84,20 @@ def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
             as needed here.
 
     Raises:
-        ModelFileError: the backbone here computes other features (other weights or versions), or there are further
-            streams.
+        ModelFileError: the backbone here computes other features (other weights or versions).
     """
-    if model.others:
-        raise ModelFileError(
-            f"the model takes several streams ({', '.join(spec.stream for spec in model.specs)}), which classify does "
-            "not extract; run `vidrnn extract` and `vidrnn evaluate`, or classify with a model of rgb alone"
-        )
     backbone = load_backbone(settings)
-    if backbone.spec.digest != model.spec.at_frame_rate(settings.frame_rate).digest:
-        raise ModelFileError(
-            f"the model takes features of spec {model.spec.digest}, but {settings.backbone} here gives "
-            f"{backbone.spec.digest} ({_difference(model.spec, backbone.spec)}); use the same weights as in training"
-        )
+    refuse_other(backbone.spec, model.spec.at_frame_rate(settings.frame_rate))
     return backbone
+
+
+def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:
+    """Raise ModelFileError when features that are computed here are not those that a model takes."""
+    if here.digest != wanted.digest:
+        raise ModelFileError(
+            f"the model takes features of spec {wanted.digest}, but {here.backbone} here gives {here.digest} "
+            f"({_difference(wanted, here)}); use the same weights as in training"
+        )
 
 
 def with_unknown_below(model: TrainedModel, threshold: float) -> TrainedModel:
@@ -164,11 +163,16 @@ def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction
         np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
     )
     (outputs,) = predict(model.classifier, alone, asking_of(model.settings))
+    return answered(path, outputs, model, clock=Clock(video.timestamps_s, facts.duration_s))
+
+
+def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:
+    """The outputs of a model for one video as an answer."""
     answers = answers_of(
         model.settings.model.head,
         outputs.numpy(),
         labels=model.label_map.names,
-        clock=Clock(video.timestamps_s, facts.duration_s),
+        clock=clock,
         thresholds=model.thresholds,
         temperature=model.temperature,
         unknown_below=model.unknown_below,

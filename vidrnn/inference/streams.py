@@ -1,0 +1,191 @@
+"""The verb ``classify`` for models of several streams, or of one that is no picture of the network.
+
+The videos go through the same extraction as for training, some at a time, into a store that is thrown away: so they are
+aligned, masked and read as they were when the model learned.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidrnn.annotations import Annotation, LabelMap
+from vidrnn.annotations.csv_file import read_rows
+from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
+from vidrnn.feature_settings import FeatureSettings
+from vidrnn.features.backbones import NETWORK_STREAMS
+from vidrnn.features.embedder import Embedder
+from vidrnn.features.extraction import Progress, extract
+from vidrnn.features.other_streams import extract_stream, other_streams
+from vidrnn.features.passes import load_passes
+from vidrnn.features.store import FeatureFolder, VideoFeatures
+from vidrnn.inference.answers import Clock
+from vidrnn.inference.classify import Prediction, answered, refuse_other
+from vidrnn.models.model_file import TrainedModel
+from vidrnn.sequences.alignment import reference_of
+from vidrnn.sequences.sequence_set import load_sequences
+from vidrnn.settings import in_order
+from vidrnn.training.predict import asking_of, predict
+
+_AT_ONCE = 64  # videos whose features are kept at the same time
+_ANYWHERE = Path("/")  # videos are given by absolute paths
+_LABELS = LabelMap(("any",))  # the targets are never asked for
+
+
+def needs_streams(model: TrainedModel) -> bool:
+    """Whether a model takes more, or something else, than one stream through the network."""
+    return len(model.specs) > 1 or model.spec.stream not in NETWORK_STREAMS
+
+
+def read_texts(path: Path) -> dict[Path, str]:
+    """The texts of new videos: a CSV ``path,text``, with paths relative to the CSV.
+
+    Raises:
+        MissingPathError: there is no such file. AnnotationError: a wrong header, or a video listed twice.
+    """
+    texts: dict[Path, str] = {}
+    for line, row in read_rows(path, required=("path", "text"), optional=()):
+        video = _absolute(path.parent / row["path"])
+        if video in texts:
+            raise AnnotationError(f"{path}, line {line}: {row['path']!r} is listed twice; keep one row")
+        texts[video] = row["text"]
+    return texts
+
+
+def classify_streams(
+    videos: Iterable[Path], model: TrainedModel, *, settings: FeatureSettings, texts: Mapping[Path, str] | None = None
+) -> Iterator[Prediction]:
+    """Classify videos; each gives one prediction, in order, and a bad one costs only itself.
+
+    A video that does not have a stream, such as sound, is answered from the others; one that fails in any stream fails.
+
+    Args:
+        videos: files, and folders of frames.
+        model: the classifier.
+        settings: the model's feature settings, with device and limits as needed here.
+        texts: of `read_texts`, for models that read texts of the annotations.
+
+    Raises:
+        ModelFileError: what is here computes other features than those of the training.
+        ConfigError: the model reads files that lie below the data root of the training, or texts that are not given.
+    """
+    shown = in_order(model.settings.inference.streams or [spec.stream for spec in model.specs])
+    both = settings.mirrored and model.settings.inference.views == "both"
+    own = settings.model_copy(update={"streams": tuple(shown), "mirrored": both, "spec": None})
+    _refuse_files_elsewhere(own, texts)
+    passes = load_passes(own)
+    wanted = {spec.stream: spec.at_frame_rate(settings.frame_rate) for spec in model.specs}
+    for each in passes:
+        if not each.spec.is_mirrored:
+            refuse_other(each.spec, wanted[each.spec.stream])
+    waiting = iter(videos)
+    while some := list(islice(waiting, _AT_ONCE)):
+        with tempfile.TemporaryDirectory(prefix="vidrnn_") as folder:
+            here = own.model_copy(update={"store": Path(folder)})
+            yield from _classify_some(some, model, passes, settings=here, texts=texts or {})
+
+
+def _refuse_files_elsewhere(settings: FeatureSettings, texts: Mapping[Path, str] | None) -> None:
+    if "external" in settings.streams:
+        raise ConfigError(
+            f"the model reads arrays of features.external.folder {str(settings.external.folder)!r}, which classify "
+            "does not know for new videos; run `vidrnn extract` and `vidrnn evaluate`"
+        )
+    if "text" in settings.streams and settings.text.source == "column" and texts is None:
+        raise ConfigError("the model reads texts: give --texts FILE, a CSV with the columns path,text")
+
+
+@dataclass
+class _Extracted:
+    """What became of some videos: a folder per stream and view, and the cause for each that failed."""
+
+    plain: list[FeatureFolder] = field(default_factory=list)
+    mirrored: list[FeatureFolder] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def _classify_some(
+    videos: Sequence[Path],
+    model: TrainedModel,
+    passes: Sequence[Embedder],
+    *,
+    settings: FeatureSettings,
+    texts: Mapping[Path, str],
+) -> Iterator[Prediction]:
+    known = {
+        video: Annotation(str(_absolute(video)), "any", None, "any", text=texts.get(_absolute(video)))
+        for video in videos
+    }
+    extracted = _extract(list(known.values()), model, passes, settings=settings)
+    streams = {path: _streams_of(path, extracted.plain) for path in (each.path for each in known.values())}
+    for path, own in streams.items():
+        if not own:
+            extracted.failed.setdefault(path, f"has none of the streams {', '.join(settings.streams)}")
+        elif not all(np.isfinite(each.features).all() for each in own.values()):
+            extracted.failed.setdefault(path, "its features hold nan or inf; use another features.precision")
+    good = [each for each in known.values() if each.path not in extracted.failed]
+    outputs = dict(zip([each.path for each in good], _answer(good, model, extracted), strict=True))
+    for video, annotation in known.items():
+        path = annotation.path
+        if path in extracted.failed:
+            yield Prediction(str(video), "failed", error=extracted.failed[path])
+            continue
+        times = {name: own.timestamps_s for name, own in streams[path].items()}
+        reference = streams[path][reference_of(times)]
+        clock = Clock(reference.timestamps_s, reference.metadata.duration_s)
+        yield answered(str(video), outputs[path], model, clock=clock)
+
+
+def _answer(good: Sequence[Annotation], model: TrainedModel, extracted: _Extracted) -> list[torch.Tensor]:
+    if not good:
+        return []
+    present = {folder.spec.stream for folder in extracted.plain}
+    sequences = load_sequences(
+        good,
+        extracted.plain,
+        _LABELS,
+        device=next(model.classifier.parameters()).device,
+        mirrored=extracted.mirrored,
+        unseen=[spec for spec in model.specs if spec.stream not in present],
+    )
+    return predict(model.classifier, sequences, asking_of(model.settings))
+
+
+def _extract(
+    annotations: Sequence[Annotation], model: TrainedModel, passes: Sequence[Embedder], *, settings: FeatureSettings
+) -> _Extracted:
+    done = _Extracted()
+    for each in passes:
+        plain = done.plain[-1] if each.spec.is_mirrored else None
+        folder, report = extract(annotations, root=_ANYWHERE, settings=settings, backbone=each, plain=plain)
+        (done.mirrored if each.spec.is_mirrored else done.plain).append(folder)
+        done.failed |= {failure.path: failure.cause for failure in report.failures}
+    wanted = {spec.stream: spec for spec in model.specs}
+    for stream in other_streams(settings):
+        report = Progress()
+        folder = extract_stream(annotations, stream=stream, root=_ANYWHERE, settings=settings, progress=report)
+        refuse_other(folder.spec, wanted[stream])
+        done.plain.append(folder)
+        done.failed |= {failure.path: f"{stream}: {failure.cause}" for failure in report.failures}
+    return done
+
+
+def _streams_of(path: str, folders: Sequence[FeatureFolder]) -> dict[str, VideoFeatures]:
+    """The streams that a video has, in canonical order."""
+    found: dict[str, VideoFeatures] = {}
+    for folder in folders:
+        try:
+            found[folder.spec.stream] = folder.read(path)
+        except MissingPathError:
+            continue
+    return {name: found[name] for name in in_order(found)}
+
+
+def _absolute(path: Path) -> Path:
+    """Without ``..``, which annotations do not allow, and without following links."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow links
