@@ -8,7 +8,7 @@ from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_
 from vidrnn.preflight.files import describe_codecs, find_identical, find_missing
 from vidrnn.preflight.findings import Finding
 from vidrnn.preflight.pictures import describe_pictures, find_leaks, look_at
-from vidrnn.settings import RunSettings
+from vidrnn.settings import PICTURE_STREAMS, RunSettings
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def inspect(
     quick: bool,
     on_video: Callable[[], object] = lambda: None,
 ) -> Inspection:
-    """Look at annotations, files and, unless ``quick``, at a thumbnail of every frame.
+    """Look at annotations, files and, unless ``quick`` or without a stream of pictures, at a thumbnail of every frame.
 
     Args:
         annotations: all videos.
@@ -46,10 +46,11 @@ def inspect(
     lines = [f"{len(annotations)} videos in {root}", *describe_splits(annotations, settings)]
     findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, root)]
     findings += find_identical(annotations, sides, settings)
-    if not quick:
+    pixels = not quick and bool(PICTURE_STREAMS & set(settings.features.streams))
+    if pixels:
         lines += describe_codecs(annotations, settings)
         pictures = look_at(annotations, sides, settings, on_video=on_video)
         lines += describe_pictures(pictures)
         findings += find_leaks(pictures, settings)
-    lines.append(f"leaks were looked for between {sides.description}" + (", in names and bytes only" if quick else ""))
+    lines.append(f"leaks were looked for between {sides.description}" + ("" if pixels else ", in names and bytes only"))
     return Inspection(tuple(lines), tuple(findings))
