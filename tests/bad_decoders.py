@@ -63,14 +63,14 @@ def every_second(
     source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
 ) -> Iterator[Item]:
     """Decode one frame of two: what a file whose packets hold no pictures looks like."""
-    from vidrnn.features import decode_worker
+    from vidrnn.features import fitting
 
-    honest = decode_worker.decode
-    decode_worker.decode = lambda video, indices, **rest: honest(video, indices[::2], **rest)
+    honest = fitting.decode
+    fitting.decode = lambda video, indices, **rest: honest(video, indices[::2], **rest)
     try:
         yield from decode_video(source, sampling, preprocessing, chunk_size, on_progress)
     finally:
-        decode_worker.decode = honest
+        fitting.decode = honest
 
 
 def counting(

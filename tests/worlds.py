@@ -12,9 +12,10 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.config import validate
-from vidrnn.feature_settings import FeatureSettings
+from vidrnn.feature_settings import FeatureSettings, Stream
 from vidrnn.features.spec import FeatureSpec, sampling_values
 from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.features.stream_identity import identity_of
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
@@ -26,10 +27,12 @@ ONE_NODE = FeatureSettings(nodes={"last": 1})
 
 
 def tiny_spec(
-    *, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64, stream: str = "rgb"
+    *, dim: int, settings: FeatureSettings | None = None, weights_digest: str = "0" * 64, stream: Stream = "rgb"
 ) -> FeatureSpec:
     """A spec that fits ``settings``, as if a backbone with ``dim`` features had made it."""
     settings = settings or ONE_NODE
+    if (identity := identity_of(settings, stream)) is not None:
+        return FeatureSpec(stream=stream, dim=dim, grid=1, weights_digest=weights_digest, **identity)
     return FeatureSpec(
         stream=stream,
         backbone=settings.backbone,
@@ -57,7 +60,7 @@ def fill_store(
     *,
     dim: int,
     settings: FeatureSettings | None = None,
-    stream: str = "rgb",
+    stream: Stream = "rgb",
     rate: float = 10,
 ) -> FeatureFolder:
     """A store with the features of some videos, each (T, dim)."""

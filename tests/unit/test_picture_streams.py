@@ -41,8 +41,9 @@ def test_the_specs_of_plain_frames_keep_their_digests():
     assert [each.spec.digest for each in load_passes(committed)] == ["26a645a35aaf8c15", "948cab2e5b751a3e"]
 
 
-def test_passes_are_streams_in_order_each_with_its_mirrored_view(monkeypatch):
-    """One network is built for all of them."""
+def test_passes_are_streams_in_order_each_with_its_mirrored_view(monkeypatch, tmp_path):
+    """One network is built for all of them, where no converted one is kept."""
+    monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path))
     built = []
     build = backbones.build_network
     monkeypatch.setattr(backbones, "build_network", lambda each: built.append(1) or build(each))

@@ -45,7 +45,8 @@ def test_the_single_frame_baseline_answers_from_the_features_of_the_middle_step(
     train, test = make_sequences(0), make_sequences(1)
     answers = fit_and_predict("single_frame", train, test, num_classes=2, settings=make_settings(), seed=3)
     middle = choose_steps(test.totals, 1).indices[:, 0]
-    frames = test.features[test.offsets + middle].float().unsqueeze(1)
+    table = test.streams["rgb"]
+    frames = table.features[table.offsets + middle].float().unsqueeze(1)
     with torch.inference_mode():
         expected = fits[0].model(frames, torch.ones(len(test), dtype=torch.int64))
     np.testing.assert_allclose(np.stack(answers), expected.numpy(), atol=1e-6)

@@ -76,6 +76,8 @@ class Backbone:
         Raises:
             ConfigError: the installed OpenCV does not have the method that ``features.flow`` names.
         """
+        if stream == self.spec.stream:
+            return self
         spec = self._execution.spec_of(stream)
         return Backbone(self._execution, spec.mirrored() if self.spec.is_mirrored else spec)
 

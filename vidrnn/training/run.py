@@ -213,7 +213,8 @@ def run_crossval(
     )
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
     output.mkdir(parents=True, exist_ok=True)
-    write_json(output / "crossval.json", result.as_dict() | provenance(settings))
+    lacking = {"lacking_streams": sequences.lacking} if sequences.lacking else {}
+    write_json(output / "crossval.json", result.as_dict() | lacking | provenance(settings))
     write_config(output / "config.yaml", settings)
     write_predictions(
         output / "predictions.csv",
