@@ -42,6 +42,7 @@ class TextEncoder:
         identity = identity_of(settings, "text")
         assert identity is not None
         dim = self._model.get_embedding_dimension()
+        assert dim is not None, "this encoder says how long its vectors are"
         spec = FeatureSpec(stream="text", dim=dim, grid=1, weights_digest=weights_digest(self._model), **identity)
         self.spec = FeatureSpec.from_json(spec.to_json())
 
@@ -61,7 +62,9 @@ class TextEncoder:
 
     def _parts(self, text: str) -> list[str]:
         """The text in pieces that the encoder takes whole; it would leave the rest out without a word."""
-        room = self._model.max_seq_length - _SPECIAL_TOKENS
+        longest = self._model.max_seq_length
+        assert longest is not None, "this encoder says how many tokens it takes"
+        room = longest - _SPECIAL_TOKENS
         found = self._model.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
         )["offset_mapping"]
