@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def example(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """A function that runs extract (unless told not to), train and evaluate with a configuration; returns the metrics."""
+    """A function that extracts (unless told not to), trains and evaluates with a configuration; returns the metrics."""
     monkeypatch.chdir(folder)
 
     def run(name: str, *changes: str, extract: bool = True) -> dict[str, Any]:
