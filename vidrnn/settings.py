@@ -28,7 +28,9 @@ LOSSES: dict[Head, tuple[Loss, ...]] = {
 """What each head can be trained with; the first is what ``auto`` takes."""
 STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regression"})
 """Heads that answer at every step instead of once per video."""
-PICTURE_STREAMS: frozenset[Stream] = frozenset({"rgb", "flow", "rgb_diff", "rows"})
+BACKBONE_STREAMS: frozenset[Stream] = frozenset({"rgb", "flow", "rgb_diff"})
+"""Streams whose features the network computes."""
+PICTURE_STREAMS: frozenset[Stream] = BACKBONE_STREAMS | {"rows"}
 """Streams that are made of pixels, and so have a mirrored view."""
 
 

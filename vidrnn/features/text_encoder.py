@@ -5,7 +5,6 @@ Reimers and Gurevych, Sentence-BERT, 2019; the weights are those of sentence-tra
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +41,8 @@ class TextEncoder:
         self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
         identity = identity_of(settings, "text")
         assert identity is not None
-        dim: Any = self._model.get_embedding_dimension()  # untyped where the package is not installed
+        dim = self._model.get_embedding_dimension()
+        assert dim is not None, "this encoder says how long its vectors are"
         spec = FeatureSpec(stream="text", dim=dim, grid=1, weights_digest=weights_digest(self._model), **identity)
         self.spec = FeatureSpec.from_json(spec.to_json())
 
@@ -62,7 +62,8 @@ class TextEncoder:
 
     def _parts(self, text: str) -> list[str]:
         """The text in pieces that the encoder takes whole; it would leave the rest out without a word."""
-        longest: Any = self._model.max_seq_length
+        longest = self._model.max_seq_length
+        assert longest is not None, "this encoder says how many tokens it takes"
         room = longest - _SPECIAL_TOKENS
         found = self._model.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False

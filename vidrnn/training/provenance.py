@@ -13,7 +13,7 @@ import torch
 import vidrnn
 from vidrnn.atomic import write_atomically
 from vidrnn.config import dump_yaml
-from vidrnn.settings import RunSettings
+from vidrnn.settings import BACKBONE_STREAMS, RunSettings
 
 
 def provenance(settings: RunSettings) -> dict[str, Any]:
@@ -57,4 +57,5 @@ def describe_data(settings: RunSettings, spec_digest: str) -> str:
         source += f", split {data.split_number}"
     steps = settings.training.steps or "all"
     accepted = f"; ACCEPTED: {', '.join(data.accept)}" if data.accept else ""
-    return f"{source}; features {settings.features.backbone} {spec_digest}, {steps} steps per video{accepted}"
+    shown = settings.features.backbone if set(settings.features.streams) & BACKBONE_STREAMS else "of"
+    return f"{source}; features {shown} {spec_digest}, {steps} steps per video{accepted}"

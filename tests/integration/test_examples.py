@@ -1,0 +1,74 @@
+"""The three examples of docs/examples.md, with the committed configurations and through the command line.
+
+The bounds leave room for another machine: over three seeds each figure was well on its side of them (docs/examples.md).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.world import call
+from vidrnn.video.example_sets import write_example_sets
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the examples have been drawn."""
+    root = tmp_path_factory.mktemp("examples")
+    write_example_sets(root / "examples")
+    return root
+
+
+@pytest.fixture
+def example(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """A function that extracts (unless told not to), trains and evaluates with a configuration; returns the metrics."""
+    monkeypatch.chdir(folder)
+
+    def run(name: str, *changes: str, extract: bool = True) -> dict[str, Any]:
+        output = folder / "runs" / "_".join([name, *changes])
+        config = ("--config", CONFIGS / f"{name}.yaml", *(word for each in changes for word in ("--set", each)))
+        for verb in (
+            *((("extract",),) if extract else ()),
+            ("train", "--output", output),
+            ("evaluate", "--model", output / "model.safetensors", "--output", output / "test"),
+        ):
+            outcome = call(capsys, *verb, *config)
+            assert outcome.code == 0, outcome.err
+        values: dict[str, Any] = json.loads((output / "test" / "metrics.json").read_text())
+        return values
+
+    return run
+
+
+def test_neither_picture_nor_sentence_tells_what_both_together_do(example: Any, text_extra: None) -> None:
+    """One sigmoid output, on painters and wordings that were never seen in training; half of the videos have it."""
+    both = example("captions_lite0_lstm", "evaluation.baselines=false")
+    assert (both["n"], [(own["label"], own["n"]) for own in both["per_class"]]) == (96, [("match", 48)])
+    assert both["mean_average_precision"] > 0.9
+    assert both["exact_match"] > 0.85
+    for stream in ("rgb", "text"):
+        changes = (f"features.streams=[{stream}]", "evaluation.baselines=false")
+        alone = example("captions_lite0_lstm", *changes, extract=False)
+        assert alone["n"] == 96
+        assert alone["mean_average_precision"] < 0.7
+        assert alone["exact_match"] < 0.65
+
+
+def test_a_recurrent_network_reads_a_still_image_row_by_row(example: Any) -> None:
+    """Ten digits in handwritings that were never seen in training; rows without their order tell little."""
+    metrics = example("digits_rows_lstm")
+    assert (metrics["n"], metrics["baselines"]["majority"]) == (200, pytest.approx(0.1))
+    assert metrics["top1"] > 0.8
+    assert metrics["baselines"]["mean_pool"] < 0.4
+
+
+def test_sound_alone_tells_sounds_apart_that_are_each_others_reverse(example: Any) -> None:
+    """Six sounds of instruments that were never heard in training. Who cannot tell a sound from its twin has 0.5."""
+    metrics = example("sounds_audio_bigru")
+    assert (metrics["n"], metrics["baselines"]["majority"]) == (96, pytest.approx(1 / 6))
+    assert metrics["top1"] > 0.75
+    assert metrics["baselines"]["mean_pool"] < 0.5
