@@ -13,6 +13,8 @@ from vidrnn.sound_and_text_settings import AudioSettings, ExternalSettings, Text
 Grid = Literal[1, 2, 3, 4]
 Device = Literal["auto", "cpu", "cuda"]
 Stream = Literal["rgb", "flow", "rgb_diff", "rows", "audio", "text", "external"]
+BACKBONE_STREAMS: frozenset[Stream] = frozenset({"rgb", "flow", "rgb_diff"})
+"""Streams of pictures that go through the network."""
 OtherStream = Literal["audio", "text", "external"]
 """The streams that are no pictures."""
 

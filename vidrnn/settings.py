@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from vidrnn.config import Fraction, Positive, Settings
 from vidrnn.data_settings import DataSettings
 from vidrnn.evaluation_settings import EvaluationSettings, InferenceSettings
-from vidrnn.feature_settings import Device, FeatureSettings, Stream
+from vidrnn.feature_settings import BACKBONE_STREAMS, Device, FeatureSettings, Stream
 from vidrnn.tuning_settings import TuningSettings
 
 StepInput = Literal["features", "centred", "change"]
@@ -28,8 +28,6 @@ LOSSES: dict[Head, tuple[Loss, ...]] = {
 """What each head can be trained with; the first is what ``auto`` takes."""
 STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regression"})
 """Heads that answer at every step instead of once per video."""
-BACKBONE_STREAMS: frozenset[Stream] = frozenset({"rgb", "flow", "rgb_diff"})
-"""Streams whose features the network computes."""
 PICTURE_STREAMS: frozenset[Stream] = BACKBONE_STREAMS | {"rows"}
 """Streams that are made of pixels, and so have a mirrored view."""
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from vidrnn.device import choose_device
 from vidrnn.errors import ConfigError
-from vidrnn.feature_settings import LAST_NODE, FeatureSettings, Stream
+from vidrnn.feature_settings import BACKBONE_STREAMS, LAST_NODE, FeatureSettings, Stream
 from vidrnn.features.engine_cache import Converted, EngineCache, Proof
 from vidrnn.features.engines import (
     LEAST_SIMILARITY,
@@ -31,9 +31,6 @@ from vidrnn.features.weights import weights_digest
 
 if TYPE_CHECKING:
     from openvino import Model
-
-NETWORK_STREAMS: tuple[Stream, ...] = ("rgb", "flow", "rgb_diff")
-"""Streams of pictures that go through the network."""
 
 _PROOF_FRAMES = 8
 
@@ -255,7 +252,7 @@ def views(backbone: Backbone, settings: FeatureSettings) -> tuple[Backbone, ...]
     """The passes of an extraction through the network: for each such stream in the order of ``features.streams`` the
     plain view, and with ``features.mirrored`` then the mirrored one.
     """  # noqa: D205  one sentence
-    plain = [backbone.of_stream(stream) for stream in settings.streams if stream in NETWORK_STREAMS]
+    plain = [backbone.of_stream(stream) for stream in settings.streams if stream in BACKBONE_STREAMS]
     return tuple(view for each in plain for view in ((each, each.mirrored()) if settings.mirrored else (each,)))
 
 

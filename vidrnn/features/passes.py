@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.backbones import NETWORK_STREAMS, Backbone, load_backbone, views
+from vidrnn.feature_settings import BACKBONE_STREAMS, FeatureSettings
+from vidrnn.features.backbones import Backbone, load_backbone, views
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.rows import Rows
 
@@ -17,7 +17,7 @@ def load_passes(settings: FeatureSettings) -> tuple[Embedder, ...]:
     Raises:
         ConfigError, WeightsError: as from `load_backbone` and `Backbone.of_stream`.
     """
-    by_network = views(load_backbone(settings), settings) if set(settings.streams) & set(NETWORK_STREAMS) else ()
+    by_network = views(load_backbone(settings), settings) if BACKBONE_STREAMS & set(settings.streams) else ()
     passes: list[Embedder] = []
     for stream in settings.streams:
         passes += [each for each in by_network if each.spec.stream == stream]

@@ -17,8 +17,7 @@ import torch
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.annotations.csv_file import read_rows
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.backbones import NETWORK_STREAMS
+from vidrnn.feature_settings import BACKBONE_STREAMS, FeatureSettings
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.extraction import Progress, extract
 from vidrnn.features.other_streams import extract_stream, other_streams
@@ -39,7 +38,7 @@ _LABELS = LabelMap(("any",))  # the targets are never asked for
 
 def needs_streams(model: TrainedModel) -> bool:
     """Whether a model takes more, or something else, than one stream through the network."""
-    return len(model.specs) > 1 or model.spec.stream not in NETWORK_STREAMS
+    return len(model.specs) > 1 or model.spec.stream not in BACKBONE_STREAMS
 
 
 def read_texts(path: Path) -> dict[Path, str]:

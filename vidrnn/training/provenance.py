@@ -13,7 +13,8 @@ import torch
 import vidrnn
 from vidrnn.atomic import write_atomically
 from vidrnn.config import dump_yaml
-from vidrnn.settings import BACKBONE_STREAMS, RunSettings
+from vidrnn.feature_settings import BACKBONE_STREAMS
+from vidrnn.settings import RunSettings
 
 
 def provenance(settings: RunSettings) -> dict[str, Any]:
