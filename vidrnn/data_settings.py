@@ -9,7 +9,7 @@ from vidrnn.config import Fraction, PathSetting, Settings
 
 Risk = Literal["shared_groups", "missing_classes", "identical_files", "near_duplicates", "metadata"]
 """What makes a number too good, or about less than it seems, and can be accepted on purpose."""
-Media = Literal["videos", "frames", "pictures"]
+Media = Literal["videos", "frames", "pictures", "sounds"]
 
 
 class DataSettings(Settings):
@@ -21,8 +21,8 @@ class DataSettings(Settings):
     """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; all others read ``annotations``."""
     media: Media = "videos"
     """What the videos are, for ``folder`` and ``mmaction``, and where `vidrnn classify` looks into folders: ``videos``,
-    files; ``frames``, folders of numbered pictures; ``pictures``, still images, each a video of one frame. The paths
-    of other formats may be any of the three."""
+    files; ``frames``, folders of numbered pictures; ``pictures``, still images, each a video of one frame;
+    ``sounds``, files of sound alone. The paths of other formats may be any of these."""
     annotations: str | None = None
     """File or folder relative to ``root``, needed by all formats but ``folder`` (docs/annotations.md). A CSV has the
     columns ``path`` and what the head needs (``label``; ``labels`` separated by ``|``; ``target``; or one row per

@@ -3,6 +3,7 @@
 The bounds leave room for another machine: over three seeds each figure was well on its side of them (docs/examples.md).
 """
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,35 @@ def example(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return run
 
 
-def test_neither_picture_nor_sentence_tells_what_both_together_do(example: Any, text_extra: None) -> None:
+@pytest.fixture
+def classified(folder: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """A function that classifies one test group of an example and compares with what evaluate said of it."""
+
+    def compare(name: str, data: str, *options: object) -> None:
+        run = folder / "runs" / name
+        model, output = run / "model.safetensors", run / "labels.csv"
+        outcome = call(capsys, "classify", f"examples/{data}/test00", *options, "--model", model, "--output", output)
+        assert outcome.code == 0, outcome.err
+        stored = {row["path"]: row["predicted"] for row in read_rows(run / "test" / "predictions.csv")}
+        rows = read_rows(output)
+        assert len(rows) == sum(path.startswith("test00/") for path in stored) > 0
+        for row in rows:
+            assert row.get("label", row.get("labels")) == stored[f"test00/{Path(row['path']).name}"]
+
+    return compare
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_neither_picture_nor_sentence_tells_what_both_together_do(
+    example: Any, classified: Any, text_extra: None
+) -> None:
     """One sigmoid output, on painters and wordings that were never seen in training; half of the videos have it."""
-    both = example("captions_lite0_lstm", "evaluation.baselines=false")
+    both = example("captions_lite0_lstm")
+    classified("captions_lite0_lstm", "captions", "--texts", "examples/captions/annotations.csv")
     assert (both["n"], [(own["label"], own["n"]) for own in both["per_class"]]) == (96, [("match", 48)])
     assert both["mean_average_precision"] > 0.9
     assert both["exact_match"] > 0.85
@@ -58,17 +85,19 @@ def test_neither_picture_nor_sentence_tells_what_both_together_do(example: Any, 
         assert alone["exact_match"] < 0.65
 
 
-def test_a_recurrent_network_reads_a_still_image_row_by_row(example: Any) -> None:
+def test_a_recurrent_network_reads_a_still_image_row_by_row(example: Any, classified: Any) -> None:
     """Ten digits in handwritings that were never seen in training; rows without their order tell little."""
     metrics = example("digits_rows_lstm")
+    classified("digits_rows_lstm", "digits")
     assert (metrics["n"], metrics["baselines"]["majority"]) == (200, pytest.approx(0.1))
     assert metrics["top1"] > 0.8
     assert metrics["baselines"]["mean_pool"] < 0.4
 
 
-def test_sound_alone_tells_sounds_apart_that_are_each_others_reverse(example: Any) -> None:
+def test_sound_alone_tells_sounds_apart_that_are_each_others_reverse(example: Any, classified: Any) -> None:
     """Six sounds of instruments that were never heard in training. Who cannot tell a sound from its twin has 0.5."""
     metrics = example("sounds_audio_bigru")
+    classified("sounds_audio_bigru", "sounds")
     assert (metrics["n"], metrics["baselines"]["majority"]) == (96, pytest.approx(1 / 6))
     assert metrics["top1"] > 0.75
     assert metrics["baselines"]["mean_pool"] < 0.5

@@ -400,3 +400,24 @@ def test_an_absolute_path_and_a_link_lead_out_on_purpose(tmp_path):
     (root / "link").symlink_to(outside)
     for path in (str(outside / "a.mp4"), "link/a.mp4"):
         assert Annotation(path, "label", None, "group").source(root).samefile(outside / "a.mp4")
+
+
+def test_folders_of_sounds_are_read_where_the_setting_says_so(tmp_path: Path) -> None:
+    for name in ("bark/a.WAV", "bark/b.mp3", "bark/clip.mp4", "meow/c.flac", "meow/.hidden.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = read_annotations(validate(DataSettings, {"root": str(tmp_path), "media": "sounds"}))
+    assert [(each.path, each.label) for each in found] == [
+        ("bark/a.WAV", "bark"),
+        ("bark/b.mp3", "bark"),
+        ("meow/c.flac", "meow"),
+    ]
+    with pytest.raises(AnnotationError, match=r"there are videos: set data\.media to videos"):
+        read_annotations(validate(DataSettings, {"root": str(tmp_path), "media": "frames"}))
+
+
+def test_a_folder_of_sounds_alone_says_which_setting_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "bark").mkdir()
+    (tmp_path / "bark" / "a.wav").touch()
+    with pytest.raises(AnnotationError, match=r"there are sounds: set data\.media to sounds"):
+        read_annotations(validate(DataSettings, {"root": str(tmp_path)}))

@@ -1,11 +1,11 @@
-"""Folders as annotations: a folder per class, and in it videos, folders of frames or still images."""
+"""Folders as annotations: a folder per class, and in it videos, folders of frames, still images or sounds."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.records import SPLITS, Annotation, as_split
-from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
+from vidrnn.annotations.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from vidrnn.data_settings import DataSettings, Media
 from vidrnn.errors import AnnotationError, MissingPathError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
@@ -14,6 +14,7 @@ SUFFIXES: dict[Media, frozenset[str]] = {
     "videos": VIDEO_SUFFIXES,
     "frames": PICTURE_SUFFIXES,
     "pictures": PICTURE_SUFFIXES,
+    "sounds": SOUND_SUFFIXES,
 }
 """Which files each kind of video is found by."""
 
@@ -83,12 +84,12 @@ def _folders_in(path: Path) -> list[Path]:
 
 
 def _nothing_in(root: Path, media: Media) -> str:
-    examples = {"videos": "clip.mp4", "frames": "clip/img_00001.jpg", "pictures": "picture.jpg"}
+    examples = {"videos": "clip.mp4", "frames": "clip/img_00001.jpg", "pictures": "picture.jpg", "sounds": "a.wav"}
     message = (
         f"data.root {str(root)!r} holds no video; expected files such as {root}/<class>/{examples[media]} "
         f"({', '.join(sorted(SUFFIXES[media])[:6])} ...)"
     )
-    others: tuple[Media, ...] = ("videos", "pictures")
+    others: tuple[Media, ...] = ("videos", "pictures", "sounds")
     for other in others:
         if SUFFIXES[other] != SUFFIXES[media] and any(find_media(folder, other) for _, folder in _class_folders(root)):
             also = "frames, or pictures for still images" if other == "pictures" else other

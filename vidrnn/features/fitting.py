@@ -86,7 +86,7 @@ def _rows(
     if video.num_frames > 1:
         raise VideoError(
             f"the stream 'rows' reads still images, and this video has {video.num_frames} frames; take it out of "
-            "features.streams, or set data.media to images"
+            "features.streams, or list still images (data.media: pictures)"
         )
     for frame in decode(video, indices, on_progress=on_progress):
         height, width = frame.rgb.shape[:2]

@@ -33,6 +33,7 @@ from vidrnn.training.predict import asking_of, predict
 
 _AT_ONCE = 64  # videos whose features are kept at the same time
 _ANYWHERE = Path("/")  # videos are given by absolute paths
+_OTHER_COLUMNS = ("label", "labels", "target", "start", "end", "split", "group")  # of annotations, not looked at
 _LABELS = LabelMap(("any",))  # the targets are never asked for
 
 
@@ -42,13 +43,13 @@ def needs_streams(model: TrainedModel) -> bool:
 
 
 def read_texts(path: Path) -> dict[Path, str]:
-    """The texts of new videos: a CSV ``path,text``, with paths relative to the CSV.
+    """The texts of new videos: a CSV ``path,text``, or one of annotations, with paths relative to the CSV.
 
     Raises:
         MissingPathError: there is no such file. AnnotationError: a wrong header, or a video listed twice.
     """
     texts: dict[Path, str] = {}
-    for line, row in read_rows(path, required=("path", "text"), optional=()):
+    for line, row in read_rows(path, required=("path", "text"), optional=_OTHER_COLUMNS):
         video = _absolute(path.parent / row["path"])
         if video in texts:
             raise AnnotationError(f"{path}, line {line}: {row['path']!r} is listed twice; keep one row")
