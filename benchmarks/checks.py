@@ -21,12 +21,12 @@ import torch
 
 from vidrnn.annotations import read_annotations
 from vidrnn.config import load
-from vidrnn.features.store import FeatureStore
 from vidrnn.sequences.splits import make_folds
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings import RunSettings
 from vidrnn.training.crossval import seeds_of_fits
 from vidrnn.training.run import load_set
+from vidrnn.training.stream_folders import find_folders
 from vidrnn.training.variants import answer_without_pixels, fit_and_answer
 
 
@@ -44,8 +44,8 @@ def fits(settings: RunSettings) -> tuple[dict[str, float], dict[str, int]]:
     """Seconds of a fold for the model and each baseline, and how often the cross-validation fits each."""
     annotations, head = read_annotations(settings.data), settings.model.head
     label_map = label_map_of(annotations, head)
-    folder = FeatureStore(settings.features.store).find(settings.features)
-    sequences = load_set(annotations, settings=settings, folder=folder, label_map=label_map)
+    folders = find_folders(settings.features)
+    sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
     train, test = sequences.subset(folds[0].train), sequences.subset(folds[0].test)
     started = time.perf_counter()
