@@ -11,7 +11,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings import RunSettings
 from vidrnn.training.members import Fitted
-from vidrnn.training.variants import fit_and_predict, trained_baselines
+from vidrnn.training.variants import fit_and_answer, trained_baselines
 
 
 def make_settings() -> RunSettings:
@@ -43,7 +43,7 @@ def test_the_single_frame_baseline_answers_from_the_features_of_the_middle_step(
 
     monkeypatch.setattr(module, "fit_members", spy)
     train, test = make_sequences(0), make_sequences(1)
-    answers = fit_and_predict("single_frame", train, test, num_classes=2, settings=make_settings(), seed=3)
+    answers = fit_and_answer("single_frame", train, test, num_classes=2, settings=make_settings(), seed=3).averaged
     middle = choose_steps(test.totals, 1).indices[:, 0]
     table = test.streams["rgb"]
     frames = table.features[table.offsets + middle].float().unsqueeze(1)

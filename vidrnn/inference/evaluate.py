@@ -30,7 +30,7 @@ from vidrnn.training.predict import answer, asking_of, describe_answers
 from vidrnn.training.provenance import describe_data, provenance
 from vidrnn.training.run import require_split
 from vidrnn.training.stream_folders import name_specs
-from vidrnn.training.variants import answer_without_pixels, fit_and_predict, trained_baselines
+from vidrnn.training.variants import answer_without_pixels, fit_and_answer, trained_baselines
 
 _WORTH: dict[Split, str] = {
     "train": "TRAINED ON THIS SPLIT; ",
@@ -90,12 +90,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     if settings.evaluation.baselines:
         answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
         baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
-    protocol = (
-        f"{describe_data(settings, name_specs(model.specs))}; split {split}, n = {metrics.n}, "
-        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; {_WORTH[split]}"
-        "interval: bootstrap over groups; "
-        "trained baselines: same settings and seed, last epoch"
-    )
+    protocol = _describe(model, settings, split=split, n=metrics.n)
     values: dict[str, Any] = {
         "protocol": protocol,
         "split": split,
@@ -114,16 +109,32 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     _write_predictions(output / "predictions.csv", model, said.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
     if isinstance(metrics, Metrics) and calibration is not None:
-        title = f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}"
-        files += [output / "confusion.png", output / "reliability.png"]
-        draw_confusion(files[-2], metrics, title=title)
-        draw_reliability(files[-1], np.stack(said.averaged), _classes(chosen), measured=calibration, title=title)
+        files += _draw(output, metrics, calibration, said.averaged, chosen, split=split)
     scale, video = model.settings.inference.average, headline(head, metrics)
     notes = [
         format_averaging(head, clip=clip, video=video, answers_per_video=len(said.single), scale=scale),
         "" if calibration is None else format_calibration(calibration.as_dict()),
     ]
     return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
+
+
+def _draw(
+    output: Path, metrics: Metrics, calibration: Calibration, outputs: Outputs, chosen: SequenceSet, *, split: Split
+) -> list[Path]:
+    files = [output / "confusion.png", output / "reliability.png"]
+    title = f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}"
+    draw_confusion(files[0], metrics, title=title)
+    draw_reliability(files[1], np.stack(outputs), _classes(chosen), measured=calibration, title=title)
+    return files
+
+
+def _describe(model: TrainedModel, settings: RunSettings, *, split: Split, n: int) -> str:
+    """The protocol of the result."""
+    return (
+        f"{describe_data(settings, name_specs(model.specs))}; split {split}, n = {n}, "
+        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; {_WORTH[split]}"
+        "interval: bootstrap over groups; trained baselines: same settings and seed, last epoch"
+    )
 
 
 def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings, *, split: Split) -> None:
@@ -237,9 +248,9 @@ def _baselines(
 ) -> dict[str, list[Output]]:
     head = settings.model.head
     answers = {
-        variant: fit_and_predict(
+        variant: fit_and_answer(
             variant, train, test, num_classes=len(labels), settings=settings, seed=settings.training.seed
-        )
+        ).averaged
         for variant in trained_baselines(head)
     }
     return answers | answer_without_pixels(train, test, head=head, num_classes=len(labels))

@@ -128,22 +128,10 @@ def crossvalidate(
         protocol: goes into the result.
         on_fit: called after each fit, for a progress bar.
     """
-    head, seeds, num_classes = settings.model.head, seeds_of(settings.evaluation, settings.training), len(label_map)
-    fits = seeds_of_fits(settings)
-    outputs: dict[Variant, list[dict[int, Output]]] = {variant: [{} for _ in own] for variant, own in fits.items()}
-    single: list[list[dict[int, Output]]] = [[] for _ in seeds]
-    untrained: dict[str, dict[int, Output]] = {}
-    for fold in folds:
-        train, test = sequences.subset(fold.train), sequences.subset(fold.test)
-        for name, answers in answer_without_pixels(train, test, head=head, num_classes=num_classes).items():
-            untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
-        for variant, own_seeds in fits.items():
-            for number, seed in enumerate(own_seeds):
-                said = fit_and_answer(variant, train, test, num_classes=num_classes, settings=settings, seed=seed)
-                outputs[variant][number].update(zip(fold.test, said.averaged, strict=True))
-                if variant == "model":
-                    _add(single[number], fold.test, said.single)
-                on_fit()
+    head, fits = settings.model.head, seeds_of_fits(settings)
+    outputs, single, untrained = _answer_all(
+        sequences, folds, num_classes=len(label_map), settings=settings, on_fit=on_fit
+    )
     measured = _Measured(sequences, label_map, settings)
     pooled = tuple(measured(own) for own in outputs["model"])
     baselines = {name: [headline(head, measured(own, bootstrap=1))] for name, own in untrained.items()}
@@ -159,7 +147,7 @@ def crossvalidate(
         head=head,
         protocol=protocol,
         folds=tuple((fold.name, len(fold.test)) for fold in folds),
-        seeds=seeds,
+        seeds=fits["model"],
         pooled=pooled,
         outputs={
             variant: [[own[position] for position in range(len(sequences))] for own in outputs[variant]]
@@ -174,7 +162,37 @@ def crossvalidate(
     )
 
 
-def _add(single: list[dict[int, Output]], positions: Sequence[int], said: Sequence[Sequence[Output]]) -> None:
+_Answers = list[dict[int, Output]]  # of each seed, or of each draw and view, by position
+
+
+def _answer_all(
+    sequences: SequenceSet,
+    folds: Sequence[Fold],
+    *,
+    num_classes: int,
+    settings: RunSettings,
+    on_fit: Callable[[], None],
+) -> tuple[dict[Variant, _Answers], list[_Answers], dict[str, dict[int, Output]]]:
+    """Every fit of every fold: answers of each variant, the model's single ones of each seed, those without pixels."""
+    head, fits = settings.model.head, seeds_of_fits(settings)
+    outputs: dict[Variant, _Answers] = {variant: [{} for _ in own] for variant, own in fits.items()}
+    single: list[_Answers] = [[] for _ in fits["model"]]
+    untrained: dict[str, dict[int, Output]] = {}
+    for fold in folds:
+        train, test = sequences.subset(fold.train), sequences.subset(fold.test)
+        for name, answers in answer_without_pixels(train, test, head=head, num_classes=num_classes).items():
+            untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
+        for variant, seeds in fits.items():
+            for number, seed in enumerate(seeds):
+                said = fit_and_answer(variant, train, test, num_classes=num_classes, settings=settings, seed=seed)
+                outputs[variant][number].update(zip(fold.test, said.averaged, strict=True))
+                if variant == "model":
+                    _add(single[number], fold.test, said.single)
+                on_fit()
+    return outputs, single, untrained
+
+
+def _add(single: _Answers, positions: Sequence[int], said: Sequence[Sequence[Output]]) -> None:
     """Take in the single answers for some videos, of each draw and view."""
     single += [{} for _ in said[len(single) :]]
     for own, each in zip(single, said, strict=True):

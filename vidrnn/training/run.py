@@ -102,12 +102,8 @@ def train(
         chosen_on=identities_of(val_set) if val_set else frozenset(),
         others=tuple(folder.spec for folder in folders[1:]),
     )
-    model, files = calibrated(model, val_set), [output / "model.safetensors"]
-    save_model(model, files[0])
-    for name, weights in (("last", result.last), ("best", result.best)):
-        if weights is not None:
-            files.append(output / f"{name}.safetensors")
-            save_model(calibrated(replace(model, classifier=weights), val_set), files[-1])
+    model = calibrated(model, val_set)
+    files = _save_models(model, result, val_set, output)
     # Not before the fit: a refused --resume must leave the folder of another run as it is.
     write_config(output / "config.yaml", settings)
     write_log(output / "log.csv", result.history)
@@ -115,6 +111,17 @@ def train(
     files += [output / name for name in ("config.yaml", "log.csv", "metrics.json")]
     files += [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
     return TrainingRun(model, result.history, model.metrics, tuple(files))
+
+
+def _save_models(model: TrainedModel, result: Fitted, val_set: SequenceSet | None, output: Path) -> list[Path]:
+    """The selected weights, and those of the last and the best epoch, each with a temperature of its own."""
+    files = [output / "model.safetensors"]
+    save_model(model, files[0])
+    for name, weights in (("last", result.last), ("best", result.best)):
+        if weights is not None:
+            files.append(output / f"{name}.safetensors")
+            save_model(calibrated(replace(model, classifier=weights), val_set), files[-1])
+    return files
 
 
 def load_set(

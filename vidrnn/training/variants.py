@@ -30,7 +30,7 @@ def no_time_settings(model: ModelSettings) -> ModelSettings:
     return model.model_copy(update=changes)
 
 
-def fit_and_predict(
+def fit_and_answer(
     variant: Variant,
     train: SequenceSet,
     test: SequenceSet,
@@ -38,7 +38,7 @@ def fit_and_predict(
     num_classes: int,
     settings: RunSettings,
     seed: int,
-) -> list[Output]:
+) -> Answers:
     """Fit the model or one of its trained baselines, without validation, and answer for the test sequences.
 
     Args:
@@ -49,23 +49,7 @@ def fit_and_predict(
         num_classes: classes that the head tells apart.
         settings: model and training.
         seed: replaces ``training.seed``.
-
-    Returns:
-        Outputs of the test sequences, see `vidrnn.training.predict.predict`.
     """
-    return fit_and_answer(variant, train, test, num_classes=num_classes, settings=settings, seed=seed).averaged
-
-
-def fit_and_answer(
-    variant: Variant,
-    train: SequenceSet,
-    test: SequenceSet,
-    *,
-    num_classes: int,
-    settings: RunSettings,
-    seed: int,
-) -> Answers:
-    """As `fit_and_predict`, with the single answers beside those that are averaged from them."""
     without_time = variant in {no_time_name(settings.model.head), "single_frame"}
     model = no_time_settings(settings.model) if without_time else settings.model
     training = settings.training.model_copy(update={"seed": seed})
