@@ -1,0 +1,144 @@
+"""How well does `vidrnn check` tell copies of a clip from other takes of the same action?
+
+    python benchmarks/near_copies.py configs/weizmann_lite0_mingru.yaml [--every 7]
+
+Every seventh clip is copied in nine ways (encoded again, half the size, cut, mirrored, thinned, brighter, cropped), and
+all copies are looked for among all clips; and the clips as they are among those of other groups. The last line is JSON.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vidrnn.annotations import Annotation, read_annotations
+from vidrnn.config import load
+from vidrnn.feature_settings import FeatureSettings
+from vidrnn.features.extraction import extract
+from vidrnn.features.store import FeatureFolder
+from vidrnn.features.thumbnails import Thumbnails
+from vidrnn.preflight import near_copies
+from vidrnn.preflight.motion import Motion, motion_of
+from vidrnn.settings import RunSettings
+from vidrnn.video.decode import decode
+from vidrnn.video.probe import probe
+
+Image = npt.NDArray[np.uint8]
+Images = list[Image]
+
+
+def part(first: float, last: float) -> Callable[[Images], Images]:
+    return lambda images: images[int(len(images) * first) : int(len(images) * last)]
+
+
+def mirrored(images: Images) -> Images:
+    return [image[:, ::-1] for image in images]
+
+
+def cropped(image: Image) -> Image:
+    height, width = image.shape[:2]
+    return image[int(height * 0.08) : int(height * 0.95), int(width * 0.05) : int(width * 0.95)]
+
+
+# How each kind of copy is made, its frame rate in shares of the original's, and the constant rate factor of H.264.
+KINDS: dict[str, tuple[Callable[[Images], Images], float, int]] = {
+    "crf40": (lambda images: images, 1.0, 40),
+    "half": (
+        lambda images: [cv2.resize(each, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for each in images],
+        1.0,
+        28,
+    ),
+    "middle": (part(0.25, 0.8), 1.0, 23),
+    "end": (part(0.45, 1.0), 1.0, 30),
+    "mirrored": (mirrored, 1.0, 23),
+    "mirrored_middle": (lambda images: part(0.2, 0.75)(mirrored(images)), 1.0, 30),
+    "every_second_frame": (lambda images: images[::2], 0.5, 25),
+    "brighter": (lambda images: [cv2.convertScaleAbs(each, alpha=1.2, beta=10) for each in images], 1.0, 23),
+    "cropped": (lambda images: [cropped(each) for each in images], 1.0, 23),
+}
+
+
+def write(path: Path, images: Images, *, rate: int, crf: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = (edge - edge % 2 for edge in images[0].shape[:2])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt, stream.options = width, height, "yuv420p", {"crf": str(crf)}
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def make_copies(clips: Sequence[Annotation], root: Path, folder: Path) -> dict[str, tuple[str, str]]:
+    """Write all copies; path of each to its kind and the path of what it copies."""
+    made = {}
+    for clip in clips:
+        video = probe(clip.source(root))
+        images = [frame.rgb for frame in decode(video, np.arange(video.num_frames))]
+        rate = 1.0 / float(np.median(np.diff(video.timestamps_s)))
+        for kind, (change, share, crf) in KINDS.items():
+            path = f"{kind}/{Path(clip.path).stem}.mp4"
+            write(folder / path, change(images), rate=round(rate * share), crf=crf)
+            made[path] = kind, clip.path
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--every", type=int, default=7)
+    arguments = parser.parse_args()
+    settings = load(RunSettings, arguments.config)
+    clips = read_annotations(settings.data)
+    near_copies.LEAST = 0.0  # every similarity is wanted, not only those that count
+    with tempfile.TemporaryDirectory() as name:
+        made = make_copies(clips[:: arguments.every], settings.data.root, Path(name))
+        here = settings.features.model_copy(update={"store": Path(name) / "store"})
+        figures = measure(clips, made, settings.data.root, Path(name), here)
+    print("| what | value |\n|---|---|")
+    for key, value in figures.items():
+        print(f"| {key} | {value:.3g} |")
+    print(f"\n{json.dumps({key: round(value, 3) for key, value in figures.items()})}")
+
+
+def measure(
+    clips: Sequence[Annotation],
+    made: dict[str, tuple[str, str]],
+    root: Path,
+    folder: Path,
+    settings: FeatureSettings,
+) -> dict[str, float]:
+    copies = [Annotation(path, "copy", None, "copy") for path in made]
+    originals, _ = extract(clips, root=root, settings=settings, backbone=Thumbnails(settings))
+    elsewhere = settings.model_copy(update={"store": folder / "copies"})
+    copied, _ = extract(copies, root=folder, settings=elsewhere, backbone=Thumbnails(settings))
+    places: list[tuple[FeatureFolder, Annotation]] = [(originals, each) for each in clips]
+    places += [(copied, each) for each in copies]
+
+    @lru_cache(512)
+    def read(position: int) -> Motion:
+        video = places[position][0].read(places[position][1].path)
+        return motion_of(video.features, video.timestamps_s)
+
+    groups = sorted({each.group for each in clips})
+    others = near_copies.find_near_copies(read, [groups.index(each.group) for each in clips])
+    figures = {"clips": float(len(clips)), "highest_of_other_groups": others[0].similarity if others else -1.0}
+    found = near_copies.find_near_copies(read, [0] * len(clips) + [1] * len(copies))
+    best = {(places[each.first][1].path, places[each.second][1].path): each.similarity for each in found}
+    for kind in KINDS:
+        own = [best.get((source, path), -1.0) for path, (kind_of, source) in made.items() if kind_of == kind]
+        figures |= {f"{kind}_n": len(own), f"{kind}_found": sum(each >= 0.85 for each in own)}
+        figures |= {f"{kind}_least": min(own), f"{kind}_median": float(np.median(own))}
+    return figures
+
+
+if __name__ == "__main__":
+    main()
