@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -65,7 +66,7 @@ KINDS: dict[str, tuple[Callable[[Images], Images], float, int]] = {
 }
 
 
-def write(path: Path, images: Images, *, rate: int, crf: int) -> None:
+def write(path: Path, images: Images, *, rate: Fraction, crf: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = (edge - edge % 2 for edge in images[0].shape[:2])
     with av.open(str(path), "w") as container:
@@ -83,10 +84,10 @@ def make_copies(clips: Sequence[Annotation], root: Path, folder: Path) -> dict[s
     for clip in clips:
         video = probe(clip.source(root))
         images = [frame.rgb for frame in decode(video, np.arange(video.num_frames))]
-        rate = 1.0 / float(np.median(np.diff(video.timestamps_s)))
+        rate = Fraction(1.0 / float(np.median(np.diff(video.timestamps_s)))).limit_denominator(1001)
         for kind, (change, share, crf) in KINDS.items():
             path = f"{kind}/{Path(clip.path).stem}.mp4"
-            write(folder / path, change(images), rate=round(rate * share), crf=crf)
+            write(folder / path, change(images), rate=rate * Fraction(share), crf=crf)
             made[path] = kind, clip.path
     return made
 
