@@ -13,7 +13,7 @@ import torch
 
 from tests.worlds import CPU, Array, fill_store, rgb, sequence_set, tiny_model, tiny_spec, tiny_training
 from vidrnn.config import validate
-from vidrnn.errors import ConfigError, StoreError, TrainingError
+from vidrnn.errors import AnnotationError, ConfigError, StoreError, TrainingError
 from vidrnn.evaluation_settings import InferenceSettings
 from vidrnn.features.store import FeatureStore
 from vidrnn.inference.evaluate import evaluate
@@ -204,6 +204,23 @@ def test_a_model_is_evaluated_on_a_subset_where_the_other_streams_are_not_even_s
     unknown = changed(settings, "inference", streams=("flow", "rgb"))
     with pytest.raises(ConfigError, match=r"inference.streams flow: the model was trained on rgb, text; name some"):
         evaluate(model, unknown, split="test", output=tmp_path / "result")
+
+
+def test_a_video_that_was_trained_on_is_known_by_any_of_its_streams(tmp_path: Path) -> None:
+    """Sound knows neither the size nor the length of the pictures that it comes with."""
+    settings = changed(make_run(tmp_path, training={"stream_dropout": 0.3}), "evaluation", baselines=False)
+    shutil.rmtree(settings.features.store)
+    features, _ = xor_task(48, seed=0)
+    for name, times in {"rgb": 1, "text": 3}.items():
+        longer = {path: np.repeat(own, times, axis=0) for path, own in features[name].items()}
+        fill_store(settings.features.store, longer, dim=6, stream=name)
+    train(settings, output=tmp_path / "run")
+    rows = (tmp_path / "videos" / "list.csv").read_text().replace("train,actor0", "test,actor0")
+    (tmp_path / "videos" / "list.csv").write_text(rows)
+    for streams in (("rgb",), ("text",), ("rgb", "text")):
+        asked = changed(settings, "inference", streams=streams)
+        with pytest.raises(AnnotationError, match=r"^8 of the 16 test videos were in the training or validation split"):
+            evaluate(tmp_path / "run" / "model.safetensors", asked, split="test", output=tmp_path / "result")
 
 
 @pytest.mark.parametrize("fusion", ["concat", "late", "gated", "cross_attention"])

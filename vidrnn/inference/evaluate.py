@@ -22,7 +22,6 @@ from vidrnn.feature_settings import Stream
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.model_file import TrainedModel, load_model
-from vidrnn.sequences.identity import identities_of
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import split_annotations
 from vidrnn.settings import PICTURE_STREAMS, Head, RunSettings
@@ -144,7 +143,7 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
         "val": model.trained_on,
         "test": model.trained_on | model.chosen_on,
     }
-    again = len(identities_of(chosen) & seen[split])
+    again = sum(not own.isdisjoint(seen[split]) for own in chosen.identities)
     if again and "shared_groups" not in settings.data.accept:
         raise AnnotationError(
             f"{again} of the {len(chosen)} {split} videos were in the training or validation split of this model; "

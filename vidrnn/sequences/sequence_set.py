@@ -12,6 +12,7 @@ from vidrnn.errors import StoreError
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import FeatureFolder
 from vidrnn.sequences.alignment import Grid, align
+from vidrnn.sequences.identity import identify
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import StreamTable, find_stream, load_table
 from vidrnn.sequences.targets import Targets, Timestamps, make_targets
@@ -51,6 +52,8 @@ class SequenceSet:
         missing: annotated videos that have no features in any stream.
         grid: aligns the streams; None when there is one.
         hidden: streams that batches do not show.
+        identities: of each video those by which a model remembers it, see `vidrnn.sequences.identity`: one for each
+            account that its streams give of it, because sound knows nothing of pictures.
     """
 
     annotations: tuple[Annotation, ...]
@@ -61,6 +64,7 @@ class SequenceSet:
     missing: tuple[str, ...] = ()
     grid: Grid | None = None
     hidden: frozenset[str] = frozenset()
+    identities: tuple[frozenset[str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -105,6 +109,7 @@ class SequenceSet:
             metadata=self.metadata[list(positions)],
             missing=(),
             grid=None if self.grid is None else self.grid.subset(chosen),
+            identities=tuple(self.identities[position] for position in positions) if self.identities else (),
         )
 
     def batch(
@@ -215,9 +220,12 @@ def load_sequences(
     found = {name: each.subset(kept) for name, each in found.items()}
     tables: dict[str, StreamTable] = {}
     metadata = np.zeros((len(own), 4))
+    identities: list[set[str]] = [set() for _ in own]
     for name, each in reversed(found.items()):  # the facts are those of the first stream that a video has
         tables[name], facts = load_table(each, own, device=device, mirrored=others.get(name))
         metadata[each.present] = facts[each.present]
+        for position in np.flatnonzero(each.present).tolist():
+            identities[position].add(identify(own[position].path, facts[position].tolist()))
     tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
     grid, totals = None, tables[next(iter(found))].totals
     times: Timestamps = next(iter(found.values())).timestamps_s
@@ -233,6 +241,7 @@ def load_sequences(
         tuple(annotations[position].path for position in np.flatnonzero(~present).tolist()),
         grid,
         frozenset(spec.stream for spec in unseen),
+        tuple(frozenset(each) for each in identities),
     )
 
 

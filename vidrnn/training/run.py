@@ -21,7 +21,6 @@ from vidrnn.evaluation.report import draw_confusion, write_json, write_log
 from vidrnn.features.store import FeatureFolder
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
-from vidrnn.sequences.identity import identities_of
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.splits import make_folds, split_annotations
 from vidrnn.sequences.targets import label_map_of
@@ -98,8 +97,8 @@ def train(
         metrics,
         versions(),
         thresholds,
-        trained_on=identities_of(train_set),
-        chosen_on=identities_of(val_set) if val_set else frozenset(),
+        trained_on=frozenset[str]().union(*train_set.identities),
+        chosen_on=frozenset[str]().union(*val_set.identities) if val_set else frozenset(),
         others=tuple(folder.spec for folder in folders[1:]),
     )
     model = calibrated(model, val_set)
