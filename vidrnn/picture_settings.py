@@ -20,8 +20,9 @@ class FlowSettings(Settings):
     """``remove`` takes the motion of the camera away: the affine motion that most of the picture follows."""
     bound: Annotated[float, Field(gt=0.0)] = 8.0
     """Motion that gives full colour, in pixels of the network's square per 1/25 s; faster motion is clipped to it."""
-    gap_s: Seconds = 0.08
-    """Seconds from a kept frame to its neighbour, the frame nearest to that; 0 is the next frame of the file."""
+    gap_s: Seconds = 0.04
+    """Seconds from a kept frame to its neighbour, the frame nearest to that; 0 is the next frame of the file,
+    whatever its frame rate."""
 
 
 class DifferenceSettings(Settings):

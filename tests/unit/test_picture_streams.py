@@ -67,7 +67,7 @@ def test_rows_alone_need_no_network(monkeypatch):
     ("stream", "changes", "expected"),
     [
         ("flow", {"flow": {"bound": 4.0}}, ["flow.bound: 8.0, asked 4.0"]),
-        ("flow", {"flow": {"method": "farneback", "gap_s": 0}}, ["flow.method: 'dis'", "flow.gap_s: 0.08, asked 0.0"]),
+        ("flow", {"flow": {"method": "farneback", "gap_s": 0}}, ["flow.method: 'dis'", "flow.gap_s: 0.04, asked 0.0"]),
         ("flow", {"rgb_diff": {"bound": 4.0}, "rows": {"patch": 4}}, []),
         ("flow", {"square": "pad"}, ["square: 'warp', asked 'pad'"]),
         ("rgb_diff", {"rgb_diff": {"bound": 9}}, ["rgb_diff.bound: 64.0, asked 9.0"]),
@@ -139,7 +139,7 @@ def test_extract_makes_a_pass_per_stream_and_view(world):
         for name in NAMES:
             np.testing.assert_array_equal(plain.read(name).timestamps_s, world.plain.read(name).timestamps_s)
     shown = world.store_verb("info").out
-    assert "drawn with {'bound': 8.0, 'camera': 'keep', 'gap_s': 0.08, 'method': 'dis'}" in shown
+    assert "drawn with {'bound': 8.0, 'camera': 'keep', 'gap_s': 0.04, 'method': 'dis'}" in shown
     assert "  flow, timm/test_resnet (random), warp 32" in shown
 
 
