@@ -227,7 +227,8 @@ def classify(
     from vidrnn.config import validate
     from vidrnn.device import choose_device
     from vidrnn.feature_settings import FeatureSettings
-    from vidrnn.inference.classify import PredictionWriter, backbone_of, find_videos, finished_paths, with_unknown_below
+    from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
+    from vidrnn.inference.classify import backbone_of, find_videos, with_unknown_below
     from vidrnn.inference.classify import classify as classify_videos
     from vidrnn.inference.streams import classify_streams, needs_streams, read_texts
     from vidrnn.models.model_file import load_model
@@ -235,7 +236,8 @@ def classify(
     trained = load_model(model, device=choose_device(device))
     if unknown_below is not None:
         trained = with_unknown_below(trained, unknown_below)
-    writer = PredictionWriter(output, head=trained.settings.model.head, append=resume)
+    origin = origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate)
+    writer = PredictionWriter(output, head=trained.settings.model.head, append=resume, origin=origin)
     videos = find_videos(paths, media=trained.settings.data.media)
     done = finished_paths(output) if resume else set()
     waiting = [video for video in videos if str(video) not in done]

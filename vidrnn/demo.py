@@ -13,7 +13,8 @@ from vidrnn.evaluation.measures import headline
 from vidrnn.evaluation.report import format_per_class, format_table, write_json
 from vidrnn.features.backbones import load_backbone
 from vidrnn.features.extraction import extract
-from vidrnn.inference.classify import PredictionWriter, classify, find_videos
+from vidrnn.inference.answer_file import PredictionWriter
+from vidrnn.inference.classify import classify, find_videos
 from vidrnn.inference.evaluate import Evaluation, evaluate
 from vidrnn.settings import RunSettings
 from vidrnn.training.run import train

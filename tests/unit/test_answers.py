@@ -22,8 +22,9 @@ from vidrnn.errors import ConfigError
 from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.decode_worker import Failure
 from vidrnn.features.store import VideoFeatures
+from vidrnn.inference.answer_file import Prediction, PredictionWriter, finished_paths, origin_of
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
-from vidrnn.inference.classify import Prediction, PredictionWriter, classify, finished_paths, with_unknown_below
+from vidrnn.inference.classify import classify, with_unknown_below
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings import Head, RunSettings
@@ -227,6 +228,52 @@ def test_a_continued_file_knows_what_is_answered(tmp_path: Path, suffix: str) ->
     assert finished_paths(path) == {"a\nb.mp4", "bad.mp4"}
     if suffix == "csv":
         assert [row[0] for row in read_rows(path)] == ["path", "a\nb.mp4", "a\nb.mp4", "bad.mp4", "bad.mp4", "bad.mp4"]
+
+
+def test_rows_of_another_model_threshold_or_rate_are_not_continued(tmp_path: Path) -> None:
+    """Else one file would hold answers of two models, and no row would say of which."""
+    path, model = tmp_path / "out.csv", tmp_path / "m.safetensors"
+    model.write_bytes(b"weights")
+    first = origin_of(model, unknown_below=0.5, frame_rate=None)
+    with PredictionWriter(path, append=True, origin=first) as put:
+        put(Prediction("a.mp4", "ok", SAID["label"]))
+    before = path.read_bytes()
+    with PredictionWriter(path, append=True, origin=origin_of(model, unknown_below=0.5, frame_rate=None)):
+        pass
+    assert path.read_bytes() == before
+    for changes, told in (
+        ({"unknown_below": 0.6, "frame_rate": None}, r"\(unknown_below 0\.5, now 0\.6\)"),
+        ({"unknown_below": None, "frame_rate": None}, r"\(unknown_below 0\.5, now None\)"),
+        ({"unknown_below": 0.5, "frame_rate": 25.0}, r"\(frame_rate None, now 25\.0\)"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            PredictionWriter(path, append=True, origin=origin_of(model, **changes))
+    model.write_bytes(b"other weights")
+    other = origin_of(model, unknown_below=0.5, frame_rate=None)
+    with pytest.raises(
+        ConfigError, match=f"answers of another origin .model '{first['model']}', now '{other['model']}'"
+    ):
+        PredictionWriter(path, append=True, origin=other)
+    assert path.read_bytes() == before
+    with PredictionWriter(path, origin=other):  # begun anew
+        pass
+    with PredictionWriter(path, append=True, origin=other):
+        pass
+
+
+def test_a_damaged_origin_is_named_and_a_file_without_one_is_continued(tmp_path: Path) -> None:
+    path, model = tmp_path / "out.jsonl", tmp_path / "m.safetensors"
+    model.write_bytes(b"weights")
+    origin = origin_of(model, unknown_below=None, frame_rate=None)
+    write(path, "label", Prediction("a.mp4", "ok", SAID["label"]))
+    with PredictionWriter(path, append=True, origin=origin):
+        pass
+    assert finished_paths(path) == {"a.mp4"}
+    beside = tmp_path / "out.jsonl.origin.json"
+    for damage in ("{", "[]"):
+        beside.write_text(damage)
+        with pytest.raises(ConfigError, match=r"out\.jsonl\.origin\.json' is damaged"):
+            PredictionWriter(path, append=True, origin=origin)
 
 
 def trained(head: Head, *, classes: int = 4) -> TrainedModel:

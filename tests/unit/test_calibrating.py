@@ -25,7 +25,8 @@ from vidrnn.evaluation.calibration import (
 )
 from vidrnn.feature_settings import FeatureSettings
 from vidrnn.features.store import FeatureStore
-from vidrnn.inference.classify import Prediction, classify
+from vidrnn.inference.answer_file import Prediction
+from vidrnn.inference.classify import classify
 from vidrnn.inference.evaluate import evaluate
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.settings import RunSettings

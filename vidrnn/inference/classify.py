@@ -1,12 +1,8 @@
 """The verb ``classify``: new videos to answers, with the model's own preprocessing and sampling."""
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import torch
@@ -21,30 +17,13 @@ from vidrnn.features.decode_worker import Failure, Job
 from vidrnn.features.pipeline import embed_videos
 from vidrnn.features.spec import FeatureSpec
 from vidrnn.features.store import VideoFeatures
-from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
+from vidrnn.inference.answer_file import Prediction
+from vidrnn.inference.answers import Clock, answers_of
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings import Head
 from vidrnn.training.predict import asking_of, predict
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one video.
-
-    Attributes:
-        path: as found on disk.
-        status: ``ok`` or ``failed``.
-        answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.answers.COLUMNS`.
-        error: the cause when failed.
-    """
-
-    path: str
-    status: str
-    answers: tuple[Answer, ...] = ()
-    error: str | None = None
 
 
 def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]:
@@ -178,78 +157,3 @@ def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Cl
         unknown_below=model.unknown_below,
     )
     return Prediction(path, "ok", tuple(answers))
-
-
-class PredictionWriter:
-    """Writes rows as they come, so that a stop loses nothing. Context manager.
-
-    A .csv has the columns path, status, those of the head, error; a video has one row, or one per segment. A .jsonl has
-    one object per video, with a list ``segments`` from heads that answer at every step.
-
-    Raises:
-        ConfigError: the file's suffix is neither .csv nor .jsonl.
-    """
-
-    def __init__(self, path: Path, *, head: Head = "label", append: bool = False) -> None:
-        if path.suffix not in {".csv", ".jsonl"}:
-            raise ConfigError(f"--output {str(path)!r}: give a file that ends in .csv or .jsonl")
-        self._path = path
-        self._columns, self._in_segments = COLUMNS[head], "start" in COLUMNS[head]
-        self._append = append and path.exists()
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> Callable[[Prediction], None]:
-        """Open the file and return the function that writes a row."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("a" if self._append else "w", newline="", encoding="utf-8")
-        if self._path.suffix == ".csv" and not self._append:
-            csv.writer(self._file).writerow(["path", "status", *self._columns, "error"])
-        return self._write
-
-    def __exit__(self, *_error: object) -> None:
-        """Close the file."""
-        assert self._file is not None
-        self._file.close()
-
-    def _write(self, prediction: Prediction) -> None:
-        assert self._file is not None
-        self._file.write(self._as_json(prediction) if self._path.suffix == ".jsonl" else self._as_csv(prediction))
-        self._file.flush()
-
-    def _as_json(self, prediction: Prediction) -> str:
-        row: dict[str, Any] = {"path": prediction.path, "status": prediction.status}
-        if self._in_segments:
-            row["segments"] = list(prediction.answers) if prediction.error is None else None
-        else:
-            row |= prediction.answers[0] if prediction.answers else dict.fromkeys(self._columns)
-        return json.dumps(row | {"error": prediction.error}, ensure_ascii=False) + "\n"
-
-    def _as_csv(self, prediction: Prediction) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        for answer in prediction.answers or ({},):
-            values = [_as_text(name, answer.get(name)) for name in self._columns]
-            writer.writerow([prediction.path, prediction.status, *values, prediction.error or ""])
-        return text.getvalue()
-
-
-def _as_text(name: str, value: Any) -> str:  # noqa: ANN401  texts, numbers and lists of either
-    if value is None:
-        return ""
-    if name == "top_k":
-        return "|".join(f"{label}:{score:.6f}" for label, score in value)
-    if name == "labels":
-        return "|".join(value)
-    return value if isinstance(value, str) else f"{value:.6f}" if name == "score" else f"{value:.9g}"
-
-
-def finished_paths(path: Path) -> set[str]:
-    """Videos that an earlier, interrupted run has already answered; empty when there is no file."""
-    if not path.exists():
-        return set()
-    with path.open(encoding="utf-8", newline="") as file:
-        if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in file if line.endswith("}\n")]
-        else:
-            rows = list(csv.DictReader(file))
-    return {row["path"] for row in rows if row.get("status") == "ok"}

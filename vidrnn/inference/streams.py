@@ -23,8 +23,9 @@ from vidrnn.features.extraction import Progress, extract
 from vidrnn.features.other_streams import extract_stream, other_streams
 from vidrnn.features.passes import load_passes
 from vidrnn.features.store import FeatureFolder, VideoFeatures
+from vidrnn.inference.answer_file import Prediction
 from vidrnn.inference.answers import Clock
-from vidrnn.inference.classify import Prediction, answered, refuse_other
+from vidrnn.inference.classify import answered, refuse_other
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.sequences.sequence_set import load_sequences
