@@ -77,8 +77,9 @@ class FeatureSettings(Settings):
     """Of the stream ``text``."""
     external: ExternalSettings = ExternalSettings()
     """Of the stream ``external``."""
-    spec: str | None = None
-    """Digest (or its start) of one spec in the store, when several fit the keys above."""
+    spec: str | dict[Stream, str] | None = None
+    """Digest (or its start) of one spec in the store, when several fit the keys above; of several ``streams`` by their
+    names, such as ``{rgb: 26a6, flow: 2b7a}``."""
     batch_size: Positive = 16
     """Frames per backbone call; batches are filled across videos."""
     engine: Literal["auto", "eager", "compile", "openvino"] = "auto"
@@ -99,12 +100,21 @@ class FeatureSettings(Settings):
     def _check(self) -> "FeatureSettings":
         if "external" in self.streams and self.external.folder is None:
             raise ValueError("the stream external needs features.external.folder, where its arrays are")
+        if isinstance(self.spec, str) and len(set(self.streams)) > 1:
+            raise ValueError(
+                f"features.spec {self.spec!r} could be that of any of the streams {', '.join(self.streams)}; say of "
+                f"which, such as {{{self.streams[0]}: {self.spec}}}"
+            )
         if self.frame_template is not None:
             try:
                 template_form(self.frame_template)
             except ValueError as error:
                 raise ValueError(f"features.frame_template: {error}") from None
         return self
+
+    def spec_of(self, stream: Stream) -> str | None:
+        """What ``spec`` says of a stream."""
+        return self.spec.get(stream) if isinstance(self.spec, dict) else self.spec
 
     @property
     def chosen_nodes(self) -> dict[str, Grid]:

@@ -350,7 +350,8 @@ def test_several_fitting_specs_must_be_told_apart_by_digest(tmp_path):
     assert str(caught.value) == (
         f"several specs in {tmp_path / 'store'} fit the configuration; set features.spec to one of {', '.join(digests)}"
     )
-    assert store.find(SETTINGS.model_copy(update={"spec": digests[1][:5]})).path.name == digests[1]
+    for named in (digests[1][:5], {"rgb": digests[1][:5]}):
+        assert store.find(SETTINGS.model_copy(update={"spec": named})).path.name == digests[1]
 
 
 @pytest.mark.parametrize("asked", [False, True])

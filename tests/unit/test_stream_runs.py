@@ -223,6 +223,21 @@ def test_a_video_that_was_trained_on_is_known_by_any_of_its_streams(tmp_path: Pa
             evaluate(tmp_path / "run" / "model.safetensors", asked, split="test", output=tmp_path / "result")
 
 
+def test_each_stream_is_told_apart_by_its_own_digest(tmp_path: Path) -> None:
+    """Features of the same settings from other weights: what is said of one stream leaves the others alone."""
+    settings = make_run(tmp_path)
+    store = FeatureStore(settings.features.store)
+    first = store.find(settings.features, stream="rgb").spec
+    store.create(replace(first, weights_digest="b" * 64))
+    with pytest.raises(
+        StoreError, match=r"several specs in .* fit the configuration; set features\.spec\.rgb to one of"
+    ):
+        train(settings, output=tmp_path / "run")
+    named = changed(settings, "features", spec={"rgb": first.digest[:6]})
+    protocol = train(named, output=tmp_path / "run").metrics["protocol"]
+    assert f"rgb {first.digest} + text {digest_of('text')}" in protocol
+
+
 @pytest.mark.parametrize("fusion", ["concat", "late", "gated", "cross_attention"])
 def test_results_hold_every_baseline_of_several_streams(tmp_path: Path, fusion: str) -> None:
     settings = make_run(tmp_path, model={"fusion": fusion}, training={"members": 2, "ema_decay": 0.9})
@@ -245,6 +260,10 @@ def test_results_hold_every_baseline_of_several_streams(tmp_path: Path, fusion: 
         ),
         ({"inference": {"streams": []}}, r"inference.streams: got \[\]: Tuple should have at least 1 item"),
         ({"model": {"stream_inputs": {"smell": ["features"]}}}, "model.stream_inputs"),
+        (
+            {"features": {"spec": "26a6"}},
+            r"features.spec '26a6' could be that of any of the streams rgb, text; say of which, such as \{rgb: 26a6\}",
+        ),
     ],
 )
 def test_settings_of_streams_that_do_not_fit_are_refused(tmp_path: Path, changes: Any, message: str) -> None:

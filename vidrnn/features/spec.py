@@ -135,8 +135,8 @@ class FeatureSpec:
         if self.is_mirrored:
             pairs.append(("mirrored", True, False))
         found = [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in pairs if here != asked]
-        if settings.spec and not self.digest.startswith(settings.spec):
-            found.append(f"spec: {self.digest!r}, asked {settings.spec!r}")
+        if (asked := settings.spec_of(stream)) and not self.digest.startswith(asked):
+            found.append(f"spec: {self.digest!r}, asked {asked!r}")
         return found
 
     def _pairs(self, settings: FeatureSettings, stream: Stream) -> list[tuple[str, Any, Any]]:

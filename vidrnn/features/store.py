@@ -252,9 +252,8 @@ class FeatureStore:
             return fitting[0]
         if fitting:
             digests = ", ".join(folder.spec.digest for folder in fitting)
-            raise StoreError(
-                f"several specs in {self.root} fit the configuration; set features.spec to one of {digests}"
-            )
+            place = "features.spec" if len(set(settings.streams)) == 1 else f"features.spec.{stream}"
+            raise StoreError(f"several specs in {self.root} fit the configuration; set {place} to one of {digests}")
         others = "; ".join(
             f"{each.spec.digest} has {', '.join(each.spec.differences(settings, stream=stream))}" for each in folders
         )
