@@ -56,6 +56,7 @@ def check(
 
 def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> "Iterator[str]":
     from vidrnn.features.forecast import forecast
+    from vidrnn.features.other_streams import other_streams
     from vidrnn.features.passes import load_passes, title_of
 
     taken = 0
@@ -69,3 +70,5 @@ def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> 
         title = title_of(view, streams=streams)
         for line in expected.lines():
             yield f"{title}: {line}" if title else line
+    if others := other_streams(settings.features):
+        yield f"{', '.join(others)}: time and disk are not predicted"

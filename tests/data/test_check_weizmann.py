@@ -13,7 +13,7 @@ import yaml
 from tests.fake_backbone import AverageColour
 from tests.integration.world import Outcome, call
 from tests.media import plain_decode, write_clip
-from vidrnn.features import backbones
+from vidrnn.features import passes
 
 BEND, JACK, RUN, SIDE, WALK = (
     f"weizmann/{name}.avi"
@@ -30,7 +30,7 @@ def store(tmp_path_factory) -> Path:
 
 
 def check(folder: Path, root: Path, annotations: str, store: Path, capsys, monkeypatch) -> Outcome:
-    monkeypatch.setattr(backbones, "load_backbone", lambda _settings: AverageColour())
+    monkeypatch.setattr(passes, "load_passes", lambda _settings: (AverageColour(),))
     tree = {
         "data": {"root": str(root), "format": "csv", "annotations": annotations, "val_fraction": 0.0},
         "features": {"store": str(store)},

@@ -12,7 +12,7 @@ from tests.fake_backbone import AverageColour
 from tests.integration.world import Outcome, call
 from tests.media import plain_decode, write_clip
 from vidrnn.config import load
-from vidrnn.features import backbones
+from vidrnn.features import passes
 from vidrnn.settings import RunSettings
 from vidrnn.training.run import describe_data
 from vidrnn.video.synthetic import render_clip
@@ -57,7 +57,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(backbones, "load_backbone", lambda _settings: AverageColour())
+    monkeypatch.setattr(passes, "load_passes", lambda _settings: (AverageColour(),))
     return World(tmp_path, capsys)
 
 
@@ -199,3 +199,12 @@ def test_numbers_are_checked_without_classes(world: World) -> None:
     outcome = world.check("--set", "data.annotations=numbers.csv")
     assert (outcome.code, outcome.out) == (2, "")
     assert "model.head 'label' needs annotations with label" in outcome.err
+
+
+def test_streams_without_a_forecast_are_named(world: World) -> None:
+    tree = yaml.safe_load(world.config.read_text())
+    tree["features"] |= {"streams": ["audio", "rows"], "rows": {"image_size": 8}}
+    world.config.write_text(yaml.safe_dump(tree))
+    lines = world.check().out.splitlines()
+    assert lines[-2:] == ["audio: time and disk are not predicted", "nothing stands in the way"]
+    assert any(line.startswith("features: 12 videos to extract") for line in lines)
