@@ -1,0 +1,97 @@
+"""A number that no tested video helped to choose: settings are chosen in each fold, on its training side alone.
+
+    vidrnn extract --config configs/ut_interaction_set2_lite0_rgb_flow.yaml
+    OMP_NUM_THREADS=1 python benchmarks/nested_choice.py configs/ut_interaction_set2_lite0_rgb_flow.yaml \
+        --try training.mixup=0 --try training.mixup=0.4
+
+For every fold of the configuration its training groups are cut into inner folds of whole groups. Each candidate, the
+configuration with one set of overrides, is fitted and scored on those; the best (of equals the one named first) is
+fitted on the whole training side and answers for the tested group. The last line is JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidrnn.annotations import read_annotations
+from vidrnn.config import load
+from vidrnn.sequences.splits import Fold, make_folds
+from vidrnn.sequences.targets import label_map_of
+from vidrnn.settings import RunSettings
+from vidrnn.training.crossval import seeds_of
+from vidrnn.training.run import load_set
+from vidrnn.training.stream_folders import find_folders
+from vidrnn.training.variants import fit_and_answer
+
+
+class Candidate:
+    """One set of overrides, and its sequences."""
+
+    def __init__(self, config: Path, overrides: Sequence[str], changes: str) -> None:
+        self.changes = changes
+        self.settings = load(RunSettings, config, [*overrides, *changes.split()])
+        annotations = read_annotations(self.settings.data)
+        self.classes = label_map_of(annotations, self.settings.model.head)
+        folders = find_folders(self.settings.features)
+        self.sequences = load_set(annotations, settings=self.settings, folders=folders, label_map=self.classes)
+
+    def right(self, fold: Fold, *, seed: int) -> list[bool]:
+        """Whether each tested video of a fold is answered rightly."""
+        train, test = self.sequences.subset(fold.train), self.sequences.subset(fold.test)
+        said = fit_and_answer("model", train, test, num_classes=len(self.classes), settings=self.settings, seed=seed)
+        truth = test.targets.values.tolist()
+        return [int(np.argmax(own)) == target for own, target in zip(said.averaged, truth, strict=True)]
+
+
+def inner_folds(candidate: Candidate, outer: Fold, *, number: int) -> list[Fold]:
+    """Folds of whole groups of the training side, as positions in the whole set."""
+    settings, annotations = candidate.settings, [candidate.sequences.annotations[i] for i in outer.train]
+    inner = settings.evaluation.model_copy(update={"protocol": "group_kfold", "folds": number})
+    return [
+        Fold(fold.name, tuple(outer.train[i] for i in fold.train), tuple(outer.train[i] for i in fold.test))
+        for fold in make_folds(annotations, inner, root=settings.data.root)
+    ]
+
+
+def choose(candidates: Sequence[Candidate], outer: Fold, *, number: int, seed: int) -> int:
+    """Index of the candidate that is right most often on the inner folds."""
+    folds = inner_folds(candidates[0], outer, number=number)
+    scores = [sum(sum(each.right(fold, seed=seed)) for fold in folds) for each in candidates]
+    return scores.index(max(scores))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--try", action="append", required=True, dest="candidates", metavar="'KEY=VALUE KEY=VALUE'")
+    parser.add_argument("--inner-folds", type=int, default=2)
+    arguments = parser.parse_args()
+    candidates = [Candidate(arguments.config, arguments.overrides, changes) for changes in arguments.candidates]
+    first = candidates[0]
+    evaluation, data = first.settings.evaluation, first.settings.data
+    folds = make_folds(first.sequences.annotations, evaluation, root=data.root, accept=data.accept)
+    top1, chosen = [], Counter[str]()
+    for seed in seeds_of(evaluation, first.settings.training):
+        right: list[bool] = []
+        for fold in folds:
+            best = candidates[choose(candidates, fold, number=arguments.inner_folds, seed=seed)]
+            chosen[best.changes] += 1
+            right += best.right(fold, seed=seed)
+            print(f"seed {seed}, {fold.name}: {best.changes}, {sum(right)} of {len(right)} right so far", flush=True)
+        top1.append(float(np.mean(right)))
+    print(f"\nPython {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores")
+    print(f"n = {len(first.sequences)}, {len(folds)} folds, {arguments.inner_folds} inner folds of groups")
+    print(f"top-1 {np.mean(top1):.3f} ± {np.std(top1):.3f}; chosen: {dict(chosen)}")
+    print(json.dumps({"top1_mean": np.mean(top1), "top1_per_seed": top1, "chosen": chosen}))
+
+
+if __name__ == "__main__":
+    main()
