@@ -4,7 +4,8 @@
     OMP_NUM_THREADS=1 python benchmarks/nested_choice.py configs/ut_interaction_set2_lite0_rgb_flow.yaml \
         --try training.mixup=0 --try training.mixup=0.4
 
-For every fold of the configuration its training groups are cut into inner folds of whole groups. Each candidate, the
+For every fold of the configuration its training groups are cut into inner folds, each of one group unless
+``--inner-folds`` says how many. Each candidate, the
 configuration with one set of overrides, is fitted and scored on those; the best (of equals the one named first) is
 fitted on the whole training side and answers for the tested group. The last line is JSON.
 """
@@ -41,19 +42,29 @@ class Candidate:
         self.classes = label_map_of(annotations, self.settings.model.head)
         folders = find_folders(self.settings.features)
         self.sequences = load_set(annotations, settings=self.settings, folders=folders, label_map=self.classes)
+        self._known: dict[tuple[int, tuple[int, ...]], dict[int, bool]] = {}
 
     def right(self, fold: Fold, *, seed: int) -> list[bool]:
-        """Whether each tested video of a fold is answered rightly."""
-        train, test = self.sequences.subset(fold.train), self.sequences.subset(fold.test)
-        said = fit_and_answer("model", train, test, num_classes=len(self.classes), settings=self.settings, seed=seed)
-        truth = test.targets.values.tolist()
-        return [int(np.argmax(own)) == target for own, target in zip(said.averaged, truth, strict=True)]
+        """Whether each tested video of a fold is answered rightly.
+
+        A fit is kept for all that it has not seen: what leaves out A and then B is what leaves out B and then A.
+        """
+        key = seed, tuple(sorted(fold.train))
+        if key not in self._known:
+            unseen = sorted(set(range(len(self.sequences))) - set(fold.train))
+            train, test = self.sequences.subset(key[1]), self.sequences.subset(unseen)
+            classes = len(self.classes)
+            said = fit_and_answer("model", train, test, num_classes=classes, settings=self.settings, seed=seed)
+            answers = zip(unseen, said.averaged, test.targets.values.tolist(), strict=True)
+            self._known[key] = {position: int(np.argmax(own)) == target for position, own, target in answers}
+        return [self._known[key][position] for position in fold.test]
 
 
 def inner_folds(candidate: Candidate, outer: Fold, *, number: int) -> list[Fold]:
-    """Folds of whole groups of the training side, as positions in the whole set."""
+    """Folds of whole groups of the training side, as positions in the whole set; 0 leaves out one group at a time."""
     settings, annotations = candidate.settings, [candidate.sequences.annotations[i] for i in outer.train]
-    inner = settings.evaluation.model_copy(update={"protocol": "group_kfold", "folds": number})
+    protocol = "group_kfold" if number else "leave_one_group_out"
+    inner = settings.evaluation.model_copy(update={"protocol": protocol, "folds": number or None})
     return [
         Fold(fold.name, tuple(outer.train[i] for i in fold.train), tuple(outer.train[i] for i in fold.test))
         for fold in make_folds(annotations, inner, root=settings.data.root)
@@ -72,7 +83,7 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
     parser.add_argument("--try", action="append", required=True, dest="candidates", metavar="'KEY=VALUE KEY=VALUE'")
-    parser.add_argument("--inner-folds", type=int, default=2)
+    parser.add_argument("--inner-folds", type=int, default=0, help="0: leave out one group at a time")
     arguments = parser.parse_args()
     candidates = [Candidate(arguments.config, arguments.overrides, changes) for changes in arguments.candidates]
     first = candidates[0]
@@ -88,7 +99,8 @@ def main() -> None:
             print(f"seed {seed}, {fold.name}: {best.changes}, {sum(right)} of {len(right)} right so far", flush=True)
         top1.append(float(np.mean(right)))
     print(f"\nPython {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores")
-    print(f"n = {len(first.sequences)}, {len(folds)} folds, {arguments.inner_folds} inner folds of groups")
+    inner = f"{arguments.inner_folds} inner folds of groups" if arguments.inner_folds else "inside, each group left out"
+    print(f"n = {len(first.sequences)}, {len(folds)} folds, {inner}")
     print(f"top-1 {np.mean(top1):.3f} ± {np.std(top1):.3f}; chosen: {dict(chosen)}")
     print(json.dumps({"top1_mean": np.mean(top1), "top1_per_seed": top1, "chosen": chosen}))
 
