@@ -218,14 +218,9 @@ def load_sequences(
     kept = np.flatnonzero(present)
     own = [annotations[position] for position in kept.tolist()]
     found = {name: each.subset(kept) for name, each in found.items()}
-    tables: dict[str, StreamTable] = {}
-    metadata = np.zeros((len(own), 4))
-    identities: list[set[str]] = [set() for _ in own]
-    for name, each in reversed(found.items()):  # the facts are those of the first stream that a video has
-        tables[name], facts = load_table(each, own, device=device, mirrored=others.get(name))
-        metadata[each.present] = facts[each.present]
-        for position in np.flatnonzero(each.present).tolist():
-            identities[position].add(identify(own[position].path, facts[position].tolist()))
+    loaded = {name: load_table(each, own, device=device, mirrored=others.get(name)) for name, each in found.items()}
+    tables = {name: table for name, (table, _) in loaded.items()}
+    metadata, identities = _known_facts(own, [(each.present, loaded[name][1]) for name, each in found.items()])
     tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
     grid, totals = None, tables[next(iter(found))].totals
     times: Timestamps = next(iter(found.values())).timestamps_s
@@ -241,8 +236,25 @@ def load_sequences(
         tuple(annotations[position].path for position in np.flatnonzero(~present).tolist()),
         grid,
         frozenset(spec.stream for spec in unseen),
-        tuple(frozenset(each) for each in identities),
+        identities,
     )
+
+
+def _known_facts(
+    annotations: Sequence[Annotation],
+    accounts: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]],
+) -> tuple[npt.NDArray[np.float64], tuple[frozenset[str], ...]]:
+    """Metadata and identities of n videos, from which of them each stream has (n,) and what it knows of them (n, 4).
+
+    The metadata of a video are those of the first stream that it has.
+    """
+    metadata = np.zeros((len(annotations), 4))
+    identities: list[set[str]] = [set() for _ in annotations]
+    for present, facts in reversed(accounts):
+        metadata[present] = facts[present]
+        for position in np.flatnonzero(present).tolist():
+            identities[position].add(identify(annotations[position].path, facts[position].tolist()))
+    return metadata, tuple(frozenset(each) for each in identities)
 
 
 def _by_stream(folders: FeatureFolder | Sequence[FeatureFolder]) -> dict[str, FeatureFolder]:

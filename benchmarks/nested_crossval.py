@@ -1,13 +1,14 @@
-"""A number that no tested video helped to choose: settings are chosen in each fold, on its training side alone.
+"""Nested cross-validation: settings are chosen anew in each fold, on its training side alone.
 
     vidrnn extract --config configs/ut_interaction_set2_lite0_rgb_flow.yaml
-    OMP_NUM_THREADS=1 python benchmarks/nested_choice.py configs/ut_interaction_set2_lite0_rgb_flow.yaml \
+    OMP_NUM_THREADS=1 python benchmarks/nested_crossval.py configs/ut_interaction_set2_lite0_rgb_flow.yaml \
         --try training.mixup=0 --try training.mixup=0.4
 
 For every fold of the configuration its training groups are cut into inner folds, each of one group unless
-``--inner-folds`` says how many. Each candidate, the
-configuration with one set of overrides, is fitted and scored on those; the best (of equals the one named first) is
-fitted on the whole training side and answers for the tested group. The last line is JSON.
+``--inner-folds`` says how many. Each candidate, the configuration with one set of overrides, is fitted and scored on
+those; the best (of equals the one named first) is fitted on the whole training side and answers for the tested group.
+No tested video helps to choose among the candidates; what made them candidates is another matter. The last line is
+JSON.
 """
 
 import argparse
