@@ -2,7 +2,8 @@
 
 import typer
 
-from vidrnn.cli import classify, run
+from vidrnn.classify_cli import classify
+from vidrnn.cli import run
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 import typer
 
 from vidrnn.check_cli import check
-from vidrnn.cli_options import Config, Output, Overrides, load_settings
+from vidrnn.classify_cli import classify
+from vidrnn.cli_options import Config, Model, Output, Overrides, load_settings
 from vidrnn.compare_cli import compare
 from vidrnn.errors import ConfigError, ExitCode, VidrnnError
 from vidrnn.store_cli import store_app
@@ -34,9 +35,6 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 
 _INTERRUPTED = 130  # what newer releases of typer return after Ctrl-C; older ones raise
-
-
-Model = Annotated[Path, typer.Option("--model", help="A model.safetensors written by `vidrnn train`.")]
 
 
 def main() -> None:
@@ -196,68 +194,7 @@ app.command()(tune)
 app.command()(compare)
 
 
-@app.command()
-def classify(
-    paths: Annotated[list[Path], typer.Argument(help="Video files, still images, folders of either or of frames.")],
-    model: Model,
-    output: Annotated[Path, typer.Option("--output", help="File that ends in .csv or .jsonl.")],
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the rows that are there and add the missing ones.")
-    ] = False,
-    weights: Annotated[
-        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    unknown_below: Annotated[
-        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
-    ] = None,
-    frame_rate: Annotated[
-        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
-    ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="CSV path,text of the new videos, for models that read texts of annotations.")
-    ] = None,
-) -> int:
-    """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
-    from vidrnn.features.processes import warm_up
-
-    warm_up()
-    from tqdm import tqdm
-
-    from vidrnn.config import validate
-    from vidrnn.device import choose_device
-    from vidrnn.feature_settings import FeatureSettings
-    from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
-    from vidrnn.inference.classify import backbone_of, find_videos, with_unknown_below
-    from vidrnn.inference.classify import classify as classify_videos
-    from vidrnn.inference.streams import classify_streams, needs_streams, read_texts
-    from vidrnn.models.model_file import load_model
-
-    trained = load_model(model, device=choose_device(device))
-    if unknown_below is not None:
-        trained = with_unknown_below(trained, unknown_below)
-    origin = origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate)
-    writer = PredictionWriter(output, head=trained.settings.model.head, append=resume, origin=origin)
-    videos = find_videos(paths, media=trained.settings.data.media)
-    done = finished_paths(output) if resume else set()
-    waiting = [video for video in videos if str(video) not in done]
-    given = {"device": device, "weights": weights, "frame_rate": frame_rate}
-    changes = {key: value for key, value in given.items() if value is not None}
-    features = validate(FeatureSettings, trained.settings.features.model_dump(mode="json") | changes, origin="options")
-    if needs_streams(trained):
-        predictions = classify_streams(waiting, trained, settings=features, texts=read_texts(texts) if texts else None)
-    else:
-        predictions = classify_videos(waiting, trained, backbone_of(trained, features), settings=features)
-    failed = 0
-    with writer as write, tqdm(total=len(waiting), unit="video", disable=None) as bar:
-        for prediction in predictions:
-            write(prediction)
-            bar.update()
-            if prediction.status == "failed":
-                failed += 1
-                print(f"failed: {prediction.path}: {prediction.error}", file=sys.stderr)
-    print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
-    return ExitCode.SOME_FAILED if failed else ExitCode.OK
+app.command()(classify)
 
 
 def _advance(bar: "tqdm[NoReturn]") -> None:

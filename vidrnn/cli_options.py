@@ -13,6 +13,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; may be repeated."),
 ]
+Model = Annotated[Path, typer.Option("--model", help="A model.safetensors written by `vidrnn train`.")]
 Output = Annotated[Path, typer.Option("--output", help="Folder for the results.")]
 
 
