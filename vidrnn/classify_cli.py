@@ -1,13 +1,18 @@
 """The verb ``vidrnn classify``: a trained model answers for new videos."""
 
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vidrnn.cli_options import Model
 from vidrnn.errors import ExitCode
+
+if TYPE_CHECKING:
+    from vidrnn.inference.answer_file import Prediction, PredictionWriter
 
 
 def classify(
@@ -28,46 +33,66 @@ def classify(
         float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
     ] = None,
     texts: Annotated[
-        Path | None, typer.Option(help="CSV path,text of the new videos, for models that read texts of annotations.")
+        Path | None, typer.Option(help="Texts of the new videos: a CSV path,text, or the folder of their text files.")
+    ] = None,
+    arrays: Annotated[
+        Path | None, typer.Option(help="Folder of the new videos' arrays, for models with the stream external.")
     ] = None,
 ) -> int:
     """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
     from vidrnn.features.processes import warm_up
 
     warm_up()
-    from tqdm import tqdm
-
     from vidrnn.config import validate
     from vidrnn.device import choose_device
     from vidrnn.feature_settings import FeatureSettings
     from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
+    from vidrnn.inference.beside import find_beside
     from vidrnn.inference.classify import backbone_of, find_videos, with_unknown_below
     from vidrnn.inference.classify import classify as classify_videos
-    from vidrnn.inference.streams import classify_streams, needs_streams, read_texts
+    from vidrnn.inference.streams import classify_streams, needs_streams, shown_streams
     from vidrnn.models.model_file import load_model
 
     trained = load_model(model, device=choose_device(device))
     if unknown_below is not None:
         trained = with_unknown_below(trained, unknown_below)
-    origin = origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate)
-    writer = PredictionWriter(output, head=trained.settings.model.head, append=resume, origin=origin)
+    writer = PredictionWriter(
+        output,
+        head=trained.settings.model.head,
+        several_streams=len(shown_streams(trained)) > 1,
+        append=resume,
+        origin=origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate),
+    )
     videos = find_videos(paths, media=trained.settings.data.media)
+    beside = find_beside(paths, videos, texts=texts, arrays=arrays)
     done = finished_paths(output) if resume else set()
     waiting = [video for video in videos if str(video) not in done]
     given = {"device": device, "weights": weights, "frame_rate": frame_rate}
     changes = {key: value for key, value in given.items() if value is not None}
     features = validate(FeatureSettings, trained.settings.features.model_dump(mode="json") | changes, origin="options")
     if needs_streams(trained):
-        predictions = classify_streams(waiting, trained, settings=features, texts=read_texts(texts) if texts else None)
+        predictions = classify_streams(waiting, trained, settings=features, beside=beside)
     else:
+        beside.refuse_unfit(features)
         predictions = classify_videos(waiting, trained, backbone_of(trained, features), settings=features)
-    failed = 0
-    with writer as write, tqdm(total=len(waiting), unit="video", disable=None) as bar:
+    failed = _write(predictions, writer, total=len(waiting))
+    print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
+    return ExitCode.SOME_FAILED if failed else ExitCode.OK
+
+
+def _write(predictions: "Iterable[Prediction]", writer: "PredictionWriter", *, total: int) -> int:
+    """Write predictions as they come, name what is wrong with them, and count the failed ones."""
+    from tqdm import tqdm
+
+    failed, lacking = 0, Counter[str]()
+    with writer as write, tqdm(total=total, unit="video", disable=None) as bar:
         for prediction in predictions:
             write(prediction)
             bar.update()
+            lacking.update(prediction.lacking)
             if prediction.status == "failed":
                 failed += 1
                 print(f"failed: {prediction.path}: {prediction.error}", file=sys.stderr)
-    print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
-    return ExitCode.SOME_FAILED if failed else ExitCode.OK
+    for stream, number in lacking.items():
+        print(f"lacking: {number} videos have no {stream} and were answered from the others", file=sys.stderr)
+    return failed

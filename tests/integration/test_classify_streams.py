@@ -4,10 +4,12 @@ import csv
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.integration.world import World, call, make_world
 from tests.media import pictures, write_clip
+from vidrnn.inference import streams
 
 
 @pytest.fixture(scope="module")
@@ -66,5 +68,73 @@ def test_a_stream_that_a_video_lacks_is_masked(tmp_path: Path, capsys: pytest.Ca
     assert f"absent {len(rows) // 2}" in outcome.out.splitlines()[-1]
     assert call(capsys, "train", *options, "--output", tmp_path / "run").code == 0
     arguments = [world.clips, "--model", tmp_path / "run" / "model.safetensors", "--output", tmp_path / "labels.csv"]
-    assert call(capsys, "classify", *arguments).code == 0
-    assert [row["status"] for row in read(tmp_path / "labels.csv")] == ["ok"] * len(rows)
+    outcome = call(capsys, "classify", *arguments)
+    assert outcome.code == 0
+    answered = read(tmp_path / "labels.csv")
+    assert [row["status"] for row in answered] == ["ok"] * len(rows)
+    sounding = {str(world.clips / row["path"]) for row in rows[::2]}
+    assert {row["path"] for row in answered if not row["lacking"]} == sounding
+    assert {row["lacking"] for row in answered} == {"", "audio"}
+    assert f"lacking: {len(rows) // 2} videos have no audio and were answered from the others" in outcome.err
+
+
+def test_arrays_of_new_videos_come_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Named as in the training, wherever they lie; what is missing is masked, what does not fit fails by name."""
+    world = make_world(tmp_path)
+    random, arrays = np.random.default_rng(0), tmp_path / "poses"
+    paths = [row["path"] for row in read(world.clips / "annotations.csv")]
+    for path in paths:
+        (arrays / path).parent.mkdir(parents=True, exist_ok=True)
+        np.save(arrays / f"{path}.npy", random.normal(size=(5, 4)).astype(np.float32))
+    changes = [f"features.external.folder={arrays}", "features.streams=[rgb,external]", "training.epochs=3"]
+    options = ["--config", str(world.config), *(word for change in changes for word in ("--set", change))]
+    assert call(capsys, "extract", *options).code == 0
+    assert call(capsys, "train", *options, "--output", tmp_path / "run").code == 0
+    model = tmp_path / "run" / "model.safetensors"
+    arguments = ["--model", model, *options, "--set", "evaluation.baselines=false", "--output", tmp_path / "test"]
+    assert call(capsys, "evaluate", *arguments).code == 0
+    stored = {row["path"]: row for row in read(tmp_path / "test" / "predictions.csv")}
+    new, others = tmp_path / "new", tmp_path / "new_poses"
+    shutil.copytree(world.clips, new, ignore=shutil.ignore_patterns("*.csv"))
+    shutil.copytree(arrays, others)
+    lacking, unfit = [path for path in paths if path not in stored][:2]
+    (others / f"{lacking}.npy").unlink()
+    np.save(others / f"{unfit}.npy", np.zeros((5, 3), np.float32))
+    arguments = [new, "--model", model, "--output", tmp_path / "labels.csv"]
+    outcome = call(capsys, "classify", *arguments)
+    assert outcome.code == 2
+    assert "the model reads arrays ('poses'): give --arrays FOLDER" in outcome.err
+    outcome = call(capsys, "classify", *arguments, "--arrays", others)
+    assert outcome.code == 3
+    rows = {str(Path(row["path"]).relative_to(new)): row for row in read(tmp_path / "labels.csv")}
+    assert rows.keys() == set(paths)
+    assert [path for path, row in rows.items() if row["lacking"] == "external"] == [lacking]
+    assert [path for path, row in rows.items() if row["status"] == "failed"] == [unfit]
+    assert rows[unfit]["error"].startswith("external: ")
+    assert "has 3 values per step where the others have 4" in rows[unfit]["error"]
+    for path, row in stored.items():
+        assert float(rows[path]["score"]) == pytest.approx(float(row[f"p_{rows[path]['label']}"]), abs=2e-3)
+
+
+def test_videos_without_a_text_are_answered_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text_extra: None
+) -> None:
+    """Also where a whole batch of them has none."""
+    world = make_world(tmp_path)
+    table = world.clips / "annotations.csv"
+    rows = read(table)
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "text"])
+        writer.writeheader()
+        writer.writerows(row | {"text": row["label"]} for row in rows)
+    options = ["--config", str(world.config), "--set", "features.streams=[rgb,text]", "--set", "training.epochs=2"]
+    assert call(capsys, "extract", *options).code == 0
+    assert call(capsys, "train", *options, "--output", tmp_path / "run").code == 0
+    texts = tmp_path / "texts.csv"
+    texts.write_text(f"path,text\nclips/{rows[0]['path']},someone moves\n")
+    monkeypatch.setattr(streams, "_AT_ONCE", 2)
+    arguments = ["--model", tmp_path / "run" / "model.safetensors", "--output", tmp_path / "labels.csv"]
+    outcome = call(capsys, "classify", *(world.clips / row["path"] for row in rows[:5]), *arguments, "--texts", texts)
+    assert outcome.code == 0, outcome.err
+    answered = read(tmp_path / "labels.csv")
+    assert [(row["status"], row["lacking"]) for row in answered] == [("ok", "")] + [("ok", "text")] * 4

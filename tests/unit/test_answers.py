@@ -261,6 +261,34 @@ def test_rows_of_another_model_threshold_or_rate_are_not_continued(tmp_path: Pat
         pass
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_of_several_streams_each_row_says_which_are_lacking(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    with PredictionWriter(path, several_streams=True) as put:
+        put(Prediction("a.mp4", "ok", SAID["label"], lacking=("audio", "text")))
+        put(Prediction("b.mp4", "ok", SAID["label"]))
+        put(Prediction("c.mp4", "failed", error="broken"))
+    if suffix == ".csv":
+        header, *rows = read_rows(path)
+        assert header == ["path", "status", *COLUMNS["label"], "lacking", "error"]
+        assert [row[-2:] for row in rows] == [["audio|text", ""], ["", ""], ["", "broken"]]
+    else:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert [row["lacking"] for row in rows] == [["audio", "text"], [], []]
+
+
+def test_rows_with_other_columns_are_not_continued(tmp_path: Path) -> None:
+    """Each value would stand below the name of another one."""
+    path = tmp_path / "out.csv"
+    write(path, "label", Prediction("a.mp4", "ok", SAID["label"]))
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"has the columns path, status, .*, and rows would have .*, lacking, error"):
+        PredictionWriter(path, several_streams=True, append=True)
+    with pytest.raises(ConfigError, match="and rows would have path, status, start"):
+        PredictionWriter(path, head="step_labels", append=True)
+    assert path.read_bytes() == before
+
+
 def test_a_damaged_origin_is_named_and_a_file_without_one_is_continued(tmp_path: Path) -> None:
     path, model = tmp_path / "out.jsonl", tmp_path / "m.safetensors"
     model.write_bytes(b"weights")

@@ -26,12 +26,14 @@ class Prediction:
         status: ``ok`` or ``failed``.
         answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.answers.COLUMNS`.
         error: the cause when failed.
+        lacking: streams of the model that the video does not have; it was answered from the others.
     """
 
     path: str
     status: str
     answers: tuple[Answer, ...] = ()
     error: str | None = None
+    lacking: tuple[str, ...] = ()
 
 
 def origin_of(model: Path, *, unknown_below: float | None, frame_rate: float | None) -> Origin:
@@ -64,31 +66,55 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
         )
 
 
+def _refuse_other_columns(path: Path, header: list[str]) -> None:
+    with path.open(encoding="utf-8", newline="") as file:
+        there = next(csv.reader(file), header)
+    if there != header:
+        raise ConfigError(
+            f"--resume: {str(path)!r} has the columns {', '.join(there)}, and rows would have {', '.join(header)}; "
+            "name another --output, or leave --resume out to begin anew"
+        )
+
+
 class PredictionWriter:
     """Writes rows as they come, so that a stop loses nothing. Context manager.
 
-    A .csv has the columns path, status, those of the head, error; a video has one row, or one per segment. A .jsonl has
-    one object per video, with a list ``segments`` from heads that answer at every step.
+    A .csv has the columns path, status, those of the head, lacking (only for several streams), error; a video has one
+    row, or one per segment. A .jsonl has one object per video, with a list ``segments`` from heads that answer at every
+    step.
 
     Args:
         path: the file.
         head: what is answered.
+        several_streams: whether a video can lack one.
         append: keep the rows that are there.
         origin: what answers; kept in ``PATH.origin.json``. None keeps nothing.
 
     Raises:
-        ConfigError: the file's suffix is neither .csv nor .jsonl, or the rows to keep are of another origin.
+        ConfigError: the file's suffix is neither .csv nor .jsonl, or the rows to keep are of another origin or have
+            other columns.
     """
 
-    def __init__(self, path: Path, *, head: Head = "label", append: bool = False, origin: Origin | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        head: Head = "label",
+        several_streams: bool = False,
+        append: bool = False,
+        origin: Origin | None = None,
+    ) -> None:
         if path.suffix not in {".csv", ".jsonl"}:
             raise ConfigError(f"--output {str(path)!r}: give a file that ends in .csv or .jsonl")
         self._path = path
         self._origin = origin
         if append and path.exists() and origin is not None:
             _refuse_other_origin(path, origin)
-        self._columns, self._in_segments = COLUMNS[head], "start" in COLUMNS[head]
+        self._columns, self._in_segments, self._lacking = COLUMNS[head], "start" in COLUMNS[head], several_streams
+        self._header = ["path", "status", *self._columns, *(["lacking"] if several_streams else []), "error"]
         self._append = append and path.exists()
+        if self._append and path.suffix == ".csv":
+            _refuse_other_columns(path, self._header)
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Callable[[Prediction], None]:
@@ -98,7 +124,7 @@ class PredictionWriter:
             write_atomically(_origin_file(self._path), (json.dumps(dict(self._origin), indent=1) + "\n").encode())
         self._file = self._path.open("a" if self._append else "w", newline="", encoding="utf-8")
         if self._path.suffix == ".csv" and not self._append:
-            csv.writer(self._file).writerow(["path", "status", *self._columns, "error"])
+            csv.writer(self._file).writerow(self._header)
         return self._write
 
     def __exit__(self, *_error: object) -> None:
@@ -117,6 +143,7 @@ class PredictionWriter:
             row["segments"] = list(prediction.answers) if prediction.error is None else None
         else:
             row |= prediction.answers[0] if prediction.answers else dict.fromkeys(self._columns)
+        row |= {"lacking": list(prediction.lacking)} if self._lacking else {}
         return json.dumps(row | {"error": prediction.error}, ensure_ascii=False) + "\n"
 
     def _as_csv(self, prediction: Prediction) -> str:
@@ -124,6 +151,7 @@ class PredictionWriter:
         writer = csv.writer(text)
         for answer in prediction.answers or ({},):
             values = [_as_text(name, answer.get(name)) for name in self._columns]
+            values += ["|".join(prediction.lacking)] if self._lacking else []
             writer.writerow([prediction.path, prediction.status, *values, prediction.error or ""])
         return text.getvalue()
 

@@ -4,10 +4,9 @@ The videos go through the same extraction as for training, some at a time, into 
 aligned, masked and read as they were when the model learned.
 """
 
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import numpy as np
 import torch
 
 from vidrnn.annotations import Annotation, LabelMap
-from vidrnn.annotations.csv_file import read_rows
-from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
-from vidrnn.feature_settings import BACKBONE_STREAMS, FeatureSettings
+from vidrnn.errors import MissingPathError
+from vidrnn.feature_settings import BACKBONE_STREAMS, FeatureSettings, Stream
 from vidrnn.features.embedder import Embedder
 from vidrnn.features.extraction import Progress, extract
 from vidrnn.features.other_streams import extract_stream, other_streams
@@ -25,6 +23,7 @@ from vidrnn.features.passes import load_passes
 from vidrnn.features.store import FeatureFolder, VideoFeatures
 from vidrnn.inference.answer_file import Prediction
 from vidrnn.inference.answers import Clock
+from vidrnn.inference.beside import ANYWHERE, Beside, absolute
 from vidrnn.inference.classify import answered, refuse_other
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
@@ -33,8 +32,6 @@ from vidrnn.settings import in_order
 from vidrnn.training.predict import asking_of, predict
 
 _AT_ONCE = 64  # videos whose features are kept at the same time
-_ANYWHERE = Path("/")  # videos are given by absolute paths
-_OTHER_COLUMNS = ("label", "labels", "target", "start", "end", "split", "group")  # of annotations, not looked at
 _LABELS = LabelMap(("any",))  # the targets are never asked for
 
 
@@ -43,42 +40,26 @@ def needs_streams(model: TrainedModel) -> bool:
     return len(model.specs) > 1 or model.spec.stream not in BACKBONE_STREAMS
 
 
-def read_texts(path: Path) -> dict[Path, str]:
-    """The texts of new videos: a CSV ``path,text``, or one of annotations, with paths relative to the CSV.
-
-    Raises:
-        MissingPathError: there is no such file. AnnotationError: a wrong header, or a video listed twice.
-    """
-    texts: dict[Path, str] = {}
-    for line, row in read_rows(path, required=("path", "text"), optional=_OTHER_COLUMNS):
-        video = _absolute(path.parent / row["path"])
-        if video in texts:
-            raise AnnotationError(f"{path}, line {line}: {row['path']!r} is listed twice; keep one row")
-        texts[video] = row["text"]
-    return texts
-
-
 def classify_streams(
-    videos: Iterable[Path], model: TrainedModel, *, settings: FeatureSettings, texts: Mapping[Path, str] | None = None
+    videos: Iterable[Path], model: TrainedModel, *, settings: FeatureSettings, beside: Beside
 ) -> Iterator[Prediction]:
     """Classify videos; each gives one prediction, in order, and a bad one costs only itself.
 
-    A video that does not have a stream, such as sound, is answered from the others; one that fails in any stream fails.
+    A video that does not have a stream, such as sound, is answered from the others, which the prediction says; one that
+    fails in any stream fails.
 
     Args:
         videos: files, and folders of frames.
         model: the classifier.
         settings: the model's feature settings, with device and limits as needed here.
-        texts: of `read_texts`, for models that read texts of the annotations.
+        beside: the texts and arrays of the videos.
 
     Raises:
         ModelFileError: what is here computes other features than those of the training.
-        ConfigError: the model reads files that lie below the data root of the training, or texts that are not given.
+        ConfigError: see `Beside.refuse_unfit`.
     """
-    shown = in_order(model.settings.inference.streams or [spec.stream for spec in model.specs])
-    both = settings.mirrored and model.settings.inference.views == "both"
-    own = settings.model_copy(update={"streams": tuple(shown), "mirrored": both, "spec": None})
-    _refuse_files_elsewhere(own, texts)
+    own = beside.applied_to(_as_shown(model, settings), model.specs)
+    beside.refuse_unfit(own)
     passes = load_passes(own)
     wanted = {spec.stream: spec.at_frame_rate(settings.frame_rate) for spec in model.specs}
     for each in passes:
@@ -88,17 +69,18 @@ def classify_streams(
     while some := list(islice(waiting, _AT_ONCE)):
         with tempfile.TemporaryDirectory(prefix="vidrnn_") as folder:
             here = own.model_copy(update={"store": Path(folder)})
-            yield from _classify_some(some, model, passes, settings=here, texts=texts or {})
+            yield from _classify_some(some, model, passes, settings=here, beside=beside)
 
 
-def _refuse_files_elsewhere(settings: FeatureSettings, texts: Mapping[Path, str] | None) -> None:
-    if "external" in settings.streams:
-        raise ConfigError(
-            f"the model reads arrays of features.external.folder {str(settings.external.folder)!r}, which classify "
-            "does not know for new videos; run `vidrnn extract` and `vidrnn evaluate`"
-        )
-    if "text" in settings.streams and settings.text.source == "column" and texts is None:
-        raise ConfigError("the model reads texts: give --texts FILE, a CSV with the columns path,text")
+def shown_streams(model: TrainedModel) -> tuple[Stream, ...]:
+    """What a model is shown of a video, in canonical order."""
+    return tuple(in_order(model.settings.inference.streams or [spec.stream for spec in model.specs]))
+
+
+def _as_shown(model: TrainedModel, settings: FeatureSettings) -> FeatureSettings:
+    """The feature settings of what the model is shown, whatever its specs are called."""
+    both = settings.mirrored and model.settings.inference.views == "both"
+    return settings.model_copy(update={"streams": shown_streams(model), "mirrored": both, "spec": None})
 
 
 @dataclass
@@ -116,13 +98,10 @@ def _classify_some(
     passes: Sequence[Embedder],
     *,
     settings: FeatureSettings,
-    texts: Mapping[Path, str],
+    beside: Beside,
 ) -> Iterator[Prediction]:
-    known = {
-        video: Annotation(str(_absolute(video)), "any", None, "any", text=texts.get(_absolute(video)))
-        for video in videos
-    }
-    extracted = _extract(list(known.values()), model, passes, settings=settings)
+    known = {video: _annotated(absolute(video), beside) for video in videos}
+    extracted = _extract(list(known.values()), model, passes, settings=settings, root=beside.root)
     streams = {path: _streams_of(path, extracted.plain) for path in (each.path for each in known.values())}
     for path, own in streams.items():
         if not own:
@@ -139,7 +118,15 @@ def _classify_some(
         times = {name: own.timestamps_s for name, own in streams[path].items()}
         reference = streams[path][reference_of(times)]
         clock = Clock(reference.timestamps_s, reference.metadata.duration_s)
-        yield answered(str(video), outputs[path], model, clock=clock)
+        lacking = tuple(name for name in settings.streams if name not in streams[path])
+        yield replace(answered(str(video), outputs[path], model, clock=clock), lacking=lacking)
+
+
+def _annotated(video: Path, beside: Beside) -> Annotation:
+    """A new video, whose label is not known; where texts are given, one that has none has an empty one."""
+    return Annotation(
+        str(video), "any", None, "any", text=None if beside.texts is None else beside.texts.get(video, "")
+    )
 
 
 def _answer(good: Sequence[Annotation], model: TrainedModel, extracted: _Extracted) -> list[torch.Tensor]:
@@ -158,18 +145,23 @@ def _answer(good: Sequence[Annotation], model: TrainedModel, extracted: _Extract
 
 
 def _extract(
-    annotations: Sequence[Annotation], model: TrainedModel, passes: Sequence[Embedder], *, settings: FeatureSettings
+    annotations: Sequence[Annotation],
+    model: TrainedModel,
+    passes: Sequence[Embedder],
+    *,
+    settings: FeatureSettings,
+    root: Path,
 ) -> _Extracted:
     done = _Extracted()
     for each in passes:
         plain = done.plain[-1] if each.spec.is_mirrored else None
-        folder, report = extract(annotations, root=_ANYWHERE, settings=settings, backbone=each, plain=plain)
+        folder, report = extract(annotations, root=ANYWHERE, settings=settings, backbone=each, plain=plain)
         (done.mirrored if each.spec.is_mirrored else done.plain).append(folder)
         done.failed |= {failure.path: failure.cause for failure in report.failures}
     wanted = {spec.stream: spec for spec in model.specs}
     for stream in other_streams(settings):
         report = Progress()
-        folder = extract_stream(annotations, stream=stream, root=_ANYWHERE, settings=settings, progress=report)
+        folder = extract_stream(annotations, stream=stream, root=root, settings=settings, progress=report)
         refuse_other(folder.spec, wanted[stream])
         done.plain.append(folder)
         done.failed |= {failure.path: f"{stream}: {failure.cause}" for failure in report.failures}
@@ -185,8 +177,3 @@ def _streams_of(path: str, folders: Sequence[FeatureFolder]) -> dict[str, VideoF
         except MissingPathError:
             continue
     return {name: found[name] for name in in_order(found)}
-
-
-def _absolute(path: Path) -> Path:
-    """Without ``..``, which annotations do not allow, and without following links."""
-    return Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow links
