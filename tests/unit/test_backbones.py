@@ -21,6 +21,14 @@ def settings(backbone="resnet18", weights="random", **changes) -> FeatureSetting
     return FeatureSettings(**{"backbone": backbone, "weights": weights, "device": "cpu", "image_size": 64, **changes})
 
 
+QUICK_DIM = 96
+
+
+def quick(**changes) -> FeatureSettings:
+    """A network of a few layers, for what does not depend on the network."""
+    return settings(**{"backbone": "timm/test_resnet", **changes})
+
+
 def frames(count: int, size: int = 64) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
@@ -206,10 +214,10 @@ def test_auto_is_openvino_on_a_cpu_and_eager_in_a_short_precision():
 
 
 def test_a_second_start_builds_no_network_and_gives_the_same(cache, no_network):
-    first = load_backbone(settings())
+    first = load_backbone(quick())
     expected = first.embed(frames(5))
     no_network()
-    second = load_backbone(settings(sampling="uniform", count=3))
+    second = load_backbone(quick(sampling="uniform", count=3))
     assert torch.equal(second.embed(frames(5)), expected)
     assert second.spec.weights_digest == first.spec.weights_digest
     assert second.spec.sampling == {"kind": "uniform", "count": 3}
@@ -217,56 +225,56 @@ def test_a_second_start_builds_no_network_and_gives_the_same(cache, no_network):
 
 
 def test_a_cached_network_serves_another_batch_size(cache, no_network):
-    expected = load_backbone(settings()).embed(frames(5))
+    expected = load_backbone(quick()).embed(frames(5))
     no_network()
-    assert_close(load_backbone(settings(batch_size=2)).embed(frames(5)), expected)
+    assert_close(load_backbone(quick(batch_size=2)).embed(frames(5)), expected)
 
 
 @pytest.mark.parametrize(
-    "change", [{"nodes": {"last": 2}}, {"image_size": 96}, {"square": "pad"}, {"backbone": "resnet34"}]
+    "change", [{"nodes": {"last": 2}}, {"image_size": 96}, {"square": "pad"}, {"backbone": "timm/test_vit"}]
 )
 def test_another_setting_is_another_cached_network(cache, no_network, change):
-    load_backbone(settings()).embed(frames(1))
+    load_backbone(quick()).embed(frames(1))
     no_network()
     with pytest.raises(AssertionError, match="a network was built"):
-        load_backbone(settings(**change))
+        load_backbone(quick(**change))
 
 
 def test_other_weights_under_the_same_name_are_another_cached_network(cache, tmp_path):
-    path, state = tmp_path / "own.pth", build_network(settings()).model.state_dict()
+    path, state = tmp_path / "own.pth", build_network(quick()).model.state_dict()
     torch.save(state, path)
-    first = load_backbone(settings(weights=str(path)))
+    first = load_backbone(quick(weights=str(path)))
     first.embed(frames(1))
     torch.save({name: value * 2 for name, value in state.items()}, path)
-    assert load_backbone(settings(weights=str(path))).spec.digest != first.spec.digest
+    assert load_backbone(quick(weights=str(path))).spec.digest != first.spec.digest
 
 
 @pytest.mark.parametrize("file", ["network.xml", "network.bin", "proof.safetensors", "spec.json"])
 @pytest.mark.parametrize("damage", ["gone", "cut"])
 def test_a_damaged_cache_is_made_anew(cache, file, damage):
-    expected = load_backbone(settings()).embed(frames(3))
+    expected = load_backbone(quick()).embed(frames(3))
     (path,) = cache.glob(f"*/{file}")
     whole = path.read_bytes()
     path.unlink() if damage == "gone" else path.write_bytes(whole[: len(whole) // 2])
-    assert_close(load_backbone(settings()).embed(frames(3)), expected)
-    assert path.stat().st_size == len(whole)
+    assert_close(load_backbone(quick()).embed(frames(3)), expected)
+    assert path.stat().st_size > 0.9 * len(whole)  # names of OpenVINO count up, so that a digit may be added
     assert not list(cache.glob(".*"))
 
 
 def test_a_cached_network_that_gives_other_features_is_made_anew(cache, monkeypatch):
-    expected = load_backbone(settings()).embed(frames(3))
+    expected = load_backbone(quick()).embed(frames(3))
     honest = OpenVino.__call__
     wrong = iter([True])
     monkeypatch.setattr(
         OpenVino, "__call__", lambda self, batch: -honest(self, batch) if next(wrong, False) else honest(self, batch)
     )
-    assert_close(load_backbone(settings()).embed(frames(3)), expected)
+    assert_close(load_backbone(quick()).embed(frames(3)), expected)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path / "file" / "cache"))
-    assert load_backbone(settings()).embed(frames(1)).shape == (1, 512)
+    assert load_backbone(quick()).embed(frames(1)).shape == (1, QUICK_DIM)
 
 
 def test_only_the_latest_networks_are_kept(cache, monkeypatch):
