@@ -101,8 +101,10 @@ def test_arrays_of_new_videos_come_from_a_folder(tmp_path: Path, capsys: pytest.
     (others / f"{lacking}.npy").unlink()
     np.save(others / f"{unfit}.npy", np.zeros((5, 3), np.float32))
     arguments = [new, "--model", model, "--output", tmp_path / "labels.csv"]
+    (tmp_path / "labels.csv").write_text("answers of yesterday")
     outcome = call(capsys, "classify", *arguments)
     assert outcome.code == 2
+    assert (tmp_path / "labels.csv").read_text() == "answers of yesterday"
     assert "the model reads arrays ('poses'): give --arrays FOLDER" in outcome.err
     outcome = call(capsys, "classify", *arguments, "--arrays", others)
     assert outcome.code == 3

@@ -54,7 +54,7 @@ def classify_streams(
         settings: the model's feature settings, with device and limits as needed here.
         beside: the texts and arrays of the videos.
 
-    Raises:
+    Raises (at once, before the first prediction is asked for):
         ModelFileError: what is here computes other features than those of the training.
         ConfigError: see `Beside.refuse_unfit`.
     """
@@ -65,10 +65,21 @@ def classify_streams(
     for each in passes:
         if not each.spec.is_mirrored:
             refuse_other(each.spec, wanted[each.spec.stream])
+    return _in_batches(videos, model, passes, settings=own, beside=beside)
+
+
+def _in_batches(
+    videos: Iterable[Path],
+    model: TrainedModel,
+    passes: Sequence[Embedder],
+    *,
+    settings: FeatureSettings,
+    beside: Beside,
+) -> Iterator[Prediction]:
     waiting = iter(videos)
     while some := list(islice(waiting, _AT_ONCE)):
         with tempfile.TemporaryDirectory(prefix="vidrnn_") as folder:
-            here = own.model_copy(update={"store": Path(folder)})
+            here = settings.model_copy(update={"store": Path(folder)})
             yield from _classify_some(some, model, passes, settings=here, beside=beside)
 
 
