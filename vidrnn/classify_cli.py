@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,8 @@ from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
     from vidrnn.inference.answer_file import Prediction, PredictionWriter
+    from vidrnn.inference.beside import Beside
+    from vidrnn.models.model_file import TrainedModel
 
 
 def classify(
@@ -43,14 +45,11 @@ def classify(
     from vidrnn.features.processes import warm_up
 
     warm_up()
-    from vidrnn.config import validate
     from vidrnn.device import choose_device
-    from vidrnn.feature_settings import FeatureSettings
     from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
     from vidrnn.inference.beside import find_beside
-    from vidrnn.inference.classify import backbone_of, find_videos, with_unknown_below
-    from vidrnn.inference.classify import classify as classify_videos
-    from vidrnn.inference.streams import classify_streams, needs_streams, shown_streams
+    from vidrnn.inference.classify import find_videos, with_unknown_below
+    from vidrnn.inference.streams import shown_streams
     from vidrnn.models.model_file import load_model
 
     trained = load_model(model, device=choose_device(device))
@@ -69,15 +68,28 @@ def classify(
     waiting = [video for video in videos if str(video) not in done]
     given = {"device": device, "weights": weights, "frame_rate": frame_rate}
     changes = {key: value for key, value in given.items() if value is not None}
-    features = validate(FeatureSettings, trained.settings.features.model_dump(mode="json") | changes, origin="options")
-    if needs_streams(trained):
-        predictions = classify_streams(waiting, trained, settings=features, beside=beside)
-    else:
-        beside.refuse_unfit(features)
-        predictions = classify_videos(waiting, trained, backbone_of(trained, features), settings=features)
+    predictions = _predict(trained, waiting, beside, changes=changes)
     failed = _write(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
+
+
+def _predict(
+    trained: "TrainedModel", videos: Sequence[Path], beside: "Beside", *, changes: Mapping[str, str | float]
+) -> "Iterator[Prediction]":
+    """Predictions by the way that the model needs; what cannot be done is refused at once."""
+    from vidrnn.config import validate
+    from vidrnn.feature_settings import FeatureSettings
+    from vidrnn.inference.classify import backbone_of
+    from vidrnn.inference.classify import classify as classify_videos
+    from vidrnn.inference.streams import classify_streams, needs_streams
+
+    tree = trained.settings.features.model_dump(mode="json") | dict(changes)
+    features = validate(FeatureSettings, tree, origin="options")
+    if needs_streams(trained):
+        return classify_streams(videos, trained, settings=features, beside=beside)
+    beside.refuse_unfit(features)
+    return classify_videos(videos, trained, backbone_of(trained, features), settings=features)
 
 
 def _write(predictions: "Iterable[Prediction]", writer: "PredictionWriter", *, total: int) -> int:

@@ -29,15 +29,22 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def evaluated(
+    capsys: pytest.CaptureFixture[str], options: list[str], folder: Path
+) -> tuple[Path, dict[str, dict[str, str]]]:
+    """A model, and its answers for the stored test videos by path."""
+    model = folder / "run" / "model.safetensors"
+    assert call(capsys, "extract", *options).code == 0
+    assert call(capsys, "train", *options, "--output", folder / "run").code == 0
+    arguments = ["--model", model, *options, "--set", "evaluation.baselines=false", "--output", folder / "test"]
+    assert call(capsys, "evaluate", *arguments).code == 0
+    return model, {row["path"]: row for row in read(folder / "test" / "predictions.csv")}
+
+
 def test_classify_gives_the_answers_of_evaluate_and_names_what_fails(
     world: World, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(capsys, "extract", *options).code == 0
-    assert call(capsys, "train", *options, "--output", tmp_path / "run").code == 0
-    model = tmp_path / "run" / "model.safetensors"
-    arguments = ["--model", model, *options, "--set", "evaluation.baselines=false", "--output", tmp_path / "test"]
-    assert call(capsys, "evaluate", *arguments).code == 0
-    stored = {row["path"]: row for row in read(tmp_path / "test" / "predictions.csv")}
+    model, stored = evaluated(capsys, options, tmp_path)
     new = tmp_path / "new"
     for path in stored:
         (new / path).parent.mkdir(parents=True, exist_ok=True)
@@ -88,12 +95,7 @@ def test_arrays_of_new_videos_come_from_a_folder(tmp_path: Path, capsys: pytest.
         np.save(arrays / f"{path}.npy", random.normal(size=(5, 4)).astype(np.float32))
     changes = [f"features.external.folder={arrays}", "features.streams=[rgb,external]", "training.epochs=3"]
     options = ["--config", str(world.config), *(word for change in changes for word in ("--set", change))]
-    assert call(capsys, "extract", *options).code == 0
-    assert call(capsys, "train", *options, "--output", tmp_path / "run").code == 0
-    model = tmp_path / "run" / "model.safetensors"
-    arguments = ["--model", model, *options, "--set", "evaluation.baselines=false", "--output", tmp_path / "test"]
-    assert call(capsys, "evaluate", *arguments).code == 0
-    stored = {row["path"]: row for row in read(tmp_path / "test" / "predictions.csv")}
+    model, stored = evaluated(capsys, options, tmp_path)
     new, others = tmp_path / "new", tmp_path / "new_poses"
     shutil.copytree(world.clips, new, ignore=shutil.ignore_patterns("*.csv"))
     shutil.copytree(arrays, others)
