@@ -20,20 +20,20 @@ from pathlib import Path
 import torch
 
 from vidrnn.annotations import read_annotations
-from vidrnn.config import load
-from vidrnn.sequences.splits import make_folds
+from vidrnn.annotations.splits import make_folds
+from vidrnn.experiments.crossval import seeds_of_fits
+from vidrnn.experiments.stored_sets import find_folders
+from vidrnn.experiments.train import load_set
+from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer
 from vidrnn.sequences.targets import label_map_of
-from vidrnn.settings import RunSettings
-from vidrnn.training.crossval import seeds_of_fits
-from vidrnn.training.run import load_set
-from vidrnn.training.stream_folders import find_folders
-from vidrnn.training.variants import answer_without_pixels, fit_and_answer
+from vidrnn.settings.base import load
+from vidrnn.settings.run import RunSettings
 
 
 def check(config: Path, overrides: list[str], store: str, *options: str) -> float:
     """Seconds of `vidrnn check`."""
     changes = [word for each in [*overrides, f"features.store={store}"] for word in ("--set", each)]
-    call = "import sys; from vidrnn.cli import main; sys.argv[0] = 'vidrnn'; main()"
+    call = "import sys; from vidrnn.cli.app import main; sys.argv[0] = 'vidrnn'; main()"
     started = time.perf_counter()
     command = [sys.executable, "-c", call, "check", "--config", str(config), *options, *changes]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

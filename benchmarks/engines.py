@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.engines import Compiled, Eager, OpenVino, similarity
-from vidrnn.features.networks import Network, build_network
+from vidrnn.backbones.engines import Compiled, Eager, OpenVino, similarity
+from vidrnn.backbones.networks import Network, build_network
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.synthetic.clips import render_clip
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
-from vidrnn.video.synthetic import render_clip
 
 Run = Callable[[torch.Tensor], torch.Tensor]
 

@@ -33,27 +33,27 @@ from pathlib import Path
 import torch
 
 from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.backbones import Backbone, load_backbone
-from vidrnn.features.decode_worker import Job
-from vidrnn.features.extraction import extract
-from vidrnn.features.passes import load_passes
-from vidrnn.features.pipeline import embed_videos, num_workers
+from vidrnn.backbones.backbone import Backbone, load_backbone
+from vidrnn.extraction.decode_worker import Job
+from vidrnn.extraction.extract import extract
+from vidrnn.extraction.pipeline import embed_videos, num_workers
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.streams.passes import load_passes
 
 RENDERED, BATCH = 24, 16
 
 # The first features of a fresh process, as `vidrnn extract` comes to them, counted from before torch is imported.
 FIRST_FEATURE = """
 import time; started = time.perf_counter()
-from vidrnn.features.processes import warm_up
+from vidrnn.extraction.processes import warm_up
 if __name__ == "__main__":
     warm_up()
 import sys, torch
 from pathlib import Path
-from vidrnn.features.backbones import load_backbone
-from vidrnn.features.decode_worker import Job
-from vidrnn.features.pipeline import embed_videos
-from vidrnn.feature_settings import FeatureSettings
+from vidrnn.backbones.backbone import load_backbone
+from vidrnn.extraction.decode_worker import Job
+from vidrnn.extraction.pipeline import embed_videos
+from vidrnn.settings.features import FeatureSettings
 if __name__ == "__main__":
     settings = FeatureSettings(sampling="every", nodes={"last": 1})  # as the plain recipe pools
     backbone = load_backbone(settings)
@@ -181,7 +181,7 @@ def plain_recipe(clip: Path) -> int:
 
 
 def _plain_network(kept: dict[str, object] = {}) -> object:  # noqa: B006  built once, outside the first timing
-    from vidrnn.features.networks import build_network
+    from vidrnn.backbones.networks import build_network
 
     if "network" not in kept:
         kept["network"] = build_network(FeatureSettings(nodes={"last": 1}))
@@ -255,7 +255,7 @@ def report(figures: dict[str, float], settings: FeatureSettings) -> None:
 def _clips(folder: Path | None, scratch: Path) -> list[Path]:
     if folder is not None:
         return sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    from vidrnn.video.synthetic import ACTIONS, render_clip
+    from vidrnn.synthetic.clips import ACTIONS, render_clip
 
     clips = []
     for number in range(RENDERED):

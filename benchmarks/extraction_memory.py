@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidrnn.feature_settings import FeatureSettings
-    from vidrnn.features.backbones import Backbone
+    from vidrnn.backbones.backbone import Backbone
+    from vidrnn.settings.features import FeatureSettings
 
 FPS, WIDTH, HEIGHT = 25, 128, 96
 SHORT_S, LONG_S = 10, 100
@@ -109,7 +109,7 @@ def measure(folder: Path, name: str, clip: Path, *, videos: int, seconds: int) -
 def measure_self(folder: Path) -> None:
     """What runs in the process that is measured."""
     from vidrnn.annotations import Annotation
-    from vidrnn.features.extraction import extract
+    from vidrnn.extraction.extract import extract
 
     settings, backbone = small_backbone(folder / "store")
     names = sorted(path.name for path in (folder / "videos").iterdir())
@@ -122,8 +122,8 @@ def measure_self(folder: Path) -> None:
 
 def measure_long_run(clip: Path) -> None:
     """Extract copies of one clip in this process and print what all its processes hold after so many of them."""
-    from vidrnn.features.decode_worker import Job
-    from vidrnn.features.pipeline import embed_videos
+    from vidrnn.extraction.decode_worker import Job
+    from vidrnn.extraction.pipeline import embed_videos
 
     settings, backbone = small_backbone(clip.parent / "no_store")
     jobs = (Job(str(number), clip) for number in range(LONG_RUN[-1] + REST))
@@ -139,8 +139,8 @@ def small_backbone(store: Path) -> tuple["FeatureSettings", "Backbone"]:
     """One torch thread, small frames, random weights."""
     import torch
 
-    from vidrnn.feature_settings import FeatureSettings
-    from vidrnn.features.backbones import load_backbone
+    from vidrnn.backbones.backbone import load_backbone
+    from vidrnn.settings.features import FeatureSettings
 
     torch.set_num_threads(1)
     settings = FeatureSettings(

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 
 from vidrnn.annotations import read_annotations
-from vidrnn.config import load
-from vidrnn.features.store import FeatureStore
-from vidrnn.sequences.splits import make_folds
-from vidrnn.settings import RunSettings
-from vidrnn.training.crossval import seeds_of
-from vidrnn.training.run import run_crossval
+from vidrnn.annotations.splits import make_folds
+from vidrnn.experiments.crossval import seeds_of
+from vidrnn.experiments.train import run_crossval
+from vidrnn.settings.base import load
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureStore
 
 Scores = dict[str, list[float]]
 

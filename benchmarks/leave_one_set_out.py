@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vidrnn.config import load
-from vidrnn.settings import RunSettings
-from vidrnn.training.run import run_crossval
+from vidrnn.experiments.train import run_crossval
+from vidrnn.settings.base import load
+from vidrnn.settings.run import RunSettings
 
 Scores = dict[tuple[str, str], list[float]]  # configuration and candidate to top-1 of each seed
 

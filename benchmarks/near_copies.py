@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.annotations import Annotation, read_annotations
-from vidrnn.config import load
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.extraction import extract
-from vidrnn.features.store import FeatureFolder
-from vidrnn.features.thumbnails import Thumbnails
+from vidrnn.extraction.extract import extract
 from vidrnn.preflight import near_copies
 from vidrnn.preflight.motion import Motion, motion_of
-from vidrnn.settings import RunSettings
+from vidrnn.preflight.thumbnails import Thumbnails
+from vidrnn.settings.base import load
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureFolder
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 

@@ -23,14 +23,14 @@ import numpy as np
 import torch
 
 from vidrnn.annotations import read_annotations
-from vidrnn.config import load
-from vidrnn.sequences.splits import Fold, make_folds
+from vidrnn.annotations.splits import Fold, make_folds
+from vidrnn.experiments.crossval import seeds_of
+from vidrnn.experiments.stored_sets import find_folders
+from vidrnn.experiments.train import load_set
+from vidrnn.experiments.variants import fit_and_answer
 from vidrnn.sequences.targets import label_map_of
-from vidrnn.settings import RunSettings
-from vidrnn.training.crossval import seeds_of
-from vidrnn.training.run import load_set
-from vidrnn.training.stream_folders import find_folders
-from vidrnn.training.variants import fit_and_answer
+from vidrnn.settings.base import load
+from vidrnn.settings.run import RunSettings
 
 
 class Candidate:

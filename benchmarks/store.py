@@ -27,13 +27,13 @@ import numpy as np
 import torch
 
 from vidrnn.annotations import Annotation, LabelMap
-from vidrnn.features.pack_writer import PackWriter
-from vidrnn.features.packing import pack
-from vidrnn.features.spec import FeatureSpec
-from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps
-from vidrnn.settings import ModelSettings
+from vidrnn.settings.run import ModelSettings
+from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.pack_writer import PackWriter
+from vidrnn.store.packing import pack
+from vidrnn.store.spec import FeatureSpec
 
 SHARD_BYTES = 64 << 20
 ROUNDS = 15

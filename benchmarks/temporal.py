@@ -27,11 +27,11 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from vidrnn.config import validate
 from vidrnn.evaluation.report import format_table
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.scan import linear_scan
-from vidrnn.settings import ModelSettings, TrainingSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.run import ModelSettings, TrainingSettings
 from vidrnn.training.objective import make_optimiser
 
 BATCH, DIM, CLASSES = 8, 256, 10

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from vidrnn.annotations import read_annotations
-from vidrnn.config import validate
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import VidrnnError
+from vidrnn.settings.base import validate
+from vidrnn.settings.data import DataSettings
 
 
 def data_settings(root: Path, kind: str, annotations: str, **settings: object) -> DataSettings:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.features.decode_worker import Item, decode_video
-from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.extraction.decode_worker import Item, decode_video
+from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.video.sampling import Sampling
 
 
@@ -63,7 +63,7 @@ def every_second(
     source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
 ) -> Iterator[Item]:
     """Decode one frame of two: what a file whose packets hold no pictures looks like."""
-    from vidrnn.features import fitting
+    from vidrnn.frames import fitting
 
     honest = fitting.decode
     fitting.decode = lambda video, indices, **rest: honest(video, indices[::2], **rest)

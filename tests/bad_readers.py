@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vidrnn.features.audio import ReadSound
-from vidrnn.features.store import VideoFeatures
+from vidrnn.store.folders import VideoFeatures
+from vidrnn.streams.audio import ReadSound
 
 
 class Crashing(ReadSound):

@@ -2,8 +2,8 @@
 
 import torch
 
-from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.spec import FeatureSpec
+from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.store.spec import FeatureSpec
 
 
 class AverageColour:

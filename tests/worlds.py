@@ -11,15 +11,15 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.annotations import Annotation, LabelMap
-from vidrnn.config import validate
-from vidrnn.feature_settings import FeatureSettings, Stream
-from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
-from vidrnn.features.stream_identity import identity_of
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings import ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings, Stream
+from vidrnn.settings.run import ModelSettings, RunSettings, TrainingSettings
+from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.spec import FeatureSpec, sampling_values
+from vidrnn.store.stream_specs import identity_of
 
 Array = npt.NDArray[Any]
 CPU = torch.device("cpu")

@@ -2,8 +2,8 @@
 
 import typer
 
-from vidrnn.classify_cli import classify
-from vidrnn.cli import run
+from vidrnn.cli.app import run
+from vidrnn.cli.classify import classify
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -2,7 +2,7 @@
 
 import typer
 
-from vidrnn.cli import crossval, run
+from vidrnn.cli.app import crossval, run
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vidrnn.cli import run
-from vidrnn.video.example_sets import write_example_sets
+from vidrnn.cli.app import run
+from vidrnn.synthetic.example_sets import write_example_sets
 
 
 def make_examples(

@@ -1,5 +1,5 @@
 """``python -m vidrnn``."""
 
-from vidrnn.cli import main
+from vidrnn.cli.app import main
 
 main()

@@ -13,7 +13,7 @@ import yaml
 from tests.fake_backbone import AverageColour
 from tests.integration.world import Outcome, call
 from tests.media import plain_decode, write_clip
-from vidrnn.features import passes
+from vidrnn.streams import passes
 
 BEND, JACK, RUN, SIDE, WALK = (
     f"weizmann/{name}.avi"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.world import World, call, make_world
 from tests.media import pictures, write_clip
-from vidrnn.inference import streams
+from vidrnn.inference import several_streams as streams
 
 
 @pytest.fixture(scope="module")

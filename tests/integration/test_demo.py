@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.world import call
-from vidrnn import demo
-from vidrnn.video.synthetic import ACTIONS
+from vidrnn.cli import demo
+from vidrnn.synthetic.clips import ACTIONS
 
 
 def test_the_demo_separates_twins_in_time_and_names_every_file(

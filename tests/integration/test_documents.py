@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vidrnn.cli import main
-from vidrnn.config import load
-from vidrnn.settings import RunSettings
-from vidrnn.video.synthetic import render_clip
+from vidrnn.cli.app import main
+from vidrnn.settings.base import load
+from vidrnn.settings.run import RunSettings
+from vidrnn.synthetic.clips import render_clip
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.world import call
-from vidrnn.video.example_sets import write_example_sets
+from vidrnn.synthetic.example_sets import write_example_sets
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

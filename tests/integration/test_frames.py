@@ -9,7 +9,7 @@ import yaml
 
 from tests.integration.world import ACTIONS, GROUPS, call
 from tests.media import flat, plain_decode, write_pictures
-from vidrnn.video.synthetic import render_clip
+from vidrnn.synthetic.clips import render_clip
 
 RATE = 12.0  # of the rendered clips
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.media import pictures, write_clip
-from vidrnn.features.store import FeatureStore
+from vidrnn.store.folders import FeatureStore
 
 VIDEOS = 300
 KILLS = 20

@@ -10,9 +10,9 @@ import pytest
 
 from tests.integration.world import World, call, make_world
 from vidrnn.device import choose_device
-from vidrnn.evaluation_settings import InferenceSettings
-from vidrnn.features.store import FeatureStore
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
+from vidrnn.settings.evaluation import InferenceSettings
+from vidrnn.store.folders import FeatureStore
 
 SETTINGS = (
     "features.mirrored=true", "features.backbone=resnet18", "features.weights=random",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.world import World, make_world
-from vidrnn.video.synthetic import render_clip
+from vidrnn.synthetic.clips import render_clip
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vidrnn.cli import main
-from vidrnn.video.synthetic import render_clip
+from vidrnn.cli.app import main
+from vidrnn.synthetic.clips import render_clip
 
 ACTIONS = ("sit_down", "raise_arms", "open_door")
 GROUPS = {"train": 4, "val": 1, "test": 2}

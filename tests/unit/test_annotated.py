@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from vidrnn.annotations import Annotation, Segment, Split
-from vidrnn.config import validate
 from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_of
-from vidrnn.settings import RunSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.run import RunSettings
 
 
 def settings(root: Path | str = "r", *, evaluation: dict[str, object] | None = None, **data: object) -> RunSettings:

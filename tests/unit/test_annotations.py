@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from vidrnn.annotations import Annotation, LabelMap, Segment, read_annotations
-from vidrnn.config import validate
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError, VidrnnError
+from vidrnn.settings.base import validate
+from vidrnn.settings.data import DataSettings
 
 FORMS = "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group][,text]"
 

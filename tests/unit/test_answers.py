@@ -14,20 +14,20 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-import vidrnn.inference.classify as module
+import vidrnn.inference.one_stream as module
 from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations import LabelMap
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import ConfigError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.decode_worker import Failure
-from vidrnn.features.store import VideoFeatures
+from vidrnn.extraction.decode_worker import Failure
 from vidrnn.inference.answer_file import Prediction, PredictionWriter, finished_paths, origin_of
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
-from vidrnn.inference.classify import classify, with_unknown_below
+from vidrnn.inference.one_stream import classify, with_unknown_below
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.settings import Head, RunSettings
+from vidrnn.settings.data import DataSettings
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.run import Head, RunSettings
+from vidrnn.store.folders import VideoFeatures
 
 LABELS = ("background", "jump, high", 'say "hi"', "сидеть")
 

@@ -9,7 +9,7 @@ import pytest
 from tests.media import cut, pictures, write_audio, write_clip, write_pictures
 from tests.sounds import click, tone, write_sound
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.features.audio import ReadSound
+from vidrnn.streams.audio import ReadSound
 from vidrnn.video.audio import Sound
 
 

@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from tests.media import pictures
+from vidrnn.backbones import backbone as backbones
+from vidrnn.backbones import engines
+from vidrnn.backbones.backbone import Backbone, load_backbone, views
+from vidrnn.backbones.engines import EngineError, OpenVino, similarity
+from vidrnn.backbones.networks import Network, build_network
 from vidrnn.errors import ConfigError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features import backbones, engines
-from vidrnn.features.backbones import Backbone, load_backbone, views
-from vidrnn.features.engines import EngineError, OpenVino, similarity
-from vidrnn.features.networks import Network, build_network
-from vidrnn.features.spec import FeatureSpec
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.spec import FeatureSpec
 
 
 def settings(backbone="resnet18", weights="random", **changes) -> FeatureSettings:
@@ -278,7 +279,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
 
 
 def test_only_the_latest_networks_are_kept(cache, monkeypatch):
-    from vidrnn.features import engine_cache
+    from vidrnn.backbones import engine_cache
 
     monkeypatch.setattr(engine_cache, "_KEPT", 2)
     for size in (32, 40, 48):
@@ -322,7 +323,7 @@ def test_a_network_that_cannot_be_converted_runs_in_eager(cache, monkeypatch):
 
 @pytest.fixture
 def few_calibration_frames(monkeypatch):
-    from vidrnn.features import quantization
+    from vidrnn.backbones import quantization
 
     monkeypatch.setattr(quantization, "_CLIPS", 3)
 
@@ -358,7 +359,7 @@ def test_int8_needs_openvino(engine):
 
 
 def test_int8_needs_nncf(monkeypatch):
-    from vidrnn.features import quantization
+    from vidrnn.backbones import quantization
 
     monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' needs NNCF; run `pip install "):

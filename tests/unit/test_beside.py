@@ -1,4 +1,4 @@
-"""`vidrnn.inference.beside`: the texts and arrays of new videos are found where they are said to be, or refused."""
+"""`vidrnn.inference.side_files`: the texts and arrays of new videos are found where they are said to be, or refused."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import pytest
 from tests.media import pictures, write_clip, write_pictures
 from tests.worlds import tiny_spec
 from vidrnn.annotations import Annotation
-from vidrnn.config import validate
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.external import ReadArray
-from vidrnn.features.text_stream import FoundText, TextReader
-from vidrnn.inference.beside import Beside, find_beside
-from vidrnn.inference.classify import find_videos
+from vidrnn.inference.one_stream import find_videos
+from vidrnn.inference.side_files import Beside, find_beside
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.streams.external import ReadArray
+from vidrnn.streams.text import FoundText, TextReader
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import vidrnn.inference.classify as classify_module
-import vidrnn.training.calibrating as module
+import vidrnn.experiments.calibrating as module
+import vidrnn.inference.one_stream as classify_module
 from tests.worlds import CPU, make_run
-from vidrnn.config import validate
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import (
     TEMPERATURES,
@@ -23,14 +22,15 @@ from vidrnn.evaluation.calibration import (
     risk_coverage,
     threshold_for_risk,
 )
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.store import FeatureStore
+from vidrnn.experiments.evaluate import evaluate
+from vidrnn.experiments.train import train
 from vidrnn.inference.answer_file import Prediction
-from vidrnn.inference.classify import classify
-from vidrnn.inference.evaluate import evaluate
+from vidrnn.inference.one_stream import classify
 from vidrnn.models.model_file import TrainedModel, load_model
-from vidrnn.settings import RunSettings
-from vidrnn.training.run import train
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureStore
 
 Array = npt.NDArray[Any]
 

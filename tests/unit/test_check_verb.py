@@ -11,11 +11,11 @@ import yaml
 from tests.fake_backbone import AverageColour
 from tests.integration.world import Outcome, call
 from tests.media import plain_decode, write_clip
-from vidrnn.config import load
-from vidrnn.features import passes
-from vidrnn.settings import RunSettings
-from vidrnn.training.run import describe_data
-from vidrnn.video.synthetic import render_clip
+from vidrnn.experiments.train import describe_data
+from vidrnn.settings.base import load
+from vidrnn.settings.run import RunSettings
+from vidrnn.streams import passes
+from vidrnn.synthetic.clips import render_clip
 
 ACTIONS = ("raise_arms", "open_door")
 Row = tuple[str, str, str, str]

@@ -59,7 +59,7 @@ def test_what_cannot_be_compared_is_wrong_usage(tmp_path: Path, capsys: pytest.C
 
 def test_help_does_not_import_torch() -> None:
     code = (
-        "import sys; from vidrnn.cli import app; app(['compare', '--help'], standalone_mode=False); "
+        "import sys; from vidrnn.cli.app import app; app(['compare', '--help'], standalone_mode=False); "
         "print([name for name in ('torch', 'numpy', 'sklearn') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""`vidrnn.config`: YAML as people mean it, strict values, overrides, and errors with the dotted path."""
+"""`vidrnn.settings.base`: YAML as people mean it, strict values, overrides, and errors with the dotted path."""
 
 import tempfile
 from pathlib import Path
@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidrnn.config import PathSetting, Settings, apply_overrides, dump_yaml, expand_variables, load, read_yaml
 from vidrnn.errors import ConfigError, MissingPathError
+from vidrnn.settings.base import PathSetting, Settings, apply_overrides, dump_yaml, expand_variables, load, read_yaml
 
 
 class Inner(Settings):

@@ -1,4 +1,4 @@
-"""`vidrnn.training.crossval`: every video is scored by models that never saw its group."""
+"""`vidrnn.experiments.crossval`: every video is scored by models that never saw its group."""
 
 import json
 import math
@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 import torch
 
-import vidrnn.training.crossval as module
+import vidrnn.experiments.crossval as module
 from tests.worlds import LABELS, order_task, rgb, sequence_set, tiny_model, tiny_training
 from vidrnn.annotations import LabelMap
-from vidrnn.config import validate
-from vidrnn.data_settings import DataSettings
-from vidrnn.evaluation_settings import EvaluationSettings
+from vidrnn.annotations.splits import make_folds
+from vidrnn.experiments import variants
+from vidrnn.experiments.crossval import CrossValidation, crossvalidate, seeds_of
+from vidrnn.experiments.variants import no_time_settings
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.sequences.splits import make_folds
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings import Head, RunSettings
-from vidrnn.training import variants
-from vidrnn.training.crossval import CrossValidation, crossvalidate, seeds_of
+from vidrnn.settings.base import validate
+from vidrnn.settings.data import DataSettings
+from vidrnn.settings.evaluation import EvaluationSettings
+from vidrnn.settings.run import Head, RunSettings
 from vidrnn.training.members import Fitted
 from vidrnn.training.predict import Answers
-from vidrnn.training.variants import no_time_settings
 
 
 def make_sequences(groups: int = 4) -> SequenceSet:

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from tests.worlds import CPU, LABELS, Array, make_run, order_task, sequence_set, tiny_model, tiny_spec, tiny_training
-from vidrnn.data_settings import DataSettings
+from vidrnn.experiments.train import train
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, average_outputs
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
-from vidrnn.settings import Head, RunSettings
+from vidrnn.settings.data import DataSettings
+from vidrnn.settings.run import Head, RunSettings
 from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members
 from vidrnn.training.predict import Asking, predict
-from vidrnn.training.run import train
 
 CLASSES: tuple[Head, ...] = ("label", "step_labels", "transcript")
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidrnn.video.example_sets import write_example_sets
+from vidrnn.synthetic.example_sets import write_example_sets
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from safetensors.numpy import save_file
 
 from tests.media import pictures, write_clip
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.features.external import ReadArray, read_array
+from vidrnn.streams.external import ReadArray, read_array
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import yaml
 
 from tests.integration.world import Outcome, call
 from tests.media import pictures, write_clip
-from vidrnn import extract_cli
-from vidrnn.config import validate
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.store import FeatureFolder, FeatureStore
+from vidrnn.cli import extract as extract_cli
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.folders import FeatureFolder, FeatureStore
 
 NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
 FEATURES = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu", "batch_size": 4}

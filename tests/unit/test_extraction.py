@@ -12,10 +12,10 @@ from tests.bad_decoders import by_name
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.decode_worker import Failure, decode_video
-from vidrnn.features.extraction import Progress, extract
-from vidrnn.features.store import FeatureFolder
+from vidrnn.extraction.decode_worker import Failure, decode_video
+from vidrnn.extraction.extract import Progress, extract
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.folders import FeatureFolder
 
 NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
 

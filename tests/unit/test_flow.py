@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vidrnn.errors import ConfigError
-from vidrnn.video.flow import flow_estimator, without_camera
+from vidrnn.frames.flow import flow_estimator, without_camera
 
 SIZE = 96
 METHODS = ["dis", "farneback"]

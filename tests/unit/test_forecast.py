@@ -10,9 +10,9 @@ import pytest
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.extraction import extract
-from vidrnn.features.forecast import Forecast, forecast
+from vidrnn.extraction.extract import extract
+from vidrnn.preflight.forecast import Forecast, forecast
+from vidrnn.settings.features import FeatureSettings
 
 Usage = namedtuple("Usage", ["total", "used", "free"])
 LENGTHS = (4, 8, 12, 4, 8, 12)

@@ -9,11 +9,11 @@ from tests.fake_backbone import AverageColour
 from tests.media import cut, picture, pictures, write_clip, write_pictures
 from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.extraction import Progress, extract
-from vidrnn.features.store import FeatureFolder, VideoFeatures
-from vidrnn.features.verification import examine
-from vidrnn.inference.classify import find_videos
+from vidrnn.extraction.extract import Progress, extract
+from vidrnn.inference.one_stream import find_videos
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.folders import FeatureFolder, VideoFeatures
+from vidrnn.store.verification import examine
 
 RATE = 25.0
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from vidrnn.config import validate
 from vidrnn.errors import ConfigError, VideoError
-from vidrnn.feature_settings import FeatureSettings
 from vidrnn.frame_folders import list_frames
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings
 
 
 def folder_of(path: Path, *names: str) -> Path:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from tests.worlds import CPU, fill_store, tiny_model, tiny_training
-from vidrnn.config import validate
 from vidrnn.errors import AnnotationError, TrainingError
 from vidrnn.evaluation.comparison import compare
 from vidrnn.evaluation.measures import HEADLINES
 from vidrnn.evaluation.scores import read_scores
-from vidrnn.inference.evaluate import evaluate
+from vidrnn.experiments.evaluate import evaluate
+from vidrnn.experiments.train import run_crossval, train
 from vidrnn.models.model_file import load_model
-from vidrnn.settings import Head, RunSettings
-from vidrnn.training.run import run_crossval, train
+from vidrnn.settings.base import validate
+from vidrnn.settings.run import Head, RunSettings
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 BASELINES: dict[Head, set[str]] = {

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.annotation_files import data_settings, refused, write
 from vidrnn.annotations import Annotation, Segment, read_annotations
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import VidrnnError
+from vidrnn.settings.data import DataSettings
 
 
 def test_pyslowfast_lists_split_from_the_right_at_a_space_or_comma(tmp_path: Path) -> None:

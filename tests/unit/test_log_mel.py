@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.sounds import tone
-from vidrnn.features.log_mel import LogMel, SoundSteps
+from vidrnn.streams.log_mel import LogMel, SoundSteps
 from vidrnn.video.audio import SoundBlock
 
 Array = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def test_a_step_is_mean_and_deviation_of_the_frames_around_its_instant():
 def test_how_the_sound_is_cut_into_blocks_changes_nothing(monkeypatch):
     samples = np.random.default_rng(2).normal(scale=0.1, size=9000).astype(np.float32)
     whole = steps_of([SoundBlock(samples, 0.3, follows=False)])
-    monkeypatch.setattr("vidrnn.features.log_mel._AT_ONCE", 700)
+    monkeypatch.setattr("vidrnn.streams.log_mel._AT_ONCE", 700)
     cuts = [0, 1, 399, 400, 2000, 2160, 9000]
     parts = [SoundBlock(samples[a:b], 0.3 + a / 16000, follows=a > 0) for a, b in pairwise(cuts)]
     for got, expected in zip(steps_of(parts), whole, strict=True):

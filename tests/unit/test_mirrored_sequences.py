@@ -23,13 +23,13 @@ from tests.worlds import (
 )
 from vidrnn.annotations import Annotation, LabelMap, Segment
 from vidrnn.errors import StoreError, TrainingError
-from vidrnn.features.packing import pack
-from vidrnn.features.store import FeatureFolder, FeatureStore
+from vidrnn.experiments.train import train
 from vidrnn.sequences.sequence_set import Batch, SequenceSet, load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps
-from vidrnn.settings import RunSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.packing import pack
 from vidrnn.training.fit import fit
-from vidrnn.training.run import train
 
 LENGTHS = {"a.mp4": 5, "b/ö.mp4": 1, "c.avi": 30, "d.mp4": 12}
 ANNOTATIONS = annotate(*((path, f"class{number % 2}") for number, path in enumerate(LENGTHS)))

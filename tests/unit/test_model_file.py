@@ -13,11 +13,11 @@ from safetensors.torch import load_file, safe_open, save_file
 
 from tests.worlds import CPU, tiny_model, tiny_spec, tiny_training
 from vidrnn.annotations import LabelMap
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import MissingPathError, ModelFileError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
-from vidrnn.settings import RunSettings
+from vidrnn.settings.data import DataSettings
+from vidrnn.settings.run import RunSettings
 
 
 def make_model(**model: object) -> TrainedModel:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.unit.test_motion import film, moving
-from vidrnn.features.thumbnails import mirror
 from vidrnn.preflight import near_copies
 from vidrnn.preflight.motion import Motion, motion_of, similarity
 from vidrnn.preflight.near_copies import LEAST, find_near_copies
+from vidrnn.preflight.thumbnails import mirror
 
 
 def still(seed: int) -> Motion:

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torchvision import models
 
+from vidrnn.backbones import networks
+from vidrnn.backbones.networks import Network, build_network
+from vidrnn.backbones.weights import weights_digest
 from vidrnn.errors import ConfigError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features import networks
-from vidrnn.features.networks import Network, build_network
-from vidrnn.features.weights import weights_digest
+from vidrnn.settings.features import FeatureSettings
 
 EMBEDDED_DIGEST = "ac73d8caead58befc6b7f487a945ef400c8f1514ec776b50fd6f4f8f65497ef2"
 TORCHVISION = models.list_models(module=models)

@@ -14,11 +14,11 @@ from safetensors import safe_open
 
 from tests.worlds import fill_store, tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.features import packed
-from vidrnn.features.mapping import DATA_START
-from vidrnn.features.packing import locked, pack
-from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
-from vidrnn.features.verification import verify
+from vidrnn.store import pack as packed
+from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.mapping import DATA_START
+from vidrnn.store.packing import locked, pack
+from vidrnn.store.verification import verify
 
 SHARD_BYTES = DATA_START + 4000  # a few videos each
 NAMES = [f"class {number % 3}/clip_{number}.mp4" for number in range(24)] + ["/elsewhere/ü.avi", "x" * 250 + ".mp4"]
@@ -261,8 +261,8 @@ def test_two_packs_at_the_same_time_are_refused(folder: FeatureFolder) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from vidrnn.features.packing import pack
-from vidrnn.features.store import FeatureStore
+from vidrnn.store.packing import pack
+from vidrnn.store.folders import FeatureStore
 left = int(sys.argv[2])
 def counted(function):
     def call(*arguments, **options):
@@ -302,8 +302,8 @@ def test_a_kill_at_any_point_leaves_a_readable_store(tmp_path: Path) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from vidrnn.features.packing import pack
-from vidrnn.features.store import FeatureStore
+from vidrnn.store.packing import pack
+from vidrnn.store.folders import FeatureStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()

@@ -8,18 +8,19 @@ import torch
 
 from tests.media import picture, pictures, write_clip, write_pictures
 from tests.unit.test_extract_verb import NAMES, World, make_world
-from vidrnn.config import validate
+from vidrnn.backbones import backbone as backbones
+from vidrnn.backbones.backbone import load_backbone
 from vidrnn.errors import ConfigError, StoreError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features import backbones, passes
-from vidrnn.features.backbones import load_backbone
-from vidrnn.features.decode_worker import Failure, Job
-from vidrnn.features.fitting import fitted_steps
-from vidrnn.features.passes import load_passes
-from vidrnn.features.pipeline import embed_videos
-from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.spec import FeatureSpec
-from vidrnn.features.store import FeatureStore
+from vidrnn.extraction.decode_worker import Failure, Job
+from vidrnn.extraction.pipeline import embed_videos
+from vidrnn.frames.fitting import fitted_steps
+from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.folders import FeatureStore
+from vidrnn.store.spec import FeatureSpec
+from vidrnn.streams import passes
+from vidrnn.streams.passes import load_passes
 from vidrnn.video.probe import probe
 
 TINY = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu", "batch_size": 4}
@@ -89,7 +90,7 @@ def test_what_opencv_lacks_is_said_before_the_first_video(monkeypatch):
     def refuse(_method):
         raise ConfigError("features.flow.method: not there")
 
-    monkeypatch.setattr("vidrnn.video.flow.flow_estimator", refuse)
+    monkeypatch.setattr("vidrnn.frames.flow.flow_estimator", refuse)
     with pytest.raises(ConfigError, match="not there"):
         load_passes(settings(streams=["rgb", "flow"]))
 

@@ -15,12 +15,12 @@ import torch
 from tests import bad_decoders
 from tests.fake_backbone import AverageColour
 from tests.media import flat, pictures, write_clip
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features import decoder, pipeline
-from vidrnn.features.backbones import load_backbone
-from vidrnn.features.decode_worker import Failure, Job
-from vidrnn.features.pipeline import Throughput, embed_videos, num_workers
-from vidrnn.features.store import Source, VideoFeatures, VideoMetadata
+from vidrnn.backbones.backbone import load_backbone
+from vidrnn.extraction import decoder, pipeline
+from vidrnn.extraction.decode_worker import Failure, Job
+from vidrnn.extraction.pipeline import Throughput, embed_videos, num_workers
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.folders import Source, VideoFeatures, VideoMetadata
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 

@@ -8,13 +8,13 @@ import torch
 
 import vidrnn.training.predict as module
 from tests.worlds import Array, rgb, sequence_set, tiny_model, with_rgb
-from vidrnn.config import validate
-from vidrnn.evaluation_settings import InferenceSettings
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen
-from vidrnn.settings import Head, RunSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.evaluation import InferenceSettings
+from vidrnn.settings.run import Head, RunSettings
 from vidrnn.training.predict import Asking, answer, describe_answers, predict
 
 LENGTHS = [20, 1, 3, 40, 9]

@@ -12,9 +12,9 @@ from torchvision import models
 from torchvision.transforms.v2 import functional as pil_functional
 
 from tests.media import flat
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.backbones import load_backbone
-from vidrnn.features.preprocessing import Preprocessing
+from vidrnn.backbones.backbone import load_backbone
+from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.settings.features import FeatureSettings
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -9,11 +9,11 @@ import yaml
 
 from tests.annotation_files import data_settings, refused, write
 from vidrnn.annotations import Annotation, read_annotations
-from vidrnn.config import validate
-from vidrnn.data_settings import DataSettings
+from vidrnn.annotations.splits import split_annotations
 from vidrnn.errors import MissingPathError, VidrnnError
-from vidrnn.sequences.splits import split_annotations
-from vidrnn.settings import RunSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.data import DataSettings
+from vidrnn.settings.run import RunSettings
 
 UCF_CLASSES = "1 ApplyEyeMakeup\r\n2 HandstandPushups\r\n"
 UCF_TRAIN = "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1\r\nHandstandPushups/v_HandStandPushups_g09_c02.avi 2\r\n"

@@ -7,13 +7,13 @@ import pytest
 
 from tests.media import picture, pictures, write_clip
 from tests.unit.test_flow import texture
-from vidrnn.config import validate
 from vidrnn.errors import ConfigError, VideoError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.fitting import fitted_steps
-from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.rendering import DifferenceRendering, FlowRendering, RowRendering
-from vidrnn.features.rows import Rows
+from vidrnn.frames.fitting import fitted_steps
+from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.frames.rendering import DifferenceRendering, FlowRendering, RowRendering
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.streams.pixel_rows import Rows
 from vidrnn.video.probe import probe
 
 SIZE = 64

@@ -1,4 +1,4 @@
-"""`vidrnn.training.search_space`: what may be searched, and what the others are told before anything is fitted."""
+"""`vidrnn.experiments.search_space`: what may be searched, and what the others are told before anything is fitted."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tests.worlds import tiny_model, tiny_training
-from vidrnn.config import validate
 from vidrnn.errors import ConfigError
-from vidrnn.settings import RunSettings
-from vidrnn.training.search_space import search_space, with_values
-from vidrnn.tuning_settings import SearchRange, TuningSettings
+from vidrnn.experiments.search_space import search_space, with_values
+from vidrnn.settings.base import validate
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.tuning import SearchRange, TuningSettings
 
 
 def settings(space: dict[str, Any], *, model: dict[str, Any] | None = None) -> RunSettings:

@@ -10,13 +10,13 @@ import torch
 
 from tests.worlds import CPU, LABELS, Array, annotate, fill_store, rgb, tiny_model, tiny_spec, video_features
 from vidrnn.errors import AnnotationError, StoreError
-from vidrnn.features.mapping import DATA_START
-from vidrnn.features.packing import pack
-from vidrnn.features.store import FeatureStore, VideoMetadata
-from vidrnn.features.verification import verify
-from vidrnn.sequences.rows import RowsElsewhere
+from vidrnn.sequences.host_rows import RowsElsewhere
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
+from vidrnn.store.folders import FeatureStore, VideoMetadata
+from vidrnn.store.mapping import DATA_START
+from vidrnn.store.packing import pack
+from vidrnn.store.verification import verify
 
 LENGTHS = {"a b.mp4": 5, "c.mp4": 1, "deep/d.avi": 30, "e.mp4": 12}
 ANNOTATIONS = annotate(*((path, f"class{number % 2}") for number, path in enumerate(LENGTHS)))

@@ -1,4 +1,4 @@
-"""`vidrnn.settings`: which configurations are allowed, and what the others are told."""
+"""`vidrnn.settings.run`: which configurations are allowed, and what the others are told."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-from vidrnn.config import Settings, dump_yaml, load, validate
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import ConfigError
-from vidrnn.evaluation_settings import EvaluationSettings, InferenceSettings
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.settings import ModelSettings, RunSettings, TrainingSettings
-from vidrnn.tuning_settings import SearchRange, TuningSettings
+from vidrnn.settings.base import Settings, dump_yaml, load, validate
+from vidrnn.settings.data import DataSettings
+from vidrnn.settings.evaluation import EvaluationSettings, InferenceSettings
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.run import ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings.tuning import SearchRange, TuningSettings
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.media import picture, pictures, write_pictures
-from vidrnn.features.source import Source, state_of
+from vidrnn.store.source import Source, state_of
 
 
 @pytest.fixture

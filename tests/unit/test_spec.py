@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vidrnn.config import load
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.backbones import load_backbone
-from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.settings import RunSettings
+from vidrnn.backbones.backbone import load_backbone
+from vidrnn.settings.base import load
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.spec import FeatureSpec, sampling_values
 
 SETTINGS = FeatureSettings(
     backbone="timm/test_resnet", weights="random", image_size=32, square="warp", rate=10.0, device="cpu"

@@ -1,4 +1,4 @@
-"""`vidrnn.sequences.splits`: groups never cross, classes never get lost, named splits are kept."""
+"""`vidrnn.annotations.splits`: groups never cross, classes never get lost, named splits are kept."""
 
 import csv
 import random
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tests.worlds import annotate
 from vidrnn.annotations import Annotation, Segment, Split
-from vidrnn.config import validate
-from vidrnn.data_settings import DataSettings
+from vidrnn.annotations.splits import carve, find_problems, make_folds, split_annotations
 from vidrnn.errors import AnnotationError, MissingPathError
-from vidrnn.evaluation_settings import EvaluationSettings
-from vidrnn.sequences.splits import carve, find_problems, make_folds, split_annotations
+from vidrnn.settings.base import validate
+from vidrnn.settings.data import DataSettings
+from vidrnn.settings.evaluation import EvaluationSettings
 
 worlds = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=40).map(
     lambda rows: annotate(*((f"{i}.mp4", f"class{label}", f"g{group}") for i, (group, label) in enumerate(rows)))

@@ -13,11 +13,11 @@ from safetensors.numpy import load_file, save_file
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.preprocessing import Preprocessing
-from vidrnn.features.spec import FeatureSpec, sampling_values
-from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
-from vidrnn.features.verification import examine, verify
+from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.spec import FeatureSpec, sampling_values
+from vidrnn.store.verification import examine, verify
 
 SETTINGS = FeatureSettings(backbone="resnet18", weights="random", square="warp")
 SQUARE = Preprocessing(32, 36, "warp", "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

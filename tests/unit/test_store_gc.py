@@ -1,4 +1,4 @@
-"""`vidrnn.features.garbage`: what nothing refers to is shown, and just that is removed."""
+"""`vidrnn.store.garbage`: what nothing refers to is shown, and just that is removed."""
 
 import os
 import shutil
@@ -11,12 +11,12 @@ import pytest
 
 from tests.worlds import tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.features import feature_file
-from vidrnn.features.garbage import Garbage, find_garbage, remove
-from vidrnn.features.mapping import DATA_START
-from vidrnn.features.packing import locked, pack
-from vidrnn.features.store import FeatureFolder, FeatureStore, Source
-from vidrnn.features.verification import examine, verify
+from vidrnn.store import feature_file
+from vidrnn.store.folders import FeatureFolder, FeatureStore, Source
+from vidrnn.store.garbage import Garbage, find_garbage, remove
+from vidrnn.store.mapping import DATA_START
+from vidrnn.store.packing import locked, pack
+from vidrnn.store.verification import examine, verify
 
 NAMES = ["a.mp4", "deep/b.mp4", "deep/er/c.mp4"]
 PART = ".0123456789abcdef.part"

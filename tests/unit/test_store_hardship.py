@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.worlds import tiny_spec, video_features
-from vidrnn.features.packing import pack
-from vidrnn.features.store import FeatureFolder, FeatureStore, VideoFeatures
-from vidrnn.features.verification import verify
+from vidrnn.store.folders import FeatureFolder, FeatureStore, VideoFeatures
+from vidrnn.store.packing import pack
+from vidrnn.store.verification import verify
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from vidrnn.features.store import FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.folders import FeatureStore, Source, VideoFeatures, VideoMetadata
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()
 FACTS = VideoMetadata(1, 1, 1, 1.0)
 value = int(sys.argv[2])
@@ -109,7 +109,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from vidrnn.features.store import FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.folders import FeatureStore, Source, VideoFeatures, VideoMetadata
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.world import call
 from tests.worlds import fill_store, tiny_spec, video_features
-from vidrnn.features.store import FeatureFolder, FeatureStore, Source, VideoFeatures
+from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures
 
 NAMES = ["run/a.mp4", "run/b.mp4", "walk/c.mp4"]
 

@@ -12,18 +12,18 @@ import pytest
 import torch
 
 from tests.worlds import CPU, Array, fill_store, rgb, sequence_set, tiny_model, tiny_spec, tiny_training
-from vidrnn.config import validate
 from vidrnn.errors import AnnotationError, ConfigError, StoreError, TrainingError
-from vidrnn.evaluation_settings import InferenceSettings
-from vidrnn.features.store import FeatureStore
-from vidrnn.inference.evaluate import evaluate
+from vidrnn.experiments.evaluate import evaluate
+from vidrnn.experiments.train import run_crossval, train
 from vidrnn.models.model_file import load_model
 from vidrnn.sequences.alignment import align
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.settings import ModelSettings, RunSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.evaluation import InferenceSettings
+from vidrnn.settings.run import ModelSettings, RunSettings
+from vidrnn.store.folders import FeatureStore
 from vidrnn.training.fit import fit
 from vidrnn.training.predict import Asking, predict
-from vidrnn.training.run import run_crossval, train
 
 BOTH = ("rgb", "text")
 

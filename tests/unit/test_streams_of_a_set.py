@@ -9,12 +9,12 @@ import torch
 
 from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.errors import StoreError
-from vidrnn.features.packing import pack
-from vidrnn.features.store import FeatureFolder, FeatureStore
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.augmentation import augment, hide_streams
 from vidrnn.sequences.sequence_set import Batch, SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps
+from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.packing import pack
 
 RATES = {"rgb": 10.0, "audio": 4.0, "text": 1.0}
 DIMS = {"rgb": 5, "audio": 3, "text": 4}

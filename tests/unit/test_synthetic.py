@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.media import plain_decode
+from vidrnn.synthetic.clips import ACTIONS, SyntheticClip, render_clip, render_clips
 from vidrnn.video.probe import probe
-from vidrnn.video.synthetic import ACTIONS, SyntheticClip, render_clip, render_clips
 
 SIZE = {"width": 64, "height": 48, "fps": 12}
 TWINS = list(zip(ACTIONS[::2], ACTIONS[1::2], strict=True))
@@ -55,7 +55,7 @@ def unrendered(monkeypatch) -> list[dict]:
     """Which clips would be rendered; drawing them takes seconds and is tested above."""
     calls: list[dict] = []
     monkeypatch.setattr(
-        "vidrnn.video.synthetic.render_clip", lambda path, **seeds: calls.append({"path": path, **seeds})
+        "vidrnn.synthetic.clips.render_clip", lambda path, **seeds: calls.append({"path": path, **seeds})
     )
     return calls
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from tests.worlds import CPU, Array, fill_store, tiny_model
 from vidrnn.annotations import Annotation, LabelMap, Segment
 from vidrnn.errors import AnnotationError
-from vidrnn.features.packing import pack
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps, shuffle_steps
 from vidrnn.sequences.targets import IGNORED, Targets, label_map_of, make_targets
-from vidrnn.settings import Head
+from vidrnn.settings.run import Head
+from vidrnn.store.packing import pack
 
 NAMES = LabelMap(("background", "jump", "run", "walk"))
 

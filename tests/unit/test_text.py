@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vidrnn.errors import AbsentStreamError, ConfigError, VideoError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.text import Passage, decode_text, read_document
-from vidrnn.features.text_encoder import TextEncoder
-from vidrnn.sound_and_text_settings import TextSettings
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.sound_and_text import TextSettings
+from vidrnn.streams.text_encoder import TextEncoder
+from vidrnn.streams.text_files import Passage, decode_text, read_document
 
 WORDS = "Ein Mädchen läuft – schnell"
 SRT = """1

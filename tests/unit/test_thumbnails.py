@@ -1,12 +1,12 @@
-"""`vidrnn.features.thumbnails`: grey, without what changes slowly, and mirrored exactly."""
+"""`vidrnn.preflight.thumbnails`: grey, without what changes slowly, and mirrored exactly."""
 
 import numpy as np
 import torch
 from scipy.ndimage import correlate1d
 
-from vidrnn.config import validate
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.thumbnails import Thumbnails, mirror
+from vidrnn.preflight.thumbnails import Thumbnails, mirror
+from vidrnn.settings.base import validate
+from vidrnn.settings.features import FeatureSettings
 
 
 def embedder() -> Thumbnails:

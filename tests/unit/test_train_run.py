@@ -1,4 +1,4 @@
-"""`vidrnn.training.run`: configuration and store in, a run folder out."""
+"""`vidrnn.experiments.train`: configuration and store in, a run folder out."""
 
 import csv
 import json
@@ -13,16 +13,16 @@ from safetensors.torch import load_file
 from tests.integration.world import call
 from tests.worlds import CPU, make_run, tiny_model
 from vidrnn.annotations import SPLITS, read_annotations
-from vidrnn.config import load
 from vidrnn.errors import AnnotationError, MissingPathError, StoreError, TrainingError
-from vidrnn.features.store import FeatureStore
-from vidrnn.inference.evaluate import evaluate
+from vidrnn.experiments.evaluate import evaluate
+from vidrnn.experiments.provenance import config_digest
+from vidrnn.experiments.train import require_split, run_crossval, train
 from vidrnn.models.model_file import load_model
 from vidrnn.sequences.sequence_set import load_sequences
-from vidrnn.settings import RunSettings
+from vidrnn.settings.base import load
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureStore
 from vidrnn.training.predict import asking_of, predict
-from vidrnn.training.provenance import config_digest
-from vidrnn.training.run import require_split, run_crossval, train
 
 
 def changed(settings: RunSettings, section: str, **values: object) -> RunSettings:

@@ -17,14 +17,14 @@ from sklearn.model_selection import GroupKFold
 
 from tests.worlds import CPU, make_search, tiny_spec
 from vidrnn.annotations import LabelMap, read_annotations
-from vidrnn.config import dump_yaml, load, validate
 from vidrnn.errors import AnnotationError, ConfigError, StoreError, TrainingError
-from vidrnn.features.store import FeatureStore
+from vidrnn.experiments.train import train
+from vidrnn.experiments.tune import Tuning, tune
 from vidrnn.sequences.sequence_set import load_sequences
-from vidrnn.settings import RunSettings
+from vidrnn.settings.base import dump_yaml, load, validate
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureStore
 from vidrnn.training.fit import fit
-from vidrnn.training.run import train
-from vidrnn.training.tune import Tuning, tune
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.world import call
 from tests.worlds import make_search
-from vidrnn.config import dump_yaml
+from vidrnn.settings.base import dump_yaml
 
 
 def test_the_verb_prints_the_best_and_the_next_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +39,7 @@ def test_the_verb_says_so_where_no_test_split_can_give_an_honest_number(tmp_path
 
 def test_help_imports_neither_torch_nor_optuna() -> None:
     code = (
-        "import sys; from vidrnn.cli import app; app(['tune', '--help'], standalone_mode=False); "
+        "import sys; from vidrnn.cli.app import app; app(['tune', '--help'], standalone_mode=False); "
         "print([name for name in ('torch', 'optuna', 'sqlalchemy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

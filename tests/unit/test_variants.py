@@ -1,17 +1,17 @@
-"""`vidrnn.training.variants`: each baseline lacks exactly what its name says."""
+"""`vidrnn.experiments.variants`: each baseline lacks exactly what its name says."""
 
 import numpy as np
 import pytest
 import torch
 
-import vidrnn.training.variants as module
+import vidrnn.experiments.variants as module
 from tests.worlds import order_task, sequence_set, tiny_model, tiny_training
-from vidrnn.config import validate
+from vidrnn.experiments.variants import fit_and_answer, trained_baselines
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
-from vidrnn.settings import RunSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.run import RunSettings
 from vidrnn.training.members import Fitted
-from vidrnn.training.variants import fit_and_answer, trained_baselines
 
 
 def make_settings() -> RunSettings:

@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
+from vidrnn.backbones.backbone import load_backbone
+from vidrnn.backbones.networks import build_network
+from vidrnn.backbones.weights import load_weights, offline_message, read_weights, weights_digest
 from vidrnn.errors import WeightsError
-from vidrnn.feature_settings import FeatureSettings
-from vidrnn.features.backbones import load_backbone
-from vidrnn.features.networks import build_network
-from vidrnn.features.weights import load_weights, offline_message, read_weights, weights_digest
+from vidrnn.settings.features import FeatureSettings
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([1.0, -1.0])}
 

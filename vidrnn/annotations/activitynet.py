@@ -6,8 +6,8 @@ from itertools import pairwise
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.records import Annotation, Segment
 from vidrnn.annotations.rows import fill_path, located, read_json_object, split_from_word
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError
+from vidrnn.settings.data import DataSettings
 
 
 def read_activitynet(settings: DataSettings) -> list[Annotation]:

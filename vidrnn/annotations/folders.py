@@ -6,9 +6,9 @@ from pathlib import Path
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.records import SPLITS, Annotation, as_split
 from vidrnn.annotations.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
-from vidrnn.data_settings import DataSettings, Media
 from vidrnn.errors import AnnotationError, MissingPathError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
+from vidrnn.settings.data import DataSettings, Media
 
 SUFFIXES: dict[Media, frozenset[str]] = {
     "videos": VIDEO_SUFFIXES,

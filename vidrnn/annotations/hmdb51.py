@@ -4,8 +4,8 @@ import re
 
 from vidrnn.annotations.records import Annotation, Split
 from vidrnn.annotations.rows import add_once, fill_path, list_folder, located, read_lines
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError
+from vidrnn.settings.data import DataSettings
 
 _ROW = re.compile(r"(?P<name>[^/]+)\.\w+\s+(?P<mark>\d+)")
 _SPLITS: dict[str, Split | None] = {"0": None, "1": "train", "2": "test"}

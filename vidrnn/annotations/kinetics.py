@@ -8,8 +8,8 @@ from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import Annotation
 from vidrnn.annotations.rows import add_once, fill_path, located, split_from_word
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError
+from vidrnn.settings.data import DataSettings
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 _ID = re.compile(r"[\w-]{11}", re.ASCII)

@@ -8,9 +8,9 @@ from vidrnn.annotations.class_names import name_of, read_class_names
 from vidrnn.annotations.records import Annotation, Split, plain_path
 from vidrnn.annotations.rows import add_once, located, read_lines, split_from_word
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
-from vidrnn.data_settings import DataSettings, Media
 from vidrnn.errors import AnnotationError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
+from vidrnn.settings.data import DataSettings, Media
 
 # From the right, so that spaces and commas in paths survive.
 _ONE = re.compile(r"(?P<path>.*[^\s,])[\s,]+(?P<numbers>\d{1,9})")

@@ -12,8 +12,8 @@ from vidrnn.annotations.kinetics import read_kinetics
 from vidrnn.annotations.label_lists import read_mmaction, read_pyslowfast
 from vidrnn.annotations.records import Annotation
 from vidrnn.annotations.ucf101 import read_ucf101
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError, ConfigError
+from vidrnn.settings.data import DataSettings
 
 
 def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:

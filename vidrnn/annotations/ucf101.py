@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from vidrnn.annotations.class_names import name_of, read_class_names
 from vidrnn.annotations.records import Annotation, Split
 from vidrnn.annotations.rows import add_once, fill_path, list_folder, located, read_lines
-from vidrnn.data_settings import DataSettings
 from vidrnn.errors import AnnotationError
+from vidrnn.settings.data import DataSettings
 
 _ROW = re.compile(r"(?P<folder>[^/]+)/(?P<name>[^/]+)\.\w+?(?:\s+(?P<number>\d{1,9}))?")
 _NAME = re.compile(r"v_.+_(?P<group>g\d+)_c\d+")

@@ -22,8 +22,8 @@ from vidrnn.evaluation.calibration import (
 )
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics
 from vidrnn.evaluation.metrics import Metrics
-from vidrnn.evaluation_settings import Average
-from vidrnn.settings import Head
+from vidrnn.settings.evaluation import Average
+from vidrnn.settings.run import Head
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

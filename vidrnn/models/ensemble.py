@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from vidrnn.evaluation_settings import Average
 from vidrnn.models.classifier import SequenceClassifier
-from vidrnn.settings import Head, ModelSettings
+from vidrnn.settings.evaluation import Average
+from vidrnn.settings.run import Head, ModelSettings
 
 
 def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Average = "probabilities") -> torch.Tensor:

@@ -12,12 +12,12 @@ from safetensors.torch import save
 
 from vidrnn.annotations import LabelMap
 from vidrnn.atomic import write_atomically
-from vidrnn.config import validate
 from vidrnn.errors import MissingPathError, ModelFileError, VidrnnError
-from vidrnn.features.spec import FeatureSpec
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
-from vidrnn.settings import RunSettings
+from vidrnn.settings.base import validate
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.spec import FeatureSpec
 
 FORMAT_VERSION = 2
 # Where the weights of format 1 are now: it had one run of rnn, gru or lstm layers and one head of attention.

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vidrnn.annotations import SPLITS, Annotation
+from vidrnn.annotations.splits import find_problems, make_folds, sort_annotations
 from vidrnn.errors import AnnotationError
 from vidrnn.preflight.findings import Finding, leak
-from vidrnn.sequences.splits import find_problems, make_folds, sort_annotations
-from vidrnn.settings import RunSettings
+from vidrnn.settings.run import RunSettings
 
 _CLASSES = 20  # named per split
 

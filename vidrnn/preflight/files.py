@@ -7,10 +7,10 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
-from vidrnn.features.source import Source, is_reachable, state_of
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.findings import Finding, leak
-from vidrnn.settings import RunSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.source import Source, is_reachable, state_of
 from vidrnn.video.probe import probe
 
 _PROBED = 40

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vidrnn.data_settings import Risk
 from vidrnn.errors import ExitCode
+from vidrnn.settings.data import Risk
 
 _EXAMPLES = 10
 

@@ -1,4 +1,4 @@
-"""The verb ``check``, all of it but time and disk (`vidrnn.features.forecast`)."""
+"""The verb ``check``, all of it but time and disk (`vidrnn.preflight.forecast`)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_
 from vidrnn.preflight.files import describe_codecs, find_identical, find_missing
 from vidrnn.preflight.findings import Finding
 from vidrnn.preflight.pictures import describe_pictures, find_leaks, look_at
-from vidrnn.settings import PICTURE_STREAMS, RunSettings
+from vidrnn.settings.run import PICTURE_STREAMS, RunSettings
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.features.thumbnails import mirror
+from vidrnn.preflight.thumbnails import mirror
 
 Floats = npt.NDArray[np.float32]
 Seconds = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ def motion_of(thumbnails: npt.NDArray[np.floating[Any]], times_s: Seconds) -> Mo
     """The motion of one video.
 
     Args:
-        thumbnails: (T, 1024), see `vidrnn.features.thumbnails`.
+        thumbnails: (T, 1024), see `vidrnn.preflight.thumbnails`.
         times_s: (T,) seconds, increasing.
     """
     values, middle = thumbnails.astype(np.float32), len(times_s) // 2

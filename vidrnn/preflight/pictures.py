@@ -15,15 +15,15 @@ from sklearn.model_selection import GroupKFold
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.evaluation.baselines import metadata_only
 from vidrnn.evaluation.metrics import measure
-from vidrnn.features.extraction import extract
-from vidrnn.features.source import is_reachable
-from vidrnn.features.store import FeatureFolder
-from vidrnn.features.thumbnails import Thumbnails
+from vidrnn.extraction.extract import extract
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.near_copies import NearCopy, find_near_copies
-from vidrnn.settings import RunSettings
+from vidrnn.preflight.thumbnails import Thumbnails
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.source import is_reachable
 
 _KEPT_VIDEOS = 512  # motions in memory, about half a megabyte each
 _GIVEN_AWAY = 0.9  # accuracy without pixels from which no number on these videos means anything

@@ -3,9 +3,9 @@
 import torch
 from torch.nn import functional
 
-from vidrnn.sequences.rows import RowsElsewhere
+from vidrnn.sequences.host_rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings import ModelSettings
+from vidrnn.settings.run import ModelSettings
 
 
 def gather_inputs(

@@ -9,14 +9,14 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import StoreError
-from vidrnn.features.spec import FeatureSpec
-from vidrnn.features.store import FeatureFolder
 from vidrnn.sequences.alignment import Grid, align
 from vidrnn.sequences.identity import identify
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import StreamTable, find_stream, load_table
 from vidrnn.sequences.targets import Targets, Timestamps, make_targets
-from vidrnn.settings import Head, ModelSettings, in_order
+from vidrnn.settings.run import Head, ModelSettings, in_order
+from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.spec import FeatureSpec
 
 
 @dataclass(frozen=True)

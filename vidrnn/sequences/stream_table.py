@@ -10,12 +10,12 @@ import torch
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.features.packed import Pack
-from vidrnn.features.store import FeatureFolder, VideoFeatures
+from vidrnn.sequences.host_rows import RowsElsewhere
 from vidrnn.sequences.inputs import gather_inputs, mean_features
-from vidrnn.sequences.rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings import ModelSettings
+from vidrnn.settings.run import ModelSettings
+from vidrnn.store.folders import FeatureFolder, VideoFeatures
+from vidrnn.store.pack import Pack
 
 _LOOSE, _ABSENT = -1, -2
 

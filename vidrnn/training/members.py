@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.settings import ModelSettings, TrainingSettings
+from vidrnn.settings.run import ModelSettings, TrainingSettings
 from vidrnn.training.checkpoint import History, State
 from vidrnn.training.fit import Checkpointing, FitResult, fit
 

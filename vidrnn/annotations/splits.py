@@ -1,0 +1,248 @@
+"""Who trains and who tests. A group (actor, source video, scene) is never on both sides."""
+
+import random
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import GroupKFold
+
+from vidrnn.annotations import SPLITS, Annotation, Split
+from vidrnn.annotations.csv_file import read_rows
+from vidrnn.annotations.records import plain_path
+from vidrnn.errors import AnnotationError
+from vidrnn.settings.data import DataSettings, Risk
+from vidrnn.settings.evaluation import EvaluationSettings
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One train/test cut: positions in the list of annotations."""
+
+    name: str
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SplitProblem:
+    """What is wrong with splits.
+
+    Attributes:
+        risk: its name in ``data.accept``; None where no setting makes it usable.
+        text: names the groups or classes, and what to do.
+    """
+
+    risk: Risk | None
+    text: str
+
+
+def split_annotations(annotations: Sequence[Annotation], settings: DataSettings) -> dict[Split, list[Annotation]]:
+    """Sort annotations into splits, see `sort_annotations`.
+
+    Raises:
+        AnnotationError: a problem of `find_problems` that ``data.accept`` does not name.
+    """
+    splits = sort_annotations(annotations, settings)
+    for problem in find_problems(splits):
+        if problem.risk is None:
+            raise AnnotationError(problem.text)
+        if problem.risk not in settings.accept:
+            raise AnnotationError(f"{problem.text}; or accept it on purpose: data.accept: [{problem.risk}]")
+    return splits
+
+
+def sort_annotations(annotations: Sequence[Annotation], settings: DataSettings) -> dict[Split, list[Annotation]]:
+    """Sort annotations into train, val and test; carve what the annotations do not name, by group.
+
+    A named split is kept as it is. Without any, ``data.test_fraction`` of the groups become test; without a named
+    validation split, ``data.val_fraction`` of the training groups become validation. Every class of the data stays in
+    the training split.
+    """
+    splits: dict[Split, list[Annotation]] = {split: [] for split in SPLITS}
+    for annotation in annotations:
+        splits[annotation.split or "train"].append(annotation)
+    rng = random.Random(settings.split_seed)  # noqa: S311  a reproducible split, not a secret
+    if all(annotation.split is None for annotation in annotations):
+        splits["train"], splits["test"] = carve(splits["train"], settings.test_fraction, rng)
+    if not splits["val"]:
+        splits["train"], splits["val"] = carve(splits["train"], settings.val_fraction, rng)
+    return splits
+
+
+def find_problems(splits: dict[Split, list[Annotation]]) -> Iterator[SplitProblem]:
+    """What would make a wrong number: no training split, a group on two sides, classes that a split lacks."""
+    if not splits["train"]:
+        yield SplitProblem(None, "the training split is empty; name rows 'train' or put videos into train/<class>/")
+    sides: dict[str, list[Split]] = {}
+    for split, members in splits.items():
+        for group in {annotation.group for annotation in members}:
+            sides.setdefault(group, []).append(split)
+    if shared := {group: own for group, own in sorted(sides.items()) if len(own) > 1}:
+        examples = ", ".join(f"{group!r} in {' and '.join(sorted(own))}" for group, own in list(shared.items())[:5])
+        yield SplitProblem(
+            "shared_groups",
+            f"{len(shared)} groups are in more than one split ({examples}); results would be too good. "
+            "Move each group to one split",
+        )
+    trained = _classes(splits["train"])
+    for split in ("val", "test"):
+        present = _classes(splits[split])
+        if unknown := sorted(present - trained):
+            yield SplitProblem(
+                None, f"classes {unknown} are in {split} but not in train; add training videos or drop them"
+            )
+        # Where a video has many labels or none, the rare ones cannot be everywhere, and their metrics say so.
+        one_each = all(annotation.label for annotation in splits[split])
+        if present and one_each and (absent := sorted(trained - present)):
+            yield SplitProblem(
+                "missing_classes",
+                f"classes {absent} are missing from {split}, so its accuracy would not cover them; add videos of them, "
+                "or leave the split column empty and set data.val_fraction / data.test_fraction",
+            )
+
+
+def _classes(annotations: Iterable[Annotation]) -> set[str]:
+    return {name for annotation in annotations for name in annotation.names}
+
+
+def carve(
+    annotations: Sequence[Annotation], fraction: float, rng: random.Random
+) -> tuple[list[Annotation], list[Annotation]]:
+    """Move about ``fraction`` of the videos, in whole groups, to a second list that holds every class.
+
+    Groups are tried in random order; the one that brings the class counts of the second list closest to
+    ``fraction`` of all is moved next, as long as every class keeps a group on the first side.
+
+    Where videos have other than one label each, groups are taken in random order as long as the share allows it and no
+    class is lost for the first side.
+
+    Returns:
+        (kept, carved). ``carved`` is empty when ``fraction`` is 0, or when videos have one label each and it cannot
+        hold every class.
+    """
+    if fraction <= 0.0:
+        return list(annotations), []
+    one_each = all(annotation.label for annotation in annotations)
+    return (_carve_classes if one_each else _carve_videos)(annotations, fraction, rng)
+
+
+def _carve_classes(
+    annotations: Sequence[Annotation], fraction: float, rng: random.Random
+) -> tuple[list[Annotation], list[Annotation]]:
+    labels = sorted({annotation.label for annotation in annotations})
+    groups = sorted({annotation.group for annotation in annotations})
+    rng.shuffle(groups)
+    counts = {group: np.zeros(len(labels)) for group in groups}
+    for annotation in annotations:
+        counts[annotation.group][labels.index(annotation.label)] += 1
+    total = np.sum(list(counts.values()), axis=0)
+    target, carved_counts, carved = total * fraction, np.zeros(len(labels)), set[str]()
+
+    def distance(candidate: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+        return float(np.abs(candidate - target).sum())
+
+    while True:
+        allowed = [
+            group for group in groups if group not in carved and ((total - carved_counts - counts[group]) > 0).all()
+        ]
+        if not allowed:
+            break
+        best = min(allowed, key=lambda group: distance(carved_counts + counts[group]))
+        lacks_class = bool((carved_counts == 0).any())
+        if not lacks_class and distance(carved_counts + counts[best]) >= distance(carved_counts):
+            break
+        if lacks_class and not ((carved_counts == 0) & (counts[best] > 0)).any():
+            best = next((g for g in allowed if ((carved_counts == 0) & (counts[g] > 0)).any()), "")
+            if not best:
+                break
+        carved.add(best)
+        carved_counts = carved_counts + counts[best]
+    if (carved_counts == 0).any():
+        return list(annotations), []
+    kept = [annotation for annotation in annotations if annotation.group not in carved]
+    return kept, [annotation for annotation in annotations if annotation.group in carved]
+
+
+def _carve_videos(
+    annotations: Sequence[Annotation], fraction: float, rng: random.Random
+) -> tuple[list[Annotation], list[Annotation]]:
+    groups = sorted({annotation.group for annotation in annotations})
+    rng.shuffle(groups)
+    carved: set[str] = set()
+    for group in groups:
+        tried = carved | {group}
+        inside = [annotation for annotation in annotations if annotation.group in tried]
+        kept = [annotation for annotation in annotations if annotation.group not in tried]
+        if len(inside) <= fraction * len(annotations) + 0.5 and kept and _classes(inside) <= _classes(kept):
+            carved = tried
+    kept = [annotation for annotation in annotations if annotation.group not in carved]
+    return kept, [annotation for annotation in annotations if annotation.group in carved]
+
+
+def make_folds(
+    annotations: Sequence[Annotation], settings: EvaluationSettings, *, root: Path, accept: Collection[Risk] = ()
+) -> list[Fold]:
+    """Folds of a cross-validation, each with disjoint groups, unless ``shared_groups`` are accepted.
+
+    Raises:
+        AnnotationError: fewer than two groups or folds, a class that a fold's training side lacks, a group that a
+            ``folds_csv`` puts into two folds, or rows that do not match the annotations.
+    """
+    groups = [annotation.group for annotation in annotations]
+    if settings.protocol == "folds_csv":
+        fold_of = _read_folds(annotations, root / str(settings.folds), accept)
+    elif settings.protocol == "group_kfold":
+        number = settings.folds if isinstance(settings.folds, int) else 5
+        if len(set(groups)) < number or number < 2:
+            raise AnnotationError(
+                f"evaluation.folds: {number} folds need as many groups and at least 2 folds; "
+                f"there are {len(set(groups))} groups"
+            )
+        fold_of = [""] * len(groups)
+        for position_of_fold, (_, test) in enumerate(GroupKFold(n_splits=number).split(groups, groups=groups)):
+            for position in test:
+                fold_of[position] = f"fold{position_of_fold + 1}"
+    else:
+        fold_of = groups
+    names = sorted(set(fold_of))
+    if len(names) < 2:
+        raise AnnotationError(
+            f"cross-validation needs at least two folds, found {names}; give a group column "
+            "(who or what a clip comes from) or data.group_pattern"
+        )
+    folds = [
+        Fold(
+            name,
+            tuple(i for i, own in enumerate(fold_of) if own != name),
+            tuple(i for i, own in enumerate(fold_of) if own == name),
+        )
+        for name in names
+    ]
+    for fold in folds:
+        if lost := sorted(_classes(annotations[i] for i in fold.test) - _classes(annotations[i] for i in fold.train)):
+            raise AnnotationError(
+                f"fold {fold.name!r} tests classes {lost} that its training side lacks; use other folds"
+            )
+    return folds
+
+
+def _read_folds(annotations: Sequence[Annotation], path: Path, accept: Collection[Risk]) -> list[str]:
+    rows: dict[str, str] = {}
+    for line, row in read_rows(path, required=("path", "fold"), optional=()):
+        video = plain_path(row["path"])
+        if video in rows:
+            raise AnnotationError(f"{path}, line {line}: {video!r} is listed twice; keep one row")
+        rows[video] = row["fold"]
+    if absent := [annotation.path for annotation in annotations if not rows.get(annotation.path)]:
+        raise AnnotationError(f"{path} names no fold for {len(absent)} videos, the first is {absent[0]!r}; add them")
+    fold_of = [rows[annotation.path] for annotation in annotations]
+    owner: dict[str, str] = {}
+    for annotation, fold in zip(annotations, fold_of, strict=True):
+        if owner.setdefault(annotation.group, fold) != fold and "shared_groups" not in accept:
+            raise AnnotationError(
+                f"{path} puts group {annotation.group!r} into folds {owner[annotation.group]!r} and {fold!r}; "
+                "a group belongs to one fold; or accept it on purpose: data.accept: [shared_groups]"
+            )
+    return fold_of

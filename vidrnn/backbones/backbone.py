@@ -1,0 +1,285 @@
+"""The frozen backbone as the pipeline sees it: frames in, features out, and the identity of what it computes."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from vidrnn.backbones.engine_cache import Converted, EngineCache, Proof
+from vidrnn.backbones.engines import (
+    LEAST_SIMILARITY,
+    Compiled,
+    Eager,
+    Engine,
+    EngineError,
+    OpenVino,
+    choose_engine,
+    similarity,
+)
+from vidrnn.backbones.networks import Network, build_network
+from vidrnn.backbones.quantization import quantize, quantizer
+from vidrnn.backbones.weights import weights_digest
+from vidrnn.device import choose_device
+from vidrnn.errors import ConfigError
+from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.frames.rendering import FlowRendering, rendering_from
+from vidrnn.settings.features import BACKBONE_STREAMS, LAST_NODE, FeatureSettings, Stream
+from vidrnn.store.spec import FeatureSpec, sampling_values, stream_values
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+_PROOF_FRAMES = 8
+
+
+class Backbone:
+    """A frozen network that turns frames into feature vectors, and how it looks at them.
+
+    Attributes:
+        spec: the identity of what this backbone computes.
+        preprocessing: from frame to network input.
+    """
+
+    def __init__(self, execution: "_Execution", spec: FeatureSpec) -> None:
+        self._execution = execution
+        self.spec = spec
+        self.preprocessing = Preprocessing.from_dict(spec.preprocessing)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._execution.device
+
+    @property
+    def lanes(self) -> int:
+        """How many threads may call `embed` at the same time to good effect."""
+        return self._execution.lanes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the choice of the engine."""
+        return self._execution.notes
+
+    def mirrored(self) -> "Backbone":
+        """The other view: the same loaded network and engine, with frames mirrored left to right; twice is this one."""
+        return Backbone(self._execution, self.spec.mirrored())
+
+    def of_stream(self, stream: Stream) -> "Backbone":
+        """The same network and engine over another stream of pictures, with the frames in the same view.
+
+        Raises:
+            ConfigError: the installed OpenCV does not have the method that ``features.flow`` names.
+        """
+        if stream == self.spec.stream:
+            return self
+        spec = self._execution.spec_of(stream)
+        return Backbone(self._execution, spec.mirrored() if self.spec.is_mirrored else spec)
+
+    def both_views(self) -> "Backbone":
+        """Features of the frames and then those of their mirror images: (B, 2 D), for whoever wants both at once."""
+        return _BothViews(self._execution, self.spec)
+
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        """Compute features, in batches of exactly ``features.batch_size``: the last one is filled up with zeros.
+
+        One size means that a frame's features do not depend on its company, and that the CPU libraries, which keep
+        prepared code for each size that they meet, stay small.
+
+        Args:
+            frames: (B, 3, S, S) uint8 from `Preprocessing.fit`.
+
+        Returns:
+            (B, D) float32 on the CPU, node after node; of a node with a grid of n, n*n times its channels, cells in
+            row-major order.
+
+        Raises:
+            ConfigError: the engine that was asked for does not give the features of eager PyTorch.
+        """
+        return self._execution(frames)
+
+
+class _BothViews(Backbone):
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.cat([super().embed(frames), super().embed(frames.flip(3))], dim=1)
+
+
+class _Execution:
+    """The loaded network and its engine, shared by the views of the frames.
+
+    Which engine executes it is settled with the first real frames, because each is compared with eager PyTorch on them.
+    Of which view they are does not matter; ``spec`` and with it the cache and the calibration are of the plain one.
+    """
+
+    def __init__(self, settings: FeatureSettings) -> None:
+        self.device = choose_device(settings.device)
+        self.notes: tuple[str, ...] = ()
+        self._preparing = threading.Lock()
+        self._settings = settings
+        self._least = LEAST_SIMILARITY[settings.precision]
+        self._engine: Engine | None = None
+        self._engine_name = choose_engine(settings, self.device)
+        # On a GPU two batches in streams of their own: one is copied while the other is computed. CUDA graphs, which
+        # torch.compile uses, belong to one thread; and on a CPU one batch takes all cores.
+        self.lanes = 2 if self.device.type == "cuda" and self._engine_name == "eager" else 1
+        self._network: Network | None = None
+        converted = self._read_converted(EngineCache.of(settings)) if self._engine_name == "openvino" else None
+        self.spec = converted.spec if converted else self._build()
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        """As in `Backbone.embed`."""
+        size = self._settings.batch_size
+        with self._preparing:
+            if self._engine is None and len(frames):
+                self._engine = self._prepare(_filled(frames[:size], size), real=min(len(frames), size))
+        results = [self._run(frames[start : start + size]) for start in range(0, len(frames), size)]
+        return torch.cat(results) if results else torch.zeros(0, self.spec.dim)
+
+    def spec_of(self, stream: Stream) -> FeatureSpec:
+        """The spec of a stream of pictures, not mirrored."""
+        values = stream_values(self._settings, stream)
+        if values is None:
+            return self.spec
+        rendering = rendering_from(values)
+        if isinstance(rendering, FlowRendering):
+            rendering.renderer()  # what is not installed is better said here than by every video
+        preprocessing = {**self.spec.preprocessing, "rendering": values}
+        return replace(self.spec, stream=stream, preprocessing=preprocessing)
+
+    def _run(self, frames: torch.Tensor) -> torch.Tensor:
+        assert self._engine is not None
+        return self._engine(_filled(frames, self._settings.batch_size))[: len(frames)]
+
+    def _build(self) -> FeatureSpec:
+        settings = self._settings
+        self._network = network = build_network(settings)
+        dims, alone = _feature_lengths(network, settings), set(settings.chosen_nodes) == {LAST_NODE}
+        spec = FeatureSpec(
+            stream="rgb",
+            backbone=settings.backbone,
+            weights=settings.weights if settings.weights in {"default", "random"} else Path(settings.weights).name,
+            weights_digest=weights_digest(network.model),
+            node=network.node,
+            dim=sum(dims),
+            grid=settings.chosen_nodes[LAST_NODE] if alone else 1,
+            preprocessing=network.preprocessing.as_dict(),
+            sampling=sampling_values(settings),
+            precision=_precision_name(settings),
+            parts=() if alone else tuple(dims),
+        )
+        return FeatureSpec.from_json(spec.to_json())  # equal to the one that a file gives back: no tuples
+
+    def _prepare(self, frames: torch.Tensor, *, real: int) -> Engine:
+        """Make the engine for the first batch, of which ``real`` frames are no filling."""
+        network = self._network
+        if network is None:  # an engine was read from the cache and has been refused since
+            network = build_network(self._settings)
+        self._network = None  # the engine keeps what it needs
+        eager = Eager(network, device=self.device, precision=self._settings.precision)
+        if self._engine_name == "eager":
+            return eager
+        reference = eager(frames)
+        count = min(real, _PROOF_FRAMES)
+        proof = Proof(frames[:count].clone(), reference[:count].clone())
+        try:
+            return self._prepare_other(network, frames, proof)
+        except EngineError as error:
+            if self._settings.precision == "int8":  # float32 features under this name would be a lie
+                raise ConfigError(
+                    f"features.precision: 'int8' for {self.spec.backbone}: {error}; use 'float32'"
+                ) from error
+            if self._settings.engine != "auto":
+                raise ConfigError(f"features.engine: {self._settings.engine!r} {error}; use 'eager'") from error
+            self.notes += (f"engine eager, because {error}",)
+            return eager
+
+    def _prepare_other(self, network: Network, frames: torch.Tensor, proof: Proof) -> Engine:
+        if self._engine_name == "compile":
+            compiled = Compiled(network, device=self.device, precision=self._settings.precision)
+            _hold_to(proof, compiled(frames), self._least)
+            return compiled
+        cache = EngineCache.of(self._settings) or EngineCache.of(
+            self._settings, weights_digest=self.spec.weights_digest
+        )
+        if kept := self._read_converted(cache):
+            assert self._engine is not None
+            assert kept.spec == self.spec, (kept.spec, self.spec)
+            return self._engine
+        model = OpenVino.convert(network, frames)
+        if self._settings.precision == "int8":
+            model = quantize(model, Preprocessing.from_dict(self.spec.preprocessing))
+        model = OpenVino.settle(model)
+        engine = self._openvino(model)
+        _hold_to(proof, engine(frames), self._least)
+        if cache:
+            cache.write(Converted(model, self.spec, proof))
+        return engine
+
+    def _read_converted(self, cache: EngineCache | None) -> Converted | None:
+        """Take the engine from the cache when it still gives what eager PyTorch gave."""
+        converted = cache.read() if cache else None
+        if converted is None:
+            return None
+        try:
+            self._engine = self._openvino(converted.model, converted.spec)
+            size = self._settings.batch_size
+            frames = converted.proof.frames
+            _hold_to(converted.proof, self._engine(_filled(frames[:size], size)), self._least)
+        except EngineError:  # another machine's or a damaged cache: made anew
+            self._engine = None
+            return None
+        return converted
+
+    def _openvino(self, model: "Model", spec: FeatureSpec | None = None) -> OpenVino:
+        size = (spec or self.spec).preprocessing["image_size"]
+        return OpenVino(model, batch_size=self._settings.batch_size, image_size=size)
+
+
+def load_backbone(settings: FeatureSettings) -> Backbone:
+    """The backbone that a configuration names, with frames as they are: `views` also gives the mirrored one.
+
+    Raises:
+        ConfigError: no such backbone, ``cuda`` without a GPU, or an engine that does not fit.
+        WeightsError: the weights are not at hand or do not fit; names the file to fetch.
+    """
+    execution = _Execution(settings)
+    return Backbone(execution, execution.spec)
+
+
+def views(backbone: Backbone, settings: FeatureSettings) -> tuple[Backbone, ...]:
+    """The passes of an extraction through the network: for each such stream in the order of ``features.streams`` the
+    plain view, and with ``features.mirrored`` then the mirrored one.
+    """  # noqa: D205  one sentence
+    plain = [backbone.of_stream(stream) for stream in settings.streams if stream in BACKBONE_STREAMS]
+    return tuple(view for each in plain for view in ((each, each.mirrored()) if settings.mirrored else (each,)))
+
+
+def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
+    return functional.pad(frames, (0, 0, 0, 0, 0, 0, 0, size - len(frames))) if len(frames) < size else frames
+
+
+def _hold_to(proof: Proof, features: torch.Tensor, least: float) -> None:
+    """Raise EngineError when the first features are not those of eager PyTorch."""
+    count = min(len(proof.features), len(features))
+    cosine = similarity(features[:count], proof.features[:count])
+    if cosine < least:
+        raise EngineError(f"gives other features than eager PyTorch (cosine {cosine:.4f}, least {least})")
+
+
+def _precision_name(settings: FeatureSettings) -> str:
+    """The precision, and what made it where that changes the numbers."""
+    return f"int8/{quantizer()}" if settings.precision == "int8" else settings.precision
+
+
+def _feature_lengths(network: Network, settings: FeatureSettings) -> list[int]:
+    try:
+        return network.dims()
+    except (AssertionError, RuntimeError) as error:
+        if settings.image_size is None:
+            raise
+        raise ConfigError(
+            f"features.image_size: {settings.backbone} cannot take {settings.image_size} "
+            f"({str(error).splitlines()[0]}); use null for the size that belongs to the weights"
+        ) from error

@@ -1,0 +1,139 @@
+"""Converted networks on disk, so that a second run starts without building, converting or even importing the first.
+
+    CACHE/<key>/network.xml, network.bin    the converted network
+    CACHE/<key>/spec.json                   what it computes
+    CACHE/<key>/proof.safetensors           some real frames, and the features that eager PyTorch gave for them
+
+CACHE is ``$VIDRNN_CACHE``, else ``vidrnn`` in the user's cache folder. It may be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from vidrnn.backbones import networks
+from vidrnn.backbones.engines import EngineError, OpenVino
+from vidrnn.backbones.networks import EMBEDDED, embedded_weights
+from vidrnn.backbones.quantization import quantizer
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.spec import FeatureSpec, sampling_values
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+_KEPT = 20  # converted networks; the ones that were not used for longest go first
+_PACKAGES = ("vidrnn", "torch", "torchvision", "timm", "openvino")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Real frames (n, 3, S, S) uint8 and what eager PyTorch makes of them, (n, D) float32."""
+
+    frames: torch.Tensor
+    features: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One converted network: the OpenVINO model, the spec of its features, and the proof that they are right."""
+
+    model: "Model"
+    spec: FeatureSpec
+    proof: Proof
+
+
+class EngineCache:
+    """The place of one converted network."""
+
+    def __init__(self, path: Path, settings: FeatureSettings) -> None:
+        self._path = path
+        self._settings = settings
+
+    @classmethod
+    def of(cls, settings: FeatureSettings, *, weights_digest: str | None = None) -> "EngineCache | None":
+        """The place that belongs to a configuration, named by all that decides the network and by the versions.
+
+        Args:
+            settings: of the features.
+            weights_digest: of the loaded network, where it is known. Without it the weights' file must tell; None
+                when that is not at hand before the network is built (weights that torchvision or timm fetch).
+        """
+        weights = weights_digest or _file_identity(settings)
+        root = _root()
+        if weights is None or root is None:
+            return None
+        name = Path(settings.weights).name
+        precision = quantizer() if settings.precision == "int8" else settings.precision
+        nodes = list(settings.chosen_nodes.items())
+        values = [settings.backbone, name, weights, settings.square, settings.image_size, str(nodes), precision]
+        versions = [version(package) for package in _PACKAGES]
+        code = hashlib.sha256(Path(networks.__file__).read_bytes()).hexdigest()
+        key = hashlib.sha256(json.dumps([values, versions, code]).encode()).hexdigest()[:16]
+        return cls(root / key, settings)
+
+    def read(self) -> Converted | None:
+        """What is there; None when there is nothing, or nothing whole."""
+        try:
+            spec = FeatureSpec.from_json((self._path / "spec.json").read_text(encoding="utf-8"))
+            proof = Proof(**load_file(self._path / "proof.safetensors"))
+            model = OpenVino.read(self._path / "network.xml")
+            os.utime(self._path)
+        except (OSError, SafetensorError, EngineError, TypeError, ValueError):
+            return None
+        return Converted(model, replace(spec, sampling=sampling_values(self._settings)), proof)
+
+    def write(self, converted: Converted) -> None:
+        """Keep a converted network: whole or not at all. A cache that cannot be written is done without."""
+        temporary = self._path.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            temporary.mkdir(parents=True)
+            OpenVino.save(converted.model, temporary / "network.xml")
+            save_file(
+                {"frames": converted.proof.frames.contiguous(), "features": converted.proof.features.contiguous()},
+                temporary / "proof.safetensors",
+            )
+            (temporary / "spec.json").write_text(converted.spec.to_json(), encoding="utf-8")
+            shutil.rmtree(self._path, ignore_errors=True)
+            temporary.rename(self._path)
+            kept = sorted(self._path.parent.glob("[!.]*"), key=lambda path: path.stat().st_mtime, reverse=True)
+            for old in kept[_KEPT:]:
+                shutil.rmtree(old, ignore_errors=True)
+        except (OSError, RuntimeError, SafetensorError):  # OpenVINO's own word for a full disk is RuntimeError
+            pass
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _root() -> Path | None:
+    if chosen := os.environ.get("VIDRNN_CACHE"):
+        return Path(chosen)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "vidrnn"
+    except RuntimeError:  # no home folder
+        return None
+
+
+def _file_identity(settings: FeatureSettings) -> str | None:
+    if settings.weights == "random":
+        return "random"
+    if settings.weights != "default":
+        file = Path(settings.weights)
+    elif settings.backbone == EMBEDDED:
+        file = embedded_weights()
+    else:
+        return None
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:  # building the network says what is wrong with it
+        return None

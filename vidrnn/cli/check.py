@@ -1,0 +1,74 @@
+"""The verb ``check``: look before anything runs."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidrnn.cli.options import Config, Overrides, load_settings
+from vidrnn.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from vidrnn.annotations import Annotation
+    from vidrnn.settings.run import RunSettings
+
+
+def check(
+    config: Config,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Decode nothing: no near-duplicates, sizes and lengths, no time and disk."),
+    ] = False,
+    overrides: Overrides = None,
+) -> int:
+    """Look before anything runs: paths, classes, groups, leaks between splits, time and disk of the extraction."""
+    if not quick:
+        from vidrnn.extraction.processes import warm_up
+
+        warm_up()
+    from tqdm import tqdm
+
+    from vidrnn.annotations import read_annotations
+    from vidrnn.preflight.findings import exit_code
+    from vidrnn.preflight.inspect import inspect
+    from vidrnn.sequences.targets import label_map_of
+
+    settings = load_settings(config, overrides)
+    annotations = read_annotations(settings.data)
+    if annotations:
+        label_map_of(annotations, settings.model.head)  # raises where they do not fit, before anything is decoded
+    with tqdm(total=len(annotations), unit="video", disable=True if quick else None) as bar:
+        seen = inspect(annotations, settings, quick=quick, on_video=bar.update)
+    for line in seen.lines:
+        print(line)
+    for finding in seen.findings:
+        for line in finding.lines():
+            print(line)
+    if not quick:
+        for line in _forecasts(annotations, settings):
+            print(line)
+    code = exit_code(seen.findings)
+    if code == ExitCode.OK:
+        print("nothing stands in the way")
+    return code
+
+
+def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> "Iterator[str]":
+    from vidrnn.preflight.forecast import forecast
+    from vidrnn.streams.other_streams import other_streams
+    from vidrnn.streams.passes import load_passes, title_of
+
+    taken = 0
+    passes = load_passes(settings.features)
+    streams = len({each.spec.stream for each in passes})
+    for view in passes:
+        expected = forecast(
+            annotations, root=settings.data.root, settings=settings.features, backbone=view, taken_bytes=taken
+        )
+        taken += expected.num_bytes
+        title = title_of(view, streams=streams)
+        for line in expected.lines():
+            yield f"{title}: {line}" if title else line
+    if others := other_streams(settings.features):
+        yield f"{', '.join(others)}: time and disk are not predicted"

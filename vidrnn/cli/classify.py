@@ -1,0 +1,110 @@
+"""The verb ``vidrnn classify``: a trained model answers for new videos."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidrnn.cli.options import Model
+from vidrnn.errors import ExitCode
+
+if TYPE_CHECKING:
+    from vidrnn.inference.answer_file import Prediction, PredictionWriter
+    from vidrnn.inference.side_files import Beside
+    from vidrnn.models.model_file import TrainedModel
+
+
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Video files, still images, folders of either or of frames.")],
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", help="File that ends in .csv or .jsonl.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the rows that are there and add the missing ones.")
+    ] = False,
+    weights: Annotated[
+        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    unknown_below: Annotated[
+        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
+    ] = None,
+    frame_rate: Annotated[
+        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts of the new videos: a CSV path,text, or the folder of their text files.")
+    ] = None,
+    arrays: Annotated[
+        Path | None, typer.Option(help="Folder of the new videos' arrays, for models with the stream external.")
+    ] = None,
+) -> int:
+    """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
+    from vidrnn.extraction.processes import warm_up
+
+    warm_up()
+    from vidrnn.device import choose_device
+    from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
+    from vidrnn.inference.one_stream import find_videos, with_unknown_below
+    from vidrnn.inference.several_streams import shown_streams
+    from vidrnn.inference.side_files import find_beside
+    from vidrnn.models.model_file import load_model
+
+    trained = load_model(model, device=choose_device(device))
+    if unknown_below is not None:
+        trained = with_unknown_below(trained, unknown_below)
+    writer = PredictionWriter(
+        output,
+        head=trained.settings.model.head,
+        several_streams=len(shown_streams(trained)) > 1,
+        append=resume,
+        origin=origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate),
+    )
+    videos = find_videos(paths, media=trained.settings.data.media)
+    beside = find_beside(paths, videos, texts=texts, arrays=arrays)
+    done = finished_paths(output) if resume else set()
+    waiting = [video for video in videos if str(video) not in done]
+    given = {"device": device, "weights": weights, "frame_rate": frame_rate}
+    changes = {key: value for key, value in given.items() if value is not None}
+    predictions = _predict(trained, waiting, beside, changes=changes)
+    failed = _write(predictions, writer, total=len(waiting))
+    print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
+    return ExitCode.SOME_FAILED if failed else ExitCode.OK
+
+
+def _predict(
+    trained: "TrainedModel", videos: Sequence[Path], beside: "Beside", *, changes: Mapping[str, str | float]
+) -> "Iterator[Prediction]":
+    """Predictions by the way that the model needs; what cannot be done is refused at once."""
+    from vidrnn.inference.one_stream import backbone_of
+    from vidrnn.inference.one_stream import classify as classify_videos
+    from vidrnn.inference.several_streams import classify_streams, needs_streams
+    from vidrnn.settings.base import validate
+    from vidrnn.settings.features import FeatureSettings
+
+    tree = trained.settings.features.model_dump(mode="json") | dict(changes)
+    features = validate(FeatureSettings, tree, origin="options")
+    if needs_streams(trained):
+        return classify_streams(videos, trained, settings=features, beside=beside)
+    beside.refuse_unfit(features)
+    return classify_videos(videos, trained, backbone_of(trained, features), settings=features)
+
+
+def _write(predictions: "Iterable[Prediction]", writer: "PredictionWriter", *, total: int) -> int:
+    """Write predictions as they come, name what is wrong with them, and count the failed ones."""
+    from tqdm import tqdm
+
+    failed, lacking = 0, Counter[str]()
+    with writer as write, tqdm(total=total, unit="video", disable=None) as bar:
+        for prediction in predictions:
+            write(prediction)
+            bar.update()
+            lacking.update(prediction.lacking)
+            if prediction.status == "failed":
+                failed += 1
+                print(f"failed: {prediction.path}: {prediction.error}", file=sys.stderr)
+    for stream, number in lacking.items():
+        print(f"lacking: {number} videos have no {stream} and were answered from the others", file=sys.stderr)
+    return failed

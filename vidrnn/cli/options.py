@@ -1,0 +1,25 @@
+"""Options that several verbs take, each described once, and the configuration that they lead to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vidrnn.settings.run import RunSettings
+
+Config = Annotated[Path, typer.Option("--config", help="YAML configuration file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; may be repeated."),
+]
+Model = Annotated[Path, typer.Option("--model", help="A model.safetensors written by `vidrnn train`.")]
+Output = Annotated[Path, typer.Option("--output", help="Folder for the results.")]
+
+
+def load_settings(config: Path, overrides: list[str] | None) -> "RunSettings":
+    """Read a configuration. Raises ConfigError, MissingPathError."""
+    from vidrnn.settings.base import load
+    from vidrnn.settings.run import RunSettings
+
+    return load(RunSettings, config, overrides or ())

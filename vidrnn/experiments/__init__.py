@@ -1,0 +1,1 @@
+"""Whole runs over stored features: train, cross-validate, evaluate, search for settings."""

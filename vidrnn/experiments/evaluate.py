@@ -1,0 +1,255 @@
+"""The verb ``evaluate``: a model file on an annotated split, with the baselines beside it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
+from vidrnn.annotations.splits import split_annotations
+from vidrnn.device import choose_device
+from vidrnn.errors import AnnotationError, ConfigError, StoreError
+from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
+from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
+from vidrnn.evaluation.metrics import Metrics
+from vidrnn.evaluation.predictions import write_predictions
+from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
+from vidrnn.experiments.provenance import describe_data, provenance
+from vidrnn.experiments.stored_sets import name_specs
+from vidrnn.experiments.train import require_split
+from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
+from vidrnn.models.model_file import TrainedModel, load_model
+from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.settings.features import Stream
+from vidrnn.settings.run import PICTURE_STREAMS, Head, RunSettings
+from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.spec import FeatureSpec
+from vidrnn.training.predict import answer, asking_of, describe_answers
+
+_WORTH: dict[Split, str] = {
+    "train": "TRAINED ON THIS SPLIT; ",
+    "val": "this split chose the epoch, so its numbers are optimistic; ",
+    "test": "",
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        metrics: of the model.
+        head: what the model answers.
+        baselines: name to headline on the same videos.
+        protocol: how the numbers were made, in words.
+        notes: lines for people: clip and video accuracy where they differ, and the calibration of ``label``.
+        files: what was written.
+        missing: annotated videos that have no features and so are not in n.
+    """
+
+    metrics: HeadMetrics
+    head: Head
+    baselines: dict[str, float]
+    protocol: str
+    notes: tuple[str, ...]
+    files: tuple[Path, ...]
+    missing: tuple[str, ...]
+
+
+def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: Path) -> Evaluation:
+    """Score a model on a split; writes metrics.json, predictions.csv and, for ``label``, two pictures.
+
+    The class order and the feature spec come from the model file alone. The trained baselines are fitted on the
+    training split with the model's own settings.
+
+    Raises:
+        AnnotationError: there is no such split, or it holds a class that the model does not know.
+        StoreError: the store lacks the features that the model was trained on.
+        ConfigError: ``inference.streams`` names a stream that the model does not know.
+        MissingPathError, ModelFileError: see `load_model`.
+    """
+    device = choose_device(settings.training.device)
+    model = _asked(load_model(model_path, device=device), settings)
+    splits = split_annotations(read_annotations(settings.data), settings.data)
+    head = model.settings.model.head
+    load = partial(_load, model=model, settings=settings, device=device)
+    chosen = load(require_split(splits[split], split), streams=model.settings.inference.streams)
+    _refuse_seen(chosen, model, settings, split=split)
+    said = answer(model.classifier, chosen, asking_of(model.settings))
+    measured = _measured_on(chosen, model)
+    metrics = measured(said.averaged, bootstrap=settings.evaluation.bootstrap)
+    clip = float(np.mean([headline(head, measured(own, bootstrap=1)) for own in said.single]))
+    calibration = _calibration(model, said.averaged, chosen)
+    baselines: dict[str, float] = {}
+    if settings.evaluation.baselines:
+        answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
+        baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
+    protocol = _describe(model, settings, split=split, n=metrics.n)
+    values: dict[str, Any] = {
+        "protocol": protocol,
+        "split": split,
+        "head": head,
+        **metrics.as_dict(),
+        "answers_per_video": len(said.single),
+        f"clip_{HEADLINES[head].name}": clip,
+        **({} if calibration is None else calibration.as_dict()),
+        "baselines": baselines,
+        "missing_features": list(chosen.missing),
+        **({"lacking_streams": chosen.lacking} if chosen.lacking else {}),
+        "model": str(model_path),
+        **provenance(model.settings),
+    }
+    write_json(output / "metrics.json", values)
+    _write_predictions(output / "predictions.csv", model, said.averaged, chosen)
+    files = [output / "metrics.json", output / "predictions.csv"]
+    if isinstance(metrics, Metrics) and calibration is not None:
+        files += _draw(output, metrics, calibration, said.averaged, chosen, split=split)
+    scale, video = model.settings.inference.average, headline(head, metrics)
+    notes = [
+        format_averaging(head, clip=clip, video=video, answers_per_video=len(said.single), scale=scale),
+        "" if calibration is None else format_calibration(calibration.as_dict()),
+    ]
+    return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
+
+
+def _draw(
+    output: Path, metrics: Metrics, calibration: Calibration, outputs: Outputs, chosen: SequenceSet, *, split: Split
+) -> list[Path]:
+    files = [output / "confusion.png", output / "reliability.png"]
+    title = f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}"
+    draw_confusion(files[0], metrics, title=title)
+    draw_reliability(files[1], np.stack(outputs), _classes(chosen), measured=calibration, title=title)
+    return files
+
+
+def _describe(model: TrainedModel, settings: RunSettings, *, split: Split, n: int) -> str:
+    """The protocol of the result."""
+    return (
+        f"{describe_data(settings, name_specs(model.specs))}; split {split}, n = {n}, "
+        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; {_WORTH[split]}"
+        "interval: bootstrap over groups; trained baselines: same settings and seed, last epoch"
+    )
+
+
+def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings, *, split: Split) -> None:
+    """A test video that the model was trained or chosen on, because the splits are others than in training, is none."""
+    seen: dict[Split, frozenset[str]] = {
+        "train": frozenset(),
+        "val": model.trained_on,
+        "test": model.trained_on | model.chosen_on,
+    }
+    again = sum(not own.isdisjoint(seen[split]) for own in chosen.identities)
+    if again and "shared_groups" not in settings.data.accept:
+        raise AnnotationError(
+            f"{again} of the {len(chosen)} {split} videos were in the training or validation split of this model; "
+            "evaluate with the config.yaml beside the model, which holds its splits; or accept it on purpose: "
+            "data.accept: [shared_groups]"
+        )
+
+
+def _asked(model: TrainedModel, settings: RunSettings) -> TrainedModel:
+    """The model, shown the streams that the configuration names, or else those that its own one names."""
+    streams = settings.inference.streams
+    if streams is None:
+        return model
+    known = [spec.stream for spec in model.specs]
+    if unknown := set(streams) - set(known):
+        raise ConfigError(
+            f"inference.streams {', '.join(sorted(unknown))}: the model was trained on {', '.join(known)}; name some "
+            "of these"
+        )
+    inference = model.settings.inference.model_copy(update={"streams": streams})
+    return replace(model, settings=model.settings.model_copy(update={"inference": inference}))
+
+
+def _load(
+    annotations: Sequence[Annotation],
+    *,
+    model: TrainedModel,
+    settings: RunSettings,
+    device: torch.device,
+    streams: Sequence[Stream] | None = None,
+) -> SequenceSet:
+    """Sequences as the model takes them; the store needs to hold the streams alone that are shown, None for all."""
+    shown = [spec for spec in model.specs if streams is None or spec.stream in streams]
+    both = [spec for spec in shown if spec.stream in PICTURE_STREAMS and model.settings.features.mirrored]
+    return load_sequences(
+        annotations,
+        [_folder_of(spec, settings) for spec in shown],
+        model.label_map,
+        device=device,
+        head=model.settings.model.head,
+        mirrored=[_folder_of(spec.mirrored(), settings) for spec in both],
+        unseen=[spec for spec in model.specs if spec not in shown],
+    )
+
+
+def _classes(sequences: SequenceSet) -> npt.NDArray[np.int64]:
+    return np.asarray(sequences.targets.per_video(sequences.totals), dtype=np.int64)
+
+
+def _calibration(model: TrainedModel, outputs: Outputs, sequences: SequenceSet) -> Calibration | None:
+    if model.settings.model.head != "label":
+        return None
+    return measure_calibration(
+        np.stack(outputs),
+        _classes(sequences),
+        temperature=model.temperature,
+        unknown_below=model.unknown_below,
+    )
+
+
+def _write_predictions(path: Path, model: TrainedModel, outputs: Outputs, chosen: SequenceSet) -> None:
+    head = model.settings.model.head
+    calibrated = [calibrate(own, model.temperature) for own in outputs] if head == "label" else outputs
+    write_predictions(
+        path,
+        head=head,
+        paths=[annotation.path for annotation in chosen.annotations],
+        groups=[annotation.group for annotation in chosen.annotations],
+        labels=model.label_map.names,
+        answers=[(model.settings.training.seed, calibrated)],
+        truth=chosen.targets.per_video(chosen.totals),
+        thresholds=model.thresholds,
+    )
+
+
+def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., HeadMetrics]:
+    return partial(
+        measure_outputs,
+        model.settings.model.head,
+        truth=sequences.targets.per_video(sequences.totals),
+        labels=model.label_map.names,
+        groups=[annotation.group for annotation in sequences.annotations],
+        thresholds=model.thresholds,
+    )
+
+
+def _folder_of(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:
+    folders = FeatureStore(settings.features.store).folders()
+    for folder in folders:
+        if folder.spec.digest == spec.digest:
+            return folder
+    here = ", ".join(folder.spec.digest for folder in folders) or "none"
+    raise StoreError(
+        f"the model was trained on features of spec {spec.digest}, the store {settings.features.store} "
+        f"holds {here}; run `vidrnn extract` with the model's configuration (config.yaml beside it)"
+    )
+
+
+def _baselines(
+    train: SequenceSet, test: SequenceSet, settings: RunSettings, labels: LabelMap
+) -> dict[str, list[Output]]:
+    head = settings.model.head
+    answers = {
+        variant: fit_and_answer(
+            variant, train, test, num_classes=len(labels), settings=settings, seed=settings.training.seed
+        ).averaged
+        for variant in trained_baselines(head)
+    }
+    return answers | answer_without_pixels(train, test, head=head, num_classes=len(labels))

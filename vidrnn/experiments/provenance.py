@@ -1,0 +1,62 @@
+"""Where a number comes from: what stands beside every result."""
+
+import hashlib
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import vidrnn
+from vidrnn.atomic import write_atomically
+from vidrnn.settings.base import dump_yaml
+from vidrnn.settings.features import BACKBONE_STREAMS
+from vidrnn.settings.run import RunSettings
+
+
+def provenance(settings: RunSettings) -> dict[str, Any]:
+    """What it takes to make a number again: the digest of the configuration, the versions and the command."""
+    return {"config_digest": config_digest(settings), "versions": versions(), "command": command()}
+
+
+def command() -> str:
+    """What was typed, or the script that called."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def versions() -> dict[str, str]:
+    """What a number depends on besides the configuration."""
+    return {
+        "vidrnn": vidrnn.__version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def config_digest(settings: RunSettings) -> str:
+    """12 hexadecimal digits of the resolved configuration but for where it runs: folders and devices."""
+    elsewhere: dict[str, set[str]] = {"data": {"root"}, "features": {"store", "device"}, "training": {"device"}}
+    return hashlib.sha256(settings.model_dump_json(exclude=elsewhere).encode()).hexdigest()[:12]
+
+
+def write_config(path: Path, settings: RunSettings) -> None:
+    """Write the resolved configuration so that it can be run again from any working directory. Raises OSError."""
+    data = settings.data.model_copy(update={"root": settings.data.root.absolute()})
+    features = settings.features.model_copy(update={"store": settings.features.store.absolute()})
+    write_atomically(path, dump_yaml(settings.model_copy(update={"data": data, "features": features})).encode())
+
+
+def describe_data(settings: RunSettings, spec_digest: str) -> str:
+    """The part of a protocol string that says which videos and features a number belongs to."""
+    data = settings.data
+    source = data.annotations or data.root.name
+    if data.format in {"ucf101", "hmdb51"}:
+        source += f", split {data.split_number}"
+    steps = settings.training.steps or "all"
+    accepted = f"; ACCEPTED: {', '.join(data.accept)}" if data.accept else ""
+    shown = settings.features.backbone if set(settings.features.streams) & BACKBONE_STREAMS else "of"
+    return f"{source}; features {shown} {spec_digest}, {steps} steps per video{accepted}"

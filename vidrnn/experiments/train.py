@@ -1,0 +1,251 @@
+"""The verbs ``train`` and ``crossval``: configuration and store in, a run folder out."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
+from vidrnn.annotations.splits import make_folds, split_annotations
+from vidrnn.device import choose_device
+from vidrnn.errors import AnnotationError
+from vidrnn.evaluation.measures import HEADLINES, sigmoid
+from vidrnn.evaluation.metrics import Metrics
+from vidrnn.evaluation.multilabel import best_thresholds
+from vidrnn.evaluation.predictions import write_predictions
+from vidrnn.evaluation.report import draw_confusion, write_json, write_log
+from vidrnn.experiments.calibrating import calibrated, check_unknown
+from vidrnn.experiments.crossval import CrossValidation, crossvalidate, seeds_of_fits
+from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
+from vidrnn.experiments.stored_sets import find_folders, find_mirrored_folders, name_specs
+from vidrnn.experiments.variants import Variant
+from vidrnn.models.ensemble import Model
+from vidrnn.models.model_file import TrainedModel, save_model
+from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.targets import label_map_of
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureFolder
+from vidrnn.training.fit import Checkpointing, validate
+from vidrnn.training.members import Fitted, fit_members, own_checkpoint
+from vidrnn.training.predict import asking_of, describe_answers, predict
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What `train` made.
+
+    Attributes:
+        model: with the selected weights.
+        history: one row per epoch.
+        metrics: the content of metrics.json.
+        files: what was written.
+    """
+
+    model: TrainedModel
+    history: list[dict[str, float]]
+    metrics: dict[str, Any]
+    files: tuple[Path, ...]
+
+
+def train(
+    settings: RunSettings,
+    *,
+    output: Path,
+    resume: bool = False,
+    on_epoch: Callable[[dict[str, float]], None] = lambda _row: None,
+) -> TrainingRun:
+    """Train on the stored features of the training split, choosing the epoch on the validation split.
+
+    Writes ``model.safetensors`` (the selected weights), ``best.safetensors``, ``last.safetensors``, ``config.yaml``,
+    ``log.csv``, ``metrics.json`` and the checkpoint that ``resume`` continues from.
+
+    Raises:
+        AnnotationError, StoreError, MissingPathError, TrainingError: see the parts; nothing computed before is lost.
+    """
+    splits = split_annotations(read_annotations(settings.data), settings.data)
+    folders = find_folders(settings.features)
+    label_map = label_map_of(splits["train"], settings.model.head)
+    load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
+    check_unknown(settings, splits["val"], label_map)
+    train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
+    output.mkdir(parents=True, exist_ok=True)
+    fingerprint = fingerprint_of(settings, train_set, val_set, folders)
+    checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
+    result = fit_members(
+        train_set,
+        val_set,
+        num_classes=len(label_map),
+        model_settings=settings.model,
+        settings=settings.training,
+        checkpointing=checkpointing,
+        on_epoch=on_epoch,
+    )
+    metrics = _training_metrics(settings, result, train_set, val_set, splits, folders)
+    if val_set is not None:
+        metrics |= validate(result.model, val_set, settings.training, asking_of(settings), num_classes=len(label_map))
+    thresholds = _thresholds(result.model, val_set, settings)
+    model = TrainedModel(
+        result.model,
+        label_map,
+        folders[0].spec,
+        settings,
+        metrics,
+        versions(),
+        thresholds,
+        trained_on=frozenset[str]().union(*train_set.identities),
+        chosen_on=frozenset[str]().union(*val_set.identities) if val_set else frozenset(),
+        others=tuple(folder.spec for folder in folders[1:]),
+    )
+    model = calibrated(model, val_set)
+    files = _save_models(model, result, val_set, output)
+    # Not before the fit: a refused --resume must leave the folder of another run as it is.
+    write_config(output / "config.yaml", settings)
+    write_log(output / "log.csv", result.history)
+    write_json(output / "metrics.json", model.metrics)
+    files += [output / name for name in ("config.yaml", "log.csv", "metrics.json")]
+    files += [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
+    return TrainingRun(model, result.history, model.metrics, tuple(files))
+
+
+def _save_models(model: TrainedModel, result: Fitted, val_set: SequenceSet | None, output: Path) -> list[Path]:
+    """The selected weights, and those of the last and the best epoch, each with a temperature of its own."""
+    files = [output / "model.safetensors"]
+    save_model(model, files[0])
+    for name, weights in (("last", result.last), ("best", result.best)):
+        if weights is not None:
+            files.append(output / f"{name}.safetensors")
+            save_model(calibrated(replace(model, classifier=weights), val_set), files[-1])
+    return files
+
+
+def load_set(
+    annotations: Sequence[Annotation], *, settings: RunSettings, folders: Sequence[FeatureFolder], label_map: LabelMap
+) -> SequenceSet:
+    """Sequences, both views if the configuration has them, as a model of the configuration takes them."""
+    return load_sequences(
+        annotations,
+        folders,
+        label_map,
+        device=choose_device(settings.training.device),
+        head=settings.model.head,
+        mirrored=find_mirrored_folders(settings.features),
+    )
+
+
+def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
+    """For ``multilabel`` the probability from which each class counts as said, by the validation split."""
+    if settings.model.head != "multilabel" or val is None:
+        return None
+    probabilities = sigmoid(torch.stack(predict(model, val, asking_of(settings))).numpy())
+    return tuple(best_thresholds(probabilities, val.targets.values.cpu().numpy() > 0.5).tolist())
+
+
+def fingerprint_of(
+    settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folders: Sequence[FeatureFolder]
+) -> str:
+    """Of all that the fit depends on; where the data lies and which device runs it may change."""
+    parts = [
+        settings.model.model_dump_json(),
+        settings.training.model_dump_json(exclude={"device"}),
+        *(folder.spec.digest for folder in folders),
+        *map(str, train_set.annotations),
+        *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
+        *(["both views"] if train_set.has_both_views else []),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _training_metrics(
+    settings: RunSettings,
+    result: Fitted,
+    train_set: SequenceSet,
+    val_set: SequenceSet | None,
+    splits: dict[Split, list[Annotation]],
+    folders: Sequence[FeatureFolder],
+) -> dict[str, Any]:
+    specs = name_specs(folder.spec for folder in folders)
+    chosen = [row for row in result.history if row["epoch"] == result.epochs[int(row.get("member", 1)) - 1]]
+    missing = train_set.missing + (val_set.missing if val_set else ())
+    return {
+        "protocol": f"{describe_data(settings, specs)}; epoch chosen on the validation split, "
+        f"so val numbers are optimistic; seed {settings.training.seed}",
+        "n": {split: len(members) for split, members in splits.items()},
+        "missing_features": list(missing),
+        **({"lacking_streams": train_set.lacking} if train_set.lacking else {}),
+        "epoch": result.epochs[0] if len(result.epochs) == 1 else list(result.epochs),
+        **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
+        **provenance(settings),
+    }
+
+
+def run_crossval(
+    settings: RunSettings,
+    *,
+    output: Path,
+    on_total: Callable[[int], None] = lambda _fits: None,
+    on_fit: Callable[[], None] = lambda: None,
+) -> CrossValidation:
+    """Cross-validate on stored features; writes crossval.json, predictions.csv, config.yaml, maybe confusion.png.
+
+    Args:
+        settings: the configuration.
+        output: folder of the results.
+        on_total: gets the number of fits before the first.
+        on_fit: called after each fit.
+
+    Raises:
+        AnnotationError, StoreError, MissingPathError: see the parts.
+    """
+    annotations = read_annotations(settings.data)
+    folders = find_folders(settings.features)
+    head = settings.model.head
+    label_map = label_map_of(annotations, head)
+    sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
+    folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
+    fits = seeds_of_fits(settings)
+    seeds = fits["model"]
+    on_total(len(folds) * sum(map(len, fits.values())))
+    specs = name_specs(folder.spec for folder in folders)
+    protocol = (
+        f"{describe_data(settings, specs)}; {settings.evaluation.protocol}, {len(folds)} folds, "
+        f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
+        f"seeds {', '.join(map(str, seeds))}{_of_baselines(fits)}; "
+        f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"
+    )
+    result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
+    output.mkdir(parents=True, exist_ok=True)
+    lacking = {"lacking_streams": sequences.lacking} if sequences.lacking else {}
+    write_json(output / "crossval.json", result.as_dict() | lacking | provenance(settings))
+    write_config(output / "config.yaml", settings)
+    write_predictions(
+        output / "predictions.csv",
+        head=head,
+        paths=[annotation.path for annotation in sequences.annotations],
+        groups=[annotation.group for annotation in sequences.annotations],
+        labels=label_map.names,
+        answers=zip(seeds, result.outputs["model"], strict=True),
+        truth=sequences.targets.per_video(sequences.totals),
+    )
+    first = result.pooled[0]
+    if isinstance(first, Metrics):
+        draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seeds[0]}")
+    return result
+
+
+def _of_baselines(fits: dict[Variant, tuple[int, ...]]) -> str:
+    own = next((seeds for variant, seeds in fits.items() if variant != "model"), fits["model"])
+    return "" if own == fits["model"] else f" (trained baselines {', '.join(map(str, own))})"
+
+
+def require_split(annotations: list[Annotation], split: Split) -> list[Annotation]:
+    """The videos of a split. Raises AnnotationError when it is empty, with the ways to get one."""
+    if not annotations:
+        raise AnnotationError(
+            f"there is no {split} split: name it in the annotations, set data.{split}_fraction, or use crossval"
+        )
+    return annotations

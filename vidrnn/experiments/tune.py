@@ -1,0 +1,289 @@
+"""The verb ``tune``: search settings on the training split alone, validated by group inside it."""
+
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
+from vidrnn.annotations.splits import Fold, make_folds, split_annotations
+from vidrnn.atomic import write_atomically
+from vidrnn.claims import Claims
+from vidrnn.errors import AnnotationError, ConfigError, TrainingError
+from vidrnn.evaluation.measures import HEADLINES
+from vidrnn.evaluation.report import write_json
+from vidrnn.experiments.provenance import describe_data, provenance
+from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
+from vidrnn.experiments.stored_sets import find_folders, name_specs
+from vidrnn.experiments.train import fingerprint_of, load_set
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.targets import label_map_of
+from vidrnn.settings.base import dump_yaml
+from vidrnn.settings.evaluation import EvaluationSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.folders import FeatureFolder
+from vidrnn.training.fit import validate
+from vidrnn.training.members import fit_members
+from vidrnn.training.predict import asking_of
+
+if TYPE_CHECKING:
+    from vidrnn.experiments.search import Search, Trial, TrialRecord
+
+_DEFAULT_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The outcome of a search so far.
+
+    Attributes:
+        records: all trials, by number.
+        ranking: the complete ones, lowest validation loss first.
+        untuned: the trial of the configuration itself.
+        protocol: how the values were made, in words.
+        has_test: whether a test split was kept apart, which can still give an honest number.
+        notes: what the user should know about the space.
+        missing: annotated videos of the training split without features.
+        best_config: the file that `vidrnn train` takes.
+    """
+
+    records: "tuple[TrialRecord, ...]"
+    ranking: "tuple[TrialRecord, ...]"
+    untuned: "TrialRecord"
+    protocol: str
+    has_test: bool
+    notes: tuple[str, ...]
+    missing: tuple[str, ...]
+    best_config: Path
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What stays the same in all trials."""
+
+    settings: RunSettings
+    output: Path
+    sequences: SequenceSet
+    folds: list[Fold]
+    label_map: LabelMap
+    space: SearchSpace
+    protocol: str
+    has_test: bool
+
+
+def tune(
+    settings: RunSettings,
+    *,
+    output: Path,
+    timeout_s: float | None = None,
+    on_fold: Callable[[], object] = lambda: None,
+    on_trial: "Callable[[TrialRecord], None]" = lambda _record: None,
+) -> Tuning:
+    """Try ``tuning.trials`` configurations, or go on with the search that ``output`` holds.
+
+    The value of a trial is the mean over inner folds of the validation loss (cross-entropy in nats): every kind of
+    output has one. Of each fold it is that of the epoch which ``training.select`` says. Neither the validation split
+    nor the test split is read. Writes ``search.sqlite``, and after every trial ``trials.csv``, ``best.yaml`` and
+    ``tune.json``.
+
+    Args:
+        settings: the configuration; it is the first trial.
+        output: folder of the search.
+        timeout_s: start no further trial after so many seconds; null has no limit.
+        on_fold: called after each fit.
+        on_trial: gets each trial when it ends.
+
+    Raises:
+        ConfigError: Optuna is not installed, or the space does not fit the configuration.
+        TrainingError: the configuration itself cannot be fitted, or ``output`` holds or runs another search.
+        AnnotationError, StoreError, MissingPathError: see the parts.
+    """
+    _require_optuna()
+    from vidrnn.experiments.search import Search
+
+    started = time.monotonic()
+    task, fingerprint = _prepare(settings, output)
+    output.mkdir(parents=True, exist_ok=True)
+    with Claims(output / ".claims") as claims:  # a lock that vanishes with its process
+        if not claims.take("search"):
+            raise TrainingError(f"another process searches in {output}; wait for it, or use another --output")
+        search = Search(
+            output / "search.sqlite", space=task.space, seed=settings.training.seed, fingerprint=fingerprint
+        )
+        while (finished := search.finished()) < settings.tuning.trials:
+            if finished and timeout_s is not None and time.monotonic() - started >= timeout_s:
+                break
+            _run_trial(task, search.start_trial(), is_first=not finished, on_fold=on_fold)
+            _write(task, search)
+            on_trial(search.records()[-1])
+        return _write(task, search)
+
+
+def _require_optuna() -> None:
+    if importlib.util.find_spec("optuna") is None:
+        raise ConfigError("tune needs Optuna; run `pip install 'vidrnn[tune]'`")
+
+
+def _prepare(settings: RunSettings, output: Path) -> tuple[_Task, str]:
+    splits = split_annotations(read_annotations(settings.data), settings.data)
+    space = search_space(settings)
+    folders = find_folders(settings.features)
+    label_map = label_map_of(splits["train"], settings.model.head)
+    sequences = load_set(splits["train"], settings=settings, folders=folders, label_map=label_map)
+    folds = _inner_folds(sequences.annotations, settings)
+    task = _Task(
+        settings=settings,
+        output=output,
+        sequences=sequences,
+        folds=folds,
+        label_map=label_map,
+        space=space,
+        protocol=_protocol(settings, splits, sequences, folds, folders),
+        has_test=bool(splits["test"]),
+    )
+    return task, _fingerprint(task, folders)
+
+
+def _inner_folds(annotations: Sequence[Annotation], settings: RunSettings) -> list[Fold]:
+    """Group k-fold over the training split, with as many folds as there are groups where these are fewer."""
+    groups = len({annotation.group for annotation in annotations})
+    if groups < 2:
+        raise AnnotationError(
+            f"tune needs at least two groups in the training split, found {groups}; give a group column "
+            "(who or what a clip comes from) or data.group_pattern, or lower data.val_fraction and data.test_fraction"
+        )
+    folds = settings.evaluation.folds
+    wanted = settings.tuning.folds or (folds if isinstance(folds, int) else _DEFAULT_FOLDS)
+    inner = EvaluationSettings(protocol="group_kfold", folds=min(wanted, groups))
+    return make_folds(annotations, inner, root=settings.data.root)
+
+
+def _fingerprint(task: _Task, folders: Sequence[FeatureFolder]) -> str:
+    """Of all that a trial's value and the choice of the next depend on; how many trials there are may change."""
+    parts = [
+        fingerprint_of(task.settings, task.sequences, None, folders),
+        task.settings.tuning.model_dump_json(exclude={"trials", "folds"}),
+        task.settings.inference.model_dump_json(),
+        *(f"{fold.name} {','.join(map(str, fold.test))}" for fold in task.folds),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _protocol(
+    settings: RunSettings,
+    splits: Mapping[Split, Sequence[Annotation]],
+    sequences: SequenceSet,
+    folds: Sequence[Fold],
+    folders: Sequence[FeatureFolder],
+) -> str:
+    specs = name_specs(folder.spec for folder in folders)
+    groups = len({annotation.group for annotation in sequences.annotations})
+    kept_apart = " and ".join(f"{len(splits[name])} {name} videos" for name in ("val", "test") if splits[name])
+    honest = "" if splits["test"] else "; without a test split, so is crossval on these videos afterwards"
+    epoch = "epoch with the lowest of them" if settings.training.select == "best" else "last epoch"
+    return (
+        f"{describe_data(settings, specs)}; training split only ({len(sequences)} videos of {groups} "
+        f"groups; not read: {kept_apart or 'none, there is no other split'}), {len(folds)} folds by group; value is "
+        f"the validation loss of the {epoch}, mean over folds; seed {settings.training.seed}; the best of many trials "
+        f"on the same folds, so its value is optimistic{honest}"
+    )
+
+
+def _run_trial(task: _Task, trial: "Trial", *, is_first: bool, on_fold: Callable[[], object]) -> None:
+    """Fit the folds of one trial. What cannot be fitted is a failed trial, unless it is the configuration itself."""
+    try:
+        settings = with_values(task.settings, trial.values, origin="these values together")
+        for number, fold in enumerate(task.folds, start=1):
+            trial.report(*_validate_fold(task, fold, settings))
+            on_fold()
+            if number < len(task.folds) and trial.is_hopeless():
+                trial.prune()
+                return
+    except (ConfigError, TrainingError) as error:
+        if is_first:
+            raise
+        trial.fail(str(error))
+    else:
+        trial.complete()
+
+
+def _validate_fold(task: _Task, fold: Fold, settings: RunSettings) -> tuple[float, float]:
+    """Validation loss and headline metric of the model as it would be asked."""
+    train, val, num_classes = task.sequences.subset(fold.train), task.sequences.subset(fold.test), len(task.label_map)
+    training = settings.training
+    seen = val if training.select == "best" else None
+    result = fit_members(train, seen, num_classes=num_classes, model_settings=settings.model, settings=training)
+    row = validate(result.model, val, training, asking_of(settings), num_classes=num_classes)
+    if not math.isfinite(row["val_loss"]):
+        raise TrainingError(
+            f"the validation loss of {fold.name} became {row['val_loss']}; lower training.learning_rate"
+        )
+    return row["val_loss"], row[f"val_{HEADLINES[settings.model.head].name}"]
+
+
+def _write(task: _Task, search: "Search") -> Tuning:
+    from vidrnn.experiments.search import best_of
+
+    records = search.records()
+    ranking = best_of(records)
+    best, untuned = ranking[0], min(ranking, key=lambda record: record.number)
+    tuned = with_values(task.settings, best.values, origin="best trial")
+    best_config = task.output / "best.yaml"
+    write_atomically(best_config, dump_yaml(tuned).encode())
+    table = _trials_csv(records, list(task.space.entries), name=HEADLINES[task.settings.model.head].name)
+    write_atomically(task.output / "trials.csv", table.encode())
+    write_json(task.output / "tune.json", _summary(task, records, best, untuned))
+    return Tuning(
+        records=tuple(records),
+        ranking=tuple(ranking),
+        untuned=untuned,
+        protocol=task.protocol,
+        has_test=task.has_test,
+        notes=task.space.notes,
+        missing=task.sequences.missing,
+        best_config=best_config,
+    )
+
+
+def _trials_csv(records: "Sequence[TrialRecord]", keys: Sequence[str], *, name: str) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["number", "state", "value", f"val_{name}", "folds", *keys, "cause"])
+    for record in records:
+        values = [_cell(record.values.get(key)) for key in keys]
+        results = [record.value, record.metric_mean, len(record.losses)]
+        writer.writerow([record.number, record.outcome, *results, *values, record.cause])
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def _summary(
+    task: _Task, records: "Sequence[TrialRecord]", best: "TrialRecord", untuned: "TrialRecord"
+) -> dict[str, Any]:
+    outcomes, name = [record.outcome for record in records], HEADLINES[task.settings.model.head].name
+    return {
+        "protocol": task.protocol,
+        "n": len(task.sequences),
+        "missing_features": list(task.sequences.missing),
+        "folds": [{"name": fold.name, "n": len(fold.test)} for fold in task.folds],
+        "trials": {outcome: outcomes.count(outcome) for outcome in ("complete", "pruned", "failed", "interrupted")},
+        "best_trial": best.number,
+        "best_value": best.value,
+        f"best_val_{name}": best.metric_mean,
+        "best_fold_values": list(best.losses),
+        "best_values": best.values,
+        "untuned_value": untuned.value,
+        f"untuned_val_{name}": untuned.metric_mean,
+        "untuned_fold_values": list(untuned.losses),
+        **provenance(task.settings),
+    }

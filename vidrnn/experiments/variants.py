@@ -1,0 +1,73 @@
+"""The model and the baselines that are fitted as it is, each without a part of what it sees."""
+
+from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
+from vidrnn.evaluation.measures import Output
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.settings.run import STEP_HEADS, Head, ModelSettings, RunSettings
+from vidrnn.training.members import fit_members
+from vidrnn.training.predict import Answers, Asking, answer
+
+Variant = str  # "model" or one of `trained_baselines`
+
+
+def trained_baselines(head: Head) -> tuple[Variant, ...]:
+    """Without recurrence, without the order of time and, for heads with one answer per video, from a single frame."""
+    return (no_time_name(head), "shuffled_time", *(() if head in STEP_HEADS else ("single_frame",)))
+
+
+def no_time_name(head: Head) -> Variant:
+    """What the model without its temporal layers is called."""
+    return "single_step" if head in STEP_HEADS else "mean_pool"
+
+
+def no_time_settings(model: ModelSettings) -> ModelSettings:
+    """The model with its recurrence left out: the cached features, norm, projection, mean over time, linear output.
+
+    It always takes the features themselves: the mean of ``centred`` steps is nothing, which would be no baseline.
+    Streams are concatenated, because cross-attention sees more than one step at a time.
+    """
+    changes = {"inputs": ("features",), "stream_inputs": {}, "fusion": "concat", "cell": "none", "pooling": "mean"}
+    return model.model_copy(update=changes)
+
+
+def fit_and_answer(
+    variant: Variant,
+    train: SequenceSet,
+    test: SequenceSet,
+    *,
+    num_classes: int,
+    settings: RunSettings,
+    seed: int,
+) -> Answers:
+    """Fit the model or one of its trained baselines, without validation, and answer for the test sequences.
+
+    Args:
+        variant: ``model``, `no_time_name` (no recurrence), ``shuffled_time`` (steps in random order throughout) or
+            ``single_frame`` (a random step in training, the middle one in testing, no recurrence).
+        train: sequences to learn from.
+        test: sequences to answer for.
+        num_classes: classes that the head tells apart.
+        settings: model and training.
+        seed: replaces ``training.seed``.
+    """
+    without_time = variant in {no_time_name(settings.model.head), "single_frame"}
+    model = no_time_settings(settings.model) if without_time else settings.model
+    training = settings.training.model_copy(update={"seed": seed})
+    if variant == "single_frame":
+        training = training.model_copy(update={"steps": 1, "jitter": True})
+    shuffled = variant == "shuffled_time"
+    fitted = fit_members(
+        train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled
+    )
+    asking = Asking(training.steps, settings.inference, shuffled_time=shuffled)
+    return answer(fitted.model, test, asking)
+
+
+def answer_without_pixels(
+    train: SequenceSet, test: SequenceSet, *, head: Head, num_classes: int
+) -> dict[str, list[Output]]:
+    """The baselines that need no fit: name to outputs of the test sequences."""
+    truth, totals = train.targets.per_video(train.totals), test.totals.tolist()
+    answers: dict[str, list[Output]] = {constant_name(head): constant(head, truth, totals, num_classes=num_classes)}
+    known = metadata_only(head, train.metadata, truth, test.metadata, num_classes=num_classes)
+    return answers if known is None else answers | {"metadata_only": known}

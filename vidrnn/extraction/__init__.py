@@ -1,0 +1,1 @@
+"""Videos to features: supervised decoder processes, batches across videos, results into the store."""

@@ -1,1 +1,0 @@
-"""Videos to features on disk: backbones, preprocessing, specs, extraction and the store."""

@@ -1,0 +1,119 @@
+"""From an upright RGB frame to what a backbone takes. One object serves extraction, classification and export."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from vidrnn.frames.rendering import Rendering, RowRendering, rendering_from, rendering_values
+
+Square = Literal["center_crop", "pad", "warp"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Frame to network input.
+
+    Attributes:
+        image_size: edge S of the square in pixels.
+        resize_size: edge that the shorter side is resized to before a centre crop, in pixels.
+        square: ``center_crop`` cuts the sides off, ``pad`` adds bars of the mean colour, ``warp`` squeezes.
+        interpolation: filter of the resize, antialiased as in Pillow.
+        mean, std: per RGB channel, on the 0..1 scale.
+        mirrored: whether the square is turned over left to right at the end.
+        rendering: what the stream makes of the squares, mirrored or not; None for the frames themselves.
+    """
+
+    image_size: int
+    resize_size: int
+    square: Square
+    interpolation: Literal["bilinear", "bicubic"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    mirrored: bool = False
+    rendering: Rendering | None = None
+
+    def __post_init__(self) -> None:
+        """A crop cannot be larger than the picture it is cut from."""
+        if self.resize_size < self.image_size:
+            raise ValueError(f"resize_size {self.resize_size} must be at least image_size {self.image_size}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of what goes to the network for one step: (3, S, S), or of one row or patch."""
+        size = self.image_size
+        return self.rendering.shape(size) if isinstance(self.rendering, RowRendering) else (3, size, size)
+
+    def fit(self, rgb: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """Bring one frame to the network's square, on the CPU, in uint8: a quarter of the bytes to move.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+
+        Returns:
+            (3, S, S) uint8.
+        """
+        square = self._fit_plain(torch.from_numpy(rgb).permute(2, 0, 1))
+        # After the resize, so that both views show exactly the same part of the frame, also where a crop leaves out
+        # an odd number of columns.
+        return square.flip(2) if self.mirrored else square
+
+    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+        """Scale pixels as the weights expect, on whatever device the batch lies.
+
+        Args:
+            batch: (B, 3, S, S) uint8.
+
+        Returns:
+            (B, 3, S, S) float32.
+        """
+        # Nothing in place: where the network is traced, these tensors are constants of the trace.
+        mean = torch.tensor([255.0 * value for value in self.mean], device=batch.device)[:, None, None]
+        std = torch.tensor([255.0 * value for value in self.std], device=batch.device)[:, None, None]
+        return (batch.to(torch.float32) - mean) / std
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse.
+
+        ``mirrored`` and ``rendering`` are named only where they say something, so that the specs of plain frames stay
+        what they always were.
+        """
+        values = asdict(self)
+        if not self.mirrored:
+            del values["mirrored"]
+        del values["rendering"]
+        return values | ({"rendering": rendering_values(self.rendering)} if self.rendering else {})
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
+        """Rebuild from `as_dict`, also after a trip through JSON."""
+        rendering = rendering_from(values["rendering"]) if "rendering" in values else None
+        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"]), "rendering": rendering})
+
+    def _fit_plain(self, frame: torch.Tensor) -> torch.Tensor:
+        """(3, H, W) to (3, S, S)."""
+        _, height, width = frame.shape
+        size = self.image_size
+        if self.square == "warp":
+            return self._resize(frame, size, size)
+        if self.square == "center_crop":
+            # Truncated as torchvision and timm do it, so that their published numbers apply. In whole numbers:
+            # 49 * (256 / 49) is less than 256 in floating point.
+            short = min(height, width)
+            frame = self._resize(frame, self.resize_size * height // short, self.resize_size * width // short)
+            top, left = round((frame.shape[1] - size) / 2), round((frame.shape[2] - size) / 2)
+            return frame[:, top : top + size, left : left + size]
+        scale = size / max(height, width)
+        inner = self._resize(frame, max(round(height * scale), 1), max(round(width * scale), 1))
+        padded = torch.tensor(self.mean).mul(255).round().to(torch.uint8)[:, None, None].repeat(1, size, size)
+        top, left = (size - inner.shape[1]) // 2, (size - inner.shape[2]) // 2
+        padded[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
+        return padded
+
+    def _resize(self, frame: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        if frame.shape[1:] == (height, width):
+            return frame
+        return functional.interpolate(frame[None], (height, width), mode=self.interpolation, antialias=True)[0]

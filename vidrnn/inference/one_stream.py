@@ -1,0 +1,159 @@
+"""The verb ``classify``: new videos to answers, with the model's own preprocessing and sampling."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidrnn.annotations import UNKNOWN, Annotation, find_media
+from vidrnn.annotations.folders import SUFFIXES
+from vidrnn.backbones.backbone import Backbone, load_backbone
+from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
+from vidrnn.extraction.decode_worker import Failure, Job
+from vidrnn.extraction.pipeline import embed_videos
+from vidrnn.inference.answer_file import Prediction
+from vidrnn.inference.answers import Clock, answers_of
+from vidrnn.models.model_file import TrainedModel
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.stream_table import StreamTable
+from vidrnn.sequences.targets import Targets
+from vidrnn.settings.data import Media
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.folders import VideoFeatures
+from vidrnn.store.spec import FeatureSpec
+from vidrnn.training.predict import asking_of, predict
+
+
+def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]:
+    """Files as they are given, and all videos below folders, sorted; each once.
+
+    A folder without any video that holds pictures itself is taken as the frames of one.
+
+    Args:
+        paths: files and folders.
+        media: what to look for in folders.
+
+    Raises:
+        MissingPathError: a path does not exist, or there is no video at all.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.exists():
+            raise MissingPathError(f"{str(path)!r} does not exist; give video files or folders")
+        if path.is_dir():
+            inside = find_media(path, media) or [each for each in find_media(path, "frames") if each == path]
+            found.update(dict.fromkeys(inside))
+        else:
+            found[path] = None
+    if not found:
+        raise MissingPathError(
+            f"no {media} below {', '.join(map(str, paths))}; known suffixes: {' '.join(sorted(SUFFIXES[media]))}"
+        )
+    return list(found)
+
+
+def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
+    """The backbone that a model's features came from.
+
+    Args:
+        model: holds the spec.
+        settings: the model's feature settings, with device, batch size, workers, weights path and rate of frame folders
+            as needed here.
+
+    Raises:
+        ModelFileError: the backbone here computes other features (other weights or versions).
+    """
+    backbone = load_backbone(settings)
+    refuse_other(backbone.spec, model.spec.at_frame_rate(settings.frame_rate))
+    return backbone
+
+
+def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:
+    """Raise ModelFileError when features that are computed here are not those that a model takes."""
+    if here.digest != wanted.digest:
+        raise ModelFileError(
+            f"the model takes features of spec {wanted.digest}, but {here.backbone} here gives {here.digest} "
+            f"({_difference(wanted, here)}); use the same weights as in training"
+        )
+
+
+def with_unknown_below(model: TrainedModel, threshold: float) -> TrainedModel:
+    """The model with another threshold for ``unknown`` than the one in its file.
+
+    Raises:
+        ConfigError: it is no probability, the model does not answer one class per video, or a class has that name.
+    """
+    head = model.settings.model.head
+    if not 0.0 <= threshold <= 1.0:
+        raise ConfigError(f"--unknown-below {threshold}: give a probability between 0 and 1")
+    if head != "label":
+        raise ConfigError(f"--unknown-below {threshold} needs a model of head 'label', this one has {head!r}; leave it")
+    if UNKNOWN in model.label_map.names:
+        raise ConfigError(f"--unknown-below {threshold}: the model has a class called {UNKNOWN!r}; leave it")
+    return replace(model, unknown_below=threshold)
+
+
+def _difference(wanted: FeatureSpec, here: FeatureSpec) -> str:
+    fields = vars(wanted)
+    return ", ".join(
+        f"{name}: {fields[name]!r}, here {value!r}"
+        for name, value in vars(here).items()
+        if fields.get(name) != value and name != "digest"
+    )
+
+
+def classify(
+    videos: Iterable[Path], model: TrainedModel, backbone: Backbone, *, settings: FeatureSettings
+) -> Iterator[Prediction]:
+    """Classify videos; each gives one prediction, in the order in which they finish, and a bad one costs only itself.
+
+    Args:
+        videos: files, and folders of frames.
+        model: the classifier.
+        backbone: from `backbone_of`.
+        settings: batch size, number of decoders and their limits.
+    """
+    jobs = (Job(str(video), video) for video in videos)
+    both = model.settings.features.mirrored and model.settings.inference.views == "both"
+    for path, result in embed_videos(jobs, backbone.both_views() if both else backbone, settings=settings):
+        if isinstance(result, Failure):
+            yield Prediction(path, "failed", error=result.cause)
+        elif not np.isfinite(result.features).all():
+            yield Prediction(path, "failed", error="its features hold nan or inf; use another features.precision")
+        else:
+            yield _predict(path, result, model)
+
+
+def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction:
+    device = next(model.classifier.parameters()).device
+    facts = video.metadata
+    first, totals = torch.zeros(1, dtype=torch.int64), torch.tensor([len(video.features)])
+    views = [
+        StreamTable(view.contiguous(), first, totals, model.spec.parts)
+        for view in torch.split(torch.from_numpy(video.features).to(device), model.spec.dim, dim=1)
+    ]
+    alone = SequenceSet(
+        (Annotation("video", "unknown", None, "video"),),
+        {model.spec.stream: replace(views[0], mirrored=views[1]) if len(views) > 1 else views[0]},
+        totals,
+        Targets(torch.zeros(1, dtype=torch.int64, device=device)),
+        np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
+    )
+    (outputs,) = predict(model.classifier, alone, asking_of(model.settings))
+    return answered(path, outputs, model, clock=Clock(video.timestamps_s, facts.duration_s))
+
+
+def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:
+    """The outputs of a model for one video as an answer."""
+    answers = answers_of(
+        model.settings.model.head,
+        outputs.numpy(),
+        labels=model.label_map.names,
+        clock=clock,
+        thresholds=model.thresholds,
+        temperature=model.temperature,
+        unknown_below=model.unknown_below,
+    )
+    return Prediction(path, "ok", tuple(answers))

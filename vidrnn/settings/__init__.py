@@ -1,0 +1,1 @@
+"""Every setting of a run, one file per section of the configuration."""

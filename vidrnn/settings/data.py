@@ -1,0 +1,76 @@
+"""Settings of the section `data`: which videos there are, and what is known of them."""
+
+import re
+from typing import Literal
+
+from pydantic import model_validator
+
+from vidrnn.settings.base import Fraction, PathSetting, Settings
+
+Risk = Literal["shared_groups", "missing_classes", "identical_files", "near_duplicates", "metadata"]
+"""What makes a number too good, or about less than it seems, and can be accepted on purpose."""
+Media = Literal["videos", "frames", "pictures", "sounds"]
+
+
+class DataSettings(Settings):
+    """Which videos there are, and their labels, splits and groups."""
+
+    root: PathSetting
+    """Folder that all video paths are relative to; environment variables as ``${NAME:-default}``."""
+    format: Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "pyslowfast", "mmaction", "activitynet"] = "folder"
+    """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; all others read ``annotations``."""
+    media: Media = "videos"
+    """What the videos are, for ``folder`` and ``mmaction``, and where `vidrnn classify` looks into folders: ``videos``,
+    files; ``frames``, folders of numbered pictures; ``pictures``, still images, each a video of one frame;
+    ``sounds``, files of sound alone. The paths of other formats may be any of these."""
+    annotations: str | None = None
+    """File or folder relative to ``root``, needed by all formats but ``folder`` (docs/annotations.md). A CSV has the
+    columns ``path`` and what the head needs (``label``; ``labels`` separated by ``|``; ``target``; or one row per
+    ``start,end`` with either), then ``split``, ``group``."""
+    split_number: Literal[1, 2, 3] = 1
+    """Which of the official splits (``ucf101``, ``hmdb51``)."""
+    classes: str | None = None
+    """File of class names relative to ``root`` (``pyslowfast``, ``mmaction``): one per line from 0, ``number name`` on
+    every line, or JSON ``{"name": number}``; null: the numbers are the names."""
+    video_path: str | None = None
+    """Where a video lies below ``root``, made of ``{name}`` (without suffix), ``{label}`` and ``{split}``, for instance
+    ``{split}/{name}.mp4`` or, flat, ``{name}.avi``; null: as the set is published, see docs/annotations.md (``ucf101``,
+    ``hmdb51``, ``kinetics``, ``activitynet``)."""
+    group_pattern: str | None = None
+    """Regular expression searched in each path; its first parenthesis is the group (all formats but ``csv``)."""
+    val_fraction: Fraction = 0.2
+    """Share of the training groups that become validation when the annotations name no validation split."""
+    test_fraction: Fraction = 0.0
+    """Share of all groups that become test when the annotations name no split at all; 0 makes no test split."""
+    split_seed: int = 0
+    """Seed of the two choices above, apart from ``training.seed`` so that seeds compare on equal splits."""
+
+    accept: tuple[Risk, ...] = ()
+    """What is refused unless it stands here, and then stands in the protocol of every result: ``shared_groups`` (a
+    group on both sides), ``missing_classes`` (of a split), and of what `vidrnn check` looks for ``identical_files``,
+    ``near_duplicates``, ``metadata`` (width, height and length give the label away). docs/splitting.md explains."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataSettings":
+        if self.format == "csv" and not self.annotations:
+            raise ValueError("format csv needs data.annotations, the CSV file relative to data.root")
+        if self.format != "folder" and not self.annotations:
+            raise ValueError(f"format {self.format} needs data.annotations, relative to data.root: docs/annotations.md")
+        if self.classes is not None and self.format not in {"pyslowfast", "mmaction"}:
+            raise ValueError(f"data.classes is for the formats pyslowfast and mmaction, not for {self.format}")
+        if self.media != "videos" and self.format not in {"folder", "csv", "mmaction"}:
+            raise ValueError(f"data.media is for the formats folder, csv and mmaction, not for {self.format}")
+        if self.video_path is not None:
+            self._check_video_path(self.video_path)
+        return self
+
+    def _check_video_path(self, template: str) -> None:
+        allowed = {"name", "label", "split"} - ({"label"} if self.format == "activitynet" else set())
+        if self.format not in {"ucf101", "hmdb51", "kinetics", "activitynet"}:
+            raise ValueError(f"data.video_path is for ucf101, hmdb51, kinetics and activitynet, not for {self.format}")
+        named = set(re.findall(r"\{([^{}]*)\}", template))
+        if "name" not in named or not named <= allowed:
+            raise ValueError(
+                f"data.video_path {template!r} must hold {{name}} and no other braces than "
+                + ", ".join(f"{{{each}}}" for each in sorted(allowed))
+            )

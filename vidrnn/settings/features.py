@@ -1,0 +1,122 @@
+"""Settings of the section `features`: how a video becomes features."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vidrnn.frame_folders import template_form
+from vidrnn.settings.base import PathSetting, Positive, Settings
+from vidrnn.settings.sound_and_text import AudioSettings, ExternalSettings, TextSettings
+from vidrnn.settings.streams import DifferenceSettings, FlowSettings, RowSettings
+
+Grid = Literal[1, 2, 3, 4]
+Device = Literal["auto", "cpu", "cuda"]
+Stream = Literal["rgb", "flow", "rgb_diff", "rows", "audio", "text", "external"]
+BACKBONE_STREAMS: frozenset[Stream] = frozenset({"rgb", "flow", "rgb_diff"})
+"""Streams of pictures that go through the network."""
+OtherStream = Literal["audio", "text", "external"]
+"""The streams that are no pictures."""
+
+LAST_NODE = "last"
+"""In ``features.nodes`` the last feature map, whatever a network calls it."""
+_BEST_NODES: dict[str, dict[str, Grid]] = {"efficientnet_lite0": {"blocks.4": 2, "blocks.6": 1}}
+
+
+class FeatureSettings(Settings):
+    """How a video becomes features. Keys from ``batch_size`` on change the speed, never the numbers."""
+
+    store: PathSetting = Path("features")
+    """Folder of the feature store."""
+    streams: Annotated[tuple[Stream, ...], Field(min_length=1)] = ("rgb",)
+    """What is extracted and shown to the model, each under a spec of its own. docs/streams.md explains them."""
+    flow: FlowSettings = FlowSettings()
+    """How the stream ``flow`` is drawn."""
+    rgb_diff: DifferenceSettings = DifferenceSettings()
+    """How the stream ``rgb_diff`` is drawn."""
+    rows: RowSettings = RowSettings()
+    """How the stream ``rows`` reads a still image."""
+    backbone: str = "efficientnet_lite0"
+    """``efficientnet_lite0`` (weights installed with vidrnn), a torchvision name, or ``timm/NAME``."""
+    weights: str = "default"
+    """``default``: the pretrained weights; ``random``: seeded, for tests; else the path of a weights file."""
+    square: Literal["center_crop", "pad", "warp"] = "warp"
+    """How a frame becomes a square: cut the sides off, add grey bars, or squeeze."""
+    image_size: Positive | None = None
+    """Edge of the square in pixels; null takes the size that belongs to the weights."""
+    nodes: Annotated[dict[str, Grid], Field(min_length=1)] | None = None
+    """Layers whose outputs are averaged and put side by side, each with its grid, the cells per side that are averaged
+    apart: ``{last: 1}`` is global average pooling of the last feature map, any other name is a layer of the network.
+    Earlier layers see pose and parts where the last sees things. null: ``{blocks.4: 2, blocks.6: 1}`` of
+    ``efficientnet_lite0``, which measured best (docs/decisions.md), ``{last: 1}`` of all others."""
+    sampling: Literal["fps", "uniform", "every"] = "fps"
+    """Kept instants: at ``rate`` per second, ``count`` spread evenly, or each ``stride``-th frame."""
+    rate: Annotated[float, Field(gt=0.0)] = 10.0
+    """Frames per second for ``sampling: fps``; a video with fewer keeps all of its frames, once each."""
+    count: Positive = 16
+    """Frames per video for ``sampling: uniform``; a video with fewer keeps all of its frames, once each."""
+    stride: Positive = 1
+    """Distance in frames for ``sampling: every``."""
+    max_frames: Positive | None = None
+    """Cap on kept frames per video for ``fps`` and ``every``: a longer video is thinned evenly to it."""
+    frame_rate: Annotated[float, Field(gt=0.0)] | None = None
+    """Pictures per second in folders of numbered pictures (``img_00001.jpg`` ...), each of which is one video; null: no
+    such folder is read. docs/annotations.md says more."""
+    frame_template: str | None = None
+    """Names of the frames in such folders, as ``img_{:05}.jpg``, where other numbered pictures (flow) lie beside
+    them; null: all are named alike."""
+    precision: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    """Arithmetic of the backbone: the two short floats are meant for GPUs, int8 for CPUs (needs NNCF). Features are
+    stored in float16 in any case."""
+    mirrored: bool = False
+    """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` then makes two passes,
+    and the features of the first one are the same as without."""
+    audio: AudioSettings = AudioSettings()
+    """Of the stream ``audio``."""
+    text: TextSettings = TextSettings()
+    """Of the stream ``text``."""
+    external: ExternalSettings = ExternalSettings()
+    """Of the stream ``external``."""
+    spec: str | dict[Stream, str] | None = None
+    """Digest (or its start) of one spec in the store, when several fit the keys above; of several ``streams`` by their
+    names, such as ``{rgb: 26a6, flow: 2b7a}``."""
+    batch_size: Positive = 16
+    """Frames per backbone call; batches are filled across videos."""
+    engine: Literal["auto", "eager", "compile", "openvino"] = "auto"
+    """How the backbone is executed: ``eager`` PyTorch, ``compile`` (torch.compile; needs a C++ compiler), ``openvino``
+    (CPU); ``auto`` is openvino on a CPU in float32 or int8, else eager. Each is compared with eager on real frames."""
+    workers: Positive | None = None
+    """Videos decoded at the same time, one process with one decoder thread each; null: one per core."""
+    time_limit_s: Annotated[float, Field(gt=0.0)] = 3600.0
+    """Seconds that one video may keep its decoder busy; then it is ended and recorded as a failure."""
+    stall_limit_s: Annotated[float, Field(gt=0.0)] = 60.0
+    """Seconds that a decoder may go without reading or decoding anything; then it is ended as hung."""
+    memory_limit_mb: Positive = 4096
+    """Memory that a decoder process may take on top of what it starts with (Linux)."""
+    device: Device = "auto"
+    """Where the backbone runs; ``auto`` takes CUDA when there is one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "FeatureSettings":
+        if "external" in self.streams and self.external.folder is None:
+            raise ValueError("the stream external needs features.external.folder, where its arrays are")
+        if isinstance(self.spec, str) and len(set(self.streams)) > 1:
+            raise ValueError(
+                f"features.spec {self.spec!r} could be that of any of the streams {', '.join(self.streams)}; say of "
+                f"which, such as {{{self.streams[0]}: {self.spec}}}"
+            )
+        if self.frame_template is not None:
+            try:
+                template_form(self.frame_template)
+            except ValueError as error:
+                raise ValueError(f"features.frame_template: {error}") from None
+        return self
+
+    def spec_of(self, stream: Stream) -> str | None:
+        """What ``spec`` says of a stream."""
+        return self.spec.get(stream) if isinstance(self.spec, dict) else self.spec
+
+    @property
+    def chosen_nodes(self) -> dict[str, Grid]:
+        """``nodes``, or those that belong to the backbone."""
+        return self.nodes or _BEST_NODES.get(self.backbone, {LAST_NODE: 1})

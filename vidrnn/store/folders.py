@@ -1,0 +1,283 @@
+"""The feature store: one safetensors file per video and spec, mirrored below a folder that the spec's digest names.
+
+    STORE/<digest>/spec.json
+    STORE/<digest>/<path of the video>.safetensors     features (T, D) float16, timestamps_s (T,) float64
+    STORE/<digest>/absent.csv                          videos that do not have this stream
+    STORE/<digest>/_pack/                              many videos in few files, see `vidrnn.store.pack`
+
+A reader never sees half a file: files are written beside their place, flushed to disk and renamed over it. Where a
+video has both, its feature file counts.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save
+
+from vidrnn.atomic import write_atomically
+from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.settings.features import FeatureSettings, Stream
+from vidrnn.store import feature_file
+from vidrnn.store import pack as packed
+from vidrnn.store.pack import Pack
+from vidrnn.store.source import Source
+from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec
+
+ABSENT_LIST = "absent.csv"
+"""In the folder of a spec: the videos that do not have its stream, such as sound, and why."""
+_ADVICE = "delete it and run `vidrnn extract` again"
+
+
+@dataclass(frozen=True)
+class VideoMetadata:
+    """Facts about the video that need no pixels; the metadata-only baseline sees just these."""
+
+    width: int
+    height: int
+    num_frames: int
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """Features of one video.
+
+    Attributes:
+        features: (T, D) float16.
+        timestamps_s: (T,) float64 seconds since the start of the file, strictly increasing.
+    """
+
+    features: npt.NDArray[np.float16]
+    timestamps_s: npt.NDArray[np.float64]
+    metadata: VideoMetadata
+    source: Source
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Shapes and types are a contract of the file format."""
+        shape, dtype = self.features.shape, self.features.dtype
+        assert len(shape) == 2 and dtype == np.float16, (shape, dtype)
+        assert self.timestamps_s.shape == shape[:1], (self.timestamps_s.shape, shape)
+        assert self.timestamps_s.dtype == np.float64, self.timestamps_s.dtype
+
+
+class FeatureFolder:
+    """All features of one spec."""
+
+    def __init__(self, path: Path, spec: FeatureSpec) -> None:
+        self.path = path
+        self.spec = spec
+        self._pack: tuple[tuple[int, int, int], Pack] | None = None
+
+    def file_of(self, video_path: str) -> Path:
+        """Where the features of a video lie."""
+        return self.path / feature_file.place_of(video_path)
+
+    def files(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Video path and feature file of every video that has one, in no order; links to folders are not followed."""
+        prefix = len(str(self.path)) + 1
+        for entry in feature_file.walk(str(self.path)):
+            if entry.name.endswith(feature_file.SUFFIX):
+                yield feature_file.video_of(entry.path[prefix:], entry.path), entry
+
+    def absent(self) -> dict[str, str]:
+        """Videos that do not have this stream, as extraction found, each with the cause."""
+        try:
+            with (self.path / ABSENT_LIST).open(encoding="utf-8", errors="replace", newline="") as file:
+                return {row["path"]: row["cause"] or "" for row in csv.DictReader(file) if row.get("path")}
+        except FileNotFoundError:
+            return {}
+
+    def pack(self) -> Pack | None:
+        """The pack as it is now, None when there is none. Raises StoreError when its index is damaged."""
+        index = self.path / packed.FOLDER / packed.INDEX
+        while True:
+            try:
+                state = _state(index.stat())
+                if self._pack is None or self._pack[0] != state:
+                    self._pack = state, Pack(index.parent, self.spec.digest)
+                pack = self._pack[1]
+                if pack.complete.all() or _state(index.stat()) == state:
+                    return pack  # else it was replaced, and its shards removed, while it was opened
+            except FileNotFoundError:
+                return None
+
+    def packed(self) -> tuple[Pack | None, dict[str, int]]:
+        """The pack, and the numbers in it of the videos whose packed features are what `read` gives.
+
+        Those are the videos without a feature file and those whose feature file is still the one that was packed.
+        Raises StoreError when the index is damaged.
+        """
+        pack = self.pack()
+        if pack is None:
+            return None, {}
+        numbers = {path: number for number, path in enumerate(pack.paths())}
+        for video, entry in self.files():
+            if video in numbers and not pack.is_of(numbers[video], entry.stat()):
+                del numbers[video]
+        if not pack.complete.all():
+            shards = pack.columns["shard"]
+            numbers = {path: number for path, number in numbers.items() if pack.complete[shards[number]]}
+        return pack, numbers
+
+    def videos(self) -> Iterator[str]:
+        """Paths of all videos with features, sorted. Raises StoreError when the index of the pack is damaged."""
+        pack = self.pack()
+        yield from sorted({video for video, _ in self.files()} | set(pack.paths() if pack else ()))
+
+    def header(self, video_path: str, video: VideoFeatures) -> str:
+        """The JSON that goes with the features of a video, in its feature file and in the pack."""
+        header = {
+            "format_version": FORMAT_VERSION,
+            "spec": self.spec.digest,
+            "path": video_path,
+            "source": asdict(video.source),
+            "metadata": asdict(video.metadata),
+            "notes": video.notes,
+            "sha256": feature_file.checksum_of(video.features, video.timestamps_s),
+        }
+        return json.dumps(header)
+
+    def write(self, video_path: str, video: VideoFeatures) -> None:
+        """Write one feature file atomically. Raises OSError (disk full, read-only)."""
+        tensors: dict[str, npt.NDArray[Any]] = {"features": video.features, "timestamps_s": video.timestamps_s}
+        write_atomically(self.file_of(video_path), save(tensors, metadata={"vidrnn": self.header(video_path, video)}))
+
+    def read(self, video_path: str, *, check: bool = False) -> VideoFeatures:
+        """Read the features of one video: its feature file, or the pack where there is none.
+
+        Args:
+            video_path: as in the annotations.
+            check: also compare the checksum of the values.
+
+        Raises:
+            MissingPathError: these features were never extracted.
+            StoreError: the file is damaged, of another spec or of another video.
+        """
+        path = self.file_of(video_path)
+        try:
+            content = feature_file.read(path)
+        except FileNotFoundError:
+            pack = self.pack()
+            number = pack.number_of(str(PurePosixPath(video_path))) if pack else None
+            if pack is None or number is None:
+                raise MissingPathError(f"no features of {video_path!r} in {self.path}; run `vidrnn extract`") from None
+            return self.read_packed(pack, number, check=check)
+        except (OSError, *feature_file.NO_FEATURES) as error:
+            raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
+        video = self._decode(content, path, advice=_ADVICE, check=check)
+        owner = content[0]["path"]
+        if self.file_of(owner) != path:
+            raise StoreError(f"{path} holds the features of {owner!r}; it was moved here by hand; {_ADVICE}")
+        return video
+
+    def read_packed(self, pack: Pack, number: int, *, check: bool = False) -> VideoFeatures:
+        """Read the features of a video in a pack, whether it has a feature file or not. Raises StoreError."""
+        path = pack.shard_of(number)
+        try:
+            content = json.loads(pack.header(number)), pack.features(number).copy(), pack.timestamps_s(number).copy()
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged ({error}); {packed.ADVICE}") from error
+        return self._decode(content, path, advice=packed.ADVICE, check=check)
+
+    def _decode(self, content: feature_file.Content, path: Path, *, advice: str, check: bool) -> VideoFeatures:
+        header, features, timestamps_s = content
+        try:
+            spec, checksum, notes = header["spec"], header["sha256"], tuple(header["notes"])
+            metadata, source = VideoMetadata(**header["metadata"]), Source(**header["source"])
+        except (KeyError, TypeError) as error:
+            raise StoreError(f"{path} is damaged ({error}); {advice}") from error
+        if spec != self.spec.digest:
+            raise StoreError(f"{path} belongs to spec {spec}, not {self.spec.digest}; it was moved here by hand")
+        if check and feature_file.checksum_of(features, timestamps_s) != checksum:
+            raise StoreError(f"{path} is damaged (checksum differs); {advice}")
+        return VideoFeatures(features, timestamps_s, metadata, source, notes)
+
+    def is_current(self, video_path: str, source: Path) -> bool:
+        """Whether readable features of exactly this source file exist."""
+        try:
+            return self.read(video_path, check=True).source.is_still(source)
+        except (StoreError, MissingPathError):
+            return False
+
+
+class FeatureStore:
+    """A folder of specs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folders(self) -> list[FeatureFolder]:
+        """One per spec. Raises MissingPathError when there is no store, StoreError when a spec is unreadable."""
+        if not self.root.is_dir():
+            raise MissingPathError(f"feature store {str(self.root)!r} does not exist; run `vidrnn extract` first")
+        folders = []
+        for path in sorted(self.root.glob("*/spec.json")):
+            try:
+                spec = FeatureSpec.from_json(path.read_text(encoding="utf-8"))
+            except (ValueError, TypeError) as error:
+                raise StoreError(f"{path} is not a feature spec of this version: {error}") from error
+            if spec.digest != path.parent.name:
+                raise StoreError(f"{path} was changed by hand: its digest is {spec.digest}; extract again")
+            folders.append(FeatureFolder(path.parent, spec))
+        return folders
+
+    def folder(self, spec: FeatureSpec) -> FeatureFolder:
+        """The folder of a spec, whether or not it is there yet."""
+        return FeatureFolder(self.root / spec.digest, spec)
+
+    def create(self, spec: FeatureSpec) -> FeatureFolder:
+        """The folder of a spec, made when it is not there. Raises OSError."""
+        folder = self.folder(spec)
+        if not (folder.path / "spec.json").exists():
+            write_atomically(folder.path / "spec.json", spec.to_json().encode())
+        return folder
+
+    def find(self, settings: FeatureSettings, *, stream: Stream = "rgb") -> FeatureFolder:
+        """The one folder of a stream that fits a configuration, without loading a backbone.
+
+        Raises:
+            MissingPathError: there is no store.
+            StoreError: no spec fits (with the differences), or several do.
+        """
+        folders = self.folders()
+        fitting = [folder for folder in folders if not folder.spec.differences(settings, stream=stream)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            digests = ", ".join(folder.spec.digest for folder in fitting)
+            place = "features.spec" if len(set(settings.streams)) == 1 else f"features.spec.{stream}"
+            raise StoreError(f"several specs in {self.root} fit the configuration; set {place} to one of {digests}")
+        others = "; ".join(
+            f"{each.spec.digest} has {', '.join(each.spec.differences(settings, stream=stream))}" for each in folders
+        )
+        raise StoreError(
+            f"no spec in {self.root} fits the configuration ({others or 'it is empty'}); run `vidrnn extract`"
+        )
+
+    def find_mirrored(self, settings: FeatureSettings, *, stream: Stream = "rgb") -> FeatureFolder:
+        """The folder of the same videos mirrored left to right; it belongs to the one that `find` gives.
+
+        Raises:
+            MissingPathError: there is no store.
+            StoreError: `find` says so, or there are no mirrored features.
+        """
+        plain = self.find(settings, stream=stream).spec
+        folder = self.folder(plain.mirrored())
+        if not (folder.path / "spec.json").exists():
+            raise StoreError(
+                f"no mirrored features of spec {plain.digest} in {self.root}; "
+                "run `vidrnn extract` with features.mirrored: true"
+            )
+        return folder
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,283 @@
+"""The verb `store gc`: find what nothing refers to, and remove just that.
+
+Only folders that are named like a spec are looked at, links are neither followed nor removed, and what has changed
+since it was found stays.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.store import pack as packed
+from vidrnn.store.folders import ABSENT_LIST, FeatureFolder, FeatureStore
+from vidrnn.store.pack import Pack
+from vidrnn.store.packing import locked, rewrite
+from vidrnn.store.source import is_there
+
+_SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
+_SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(packed.SHARD_SUFFIX))
+_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST}
+_YOUNG_S = 3600.0  # what is younger may belong to a process that is at work
+
+_State = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Something that can go.
+
+    Attributes:
+        path: of the file or folder.
+        kind: ``file``; ``shard``: a file of the pack that is written again without the videos in ``dropped``;
+            ``folder``: empty when the rest of the list is gone.
+        reason: why nothing needs it.
+        size: bytes that are freed.
+        dropped: videos that the pack loses.
+        state: inode, size and time of a file when it was found.
+    """
+
+    path: Path
+    kind: Literal["file", "shard", "folder"]
+    reason: str
+    size: int
+    dropped: tuple[str, ...] = ()
+    state: _State | None = None
+
+
+@dataclass(frozen=True)
+class SpecGarbage:
+    """What can go in the folder of one spec.
+
+    Attributes:
+        folder: of the spec; None where there is no spec.json.
+        pack: its pack when the list was made.
+        items: in the order in which they are removed.
+    """
+
+    folder: FeatureFolder | None
+    pack: Pack | None
+    items: tuple[Garbage, ...]
+
+
+def find_garbage(store: FeatureStore, roots: Sequence[Path] = ()) -> Iterator[SpecGarbage]:
+    """Look through a store, spec by spec; every feature file and every shard is read.
+
+    Args:
+        store: the store.
+        roots: the data roots: features of videos that are in none of them any more are garbage as well.
+
+    Raises:
+        MissingPathError: there is no store, or a root does not exist.
+        StoreError: a spec is unreadable, or the roots hold none of its videos.
+    """
+    for root in roots:
+        if not root.is_dir():
+            raise MissingPathError(f"--root {str(root)!r} is not a folder; nothing was looked at")
+    folders = {folder.path.name: folder for folder in store.folders()}
+    for entry in sorted(os.scandir(store.root), key=lambda each: each.name):
+        if _SPEC_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            yield _find_in(Path(entry.path), folders.get(entry.name), roots)
+
+
+def _find_in(path: Path, folder: FeatureFolder | None, roots: Sequence[Path]) -> SpecGarbage:
+    items = [
+        _file(each, "left by a writer that was killed")
+        for each in _files(path)
+        if _PART.fullmatch(each.name) and _age_s(each) > _YOUNG_S
+    ]
+    pack = None
+    if folder is not None:
+        gone = _gone(folder, roots)
+        items += _feature_files(folder, gone)
+        try:
+            pack = folder.pack()
+            items += _packed(folder, pack, gone)
+        except StoreError as error:
+            items += [_file(each, f"no readable index refers to it: {error}") for each in _pack_files(folder)]
+    doomed = {item.path for item in items if item.kind == "file"}
+    if pack is not None and pack.folder / packed.INDEX in doomed:  # then no shard is written again
+        doomed |= {item.path for item in items}
+    left = [each for each in _files(path) if each not in doomed]
+    if left and {str(each.relative_to(path)) for each in left} <= _OF_NO_FEATURE and min(map(_age_s, left)) > _YOUNG_S:
+        items += [_file(each, "no feature of this spec is left") for each in left]
+        doomed |= set(left)
+    return SpecGarbage(folder, pack, (*items, *_empty_folders(path, doomed)))
+
+
+def _gone(folder: FeatureFolder, roots: Sequence[Path]) -> set[str]:
+    """Videos with features that exist below none of ``roots``."""
+    if not roots:
+        return set()
+    try:
+        videos = list(folder.videos())
+    except StoreError:  # a damaged index: what it refers to is reported as a whole
+        videos = [video for video, _ in folder.files()]
+    gone = {video for video in videos if not any(is_there(root / video) for root in roots)}
+    if videos and len(gone) == len(videos):
+        where = " or ".join(map(str, roots))
+        raise StoreError(
+            f"none of the {len(videos)} videos of {folder.path} is in {where}: that is not their data root; "
+            "remove the folder by hand if they are all gone"
+        )
+    return gone
+
+
+def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:
+    for video, entry in sorted(folder.files(), key=lambda each: each[0]):
+        path = Path(entry.path)
+        if entry.is_symlink() or folder.file_of(video) != path:
+            continue
+        if video in gone:
+            yield _file(path, "its video is gone")
+            continue
+        try:
+            folder.read(video, check=True)
+        except StoreError as error:
+            if not isinstance(error.__cause__, OSError):  # what cannot be read at all now may be intact
+                yield _file(path, str(error))
+
+
+def _packed(folder: FeatureFolder, pack: Pack | None, gone: set[str]) -> Iterator[Garbage]:
+    """Shards that a newer pack replaced, and those that hold something damaged or gone."""
+    names = {shard.name for shard in pack.shards} if pack else set()
+    for path in _pack_files(folder):
+        if path.name not in names and path.name != packed.INDEX:
+            yield _file(path, "a newer pack replaced it" if pack else "there is no index that refers to it")
+    if pack is None or pack.folder.is_symlink():
+        return
+    paths, lost = pack.paths(), 0
+    for shard, facts in enumerate(pack.shards):
+        numbers = np.flatnonzero(pack.columns["shard"] == shard).tolist()
+        damage = pack.damage(shard)
+        dropped = [each for each in numbers if paths[each] in gone or (damage and _is_damaged(folder, pack, each))]
+        if damage or dropped:
+            path = pack.folder / facts.name
+            size = path.stat().st_size if path.exists() else 0
+            if len(dropped) < len(numbers):
+                size = int(pack.columns["rows"][dropped].sum()) * (2 * folder.spec.dim + 8)
+            reason = damage or "its videos are gone"
+            yield Garbage(path, "shard", reason, size, tuple(paths[each] for each in dropped))
+        lost += len(dropped)
+    if lost == len(pack):
+        yield _file(pack.folder / packed.INDEX, "refers to nothing any more")
+
+
+def _is_damaged(folder: FeatureFolder, pack: Pack, number: int) -> bool:
+    try:
+        folder.read_packed(pack, number, check=True)
+    except StoreError:
+        return True
+    return False
+
+
+def _pack_files(folder: FeatureFolder) -> list[Path]:
+    directory = folder.path / packed.FOLDER
+    if directory.is_symlink() or not directory.is_dir():
+        return []
+    own = [each for each in directory.iterdir() if each.name == packed.INDEX or _SHARD.fullmatch(each.name)]
+    return sorted(each for each in own if each.is_file() and not each.is_symlink())
+
+
+def _empty_folders(path: Path, doomed: set[Path]) -> list[Garbage]:
+    """Folders in which nothing is left, the deepest first; ``path`` itself comes last."""
+    found: list[Garbage] = []
+    empty = True
+    touched = _age_s(path) > _YOUNG_S
+    for each in sorted(path.iterdir()):
+        if each.is_dir() and not each.is_symlink():
+            inner = _empty_folders(each, doomed)
+            found += inner
+            empty &= bool(inner) and inner[-1].path == each
+            touched = touched or bool(inner)
+        else:
+            empty &= each in doomed
+            touched = touched or each in doomed
+    return [*found, Garbage(path, "folder", "empty", 0)] if empty and touched else found
+
+
+def _files(path: Path) -> list[Path]:
+    """All files below a folder, links among them; links to folders are not followed."""
+    found: list[Path] = []
+    for each in sorted(path.iterdir()):
+        found += _files(each) if each.is_dir() and not each.is_symlink() else [each]
+    return found
+
+
+def _file(path: Path, reason: str) -> Garbage:
+    status = path.lstat()
+    return Garbage(path, "file", reason, status.st_size, state=_state(status))
+
+
+def _state(status: os.stat_result) -> _State:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.lstat().st_mtime
+
+
+def remove(garbage: SpecGarbage) -> list[Garbage]:
+    """Remove what was found.
+
+    Returns:
+        What stays, because it has changed since.
+
+    Raises:
+        StoreError: another process changes the pack.
+        OSError: the store is read-only, or a shard cannot be written again; nothing that is needed was removed.
+    """
+    with locked(garbage.folder) if garbage.folder else nullcontext():
+        kept = [item for item in garbage.items if item.kind == "file" and not _unlink(garbage, item)]
+        shards = [item for item in garbage.items if item.kind == "shard"]
+        if shards and garbage.folder and garbage.pack:
+            kept += _write_again(garbage.folder, garbage.pack, shards)
+        for item in garbage.items:
+            if item.kind == "folder":
+                try:
+                    item.path.rmdir()
+                except OSError:  # something new is in it
+                    kept.append(item)
+    return kept
+
+
+def _unlink(garbage: SpecGarbage, item: Garbage) -> bool:
+    """Whether the file was what it had been and is gone now."""
+    if item.path.name == packed.INDEX and garbage.pack is not None:
+        return True  # goes when its shards go
+    if _SHARD.fullmatch(item.path.name) and item.path.name in _in_use(garbage.folder):
+        return False
+    try:
+        same = _state(item.path.lstat()) == item.state
+    except FileNotFoundError:
+        return True
+    if same:
+        item.path.unlink()
+    return same
+
+
+def _in_use(folder: FeatureFolder | None) -> set[str]:
+    try:
+        pack = folder.pack() if folder else None
+    except StoreError:
+        pack = None
+    return {shard.name for shard in pack.shards} if pack else set()
+
+
+def _write_again(folder: FeatureFolder, pack: Pack, items: list[Garbage]) -> list[Garbage]:
+    if folder.pack() is not pack:
+        return items
+    names = {item.path.name for item in items}
+    shards = {number for number, shard in enumerate(pack.shards) if shard.name in names}
+    rewrite(folder, pack, add=(), drop={video for item in items for video in item.dropped}, shards=shards)
+    for item in items:
+        item.path.unlink(missing_ok=True)
+    return []

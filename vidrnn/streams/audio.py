@@ -1,0 +1,46 @@
+"""The stream ``audio``: from a file to the features of its sound, in the process that reads it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.store.folders import VideoFeatures, VideoMetadata
+from vidrnn.store.source import Source, is_there, state_of
+from vidrnn.streams.log_mel import RATE, SoundSteps
+from vidrnn.video.audio import Sound
+
+
+@dataclass(frozen=True)
+class ReadSound:
+    """A `ReadVideo` that gives the features of the sound.
+
+    Attributes:
+        bands, rate: as in `AudioSettings`.
+    """
+
+    bands: int
+    rate: float
+
+    def __call__(self, source: Path, on_progress: Callable[[], None]) -> Iterator[VideoFeatures]:
+        """Decode and pool. Memory holds one block and the steps, however long the sound is.
+
+        Raises:
+            AbsentStreamError: it has no sound. VideoError: it cannot be decoded, or was written to meanwhile.
+            OSError: it cannot be read.
+        """
+        before = state_of(source) if is_there(source) else None
+        sound = Sound(source, rate=RATE, on_progress=on_progress)
+        steps = SoundSteps(bands=self.bands, rate=self.rate)
+        end_s = 0.0
+        for block in sound.blocks():
+            steps.add(block)
+            end_s = max(end_s, block.start_s + len(block.samples) / RATE)
+        features, timestamps_s = steps.finish()
+        if len(features) == 0:
+            raise AbsentStreamError("has less sound than one window of 25 ms")
+        digest = Source.of(source)
+        if before != (digest.size, digest.mtime_ns):
+            raise VideoError("was written to while it was decoded; run again when the file is complete")
+        # Nothing is known of its pictures, which are not looked at: the sound alone may be all there is.
+        yield VideoFeatures(features, timestamps_s, VideoMetadata(0, 0, 0, end_s), digest, sound.notes)

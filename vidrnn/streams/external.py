@@ -1,0 +1,131 @@
+"""The stream ``external``: a user's own arrays, one file per video, checked before they join."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.store.folders import VideoFeatures, VideoMetadata
+from vidrnn.store.source import Source
+from vidrnn.streams.sidecar import sidecar_of
+from vidrnn.video.probe import probe
+
+Array = npt.NDArray[Any]
+_LARGEST = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class ReadArray:
+    """A `ReadVideo` that gives the array of a video.
+
+    Attributes:
+        root: of the videos.
+        folder: of the arrays.
+        suffix, rate: as in `ExternalSettings`.
+        dim: what every array must have.
+    """
+
+    root: Path
+    folder: Path
+    suffix: str
+    rate: float | None
+    dim: int
+
+    def source(self, video: Path) -> Path:
+        """Where the array of a video is, or should be. Raises VideoError when there are two."""
+        return sidecar_of(video, root=self.root, folder=self.folder, suffix=self.suffix)
+
+    def __call__(self, source: Path, on_progress: Callable[[], None]) -> Iterator[VideoFeatures]:
+        """Read and check the array of the video at ``source``.
+
+        Raises:
+            AbsentStreamError: it has none.
+            VideoError: with the shape or the place of the value that does not fit. OSError: it cannot be read.
+        """
+        path = self.source(source)
+        if not path.exists():
+            raise AbsentStreamError(f"has no array at {path}")
+        digest = Source.of(path)
+        array, times = read_array(path)
+        features = array[None] if array.ndim == 1 else array
+        self._check(features, path)
+        duration_s = 0.0
+        if times is None:
+            times, duration_s = self._times(len(features), source, on_progress)
+        else:
+            times = _checked_times(times, len(features), path)
+        metadata = VideoMetadata(0, 0, 0, duration_s or float(times[-1]))
+        yield VideoFeatures(features.astype(np.float16), times, metadata, digest)
+
+    def _check(self, features: Array, path: Path) -> None:
+        if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "fiu":
+            raise VideoError(
+                f"{path} has shape {features.shape} of {features.dtype}; numbers of shape (T, D) or (D,) are needed"
+            )
+        if features.shape[1] != self.dim:
+            raise VideoError(
+                f"{path} has {features.shape[1]} values per step where the others have {self.dim}; make all arrays "
+                "alike, or say with features.external.dim which length is right"
+            )
+        wrong = np.argwhere(~(np.abs(features.astype(np.float64)) <= _LARGEST))
+        if len(wrong):
+            step, value = wrong[0]
+            raise VideoError(
+                f"{path} holds {features[step, value]} in step {step} (value {value}); features are kept in float16, "
+                f"so finite numbers within {_LARGEST:g} are needed"
+            )
+
+    def _times(
+        self, num_steps: int, video: Path, on_progress: Callable[[], None]
+    ) -> tuple[npt.NDArray[np.float64], float]:
+        """Times where the file has none, and the length of the video where it was looked at."""
+        if self.rate is not None:
+            return np.arange(num_steps, dtype=np.float64) / self.rate, 0.0
+        if num_steps == 1:
+            return np.zeros(1), 0.0
+        try:
+            duration_s = probe(video, on_progress=on_progress).duration_s
+        except VideoError as error:
+            raise VideoError(
+                f"its array has {num_steps} steps without times, and the video tells none ({error}); set "
+                "features.external.rate or give timestamps_s"
+            ) from error
+        return (np.arange(num_steps, dtype=np.float64) + 0.5) * (duration_s / num_steps), duration_s
+
+
+def read_array(path: Path) -> tuple[Array, Array | None]:
+    """The array of a file, and its times where it has some. Raises VideoError, OSError; nothing is unpickled."""
+    try:
+        if path.suffix == ".npy":
+            array: Array = np.load(path, allow_pickle=False)
+            if not isinstance(array, np.ndarray):  # a renamed .npz opens as something else
+                raise VideoError(f"{path} is no .npy file of one array")
+            return array, None
+        with safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
+            if "features" not in names:
+                raise VideoError(f"{path} holds {sorted(names)}; an array called 'features' is needed")
+            return file.get_tensor("features"), file.get_tensor("timestamps_s") if "timestamps_s" in names else None
+    except (ValueError, EOFError, TypeError, SafetensorError) as error:
+        if isinstance(error, VideoError):
+            raise
+        raise VideoError(f"{path} cannot be read as an array: {error}") from error
+
+
+def _checked_times(times: Array, num_steps: int, path: Path) -> npt.NDArray[np.float64]:
+    if times.shape != (num_steps,) or times.dtype.kind not in "fiu":
+        raise VideoError(
+            f"{path} has timestamps_s of shape {times.shape} for {num_steps} steps; one per step is needed"
+        )
+    seconds = times.astype(np.float64)
+    if not np.isfinite(seconds).all() or (np.diff(seconds) <= 0).any() or math.copysign(1, seconds[0]) < 0:
+        raise VideoError(
+            f"{path} has timestamps_s that do not increase from 0 s on; give seconds, each later than before"
+        )
+    return seconds
