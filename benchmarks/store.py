@@ -29,7 +29,7 @@ import torch
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps
-from vidrnn.settings.run import ModelSettings
+from vidrnn.settings.model import ModelSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.store.pack_writer import PackWriter
 from vidrnn.store.packing import pack

@@ -31,7 +31,8 @@ from vidrnn.evaluation.report import format_table
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.scan import linear_scan
 from vidrnn.settings.base import validate
-from vidrnn.settings.run import ModelSettings, TrainingSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.objective import make_optimiser
 
 BATCH, DIM, CLASSES = 8, 256, 10

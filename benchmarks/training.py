@@ -24,7 +24,8 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings.run import ModelSettings, TrainingSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.fit import fit
 from vidrnn.training.objective import Objective, make_optimiser
 

@@ -15,8 +15,11 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings.base import validate
-from vidrnn.settings.features import FeatureSettings, Stream
-from vidrnn.settings.run import ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.streams import Stream
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
 from vidrnn.store.spec import FeatureSpec, sampling_values
 from vidrnn.store.stream_specs import identity_of

@@ -15,7 +15,7 @@ import yaml
 
 from tests.integration.world import Outcome, call
 from tests.media import Image, plain_decode, write_clip
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 RATE = 25
 STRIDE = 2

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from tests.integration.head_worlds import COLOURS, HEADERS, HeadWorld, make_head_world, run_verbs, step_bounds
 from tests.integration.world import call
-from vidrnn.settings.run import STEP_HEADS, Head
+from vidrnn.settings.model import STEP_HEADS, Head
 
 # The headline of each head, and the name of the best constant answer.
 HEADLINE = {

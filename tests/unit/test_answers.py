@@ -26,7 +26,8 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.run import Head, RunSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import VideoFeatures
 
 LABELS = ("background", "jump, high", 'say "hi"', "сидеть")

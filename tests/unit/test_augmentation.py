@@ -15,7 +15,7 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.augmentation import augment, draw_order, draw_steps
 from vidrnn.sequences.sequence_set import Batch
 from vidrnn.sequences.steps import StepChoice, choose_steps
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 LENGTHS = [7, 1, 4, 5, 2]
 TARGETS: dict[Head, torch.Tensor] = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.worlds import order_task, sequence_set, tiny_model, tiny_training
-from vidrnn.settings.run import TrainingSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.fit import fit
 from vidrnn.training.predict import Asking, predict
 

@@ -14,7 +14,7 @@ from vidrnn.evaluation.comparison import compare, difference_interval, mcnemar, 
 from vidrnn.evaluation.measures import HEADLINES, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.scores import Scores, read_scores
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 LABELS = ("jump", "run", "wave")
 

@@ -22,7 +22,8 @@ from vidrnn.sequences.targets import Targets
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.evaluation import EvaluationSettings
-from vidrnn.settings.run import Head, RunSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
 from vidrnn.training.members import Fitted
 from vidrnn.training.predict import Answers
 

@@ -14,7 +14,8 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, average_outputs
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
 from vidrnn.settings.data import DataSettings
-from vidrnn.settings.run import Head, RunSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
 from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members
 from vidrnn.training.predict import Asking, predict

@@ -15,7 +15,8 @@ from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
-from vidrnn.settings.run import ModelSettings, TrainingSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.fit import FitResult, fit
 from vidrnn.training.predict import Asking, predict
 

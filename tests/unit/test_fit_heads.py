@@ -21,7 +21,7 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps, nearest_chosen
 from vidrnn.sequences.targets import IGNORED, Targets
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 from vidrnn.training.fit import Checkpointing, FitResult, fit
 from vidrnn.training.predict import Asking, predict
 

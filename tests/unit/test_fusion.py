@@ -13,7 +13,7 @@ from tests.worlds import tiny_model
 from vidrnn.errors import ConfigError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.fusion import Mixture, masked_softmax
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 FUSIONS = ("concat", "late", "gated", "cross_attention")
 DIMS = {"rgb": 5, "audio": 3, "text": 4}

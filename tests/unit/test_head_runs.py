@@ -18,7 +18,8 @@ from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.train import run_crossval, train
 from vidrnn.models.model_file import load_model
 from vidrnn.settings.base import validate
-from vidrnn.settings.run import Head, RunSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 BASELINES: dict[Head, set[str]] = {

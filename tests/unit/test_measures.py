@@ -17,7 +17,7 @@ from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation
 from vidrnn.evaluation.transcripts import measure_transcripts
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 LABELS = ("arm", "background", "leg")
 GROUPS = ("x", "x", "y", "z")

@@ -13,7 +13,8 @@ from tests.worlds import Array, rgb, sequence_set, tiny_model, tiny_training
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings.run import Head, TrainingSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.objective import Objective, learning_rate, make_optimiser
 
 ONE_STEP = torch.ones(1, dtype=torch.int64)

@@ -14,7 +14,8 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen
 from vidrnn.settings.base import validate
 from vidrnn.settings.evaluation import InferenceSettings
-from vidrnn.settings.run import Head, RunSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
 from vidrnn.training.predict import Asking, answer, describe_answers, predict
 
 LENGTHS = [20, 1, 3, 40, 9]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vidrnn.evaluation.predictions import write_predictions
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 LABELS = ("run, fast", 'say "hi"', "сидеть")
 

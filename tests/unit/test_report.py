@@ -20,7 +20,7 @@ from vidrnn.evaluation.report import (
     write_json,
     write_log,
 )
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 
 def make_metrics(labels: tuple[str, ...], *, n: int = 20) -> Metrics:

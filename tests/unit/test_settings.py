@@ -13,7 +13,9 @@ from vidrnn.settings.base import Settings, dump_yaml, load, validate
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.evaluation import EvaluationSettings, InferenceSettings
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.run import ModelSettings, RunSettings, TrainingSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.settings.tuning import SearchRange, TuningSettings
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.worlds import tiny_model
 from vidrnn.models.classifier import SequenceClassifier, num_outputs
-from vidrnn.settings.run import STEP_HEADS, Head
+from vidrnn.settings.model import STEP_HEADS, Head
 
 CELLS = ("rnn", "gru", "lstm", "mingru", "minlstm", "transformer", "tcn", "none")
 

@@ -20,7 +20,8 @@ from vidrnn.sequences.alignment import align
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.base import validate
 from vidrnn.settings.evaluation import InferenceSettings
-from vidrnn.settings.run import ModelSettings, RunSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.training.fit import fit
 from vidrnn.training.predict import Asking, predict

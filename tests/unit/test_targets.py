@@ -19,7 +19,7 @@ from vidrnn.errors import AnnotationError
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps, shuffle_steps
 from vidrnn.sequences.targets import IGNORED, Targets, label_map_of, make_targets
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 from vidrnn.store.packing import pack
 
 NAMES = LabelMap(("background", "jump", "run", "walk"))

@@ -7,7 +7,7 @@ import pytest
 
 from vidrnn.errors import AbsentStreamError, ConfigError, VideoError
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.sound_and_text import TextSettings
+from vidrnn.settings.streams import TextSettings
 from vidrnn.streams.text_encoder import TextEncoder
 from vidrnn.streams.text_files import Passage, decode_text, read_document
 

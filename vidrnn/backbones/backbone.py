@@ -26,7 +26,8 @@ from vidrnn.device import choose_device
 from vidrnn.errors import ConfigError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import FlowRendering, rendering_from
-from vidrnn.settings.features import BACKBONE_STREAMS, LAST_NODE, FeatureSettings, Stream
+from vidrnn.settings.features import LAST_NODE, FeatureSettings
+from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
 from vidrnn.store.spec import FeatureSpec, sampling_values, stream_values
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from vidrnn.annotations import Annotation, read_annotations
 from vidrnn.errors import ExitCode
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.extract import Progress, extract
-from vidrnn.settings.features import OtherStream
 from vidrnn.settings.run import RunSettings
+from vidrnn.settings.streams import OtherStream
 from vidrnn.store.folders import ABSENT_LIST, FeatureFolder
 from vidrnn.streams.other_streams import extract_stream, other_streams
 from vidrnn.streams.passes import load_passes, notes_of, title_of

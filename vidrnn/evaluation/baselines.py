@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vidrnn.evaluation.measures import Output, Truth
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 _NEIGHBOURS = 7
 _LEAST = 1e-6  # a share of 0 or 1 has no finite logit

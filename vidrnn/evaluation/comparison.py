@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vidrnn.errors import ComparisonError
 from vidrnn.evaluation.resampling import none_if_nan, number_groups
 from vidrnn.evaluation.scores import SCORES, Scores
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 Floats = npt.NDArray[np.float64]
 

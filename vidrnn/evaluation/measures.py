@@ -14,7 +14,7 @@ from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation
 from vidrnn.evaluation.transcripts import collapse, measure_transcripts
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 Output = npt.NDArray[np.floating[Any]]
 Outputs = Sequence[Output]

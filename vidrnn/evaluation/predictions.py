@@ -9,7 +9,7 @@ import numpy as np
 
 from vidrnn.evaluation.measures import Outputs, Truth, sigmoid, softmax
 from vidrnn.evaluation.transcripts import collapse, edit_distance
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 Row = Sequence[object]
 

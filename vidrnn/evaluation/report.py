@@ -23,7 +23,7 @@ from vidrnn.evaluation.calibration import (
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.settings.evaluation import Average
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

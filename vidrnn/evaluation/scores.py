@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.errors import ComparisonError, MissingPathError
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 Row = Mapping[str, str]
 

@@ -15,7 +15,9 @@ from vidrnn.evaluation.report import format_averaging
 from vidrnn.experiments.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.evaluation import Average, EvaluationSettings
-from vidrnn.settings.run import Head, RunSettings, TrainingSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.training import TrainingSettings
 
 
 def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:

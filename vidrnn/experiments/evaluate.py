@@ -25,8 +25,9 @@ from vidrnn.experiments.train import require_split
 from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
-from vidrnn.settings.features import Stream
-from vidrnn.settings.run import PICTURE_STREAMS, Head, RunSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.streams import PICTURE_STREAMS, Stream
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.training.predict import answer, asking_of, describe_answers

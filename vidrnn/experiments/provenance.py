@@ -13,8 +13,8 @@ import torch
 import vidrnn
 from vidrnn.atomic import write_atomically
 from vidrnn.settings.base import dump_yaml
-from vidrnn.settings.features import BACKBONE_STREAMS
 from vidrnn.settings.run import RunSettings
+from vidrnn.settings.streams import BACKBONE_STREAMS
 
 
 def provenance(settings: RunSettings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.run import PICTURE_STREAMS, in_order
+from vidrnn.settings.streams import PICTURE_STREAMS, in_order
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.spec import FeatureSpec
 

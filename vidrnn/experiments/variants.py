@@ -3,7 +3,8 @@
 from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
 from vidrnn.evaluation.measures import Output
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.settings.run import STEP_HEADS, Head, ModelSettings, RunSettings
+from vidrnn.settings.model import STEP_HEADS, Head, ModelSettings
+from vidrnn.settings.run import RunSettings
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import Answers, Asking, answer
 

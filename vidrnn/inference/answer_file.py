@@ -12,7 +12,7 @@ from typing import IO, Any
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import ConfigError
 from vidrnn.inference.answers import COLUMNS, Answer
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 Origin = Mapping[str, str | float | None]
 

@@ -12,7 +12,7 @@ from vidrnn.evaluation.calibration import calibrate
 from vidrnn.evaluation.measures import sigmoid, softmax
 from vidrnn.evaluation.segmentation import to_segments
 from vidrnn.evaluation.transcripts import collapse
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 TOP_K = 5
 Answer = Mapping[str, Any]

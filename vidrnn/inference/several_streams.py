@@ -24,8 +24,8 @@ from vidrnn.inference.side_files import ANYWHERE, Beside, absolute
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.sequences.sequence_set import load_sequences
-from vidrnn.settings.features import BACKBONE_STREAMS, FeatureSettings, Stream
-from vidrnn.settings.run import in_order
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.streams import BACKBONE_STREAMS, Stream, in_order
 from vidrnn.store.folders import FeatureFolder, VideoFeatures
 from vidrnn.streams.other_streams import extract_stream, other_streams
 from vidrnn.streams.passes import load_passes

@@ -12,7 +12,8 @@ from torch import nn
 from vidrnn.models.fusion import Fusion, Mixture, split
 from vidrnn.models.layer_stack import LayerStack
 from vidrnn.models.pooling import Pooling, valid_steps
-from vidrnn.settings.run import STEP_HEADS, Head, ModelSettings, in_order
+from vidrnn.settings.model import STEP_HEADS, Head, ModelSettings
+from vidrnn.settings.streams import in_order
 
 _REGRESSIONS = {"regression", "step_regression"}
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.settings.evaluation import Average
-from vidrnn.settings.run import Head, ModelSettings
+from vidrnn.settings.model import Head, ModelSettings
 
 
 def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Average = "probabilities") -> torch.Tensor:

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from vidrnn.models.transformer import rotate
-from vidrnn.settings.run import ModelSettings
+from vidrnn.settings.model import ModelSettings
 
 
 class Fusion(nn.Module):

@@ -10,7 +10,7 @@ from vidrnn.models.pooling import last_step, valid_steps
 from vidrnn.models.recurrent import RecurrentLayers
 from vidrnn.models.tcn import DilatedConvolution
 from vidrnn.models.transformer import FeedForward, SelfAttention
-from vidrnn.settings.run import ModelSettings, ParallelLayer
+from vidrnn.settings.model import ModelSettings, ParallelLayer
 
 LEARNED_POSITIONS = 1024
 

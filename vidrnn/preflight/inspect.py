@@ -8,7 +8,8 @@ from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_
 from vidrnn.preflight.files import describe_codecs, find_identical, find_missing
 from vidrnn.preflight.findings import Finding
 from vidrnn.preflight.pictures import describe_pictures, find_leaks, look_at
-from vidrnn.settings.run import PICTURE_STREAMS, RunSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.streams import PICTURE_STREAMS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from torch.nn import functional
 
 from vidrnn.sequences.sequence_set import Batch
 from vidrnn.sequences.steps import StepChoice, choose_steps
-from vidrnn.settings.run import Head, TrainingSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.training import TrainingSettings
 
 
 def draw_steps(totals: torch.Tensor, settings: TrainingSettings, *, generator: torch.Generator) -> StepChoice:

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from vidrnn.sequences.host_rows import RowsElsewhere
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings.run import ModelSettings
+from vidrnn.settings.model import ModelSettings
 
 
 def gather_inputs(

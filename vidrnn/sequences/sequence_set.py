@@ -14,7 +14,8 @@ from vidrnn.sequences.identity import identify
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import StreamTable, find_stream, load_table
 from vidrnn.sequences.targets import Targets, Timestamps, make_targets
-from vidrnn.settings.run import Head, ModelSettings, in_order
+from vidrnn.settings.model import Head, ModelSettings
+from vidrnn.settings.streams import in_order
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.spec import FeatureSpec
 

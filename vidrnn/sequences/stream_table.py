@@ -13,7 +13,7 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.sequences.host_rows import RowsElsewhere
 from vidrnn.sequences.inputs import gather_inputs, mean_features
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings.run import ModelSettings
+from vidrnn.settings.model import ModelSettings
 from vidrnn.store.folders import FeatureFolder, VideoFeatures
 from vidrnn.store.pack import Pack
 

@@ -10,7 +10,7 @@ import torch
 from vidrnn.annotations import BACKGROUND, Annotation, LabelMap
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings.run import Head
+from vidrnn.settings.model import Head
 
 IGNORED = -1
 """Class of a step that is padding; in transcripts, what follows the end."""
@@ -103,7 +103,7 @@ def make_targets(
 
     Args:
         annotations: n videos that fit the head.
-        head: see `vidrnn.settings.run.ModelSettings`.
+        head: see `vidrnn.settings.model.ModelSettings`.
         label_map: order of the classes.
         timestamps: number of a video to its (T,) float64 seconds; only asked for heads with one target per step.
         device: where they are wanted.

@@ -9,12 +9,14 @@ import os
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vidrnn.errors import ConfigError, MissingPathError
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class Settings(BaseModel):

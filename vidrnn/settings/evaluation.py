@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vidrnn.settings.base import Fraction, Positive, Settings
-from vidrnn.settings.features import Stream
+from vidrnn.settings.streams import Stream
 
 Average = Literal["probabilities", "logits"]
 

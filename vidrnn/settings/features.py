@@ -6,17 +6,18 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vidrnn.frame_folders import template_form
-from vidrnn.settings.base import PathSetting, Positive, Settings
-from vidrnn.settings.sound_and_text import AudioSettings, ExternalSettings, TextSettings
-from vidrnn.settings.streams import DifferenceSettings, FlowSettings, RowSettings
+from vidrnn.settings.base import Device, PathSetting, Positive, Settings
+from vidrnn.settings.streams import (
+    AudioSettings,
+    DifferenceSettings,
+    ExternalSettings,
+    FlowSettings,
+    RowSettings,
+    Stream,
+    TextSettings,
+)
 
 Grid = Literal[1, 2, 3, 4]
-Device = Literal["auto", "cpu", "cuda"]
-Stream = Literal["rgb", "flow", "rgb_diff", "rows", "audio", "text", "external"]
-BACKBONE_STREAMS: frozenset[Stream] = frozenset({"rgb", "flow", "rgb_diff"})
-"""Streams of pictures that go through the network."""
-OtherStream = Literal["audio", "text", "external"]
-"""The streams that are no pictures."""
 
 LAST_NODE = "last"
 """In ``features.nodes`` the last feature map, whatever a network calls it."""

@@ -23,7 +23,8 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.settings.features import FeatureSettings, Stream
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.streams import Stream
 from vidrnn.store import feature_file
 from vidrnn.store import pack as packed
 from vidrnn.store.pack import Pack

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from vidrnn.settings.features import LAST_NODE, FeatureSettings, Stream
+from vidrnn.settings.features import LAST_NODE, FeatureSettings
+from vidrnn.settings.streams import Stream
 from vidrnn.store.stream_specs import identity_of
 
 FORMAT_VERSION = 1

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from vidrnn.settings.features import FeatureSettings, Stream
-from vidrnn.settings.sound_and_text import AudioSettings, ExternalSettings, TextSettings
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.streams import AudioSettings, ExternalSettings, Stream, TextSettings
 
 LOG_MEL: dict[str, Any] = {"rate": 16000, "window": 400, "hop": 160, "fft": 512, "hz": [125.0, 7500.0], "offset": 0.01}
 """Samples per second, window, step and FFT in samples, range of the bands, and what is added below the logarithm."""

@@ -11,7 +11,8 @@ from vidrnn.errors import ConfigError, MissingPathError, VideoError
 from vidrnn.extraction.decode_worker import Failure, Job
 from vidrnn.extraction.extract import Progress, fill
 from vidrnn.extraction.pipeline import read_videos
-from vidrnn.settings.features import FeatureSettings, OtherStream
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.streams import OtherStream
 from vidrnn.store.folders import FeatureFolder, FeatureStore, VideoFeatures
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.stream_specs import identity_of

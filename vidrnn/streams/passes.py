@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.extraction.embedder import Embedder
-from vidrnn.settings.features import BACKBONE_STREAMS, FeatureSettings
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.streams import BACKBONE_STREAMS
 from vidrnn.streams.pixel_rows import Rows
 
 

@@ -13,7 +13,7 @@ from vidrnn.extraction.decode_worker import ABSENT, Failure
 from vidrnn.extraction.extract import Progress
 from vidrnn.extraction.failures import MissingLists
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.sound_and_text import TextSettings
+from vidrnn.settings.streams import TextSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore, VideoFeatures, VideoMetadata
 from vidrnn.store.source import Source
 from vidrnn.streams.sidecar import sidecar_of

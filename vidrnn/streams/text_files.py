@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.settings.sound_and_text import TextSettings
+from vidrnn.settings.streams import TextSettings
 
 _MOST_BYTES = 10_000_000  # an encoder would be at it for hours, so it is no text about a video
 _CLOCK = r"(?:(\d+):)?(\d+):(\d+)[.,](\d{1,3})"

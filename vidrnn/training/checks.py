@@ -5,7 +5,8 @@ from itertools import pairwise
 from vidrnn.errors import TrainingError
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
-from vidrnn.settings.run import ModelSettings, TrainingSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.training import TrainingSettings
 
 
 def check_inputs(train: SequenceSet, model: ModelSettings) -> None:

@@ -17,7 +17,8 @@ from vidrnn.models.ensemble import Model
 from vidrnn.sequences.augmentation import augment, draw_order, draw_steps
 from vidrnn.sequences.sequence_set import Batch, SequenceSet
 from vidrnn.sequences.steps import shuffle_steps
-from vidrnn.settings.run import ModelSettings, TrainingSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.averaging import AveragedWeights
 from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint, save_checkpoint
 from vidrnn.training.checks import check_inputs, check_transcripts

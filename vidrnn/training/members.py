@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.settings.run import ModelSettings, TrainingSettings
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.checkpoint import History, State
 from vidrnn.training.fit import Checkpointing, FitResult, fit
 

@@ -9,7 +9,8 @@ from torch import nn
 from vidrnn.errors import TrainingError
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import IGNORED
-from vidrnn.settings.run import LOSSES, Head, TrainingSettings
+from vidrnn.settings.model import Head
+from vidrnn.settings.training import LOSSES, TrainingSettings
 from vidrnn.training.losses import AsymmetricLoss, FocalLoss, ctc_loss
 
 _ASYMMETRIC = {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05}  # of the paper, Ridnik et al. 2021

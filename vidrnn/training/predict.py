@@ -10,7 +10,8 @@ from vidrnn.models.ensemble import Model, average_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen, shuffle_steps
 from vidrnn.settings.evaluation import InferenceSettings
-from vidrnn.settings.run import RunSettings, in_order
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.streams import in_order
 
 _STEPS_PER_BATCH = 8192
 _SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wrong order at evaluation
