@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vidrnn.store.folders import VideoFeatures
+from vidrnn.store.video_features import VideoFeatures
 from vidrnn.streams.audio import ReadSound
 
 

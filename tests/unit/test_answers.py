@@ -28,7 +28,7 @@ from vidrnn.settings.data import DataSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.folders import VideoFeatures
+from vidrnn.store.video_features import VideoFeatures
 
 LABELS = ("background", "jump, high", 'say "hi"', "сидеть")
 

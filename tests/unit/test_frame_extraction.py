@@ -12,8 +12,9 @@ from vidrnn.errors import MissingPathError
 from vidrnn.extraction.extract import Progress, extract
 from vidrnn.inference.one_stream import find_videos
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.folders import FeatureFolder, VideoFeatures
+from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.verification import examine
+from vidrnn.store.video_features import VideoFeatures
 
 RATE = 25.0
 

@@ -15,10 +15,12 @@ from safetensors import safe_open
 from tests.worlds import fill_store, tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.store import pack as packed
-from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.packing import locked, pack
+from vidrnn.store.source import Source
 from vidrnn.store.verification import verify
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
 SHARD_BYTES = DATA_START + 4000  # a few videos each
 NAMES = [f"class {number % 3}/clip_{number}.mp4" for number in range(24)] + ["/elsewhere/ü.avi", "x" * 250 + ".mp4"]

@@ -20,7 +20,8 @@ from vidrnn.extraction import decoder, pipeline
 from vidrnn.extraction.decode_worker import Failure, Job
 from vidrnn.extraction.pipeline import Throughput, embed_videos, num_workers
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.folders import Source, VideoFeatures, VideoMetadata
+from vidrnn.store.source import Source
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 

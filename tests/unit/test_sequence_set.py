@@ -13,10 +13,11 @@ from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.sequences.host_rows import RowsElsewhere
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
-from vidrnn.store.folders import FeatureStore, VideoMetadata
+from vidrnn.store.folders import FeatureStore
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.packing import pack
 from vidrnn.store.verification import verify
+from vidrnn.store.video_features import VideoMetadata
 
 LENGTHS = {"a b.mp4": 5, "c.mp4": 1, "deep/d.avi": 30, "e.mp4": 12}
 ANNOTATIONS = annotate(*((path, f"class{number % 2}") for number, path in enumerate(LENGTHS)))

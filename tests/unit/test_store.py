@@ -15,9 +15,11 @@ from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec, sampling_values
 from vidrnn.store.verification import examine, verify
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
 SETTINGS = FeatureSettings(backbone="resnet18", weights="random", square="warp")
 SQUARE = Preprocessing(32, 36, "warp", "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

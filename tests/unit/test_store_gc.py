@@ -12,10 +12,11 @@ import pytest
 from tests.worlds import tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.store import feature_file
-from vidrnn.store.folders import FeatureFolder, FeatureStore, Source
+from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.garbage import Garbage, find_garbage, remove
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.packing import locked, pack
+from vidrnn.store.source import Source
 from vidrnn.store.verification import examine, verify
 
 NAMES = ["a.mp4", "deep/b.mp4", "deep/er/c.mp4"]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from tests.worlds import tiny_spec, video_features
-from vidrnn.store.folders import FeatureFolder, FeatureStore, VideoFeatures
+from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.packing import pack
 from vidrnn.store.verification import verify
+from vidrnn.store.video_features import VideoFeatures
 
 
 @pytest.fixture
@@ -39,7 +40,9 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from vidrnn.store.folders import FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.folders import FeatureStore
+from vidrnn.store.source import Source
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()
 FACTS = VideoMetadata(1, 1, 1, 1.0)
 value = int(sys.argv[2])
@@ -109,7 +112,9 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from vidrnn.store.folders import FeatureStore, Source, VideoFeatures, VideoMetadata
+from vidrnn.store.folders import FeatureStore
+from vidrnn.store.source import Source
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()

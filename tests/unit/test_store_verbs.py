@@ -9,7 +9,9 @@ import pytest
 
 from tests.integration.world import call
 from tests.worlds import fill_store, tiny_spec, video_features
-from vidrnn.store.folders import FeatureFolder, FeatureStore, Source, VideoFeatures
+from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.source import Source
+from vidrnn.store.video_features import VideoFeatures
 
 NAMES = ["run/a.mp4", "run/b.mp4", "walk/c.mp4"]
 

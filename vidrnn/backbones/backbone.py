@@ -28,7 +28,8 @@ from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import FlowRendering, rendering_from
 from vidrnn.settings.features import LAST_NODE, FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
-from vidrnn.store.spec import FeatureSpec, sampling_values, stream_values
+from vidrnn.store.spec import FeatureSpec, sampling_values
+from vidrnn.store.stream_specs import stream_values
 
 if TYPE_CHECKING:
     from openvino import Model

@@ -22,8 +22,8 @@ import torch
 from vidrnn.errors import AbsentStreamError, VideoError
 from vidrnn.frames.fitting import fitted_steps
 from vidrnn.frames.preprocessing import Preprocessing
-from vidrnn.store.folders import VideoFeatures, VideoMetadata
 from vidrnn.store.source import Source, is_there, state_of
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 

@@ -23,7 +23,7 @@ from vidrnn.extraction.decode_worker import (
 )
 from vidrnn.extraction.processes import decoder_context
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.folders import VideoFeatures
+from vidrnn.store.video_features import VideoFeatures
 
 # FFmpeg and PyTorch keep a few kilobytes per video for good; a fresh process gives them back.
 _VIDEOS_PER_PROCESS = 500

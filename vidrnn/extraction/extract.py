@@ -16,8 +16,9 @@ from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.failures import FailureList, MissingLists
 from vidrnn.extraction.pipeline import Throughput, embed_videos
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.folders import FeatureFolder, FeatureStore, VideoFeatures
+from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.source import is_there
+from vidrnn.store.video_features import VideoFeatures
 
 Results = Generator[tuple[str, VideoFeatures | Failure], None, None]
 

@@ -25,7 +25,7 @@ from vidrnn.extraction.decode_worker import Decoded, DecodeVideo, Failure, Job, 
 from vidrnn.extraction.decoder import Chunk, Decoder, End, StoppedError, Whole
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.folders import VideoFeatures
+from vidrnn.store.video_features import VideoFeatures
 from vidrnn.video.sampling import Sampling
 
 _QUEUED_CHUNKS = 4

@@ -105,7 +105,7 @@ _KINDS: dict[str, type[FlowRendering] | type[DifferenceRendering] | type[RowRend
 
 
 def rendering_values(rendering: Rendering) -> dict[str, Any]:
-    """Plain values for JSON, as `vidrnn.store.spec.stream_values` gives them; `rendering_from` is the inverse."""
+    """Plain values for JSON, as `stream_specs.stream_values` gives them; `rendering_from` is the inverse."""
     name = next(name for name, kind in _KINDS.items() if isinstance(rendering, kind))
     return {"stream": name, **asdict(rendering)}
 

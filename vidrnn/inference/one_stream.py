@@ -21,8 +21,8 @@ from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings.data import Media
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.folders import VideoFeatures
 from vidrnn.store.spec import FeatureSpec
+from vidrnn.store.video_features import VideoFeatures
 from vidrnn.training.predict import asking_of, predict
 
 

@@ -26,7 +26,8 @@ from vidrnn.sequences.alignment import reference_of
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream, in_order
-from vidrnn.store.folders import FeatureFolder, VideoFeatures
+from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.video_features import VideoFeatures
 from vidrnn.streams.other_streams import extract_stream, other_streams
 from vidrnn.streams.passes import load_passes
 from vidrnn.training.predict import asking_of, predict

@@ -14,8 +14,9 @@ from vidrnn.sequences.host_rows import RowsElsewhere
 from vidrnn.sequences.inputs import gather_inputs, mean_features
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
-from vidrnn.store.folders import FeatureFolder, VideoFeatures
+from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.pack import Pack
+from vidrnn.store.video_features import VideoFeatures
 
 _LOOSE, _ABSENT = -1, -2
 

@@ -13,11 +13,10 @@ import csv
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
@@ -30,43 +29,11 @@ from vidrnn.store import pack as packed
 from vidrnn.store.pack import Pack
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
 ABSENT_LIST = "absent.csv"
 """In the folder of a spec: the videos that do not have its stream, such as sound, and why."""
 _ADVICE = "delete it and run `vidrnn extract` again"
-
-
-@dataclass(frozen=True)
-class VideoMetadata:
-    """Facts about the video that need no pixels; the metadata-only baseline sees just these."""
-
-    width: int
-    height: int
-    num_frames: int
-    duration_s: float
-
-
-@dataclass(frozen=True)
-class VideoFeatures:
-    """Features of one video.
-
-    Attributes:
-        features: (T, D) float16.
-        timestamps_s: (T,) float64 seconds since the start of the file, strictly increasing.
-    """
-
-    features: npt.NDArray[np.float16]
-    timestamps_s: npt.NDArray[np.float64]
-    metadata: VideoMetadata
-    source: Source
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Shapes and types are a contract of the file format."""
-        shape, dtype = self.features.shape, self.features.dtype
-        assert len(shape) == 2 and dtype == np.float16, (shape, dtype)
-        assert self.timestamps_s.shape == shape[:1], (self.timestamps_s.shape, shape)
-        assert self.timestamps_s.dtype == np.float64, self.timestamps_s.dtype
 
 
 class FeatureFolder:

@@ -17,10 +17,11 @@ from safetensors.numpy import save
 from vidrnn.atomic import replacing, write_atomically
 from vidrnn.errors import StoreError
 from vidrnn.store import pack as packed
-from vidrnn.store.folders import FeatureFolder, VideoFeatures
+from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.pack import ENTRY, Pack, Shard, Tensors
 from vidrnn.store.spec import FeatureSpec
+from vidrnn.store.video_features import VideoFeatures
 
 _Error = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 

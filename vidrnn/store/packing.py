@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.store.folders import FeatureFolder, VideoFeatures
+from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.pack import Pack
 from vidrnn.store.pack_writer import PackWriter
+from vidrnn.store.video_features import VideoFeatures
 
 SHARD_BYTES = 1 << 30
 _CLOCK_STEP_S = 0.02  # file systems may count time in steps of up to 10 ms

@@ -9,7 +9,7 @@ from typing import Any
 
 from vidrnn.settings.features import LAST_NODE, FeatureSettings
 from vidrnn.settings.streams import Stream
-from vidrnn.store.stream_specs import identity_of
+from vidrnn.store.stream_specs import identity_of, stream_values
 
 FORMAT_VERSION = 1
 
@@ -29,15 +29,6 @@ def sampling_values(settings: FeatureSettings) -> dict[str, Any]:
     if settings.sampling != "uniform" and settings.max_frames is not None:
         values["max_frames"] = settings.max_frames
     return values | frame_folder_values(settings)
-
-
-def stream_values(settings: FeatureSettings, stream: Stream) -> dict[str, Any] | None:
-    """What decides how the pictures of a stream are made of frames; None where they are the frames themselves."""
-    if stream == "flow":
-        return {"stream": stream, **settings.flow.model_dump()}
-    if stream == "rgb_diff":
-        return {"stream": stream, **settings.rgb_diff.model_dump()}
-    return {"stream": stream, "patch": settings.rows.patch} if stream == "rows" else None
 
 
 def frame_folder_values(settings: FeatureSettings) -> dict[str, Any]:

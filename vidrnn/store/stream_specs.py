@@ -1,4 +1,4 @@
-"""What a configuration tells of the features of the streams that are no pictures: parts of their specs."""
+"""What a configuration says of each stream: the parts of feature specs that need no network."""
 
 from typing import Any
 
@@ -52,3 +52,12 @@ def _external(settings: ExternalSettings) -> dict[str, Any]:
         "sampling": {"kind": "given"} | ({"rate": settings.rate} if settings.rate is not None else {}),
         "precision": "float16",
     }
+
+
+def stream_values(settings: FeatureSettings, stream: Stream) -> dict[str, Any] | None:
+    """What decides how the pictures of a stream are made of frames; None where they are the frames themselves."""
+    if stream == "flow":
+        return {"stream": stream, **settings.flow.model_dump()}
+    if stream == "rgb_diff":
+        return {"stream": stream, **settings.rgb_diff.model_dump()}
+    return {"stream": stream, "patch": settings.rows.patch} if stream == "rows" else None

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.store.folders import VideoFeatures, VideoMetadata
 from vidrnn.store.source import Source, is_there, state_of
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.streams.log_mel import RATE, SoundSteps
 from vidrnn.video.audio import Sound
 

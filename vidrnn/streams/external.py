@@ -11,8 +11,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.store.folders import VideoFeatures, VideoMetadata
 from vidrnn.store.source import Source
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.streams.sidecar import sidecar_of
 from vidrnn.video.probe import probe
 

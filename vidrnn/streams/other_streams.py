@@ -13,9 +13,10 @@ from vidrnn.extraction.extract import Progress, fill
 from vidrnn.extraction.pipeline import read_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import OtherStream
-from vidrnn.store.folders import FeatureFolder, FeatureStore, VideoFeatures
+from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.stream_specs import identity_of
+from vidrnn.store.video_features import VideoFeatures
 from vidrnn.streams.audio import ReadSound
 from vidrnn.streams.external import ReadArray, read_array
 from vidrnn.streams.text import TextReader, check_text, embed_text, extract_text

@@ -14,8 +14,9 @@ from vidrnn.extraction.extract import Progress
 from vidrnn.extraction.failures import MissingLists
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import TextSettings
-from vidrnn.store.folders import FeatureFolder, FeatureStore, VideoFeatures, VideoMetadata
+from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.source import Source
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.streams.sidecar import sidecar_of
 from vidrnn.streams.text_encoder import TextEncoder
 from vidrnn.streams.text_files import Document, read_document, text_file, whole_document
