@@ -34,8 +34,8 @@ import torch
 
 from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone
-from vidrnn.extraction.decode_worker import Job
 from vidrnn.extraction.extract import extract
+from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_videos, num_workers
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.streams.passes import load_passes
@@ -51,7 +51,7 @@ if __name__ == "__main__":
 import sys, torch
 from pathlib import Path
 from vidrnn.backbones.backbone import load_backbone
-from vidrnn.extraction.decode_worker import Job
+from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.settings.features import FeatureSettings
 if __name__ == "__main__":

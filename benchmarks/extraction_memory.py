@@ -122,7 +122,7 @@ def measure_self(folder: Path) -> None:
 
 def measure_long_run(clip: Path) -> None:
     """Extract copies of one clip in this process and print what all its processes hold after so many of them."""
-    from vidrnn.extraction.decode_worker import Job
+    from vidrnn.extraction.jobs import Job
     from vidrnn.extraction.pipeline import embed_videos
 
     settings, backbone = small_backbone(clip.parent / "no_store")

@@ -18,7 +18,7 @@ import vidrnn.inference.one_stream as module
 from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations import LabelMap
 from vidrnn.errors import ConfigError
-from vidrnn.extraction.decode_worker import Failure
+from vidrnn.extraction.jobs import Failure
 from vidrnn.inference.answer_file import Prediction, PredictionWriter, finished_paths, origin_of
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.inference.one_stream import classify, with_unknown_below

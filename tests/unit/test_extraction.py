@@ -12,8 +12,9 @@ from tests.bad_decoders import by_name
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
-from vidrnn.extraction.decode_worker import Failure, decode_video
+from vidrnn.extraction.decode_worker import decode_video
 from vidrnn.extraction.extract import Progress, extract
+from vidrnn.extraction.jobs import Failure
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureFolder
 

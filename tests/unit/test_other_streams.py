@@ -15,7 +15,7 @@ from tests.integration.world import Outcome, call
 from tests.media import pictures, write_clip
 from tests.sounds import tone, write_sound
 from vidrnn.annotations import read_annotations
-from vidrnn.extraction.decode_worker import Failure
+from vidrnn.extraction.jobs import Failure
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore

@@ -11,7 +11,7 @@ from tests.unit.test_extract_verb import NAMES, World, make_world
 from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.errors import ConfigError, StoreError
-from vidrnn.extraction.decode_worker import Failure, Job
+from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.frames.fitting import fitted_steps
 from vidrnn.frames.preprocessing import Preprocessing

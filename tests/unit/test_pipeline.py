@@ -17,7 +17,7 @@ from tests.fake_backbone import AverageColour
 from tests.media import flat, pictures, write_clip
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.extraction import decoder, pipeline
-from vidrnn.extraction.decode_worker import Failure, Job
+from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import Throughput, embed_videos, num_workers
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.source import Source

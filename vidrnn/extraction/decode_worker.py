@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.extraction.jobs import ABSENT
 from vidrnn.frames.fitting import fitted_steps
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.store.source import Source, is_there, state_of
@@ -28,33 +29,6 @@ from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
 _ALIVE_EVERY_S = 1.0
-ABSENT = "absent"
-"""Stage of a `Failure` that is none: the video does not have this stream."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One video to embed: its name in the annotations and where it lies."""
-
-    path: str
-    source: Path
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One video that gave no features.
-
-    Attributes:
-        path: its name in the annotations.
-        stage: ``probe``, ``decode``, ``process`` when the decoder process had to be given up, or `ABSENT`.
-        cause: why, and what to do.
-        seconds: for how long its decoder was busy.
-    """
-
-    path: str
-    stage: str
-    cause: str
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,8 @@ from multiprocessing.process import BaseProcess
 import numpy as np
 import torch
 
-from vidrnn.extraction.decode_worker import (
-    Decoded,
-    Failure,
-    Frames,
-    Job,
-    Message,
-    ReadVideo,
-    Refused,
-    serve,
-)
+from vidrnn.extraction.decode_worker import Decoded, Frames, Message, ReadVideo, Refused, serve
+from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.processes import decoder_context
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.video_features import VideoFeatures

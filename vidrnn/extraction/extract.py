@@ -11,9 +11,10 @@ from pathlib import Path
 from vidrnn.annotations import Annotation
 from vidrnn.claims import Claims
 from vidrnn.errors import VideoError
-from vidrnn.extraction.decode_worker import ABSENT, DecodeVideo, Failure, Job, decode_video
+from vidrnn.extraction.decode_worker import DecodeVideo, decode_video
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.failures import FailureList, MissingLists
+from vidrnn.extraction.jobs import ABSENT, Failure, Job
 from vidrnn.extraction.pipeline import Throughput, embed_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore

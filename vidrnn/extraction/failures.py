@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidrnn.atomic import write_atomically
-from vidrnn.extraction.decode_worker import ABSENT, Failure
+from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.store.folders import ABSENT_LIST
 from vidrnn.store.source import state_of
 

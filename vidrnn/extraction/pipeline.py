@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.extraction.decode_worker import Decoded, DecodeVideo, Failure, Job, ReadFrames, ReadVideo, decode_video
+from vidrnn.extraction.decode_worker import Decoded, DecodeVideo, ReadFrames, ReadVideo, decode_video
 from vidrnn.extraction.decoder import Chunk, Decoder, End, StoppedError, Whole
 from vidrnn.extraction.embedder import Embedder
+from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.video_features import VideoFeatures
 from vidrnn.video.sampling import Sampling

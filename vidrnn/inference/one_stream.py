@@ -11,7 +11,7 @@ from vidrnn.annotations import UNKNOWN, Annotation, find_media
 from vidrnn.annotations.folders import SUFFIXES
 from vidrnn.backbones.backbone import Backbone, load_backbone
 from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
-from vidrnn.extraction.decode_worker import Failure, Job
+from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.inference.answer_file import Prediction
 from vidrnn.inference.answers import Clock, answers_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
-from vidrnn.extraction.decode_worker import Job
 from vidrnn.extraction.embedder import Embedder
+from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import Throughput, embed_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureStore

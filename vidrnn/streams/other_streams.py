@@ -8,8 +8,8 @@ from typing import get_args
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import ConfigError, MissingPathError, VideoError
-from vidrnn.extraction.decode_worker import Failure, Job
 from vidrnn.extraction.extract import Progress, fill
+from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import read_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import OtherStream
