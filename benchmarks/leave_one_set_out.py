@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vidrnn.experiments.train import run_crossval
+from vidrnn.experiments.crossval import run_crossval
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
 

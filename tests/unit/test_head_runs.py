@@ -14,8 +14,9 @@ from vidrnn.errors import AnnotationError, TrainingError
 from vidrnn.evaluation.comparison import compare
 from vidrnn.evaluation.measures import HEADLINES
 from vidrnn.evaluation.scores import read_scores
+from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.evaluate import evaluate
-from vidrnn.experiments.train import run_crossval, train
+from vidrnn.experiments.train import train
 from vidrnn.models.model_file import load_model
 from vidrnn.settings.base import validate
 from vidrnn.settings.model import Head

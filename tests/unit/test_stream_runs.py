@@ -13,8 +13,9 @@ import torch
 
 from tests.worlds import CPU, Array, fill_store, rgb, sequence_set, tiny_model, tiny_spec, tiny_training
 from vidrnn.errors import AnnotationError, ConfigError, StoreError, TrainingError
+from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.evaluate import evaluate
-from vidrnn.experiments.train import run_crossval, train
+from vidrnn.experiments.train import train
 from vidrnn.models.model_file import load_model
 from vidrnn.sequences.alignment import align
 from vidrnn.sequences.sequence_set import SequenceSet

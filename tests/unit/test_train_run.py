@@ -14,9 +14,11 @@ from tests.integration.world import call
 from tests.worlds import CPU, make_run, tiny_model
 from vidrnn.annotations import SPLITS, read_annotations
 from vidrnn.errors import AnnotationError, MissingPathError, StoreError, TrainingError
+from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.provenance import config_digest
-from vidrnn.experiments.train import require_split, run_crossval, train
+from vidrnn.experiments.stored_sets import require_split
+from vidrnn.experiments.train import train
 from vidrnn.models.model_file import load_model
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings.base import load

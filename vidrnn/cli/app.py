@@ -170,7 +170,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
 
     from vidrnn.evaluation.measures import HEADLINES
     from vidrnn.evaluation.report import format_table
-    from vidrnn.experiments.train import run_crossval
+    from vidrnn.experiments.crossval import run_crossval
 
     settings = load_settings(config, overrides)
     with tqdm(unit="fit", disable=None) as bar:

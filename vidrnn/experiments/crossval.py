@@ -2,22 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.annotations import LabelMap
-from vidrnn.annotations.splits import Fold
+from vidrnn.annotations import LabelMap, read_annotations
+from vidrnn.annotations.splits import Fold, make_folds
 from vidrnn.evaluation.calibration import expected_calibration_error, judge
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline, measure_outputs
-from vidrnn.evaluation.report import format_averaging
+from vidrnn.evaluation.metrics import Metrics
+from vidrnn.evaluation.predictions import write_predictions
+from vidrnn.evaluation.report import draw_confusion, format_averaging, write_json
+from vidrnn.experiments.provenance import describe_data, provenance, write_config
+from vidrnn.experiments.stored_sets import find_folders, load_set, name_specs
 from vidrnn.experiments.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.evaluation import Average, EvaluationSettings
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.training import TrainingSettings
+from vidrnn.training.predict import describe_answers
 
 
 def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:
@@ -227,3 +234,62 @@ class _Measured:
         """Of the labels, as the model scores them."""
         logits = np.stack([outputs[position] for position in range(len(self._truth))])
         return expected_calibration_error(*judge(logits, np.asarray(self._truth, dtype=np.int64)))
+
+
+def run_crossval(
+    settings: RunSettings,
+    *,
+    output: Path,
+    on_total: Callable[[int], None] = lambda _fits: None,
+    on_fit: Callable[[], None] = lambda: None,
+) -> CrossValidation:
+    """Cross-validate on stored features; writes crossval.json, predictions.csv, config.yaml, maybe confusion.png.
+
+    Args:
+        settings: the configuration.
+        output: folder of the results.
+        on_total: gets the number of fits before the first.
+        on_fit: called after each fit.
+
+    Raises:
+        AnnotationError, StoreError, MissingPathError: see the parts.
+    """
+    annotations = read_annotations(settings.data)
+    folders = find_folders(settings.features)
+    head = settings.model.head
+    label_map = label_map_of(annotations, head)
+    sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
+    folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
+    fits = seeds_of_fits(settings)
+    seeds = fits["model"]
+    on_total(len(folds) * sum(map(len, fits.values())))
+    specs = name_specs(folder.spec for folder in folders)
+    protocol = (
+        f"{describe_data(settings, specs)}; {settings.evaluation.protocol}, {len(folds)} folds, "
+        f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
+        f"seeds {', '.join(map(str, seeds))}{_of_baselines(fits)}; "
+        f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"
+    )
+    result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
+    output.mkdir(parents=True, exist_ok=True)
+    lacking = {"lacking_streams": sequences.lacking} if sequences.lacking else {}
+    write_json(output / "crossval.json", result.as_dict() | lacking | provenance(settings))
+    write_config(output / "config.yaml", settings)
+    write_predictions(
+        output / "predictions.csv",
+        head=head,
+        paths=[annotation.path for annotation in sequences.annotations],
+        groups=[annotation.group for annotation in sequences.annotations],
+        labels=label_map.names,
+        answers=zip(seeds, result.outputs["model"], strict=True),
+        truth=sequences.targets.per_video(sequences.totals),
+    )
+    first = result.pooled[0]
+    if isinstance(first, Metrics):
+        draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seeds[0]}")
+    return result
+
+
+def _of_baselines(fits: dict[Variant, tuple[int, ...]]) -> str:
+    own = next((seeds for variant, seeds in fits.items() if variant != "model"), fits["model"])
+    return "" if own == fits["model"] else f" (trained baselines {', '.join(map(str, own))})"

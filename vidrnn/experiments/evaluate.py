@@ -20,8 +20,7 @@ from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
 from vidrnn.experiments.provenance import describe_data, provenance
-from vidrnn.experiments.stored_sets import name_specs
-from vidrnn.experiments.train import require_split
+from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences

@@ -1,8 +1,14 @@
-"""The stored features of a configuration's streams."""
+"""The stored features that a configuration asks for, and the sequences of its videos."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 
+from vidrnn.annotations import Annotation, LabelMap, Split
+from vidrnn.device import choose_device
+from vidrnn.errors import AnnotationError
+from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS, in_order
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.spec import FeatureSpec
@@ -29,3 +35,41 @@ def name_specs(specs: Iterable[FeatureSpec]) -> str:
     if len(several) == 1:
         return several[0].digest
     return " + ".join(f"{spec.stream} {spec.digest}" for spec in several)
+
+
+def load_set(
+    annotations: Sequence[Annotation], *, settings: RunSettings, folders: Sequence[FeatureFolder], label_map: LabelMap
+) -> SequenceSet:
+    """Sequences, both views if the configuration has them, as a model of the configuration takes them."""
+    return load_sequences(
+        annotations,
+        folders,
+        label_map,
+        device=choose_device(settings.training.device),
+        head=settings.model.head,
+        mirrored=find_mirrored_folders(settings.features),
+    )
+
+
+def fingerprint_of(
+    settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folders: Sequence[FeatureFolder]
+) -> str:
+    """Of all that the fit depends on; where the data lies and which device runs it may change."""
+    parts = [
+        settings.model.model_dump_json(),
+        settings.training.model_dump_json(exclude={"device"}),
+        *(folder.spec.digest for folder in folders),
+        *map(str, train_set.annotations),
+        *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
+        *(["both views"] if train_set.has_both_views else []),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def require_split(annotations: list[Annotation], split: Split) -> list[Annotation]:
+    """The videos of a split. Raises AnnotationError when it is empty, with the ways to get one."""
+    if not annotations:
+        raise AnnotationError(
+            f"there is no {split} split: name it in the annotations, set data.{split}_fraction, or use crossval"
+        )
+    return annotations

@@ -1,6 +1,5 @@
-"""The verbs ``train`` and ``crossval``: configuration and store in, a run folder out."""
+"""The verb ``train``: configuration and store in, a run folder out."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,29 +9,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
-from vidrnn.annotations.splits import make_folds, split_annotations
-from vidrnn.device import choose_device
-from vidrnn.errors import AnnotationError
-from vidrnn.evaluation.measures import HEADLINES, sigmoid
-from vidrnn.evaluation.metrics import Metrics
+from vidrnn.annotations import Annotation, Split, read_annotations
+from vidrnn.annotations.splits import split_annotations
+from vidrnn.evaluation.measures import sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
-from vidrnn.evaluation.predictions import write_predictions
-from vidrnn.evaluation.report import draw_confusion, write_json, write_log
+from vidrnn.evaluation.report import write_json, write_log
 from vidrnn.experiments.calibrating import calibrated, check_unknown
-from vidrnn.experiments.crossval import CrossValidation, crossvalidate, seeds_of_fits
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
-from vidrnn.experiments.stored_sets import find_folders, find_mirrored_folders, name_specs
-from vidrnn.experiments.variants import Variant
+from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
-from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
-from vidrnn.training.predict import asking_of, describe_answers, predict
+from vidrnn.training.predict import asking_of, predict
 
 
 @dataclass(frozen=True)
@@ -123,41 +116,12 @@ def _save_models(model: TrainedModel, result: Fitted, val_set: SequenceSet | Non
     return files
 
 
-def load_set(
-    annotations: Sequence[Annotation], *, settings: RunSettings, folders: Sequence[FeatureFolder], label_map: LabelMap
-) -> SequenceSet:
-    """Sequences, both views if the configuration has them, as a model of the configuration takes them."""
-    return load_sequences(
-        annotations,
-        folders,
-        label_map,
-        device=choose_device(settings.training.device),
-        head=settings.model.head,
-        mirrored=find_mirrored_folders(settings.features),
-    )
-
-
 def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
     """For ``multilabel`` the probability from which each class counts as said, by the validation split."""
     if settings.model.head != "multilabel" or val is None:
         return None
     probabilities = sigmoid(torch.stack(predict(model, val, asking_of(settings))).numpy())
     return tuple(best_thresholds(probabilities, val.targets.values.cpu().numpy() > 0.5).tolist())
-
-
-def fingerprint_of(
-    settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folders: Sequence[FeatureFolder]
-) -> str:
-    """Of all that the fit depends on; where the data lies and which device runs it may change."""
-    parts = [
-        settings.model.model_dump_json(),
-        settings.training.model_dump_json(exclude={"device"}),
-        *(folder.spec.digest for folder in folders),
-        *map(str, train_set.annotations),
-        *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
-        *(["both views"] if train_set.has_both_views else []),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _training_metrics(
@@ -181,71 +145,3 @@ def _training_metrics(
         **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
         **provenance(settings),
     }
-
-
-def run_crossval(
-    settings: RunSettings,
-    *,
-    output: Path,
-    on_total: Callable[[int], None] = lambda _fits: None,
-    on_fit: Callable[[], None] = lambda: None,
-) -> CrossValidation:
-    """Cross-validate on stored features; writes crossval.json, predictions.csv, config.yaml, maybe confusion.png.
-
-    Args:
-        settings: the configuration.
-        output: folder of the results.
-        on_total: gets the number of fits before the first.
-        on_fit: called after each fit.
-
-    Raises:
-        AnnotationError, StoreError, MissingPathError: see the parts.
-    """
-    annotations = read_annotations(settings.data)
-    folders = find_folders(settings.features)
-    head = settings.model.head
-    label_map = label_map_of(annotations, head)
-    sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
-    folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
-    fits = seeds_of_fits(settings)
-    seeds = fits["model"]
-    on_total(len(folds) * sum(map(len, fits.values())))
-    specs = name_specs(folder.spec for folder in folders)
-    protocol = (
-        f"{describe_data(settings, specs)}; {settings.evaluation.protocol}, {len(folds)} folds, "
-        f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
-        f"seeds {', '.join(map(str, seeds))}{_of_baselines(fits)}; "
-        f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"
-    )
-    result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
-    output.mkdir(parents=True, exist_ok=True)
-    lacking = {"lacking_streams": sequences.lacking} if sequences.lacking else {}
-    write_json(output / "crossval.json", result.as_dict() | lacking | provenance(settings))
-    write_config(output / "config.yaml", settings)
-    write_predictions(
-        output / "predictions.csv",
-        head=head,
-        paths=[annotation.path for annotation in sequences.annotations],
-        groups=[annotation.group for annotation in sequences.annotations],
-        labels=label_map.names,
-        answers=zip(seeds, result.outputs["model"], strict=True),
-        truth=sequences.targets.per_video(sequences.totals),
-    )
-    first = result.pooled[0]
-    if isinstance(first, Metrics):
-        draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seeds[0]}")
-    return result
-
-
-def _of_baselines(fits: dict[Variant, tuple[int, ...]]) -> str:
-    own = next((seeds for variant, seeds in fits.items() if variant != "model"), fits["model"])
-    return "" if own == fits["model"] else f" (trained baselines {', '.join(map(str, own))})"
-
-
-def require_split(annotations: list[Annotation], split: Split) -> list[Annotation]:
-    """The videos of a split. Raises AnnotationError when it is empty, with the ways to get one."""
-    if not annotations:
-        raise AnnotationError(
-            f"there is no {split} split: name it in the annotations, set data.{split}_fraction, or use crossval"
-        )
-    return annotations

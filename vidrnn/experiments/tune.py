@@ -21,8 +21,7 @@ from vidrnn.evaluation.measures import HEADLINES
 from vidrnn.evaluation.report import write_json
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
-from vidrnn.experiments.stored_sets import find_folders, name_specs
-from vidrnn.experiments.train import fingerprint_of, load_set
+from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
