@@ -5,6 +5,7 @@ timm model. The only module that imports torchvision and timm.
 """
 
 import math
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -44,10 +45,30 @@ _TORCHVISION_NODES = {
 }
 
 
+class _Caught:
+    """What layers put out in the forward pass under way, by name; apart for each thread, of which two may share a network."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+
+    def watch(self, layer: nn.Module, name: str) -> None:
+        """Keep what this layer puts out from now on."""
+        layer.register_forward_hook(partial(self._keep, name))
+
+    def take(self, name: str) -> torch.Tensor:
+        """What the layer put out in this thread's last pass; it is not kept any longer."""
+        output: torch.Tensor = getattr(self._of_thread, name)
+        setattr(self._of_thread, name, None)
+        return output
+
+    def _keep(self, name: str, _layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        setattr(self._of_thread, name, output)
+
+
 class Network(nn.Module):
     """A frozen network from frames to feature vectors: normalise, feature maps, average over each cell of a grid.
 
-    Always in eval mode, never tracks gradients.
+    Always in eval mode, never tracks gradients. Several threads may run it at the same time.
 
     Args:
         model: the pretrained network.
@@ -79,11 +100,23 @@ class Network(nn.Module):
         self._grids = settings.chosen_nodes
         self.node = node if set(self._grids) == {LAST_NODE} else node_name(self._grids)
         self._feature_map = feature_map
-        self._caught: dict[str, torch.Tensor] = {}
+        self._caught = _Caught()
         for name in self._grids:
             if name != LAST_NODE:
-                self._layer(name).register_forward_hook(partial(self._catch, name))
+                self._caught.watch(self._layer(name), name)
+        # Buffers, so that they lie where the network does; they are not part of its weights.
+        self._mean: torch.Tensor
+        self._std: torch.Tensor
+        for name, values in zip(("_mean", "_std"), preprocessing.scales(), strict=True):
+            self.register_buffer(name, values, persistent=False)
+        self.dtype = torch.float32
         self.eval().requires_grad_(False)
+
+    def to_precision(self, dtype: torch.dtype) -> "Network":
+        """Keep weights and compute feature maps in this type; normalising and averaging stay in float32."""
+        self.model.to(dtype)
+        self.dtype = dtype
+        return self
 
     def _layer(self, name: str) -> nn.Module:
         try:
@@ -93,9 +126,6 @@ class Network(nn.Module):
             raise ConfigError(
                 f"features.nodes: the backbone has no layer {name!r}; use {LAST_NODE!r} or one of {', '.join(layers)}"
             ) from None
-
-    def _catch(self, name: str, _module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        self._caught[name] = output
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Compute features.
@@ -110,12 +140,12 @@ class Network(nn.Module):
         return torch.cat(self._parts(frames), dim=1)
 
     def _parts(self, frames: torch.Tensor) -> list[torch.Tensor]:
-        batch = self.preprocessing.normalise(frames)
+        batch = self.preprocessing.normalise(frames, (self._mean, self._std)).to(self.dtype)
         # Channels-last runs EfficientNet-Lite0 1.5 to 2 times as fast in PyTorch on CPU (docs/decisions.md).
         last = self._feature_map(batch.contiguous(memory_format=torch.channels_last))
         parts: list[torch.Tensor] = []
         for name, grid in self._grids.items():
-            feature_map = last if name == LAST_NODE else self._caught.pop(name)
+            feature_map = last if name == LAST_NODE else self._caught.take(name)
             if feature_map.ndim == 3:
                 feature_map = _tokens_to_map(feature_map, num_prefix=int(getattr(self.model, "num_prefix_tokens", 1)))
             pooled = functional.adaptive_avg_pool2d(feature_map.float(), grid)
@@ -286,13 +316,12 @@ def _timm_map(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 def _torchvision_map(model: nn.Module, node: str) -> Callable[[torch.Tensor], torch.Tensor]:
     from torchvision import models
 
-    caught: list[torch.Tensor] = []
-    model.get_submodule(node).register_forward_hook(lambda _module, _inputs, output: caught.append(output))
+    caught = _Caught()
+    caught.watch(model.get_submodule(node), node)
 
     def feature_map(batch: torch.Tensor) -> torch.Tensor:
-        caught.clear()
         model(batch)
-        output = caught.pop()
+        output = caught.take(node)
         if isinstance(model, models.DenseNet):  # its last activation is a function, not a module
             output = functional.relu(output)
         return _tokens_to_map(output, num_prefix=1) if output.ndim == 3 else output

@@ -61,19 +61,25 @@ class Preprocessing:
         # an odd number of columns.
         return square.flip(2) if self.mirrored else square
 
-    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+    def scales(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """`mean` and `std` on the scale of pixels, (3, 1, 1) float32 each."""
+        mean, std = (torch.tensor([255.0 * value for value in values]) for values in (self.mean, self.std))
+        return mean[:, None, None], std[:, None, None]
+
+    def normalise(
+        self, batch: torch.Tensor, scales: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> torch.Tensor:
         """Scale pixels as the weights expect, on whatever device the batch lies.
 
         Args:
             batch: (B, 3, S, S) uint8.
+            scales: what `scales` gives, on the device of the batch; None makes them anew, which on a GPU waits for it.
 
         Returns:
             (B, 3, S, S) float32.
         """
-        # Nothing in place: where the network is traced, these tensors are constants of the trace.
-        mean = torch.tensor([255.0 * value for value in self.mean], device=batch.device)[:, None, None]
-        std = torch.tensor([255.0 * value for value in self.std], device=batch.device)[:, None, None]
-        return (batch.to(torch.float32) - mean) / std
+        mean, std = scales or (each.to(batch.device) for each in self.scales())
+        return (batch.to(torch.float32) - mean) / std  # nothing in place: traces hold constants
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse.
