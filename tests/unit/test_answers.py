@@ -21,7 +21,8 @@ from vidrnn.errors import ConfigError
 from vidrnn.extraction.jobs import Failure
 from vidrnn.inference.answer_file import Prediction, PredictionWriter, finished_paths, origin_of
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
-from vidrnn.inference.one_stream import classify, with_unknown_below
+from vidrnn.inference.new_videos import with_unknown_below
+from vidrnn.inference.one_stream import classify
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.data import DataSettings

@@ -8,7 +8,7 @@ from tests.media import pictures, write_clip, write_pictures
 from tests.worlds import tiny_spec
 from vidrnn.annotations import Annotation
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
-from vidrnn.inference.one_stream import find_videos
+from vidrnn.inference.new_videos import find_videos
 from vidrnn.inference.side_files import Beside, find_beside
 from vidrnn.settings.base import validate
 from vidrnn.settings.features import FeatureSettings

@@ -10,7 +10,7 @@ from tests.media import cut, picture, pictures, write_clip, write_pictures
 from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError
 from vidrnn.extraction.extract import Progress, extract
-from vidrnn.inference.one_stream import find_videos
+from vidrnn.inference.new_videos import find_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.verification import examine

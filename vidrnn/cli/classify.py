@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +13,6 @@ from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
     from vidrnn.inference.answer_file import Prediction, PredictionWriter
-    from vidrnn.inference.side_files import Beside
-    from vidrnn.models.model_file import TrainedModel
 
 
 def classify(
@@ -47,7 +45,7 @@ def classify(
     warm_up()
     from vidrnn.device import choose_device
     from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
-    from vidrnn.inference.one_stream import find_videos, with_unknown_below
+    from vidrnn.inference.new_videos import find_videos, predict_videos, with_unknown_below
     from vidrnn.inference.several_streams import shown_streams
     from vidrnn.inference.side_files import find_beside
     from vidrnn.models.model_file import load_model
@@ -68,28 +66,10 @@ def classify(
     waiting = [video for video in videos if str(video) not in done]
     given = {"device": device, "weights": weights, "frame_rate": frame_rate}
     changes = {key: value for key, value in given.items() if value is not None}
-    predictions = _predict(trained, waiting, beside, changes=changes)
+    predictions = predict_videos(waiting, trained, beside=beside, changes=changes)
     failed = _write(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
-
-
-def _predict(
-    trained: "TrainedModel", videos: Sequence[Path], beside: "Beside", *, changes: Mapping[str, str | float]
-) -> "Iterator[Prediction]":
-    """Predictions by the way that the model needs; what cannot be done is refused at once."""
-    from vidrnn.inference.one_stream import backbone_of
-    from vidrnn.inference.one_stream import classify as classify_videos
-    from vidrnn.inference.several_streams import classify_streams, needs_streams
-    from vidrnn.settings.base import validate
-    from vidrnn.settings.features import FeatureSettings
-
-    tree = trained.settings.features.model_dump(mode="json") | dict(changes)
-    features = validate(FeatureSettings, tree, origin="options")
-    if needs_streams(trained):
-        return classify_streams(videos, trained, settings=features, beside=beside)
-    beside.refuse_unfit(features)
-    return classify_videos(videos, trained, backbone_of(trained, features), settings=features)
 
 
 def _write(predictions: "Iterable[Prediction]", writer: "PredictionWriter", *, total: int) -> int:

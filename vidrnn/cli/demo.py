@@ -15,7 +15,8 @@ from vidrnn.experiments.evaluate import Evaluation, evaluate
 from vidrnn.experiments.train import train
 from vidrnn.extraction.extract import extract
 from vidrnn.inference.answer_file import PredictionWriter
-from vidrnn.inference.one_stream import classify, find_videos
+from vidrnn.inference.new_videos import find_videos
+from vidrnn.inference.one_stream import classify
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
 from vidrnn.synthetic.clips import ACTIONS, render_clips

@@ -1,16 +1,15 @@
 """The verb ``classify``: new videos to answers, with the model's own preprocessing and sampling."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vidrnn.annotations import UNKNOWN, Annotation, find_media
-from vidrnn.annotations.folders import SUFFIXES
+from vidrnn.annotations import Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone
-from vidrnn.errors import ConfigError, MissingPathError, ModelFileError
+from vidrnn.errors import ModelFileError
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.inference.answer_file import Prediction
@@ -19,39 +18,10 @@ from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
-from vidrnn.settings.data import Media
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 from vidrnn.training.predict import asking_of, predict
-
-
-def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]:
-    """Files as they are given, and all videos below folders, sorted; each once.
-
-    A folder without any video that holds pictures itself is taken as the frames of one.
-
-    Args:
-        paths: files and folders.
-        media: what to look for in folders.
-
-    Raises:
-        MissingPathError: a path does not exist, or there is no video at all.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if not path.exists():
-            raise MissingPathError(f"{str(path)!r} does not exist; give video files or folders")
-        if path.is_dir():
-            inside = find_media(path, media) or [each for each in find_media(path, "frames") if each == path]
-            found.update(dict.fromkeys(inside))
-        else:
-            found[path] = None
-    if not found:
-        raise MissingPathError(
-            f"no {media} below {', '.join(map(str, paths))}; known suffixes: {' '.join(sorted(SUFFIXES[media]))}"
-        )
-    return list(found)
 
 
 def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
@@ -77,22 +47,6 @@ def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:
             f"the model takes features of spec {wanted.digest}, but {here.backbone} here gives {here.digest} "
             f"({_difference(wanted, here)}); use the same weights as in training"
         )
-
-
-def with_unknown_below(model: TrainedModel, threshold: float) -> TrainedModel:
-    """The model with another threshold for ``unknown`` than the one in its file.
-
-    Raises:
-        ConfigError: it is no probability, the model does not answer one class per video, or a class has that name.
-    """
-    head = model.settings.model.head
-    if not 0.0 <= threshold <= 1.0:
-        raise ConfigError(f"--unknown-below {threshold}: give a probability between 0 and 1")
-    if head != "label":
-        raise ConfigError(f"--unknown-below {threshold} needs a model of head 'label', this one has {head!r}; leave it")
-    if UNKNOWN in model.label_map.names:
-        raise ConfigError(f"--unknown-below {threshold}: the model has a class called {UNKNOWN!r}; leave it")
-    return replace(model, unknown_below=threshold)
 
 
 def _difference(wanted: FeatureSpec, here: FeatureSpec) -> str:
