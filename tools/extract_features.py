@@ -2,7 +2,8 @@
 
 import typer
 
-from vidrnn.cli.app import extract, run
+from vidrnn.cli.app import run
+from vidrnn.cli.extract import extract
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -10,7 +10,7 @@ import yaml
 
 from tests.integration.world import Outcome, call
 from tests.media import pictures, write_clip
-from vidrnn.cli import extract as extract_cli
+from vidrnn.extraction import extract as extraction
 from vidrnn.settings.base import validate
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore
@@ -135,7 +135,7 @@ def test_a_bad_video_is_named_once_and_counted_in_both_passes(world: World) -> N
 
 
 def test_ctrl_c_in_the_second_pass_counts_both(world: World, monkeypatch) -> None:
-    honest = extract_cli.extract
+    honest = extraction.extract
 
     def extract(*arguments, backbone, **rest):
         if backbone.spec.is_mirrored:
@@ -143,7 +143,7 @@ def test_ctrl_c_in_the_second_pass_counts_both(world: World, monkeypatch) -> Non
         return honest(*arguments, backbone=backbone, **rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(extract_cli, "extract", extract)
+        patch.setattr(extraction, "extract", extract)
         stopped = world.call("extract", *MIRRORED)
     assert stopped.code == 1
     assert "extracted 3, reused 0, failed 0, 3 left\nstopped; what was finished stays" in stopped.err

@@ -3,23 +3,15 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tqdm import tqdm
+import typer
 
-from vidrnn.annotations import read_annotations
-from vidrnn.backbones.backbone import load_backbone
-from vidrnn.evaluation.measures import headline
-from vidrnn.evaluation.report import format_per_class, format_table, write_json
-from vidrnn.experiments.evaluate import Evaluation, evaluate
-from vidrnn.experiments.train import train
-from vidrnn.extraction.extract import extract
-from vidrnn.inference.answer_file import PredictionWriter
-from vidrnn.inference.new_videos import find_videos
-from vidrnn.inference.one_stream import classify
-from vidrnn.settings.base import load
-from vidrnn.settings.run import RunSettings
-from vidrnn.synthetic.clips import ACTIONS, render_clips
+from vidrnn.cli.options import Output
+
+if TYPE_CHECKING:
+    from vidrnn.experiments.evaluate import Evaluation
+    from vidrnn.settings.run import RunSettings
 
 _GROUPS = {"train": 16, "val": 2, "test": 6}  # one group is one actor in one room
 _CLIPS_PER_GROUP = 2  # of each action
@@ -41,6 +33,14 @@ training:
 """
 
 
+def demo(
+    output: Output = Path("demo_output"),
+    seed: Annotated[int, typer.Option(help="Seed of the clips and of the training.")] = 0,
+) -> int:
+    """Make labelled clips, extract, train, evaluate and classify: the whole tool in a few minutes, without any data."""
+    return run_demo(output, seed=seed, say=print)
+
+
 def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
     """Render, extract, train, evaluate and classify below ``output``; returns the exit code.
 
@@ -51,6 +51,18 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
         seed: of the clips and of the training.
         say: gets each line for the terminal.
     """
+    from tqdm import tqdm
+
+    from vidrnn.annotations import read_annotations
+    from vidrnn.backbones.backbone import load_backbone
+    from vidrnn.experiments.evaluate import evaluate
+    from vidrnn.experiments.train import train
+    from vidrnn.extraction.extract import extract
+    from vidrnn.inference.answer_file import PredictionWriter
+    from vidrnn.inference.new_videos import find_videos
+    from vidrnn.inference.one_stream import classify
+    from vidrnn.synthetic.clips import render_clips
+
     started = time.perf_counter()
     settings = _prepare(output, seed=seed, say=say)
     say("2 of 5  frozen CNN features, once per video")
@@ -84,8 +96,14 @@ def _advance(bar: Any) -> None:  # noqa: ANN401  tqdm's bar is generic in what i
     bar.update()
 
 
-def _prepare(output: Path, *, seed: int, say: Callable[[str], None]) -> RunSettings:
+def _prepare(output: Path, *, seed: int, say: Callable[[str], None]) -> "RunSettings":
     """Render the clips and write the configuration that any other verb can be called with."""
+    from tqdm import tqdm
+
+    from vidrnn.settings.base import load
+    from vidrnn.settings.run import RunSettings
+    from vidrnn.synthetic.clips import ACTIONS, render_clips
+
     clips = output / "clips"
     config = output / "demo.yaml"
     total = sum(_GROUPS.values()) * len(ACTIONS) * _CLIPS_PER_GROUP
@@ -103,7 +121,10 @@ def _prepare(output: Path, *, seed: int, say: Callable[[str], None]) -> RunSetti
     return load(RunSettings, config)
 
 
-def _report(result: Evaluation, output: Path, *, seconds: float, say: Callable[[str], None]) -> None:
+def _report(result: "Evaluation", output: Path, *, seconds: float, say: Callable[[str], None]) -> None:
+    from vidrnn.evaluation.measures import headline
+    from vidrnn.evaluation.report import format_per_class, format_table, write_json
+
     metrics, baselines, top1 = result.metrics, result.baselines, headline(result.head, result.metrics)
     say("")
     say(format_per_class(metrics))

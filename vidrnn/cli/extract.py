@@ -3,29 +3,51 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from tqdm import tqdm
+import typer
 
-from vidrnn.annotations import Annotation, read_annotations
+from vidrnn.cli.options import Config, Overrides, load_settings
 from vidrnn.errors import ExitCode
-from vidrnn.extraction.embedder import Embedder
-from vidrnn.extraction.extract import Progress, extract
-from vidrnn.settings.run import RunSettings
-from vidrnn.settings.streams import OtherStream
-from vidrnn.store.folders import ABSENT_LIST, FeatureFolder
-from vidrnn.streams.other_streams import extract_stream, other_streams
-from vidrnn.streams.passes import load_passes, notes_of, title_of
+
+if TYPE_CHECKING:
+    from vidrnn.annotations import Annotation
+    from vidrnn.extraction.embedder import Embedder
+    from vidrnn.extraction.extract import Progress
+    from vidrnn.settings.run import RunSettings
+    from vidrnn.settings.streams import OtherStream
+    from vidrnn.store.folders import FeatureFolder
 
 _NOTES, _FAILURES, _ABSENT = 10, 20, 3  # shown of each pass
 
 
-def run_extraction(settings: RunSettings, *, retry_failed: bool) -> ExitCode:
+def extract(
+    config: Config,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also try videos that failed before and have not changed.")
+    ] = False,
+    overrides: Overrides = None,
+) -> int:
+    """Videos to features in the store; finished ones are reused, failures are listed."""
+    from vidrnn.extraction.processes import warm_up
+
+    warm_up()  # before PyTorch is imported here: both imports then run at the same time
+    return _run_extraction(load_settings(config, overrides), retry_failed=retry_failed)
+
+
+def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
     """Fill the store and print a report; its last line counts each video once for each pass.
 
     Raises:
         AnnotationError, ConfigError, WeightsError: nothing was extracted. OSError: the store cannot be written.
         KeyboardInterrupt: after a line that says how far it came.
     """
+    from vidrnn.annotations import read_annotations
+    from vidrnn.extraction.extract import Progress
+    from vidrnn.store.folders import ABSENT_LIST
+    from vidrnn.streams.other_streams import other_streams
+    from vidrnn.streams.passes import load_passes, notes_of, title_of
+
     annotations = read_annotations(settings.data)
     passes, others = load_passes(settings.features), other_streams(settings.features)
     streams, num_passes = len(settings.features.streams), len(passes) + len(others)
@@ -72,8 +94,10 @@ def run_extraction(settings: RunSettings, *, retry_failed: bool) -> ExitCode:
     return ExitCode.SOME_FAILED if any(report.failures for report in reports) else ExitCode.OK
 
 
-def _summary(reports: Sequence[Progress]) -> str:
+def _summary(reports: "Sequence[Progress]") -> str:
     """All passes together."""
+    from vidrnn.extraction.extract import Progress
+
     return Progress(
         extracted=sum(report.extracted for report in reports),
         reused=sum(report.reused for report in reports),
@@ -83,22 +107,26 @@ def _summary(reports: Sequence[Progress]) -> str:
 
 
 def _run_pass(
-    annotations: Sequence[Annotation],
-    settings: RunSettings,
-    backbone: Embedder,
+    annotations: "Sequence[Annotation]",
+    settings: "RunSettings",
+    backbone: "Embedder",
     *,
     title: str,
     retry_failed: bool,
-    plain: FeatureFolder | None,
-    report: Progress,
-) -> FeatureFolder:
+    plain: "FeatureFolder | None",
+    report: "Progress",
+) -> "FeatureFolder":
+    from tqdm import tqdm
+
+    from vidrnn.extraction.extract import extract as extract_pass
+
     with tqdm(total=len(annotations), unit="video", desc=title or None, disable=None) as bar:
 
         def show() -> None:
             bar.set_postfix_str(report.speed(), refresh=False)
             bar.update()
 
-        folder, _ = extract(
+        folder, _ = extract_pass(
             annotations,
             root=settings.data.root,
             settings=settings.features,
@@ -112,13 +140,17 @@ def _run_pass(
 
 
 def _run_other(
-    annotations: Sequence[Annotation],
-    settings: RunSettings,
-    stream: OtherStream,
+    annotations: "Sequence[Annotation]",
+    settings: "RunSettings",
+    stream: "OtherStream",
     *,
     retry_failed: bool,
-    report: Progress,
-) -> FeatureFolder:
+    report: "Progress",
+) -> "FeatureFolder":
+    from tqdm import tqdm
+
+    from vidrnn.streams.other_streams import extract_stream
+
     with tqdm(total=len(annotations), unit="video", desc=stream, disable=None) as bar:
         return extract_stream(
             annotations,
@@ -131,7 +163,7 @@ def _run_other(
         )
 
 
-def _print_absent(report: Progress, stream: OtherStream, listed: Path) -> None:
+def _print_absent(report: "Progress", stream: "OtherStream", listed: Path) -> None:
     """Videos without a stream are no failures, but whoever expects sound wants to hear of its absence."""
     for each in report.absent[:_ABSENT]:
         print(f"absent: {stream} of {each.path}: {each.cause}")
@@ -139,7 +171,7 @@ def _print_absent(report: Progress, stream: OtherStream, listed: Path) -> None:
         print(f"absent: and {len(report.absent) - _ABSENT} more, listed in {listed}")
 
 
-def _print_pass(report: Progress, listed: Path, shown: set[tuple[str, str]]) -> None:
+def _print_pass(report: "Progress", listed: Path, shown: set[tuple[str, str]]) -> None:
     """What deserves a second look; what an earlier pass has ``shown`` of a video is not repeated."""
     notes = [each for each in report.notes if each not in shown]
     failures = [(each.path, each.cause) for each in report.failures if (each.path, each.cause) not in shown]

@@ -1,5 +1,7 @@
 """Options that several verbs take, each described once, and the configuration that they lead to."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,3 +25,12 @@ def load_settings(config: Path, overrides: list[str] | None) -> "RunSettings":
     from vidrnn.settings.run import RunSettings
 
     return load(RunSettings, config, overrides or ())
+
+
+def warn_missing(missing: Sequence[str]) -> None:
+    """Say on stderr that annotated videos have no features, when some have none."""
+    if missing:
+        print(
+            f"warning: {len(missing)} annotated videos have no features and were left out, first {missing[0]!r}",
+            file=sys.stderr,
+        )

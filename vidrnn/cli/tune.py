@@ -1,13 +1,12 @@
 """The verb ``vidrnn tune``: search settings of the model and the training on the cached features."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.options import Config, Output, Overrides
+from vidrnn.cli.options import Config, Output, Overrides, warn_missing
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -51,12 +50,7 @@ def _print_outcome(result: "Tuning") -> None:
 
     for note in result.notes:
         print(f"note: {note}")
-    if result.missing:
-        print(
-            f"warning: {len(result.missing)} annotated videos have no features and were left out, first "
-            f"{result.missing[0]!r}",
-            file=sys.stderr,
-        )
+    warn_missing(result.missing)
     keys = list(result.untuned.values)
     shown = list(result.ranking[:5])
     if result.untuned not in shown:

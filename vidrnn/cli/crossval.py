@@ -1,0 +1,39 @@
+"""The verb ``crossval``: cross-validation by group, with the baselines beside it."""
+
+from typing import TYPE_CHECKING, NoReturn
+
+from vidrnn.cli.options import Config, Output, Overrides, load_settings, warn_missing
+from vidrnn.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def crossval(config: Config, output: Output, overrides: Overrides = None) -> int:
+    """Cross-validate by group over several seeds, with the baselines beside it."""
+    from tqdm import tqdm
+
+    from vidrnn.evaluation.measures import HEADLINES
+    from vidrnn.evaluation.report import format_table
+    from vidrnn.experiments.crossval import run_crossval
+
+    settings = load_settings(config, overrides)
+    with tqdm(unit="fit", disable=None) as bar:
+        result = run_crossval(settings, output=output, on_total=bar.reset, on_fit=lambda: _advance(bar))
+    values, name = result.as_dict(), HEADLINES[result.head].name
+    rows = [["model", f"{values[f'{name}_mean']:.3f}", f"{values[f'{name}_std']:.3f}"]]
+    rows += [[key, f"{mean:.3f}", f"{values['baselines_std'][key]:.3f}"] for key, mean in values["baselines"].items()]
+    print(format_table([HEADLINES[result.head].title, "mean", "std"], rows))
+    low, high = values[f"{name}_interval"]
+    print(f"95 % interval of the first seed {low:.3f} to {high:.3f}, bootstrap over groups")
+    if line := result.averaging(settings.inference.average):
+        print(line)
+    warn_missing(result.missing)
+    print(f"n = {values['n']}; protocol: {values['protocol']}")
+    drawn = ", confusion.png" if result.head == "label" else ""
+    print(f"wrote {output / 'crossval.json'}, and beside it predictions.csv, config.yaml{drawn}")
+    return ExitCode.OK
+
+
+def _advance(bar: "tqdm[NoReturn]") -> None:
+    bar.update()

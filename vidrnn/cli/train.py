@@ -1,0 +1,44 @@
+"""The verb ``train``: features in the store to a trained model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vidrnn.cli.options import Config, Overrides, load_settings, warn_missing
+from vidrnn.errors import ExitCode
+
+
+def train(
+    config: Config,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Run folder; default runs/<name of the config>.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in the run folder.")] = False,
+    overrides: Overrides = None,
+) -> int:
+    """Features in the store to a trained model."""
+    from tqdm import tqdm
+
+    from vidrnn.evaluation.report import format_calibration
+    from vidrnn.experiments.train import train as train_run
+
+    settings = load_settings(config, overrides)
+    folder = output or Path("runs") / config.stem
+    with tqdm(total=settings.training.epochs, unit="epoch", disable=None) as bar:
+
+        def show(row: dict[str, float]) -> None:
+            bar.update(int(row["epoch"]) - bar.n)
+            bar.set_postfix_str(", ".join(f"{key} {row[key]:.3f}" for key in row if "loss" in key or "val" in key))
+
+        result = train_run(settings, output=folder, resume=resume, on_epoch=show)
+    warn_missing(result.metrics["missing_features"])
+    figures = {key: result.metrics[key] for key in result.metrics if key.startswith(("train_", "val_"))}
+    print(
+        f"epoch {result.metrics['epoch']}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), end=""
+    )
+    print(" (chosen on val_loss, so val is optimistic)" if "val_loss" in figures else ", no validation split")
+    if "calibration" in result.metrics:
+        print(f"on the validation split that it is fitted to: {format_calibration(result.metrics['calibration'])}")
+    print(f"model: {folder / 'model.safetensors'}")
+    return ExitCode.OK
