@@ -19,7 +19,7 @@ from vidrnn.extraction.jobs import Failure
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore
-from vidrnn.streams.other_streams import stream_features
+from vidrnn.streams.passes import stream_features
 
 NAMES = ("loud.mkv", "low.mkv", "silent.mp4")
 TEXTS = {"loud.mkv": "a high tone", "low.mkv": "a low tone", "silent.mp4": ""}
@@ -82,7 +82,7 @@ def test_sound_is_stored_reused_and_its_absence_remembered(world: World, monkeyp
     bands = [folder.read(name, check=True).features[5, :64].argmax() for name in NAMES[:2]]
     assert bands[0] > bands[1] + 10
     # A reader that would crash shows that neither is read any more.
-    monkeypatch.setattr("vidrnn.streams.other_streams.ReadSound", bad_readers.Crashing)
+    monkeypatch.setattr("vidrnn.streams.passes.ReadSound", bad_readers.Crashing)
     assert last(world.extract("audio")) == (0, "extracted 0, reused 2, failed 0, absent 1")
 
 
@@ -200,7 +200,7 @@ def test_a_new_video_gives_what_extraction_stores(world: World, text_extra: None
 
 
 def test_a_crash_while_reading_sound_costs_only_that_video(world: World, monkeypatch) -> None:
-    monkeypatch.setattr("vidrnn.streams.other_streams.ReadSound", bad_readers.Crashing)
+    monkeypatch.setattr("vidrnn.streams.passes.ReadSound", bad_readers.Crashing)
     outcome = world.extract("audio")
     assert last(outcome) == (3, "extracted 1, reused 0, failed 2")
     assert "failed: low.mkv: the decoder crashed (SIGSEGV)" in outcome.err

@@ -56,8 +56,7 @@ def check(
 
 def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> "Iterator[str]":
     from vidrnn.preflight.forecast import forecast
-    from vidrnn.streams.other_streams import other_streams
-    from vidrnn.streams.passes import load_passes, title_of
+    from vidrnn.streams.passes import load_passes, other_streams, title_of
 
     taken = 0
     passes = load_passes(settings.features)

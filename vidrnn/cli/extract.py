@@ -45,8 +45,7 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
     from vidrnn.annotations import read_annotations
     from vidrnn.extraction.extract import Progress
     from vidrnn.store.folders import ABSENT_LIST
-    from vidrnn.streams.other_streams import other_streams
-    from vidrnn.streams.passes import load_passes, notes_of, title_of
+    from vidrnn.streams.passes import load_passes, notes_of, other_streams, title_of
 
     annotations = read_annotations(settings.data)
     passes, others = load_passes(settings.features), other_streams(settings.features)
@@ -149,7 +148,7 @@ def _run_other(
 ) -> "FeatureFolder":
     from tqdm import tqdm
 
-    from vidrnn.streams.other_streams import extract_stream
+    from vidrnn.streams.passes import extract_stream
 
     with tqdm(total=len(annotations), unit="video", desc=stream, disable=None) as bar:
         return extract_stream(

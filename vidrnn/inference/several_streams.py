@@ -28,8 +28,7 @@ from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream, in_order
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.video_features import VideoFeatures
-from vidrnn.streams.other_streams import extract_stream, other_streams
-from vidrnn.streams.passes import load_passes
+from vidrnn.streams.passes import extract_stream, load_passes, other_streams
 from vidrnn.training.predict import asking_of, predict
 
 _AT_ONCE = 64  # videos whose features are kept at the same time
