@@ -207,7 +207,7 @@ def test_a_crash_while_reading_sound_costs_only_that_video(world: World, monkeyp
 
 
 def test_every_block_of_the_page_about_streams_is_a_configuration() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "streams.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
     found = [validate(RunSettings, block | {"data": {"root": "."} | block.get("data", {})}) for block in blocks]
     assert {stream for each in found for stream in each.features.streams} >= {"audio", "text", "external"}

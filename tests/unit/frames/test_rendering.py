@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.media import picture, pictures, write_clip
-from tests.unit.test_flow import texture
+from tests.unit.frames.test_flow import texture
 from vidrnn.errors import ConfigError, VideoError
 from vidrnn.frames.fitting import fitted_steps
 from vidrnn.frames.preprocessing import Preprocessing

@@ -18,7 +18,7 @@ from vidrnn.settings.run import RunSettings
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.settings.tuning import SearchRange, TuningSettings
 
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.media import picture, pictures, write_clip, write_pictures
-from tests.unit.test_extract_verb import NAMES, World, make_world
+from tests.unit.cli.test_extract_verb import NAMES, World, make_world
 from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.errors import ConfigError, StoreError

@@ -122,7 +122,7 @@ def test_nodes_are_part_of_the_identity_and_come_back(spec):
 
 def test_the_digest_of_a_shipped_configuration_stays():
     """The same constant for the whole spec, as an extraction makes it."""
-    config = Path(__file__).resolve().parents[2] / "configs" / "weizmann_lite0_bigru.yaml"
+    config = Path(__file__).resolve().parents[3] / "configs" / "weizmann_lite0_bigru.yaml"
     features = load(RunSettings, config, ["features.device=cpu"]).features
     assert spec_of(features).digest == "13d602bd8246cd47"
     assert spec_of(features.model_copy(update={"mirrored": True})).digest == "13d602bd8246cd47"

@@ -210,7 +210,7 @@ def test_braces_in_names_are_no_placeholders(tmp_path: Path) -> None:
 
 
 def test_every_block_of_the_page_about_annotations_is_a_configuration() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "annotations.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "annotations.md").read_text(encoding="utf-8")
     found = [validate(RunSettings, yaml.safe_load(text)) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
     formats = get_args(DataSettings.model_fields["format"].annotation)
     shown = dict.fromkeys(each.data.format for each in found)

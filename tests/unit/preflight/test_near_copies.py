@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tests.unit.test_motion import film, moving
+from tests.unit.preflight.test_motion import film, moving
 from vidrnn.preflight import near_copies
 from vidrnn.preflight.motion import Motion, motion_of, similarity
 from vidrnn.preflight.near_copies import LEAST, find_near_copies
