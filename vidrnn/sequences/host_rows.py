@@ -6,7 +6,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class RowsElsewhere:
+class HostRows:
     """The part of a (rows, D) tensor's interface that gathering batches needs.
 
     Attributes:

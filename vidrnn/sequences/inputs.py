@@ -3,13 +3,13 @@
 import torch
 from torch.nn import functional
 
-from vidrnn.sequences.host_rows import RowsElsewhere
+from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
 
 
 def gather_inputs(
-    features: torch.Tensor | RowsElsewhere,
+    features: torch.Tensor | HostRows,
     *,
     offsets: torch.Tensor,
     totals: torch.Tensor,
@@ -61,7 +61,7 @@ def gather_inputs(
     return steps.mul_(valid.to(steps.device).unsqueeze(2))
 
 
-def mean_features(features: torch.Tensor | RowsElsewhere, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
+def mean_features(features: torch.Tensor | HostRows, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
     """(n, D) float32 mean over all cached steps of each of n videos; arguments as in `gather_inputs`."""
     ranges = zip(offsets.tolist(), totals.tolist(), strict=True)
     return torch.stack([features.narrow(0, start, total).float().mean(0) for start, total in ranges])

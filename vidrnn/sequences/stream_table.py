@@ -10,7 +10,7 @@ import torch
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.sequences.host_rows import RowsElsewhere
+from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.inputs import gather_inputs, mean_features
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
@@ -33,7 +33,7 @@ class StreamTable:
         mirrored: the same videos seen in a mirror, None when only one view is there.
     """
 
-    features: torch.Tensor | RowsElsewhere
+    features: torch.Tensor | HostRows
     offsets: torch.Tensor
     totals: torch.Tensor
     parts: tuple[int, ...] = ()
@@ -55,7 +55,7 @@ class StreamTable:
         return mean_features(self.features, self.offsets, self.totals)
 
     def _means_of(self, positions: torch.Tensor) -> torch.Tensor:
-        if isinstance(self.features, RowsElsewhere):  # the means of a million videos would fill the memory
+        if isinstance(self.features, HostRows):  # the means of a million videos would fill the memory
             return mean_features(self.features, self.offsets[positions], self.totals[positions])
         return self.means[positions.to(self.features.device)]
 
@@ -263,12 +263,12 @@ def _refuse_unusable(annotations: Sequence[Annotation], found: FoundStream, tabl
 
 def _place(
     table: _Located, *, mapped: bool, device: torch.device
-) -> tuple[torch.Tensor | RowsElsewhere, npt.NDArray[np.int64]]:
+) -> tuple[torch.Tensor | HostRows, npt.NDArray[np.int64]]:
     """The rows for a device, and the first row of each video in them."""
     rows = torch.from_numpy(table.rows)
     if device.type == "cpu" or not mapped:
         return rows.to(device), table.offsets
-    waiting = RowsElsewhere(rows, device)
+    waiting = HostRows(rows, device)
     if int(table.totals.sum()) * table.rows[:1].nbytes > torch.cuda.mem_get_info(device)[0] // 2:
         return waiting, table.offsets
     offsets = table.totals.cumsum() - table.totals

@@ -10,7 +10,7 @@ import torch
 
 from tests.worlds import CPU, LABELS, Array, annotate, fill_store, rgb, tiny_model, tiny_spec, video_features
 from vidrnn.errors import AnnotationError, StoreError
-from vidrnn.sequences.host_rows import RowsElsewhere
+from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
 from vidrnn.store.folders import FeatureStore
@@ -277,5 +277,5 @@ def test_on_a_device_a_pack_is_copied_when_it_fits(tmp_path: Path, monkeypatch, 
         assert rgb(sequences).features.shape == (sum(totals), 3), "only the rows of the split"
         assert rgb(sequences).offsets.tolist() == [sum(totals[:number]) for number in range(20)]
     else:
-        assert isinstance(rgb(sequences).features, RowsElsewhere)
+        assert isinstance(rgb(sequences).features, HostRows)
         assert rgb(sequences).features.index_select(0, torch.tensor([3, 1])).device == device
