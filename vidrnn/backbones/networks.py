@@ -46,7 +46,7 @@ _TORCHVISION_NODES = {
 
 
 class _Caught:
-    """What layers put out in the forward pass under way, by name; apart for each thread, of which two may share a network."""
+    """What layers put out in the forward pass under way, by name; kept apart for each thread that runs the network."""
 
     def __init__(self) -> None:
         self._of_thread = threading.local()
