@@ -47,7 +47,7 @@ def classify(
     from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
     from vidrnn.inference.new_videos import find_videos, predict_videos, with_unknown_below
     from vidrnn.inference.several_streams import shown_streams
-    from vidrnn.inference.side_files import find_beside
+    from vidrnn.inference.side_files import find_side_files
     from vidrnn.models.model_file import load_model
 
     trained = load_model(model, device=choose_device(device))
@@ -61,12 +61,12 @@ def classify(
         origin=origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate),
     )
     videos = find_videos(paths, media=trained.settings.data.media)
-    beside = find_beside(paths, videos, texts=texts, arrays=arrays)
+    side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
     done = finished_paths(output) if resume else set()
     waiting = [video for video in videos if str(video) not in done]
     given = {"device": device, "weights": weights, "frame_rate": frame_rate}
     changes = {key: value for key, value in given.items() if value is not None}
-    predictions = predict_videos(waiting, trained, beside=beside, changes=changes)
+    predictions = predict_videos(waiting, trained, side_files=side_files, changes=changes)
     failed = _write(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK

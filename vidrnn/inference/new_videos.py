@@ -10,7 +10,7 @@ from vidrnn.errors import ConfigError, MissingPathError
 from vidrnn.inference.answer_file import Prediction
 from vidrnn.inference.one_stream import backbone_of, classify
 from vidrnn.inference.several_streams import classify_streams, needs_streams
-from vidrnn.inference.side_files import Beside
+from vidrnn.inference.side_files import SideFiles
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import Media
@@ -62,14 +62,14 @@ def with_unknown_below(model: TrainedModel, threshold: float) -> TrainedModel:
 
 
 def predict_videos(
-    videos: Sequence[Path], model: TrainedModel, *, beside: Beside, changes: Mapping[str, str | float]
+    videos: Sequence[Path], model: TrainedModel, *, side_files: SideFiles, changes: Mapping[str, str | float]
 ) -> Iterator[Prediction]:
     """Predictions by the way that the model needs; what cannot be done is refused at once.
 
     Args:
         videos: from `find_videos`.
         model: the classifier.
-        beside: the texts and arrays of the videos.
+        side_files: the texts and arrays of the videos.
         changes: keys of the model's feature settings that differ here, such as its device.
 
     Raises:
@@ -78,6 +78,6 @@ def predict_videos(
     tree = model.settings.features.model_dump(mode="json") | dict(changes)
     features = validate(FeatureSettings, tree, origin="options")
     if needs_streams(model):
-        return classify_streams(videos, model, settings=features, beside=beside)
-    beside.refuse_unfit(features)
+        return classify_streams(videos, model, settings=features, side_files=side_files)
+    side_files.refuse_unfit(features)
     return classify(videos, model, backbone_of(model, features), settings=features)

@@ -20,7 +20,7 @@ from vidrnn.extraction.extract import Progress, extract
 from vidrnn.inference.answer_file import Prediction
 from vidrnn.inference.answers import Clock
 from vidrnn.inference.one_stream import answered, refuse_other
-from vidrnn.inference.side_files import ANYWHERE, Beside, absolute
+from vidrnn.inference.side_files import ANYWHERE, SideFiles, absolute
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.sequences.sequence_set import load_sequences
@@ -41,7 +41,7 @@ def needs_streams(model: TrainedModel) -> bool:
 
 
 def classify_streams(
-    videos: Iterable[Path], model: TrainedModel, *, settings: FeatureSettings, beside: Beside
+    videos: Iterable[Path], model: TrainedModel, *, settings: FeatureSettings, side_files: SideFiles
 ) -> Iterator[Prediction]:
     """Classify videos; each gives one prediction, in order, and a bad one costs only itself.
 
@@ -52,20 +52,20 @@ def classify_streams(
         videos: files, and folders of frames.
         model: the classifier.
         settings: the model's feature settings, with device and limits as needed here.
-        beside: the texts and arrays of the videos.
+        side_files: the texts and arrays of the videos.
 
     Raises (at once, before the first prediction is asked for):
         ModelFileError: what is here computes other features than those of the training.
-        ConfigError: see `Beside.refuse_unfit`.
+        ConfigError: see `SideFiles.refuse_unfit`.
     """
-    own = beside.applied_to(_as_shown(model, settings), model.specs)
-    beside.refuse_unfit(own)
+    own = side_files.applied_to(_as_shown(model, settings), model.specs)
+    side_files.refuse_unfit(own)
     passes = load_passes(own)
     wanted = {spec.stream: spec.at_frame_rate(settings.frame_rate) for spec in model.specs}
     for each in passes:
         if not each.spec.is_mirrored:
             refuse_other(each.spec, wanted[each.spec.stream])
-    return _in_batches(videos, model, passes, settings=own, beside=beside)
+    return _in_batches(videos, model, passes, settings=own, side_files=side_files)
 
 
 def _in_batches(
@@ -74,13 +74,13 @@ def _in_batches(
     passes: Sequence[Embedder],
     *,
     settings: FeatureSettings,
-    beside: Beside,
+    side_files: SideFiles,
 ) -> Iterator[Prediction]:
     waiting = iter(videos)
     while some := list(islice(waiting, _AT_ONCE)):
         with tempfile.TemporaryDirectory(prefix="vidrnn_") as folder:
             here = settings.model_copy(update={"store": Path(folder)})
-            yield from _classify_some(some, model, passes, settings=here, beside=beside)
+            yield from _classify_some(some, model, passes, settings=here, side_files=side_files)
 
 
 def shown_streams(model: TrainedModel) -> tuple[Stream, ...]:
@@ -109,10 +109,10 @@ def _classify_some(
     passes: Sequence[Embedder],
     *,
     settings: FeatureSettings,
-    beside: Beside,
+    side_files: SideFiles,
 ) -> Iterator[Prediction]:
-    known = {video: _annotated(absolute(video), beside) for video in videos}
-    extracted = _extract(list(known.values()), model, passes, settings=settings, root=beside.root)
+    known = {video: _annotated(absolute(video), side_files) for video in videos}
+    extracted = _extract(list(known.values()), model, passes, settings=settings, root=side_files.root)
     streams = {path: _streams_of(path, extracted.plain) for path in (each.path for each in known.values())}
     for path, own in streams.items():
         if not own:
@@ -133,10 +133,10 @@ def _classify_some(
         yield replace(answered(str(video), outputs[path], model, clock=clock), lacking=lacking)
 
 
-def _annotated(video: Path, beside: Beside) -> Annotation:
+def _annotated(video: Path, side_files: SideFiles) -> Annotation:
     """A new video, whose label is not known; where texts are given, one that has none has an empty one."""
     return Annotation(
-        str(video), "any", None, "any", text=None if beside.texts is None else beside.texts.get(video, "")
+        str(video), "any", None, "any", text=None if side_files.texts is None else side_files.texts.get(video, "")
     )
 
 

@@ -15,7 +15,7 @@ _OTHER_COLUMNS = ("label", "labels", "target", "start", "end", "split", "group")
 
 
 @dataclass(frozen=True)
-class Beside:
+class SideFiles:
     """Where the texts and arrays of new videos are.
 
     Attributes:
@@ -60,7 +60,9 @@ class Beside:
         return settings.model_copy(update={"text": text, "external": external})
 
 
-def find_beside(paths: Sequence[Path], videos: Sequence[Path], *, texts: Path | None, arrays: Path | None) -> Beside:
+def find_side_files(
+    paths: Sequence[Path], videos: Sequence[Path], *, texts: Path | None, arrays: Path | None
+) -> SideFiles:
     """What ``--texts`` and ``--arrays`` say of the videos that were found below the paths.
 
     Args:
@@ -78,7 +80,7 @@ def find_beside(paths: Sequence[Path], videos: Sequence[Path], *, texts: Path | 
     if arrays is not None and not arrays.is_dir():
         raise MissingPathError(f"--arrays {str(arrays)!r} is not a folder")
     if text_folder is None and arrays is None:
-        return Beside(of_csv)
+        return SideFiles(of_csv)
     found = set(videos)
     roots = {absolute(path.parent if path in found else path) for path in paths}
     if len(roots) > 1:
@@ -86,7 +88,7 @@ def find_beside(paths: Sequence[Path], videos: Sequence[Path], *, texts: Path | 
             f"{', '.join(sorted(map(str, roots)))}: with a folder of texts or arrays, whose files lie as the videos "
             "do, give one folder of videos, or files of one folder"
         )
-    return Beside(
+    return SideFiles(
         of_csv,
         text_folder=None if text_folder is None else absolute(text_folder),
         arrays=None if arrays is None else absolute(arrays),

@@ -9,7 +9,7 @@ from tests.worlds import tiny_spec
 from vidrnn.annotations import Annotation
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
 from vidrnn.inference.new_videos import find_videos
-from vidrnn.inference.side_files import Beside, find_beside
+from vidrnn.inference.side_files import SideFiles, find_side_files
 from vidrnn.settings.base import validate
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.streams.external import ReadArray
@@ -28,8 +28,8 @@ def features(**sections: object) -> FeatureSettings:
     return validate(FeatureSettings, {"streams": ["rgb"], **sections}, origin="test")
 
 
-def beside(*paths: Path, texts: Path | None = None, arrays: Path | None = None) -> Beside:
-    return find_beside(paths, find_videos(paths), texts=texts, arrays=arrays)
+def side_files(*paths: Path, texts: Path | None = None, arrays: Path | None = None) -> SideFiles:
+    return find_side_files(paths, find_videos(paths), texts=texts, arrays=arrays)
 
 
 TEXT = {"streams": ["rgb", "text"], "text": {"source": "txt", "folder": "of_the_training"}}
@@ -38,13 +38,13 @@ ARRAYS = {"streams": ["rgb", "external"], "external": {"folder": "of_the_trainin
 
 def test_texts_of_a_csv_belong_to_paths_beside_it(new: Path, tmp_path: Path) -> None:
     (new / "texts.csv").write_text("path,text,label\na/b.mp4,opens,x\n../new/c.mp4,,x\n")
-    found = beside(new, texts=new / "texts.csv")
+    found = side_files(new, texts=new / "texts.csv")
     assert found.texts == {new / "a" / "b.mp4": "opens", new / "c.mp4": ""}
     (new / "texts.csv").write_text("path,text\nc.mp4,opens\na/../c.mp4,shuts\n")
     with pytest.raises(AnnotationError, match=r"line 3: 'a/\.\./c\.mp4' is listed twice"):
-        beside(new, texts=new / "texts.csv")
+        side_files(new, texts=new / "texts.csv")
     with pytest.raises(MissingPathError):
-        beside(new, texts=tmp_path / "none.csv")
+        side_files(new, texts=tmp_path / "none.csv")
 
 
 def test_texts_in_a_folder_lie_as_the_videos_do(new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_texts_in_a_folder_lie_as_the_videos_do(new: Path, tmp_path: Path, monke
     (tmp_path / "texts" / "a").mkdir(parents=True)
     (tmp_path / "texts" / "a" / "b.txt").write_text("opens")
     monkeypatch.chdir(tmp_path)
-    found = beside(Path("new"), texts=Path("texts"))
+    found = side_files(Path("new"), texts=Path("texts"))
     reader = TextReader(found.applied_to(features(**TEXT), []).text, found.root)
     said = reader.read(Annotation(str(new / "a" / "b.mp4"), "any", None, "any"))
     assert isinstance(said, FoundText)
@@ -62,7 +62,7 @@ def test_texts_in_a_folder_lie_as_the_videos_do(new: Path, tmp_path: Path, monke
 
 def test_without_a_folder_text_files_are_beside_the_videos(new: Path) -> None:
     (new / "c.txt").write_text("shuts")
-    found = beside(new)
+    found = side_files(new)
     reader = TextReader(found.applied_to(features(**TEXT), []).text, found.root)
     assert reader.file_of(Annotation(str(new / "c.mp4"), "any", None, "any")) == new / "c.txt"
 
@@ -71,7 +71,7 @@ def test_arrays_in_a_folder_keep_the_name_and_the_length_of_the_training(new: Pa
     (tmp_path / "arrays").mkdir()
     spec = tiny_spec(stream="external", dim=7)
     for paths in ((new,), (new / "c.mp4",), (new / "c.mp4", new)):
-        found = beside(*paths, arrays=tmp_path / "arrays")
+        found = side_files(*paths, arrays=tmp_path / "arrays")
         own = found.applied_to(features(**ARRAYS), [spec]).external
         assert (own.folder, own.chosen_name, own.dim, own.rate) == (tmp_path / "arrays", "of_the_training", 7, 2.0)
         assert own.folder is not None
@@ -82,16 +82,16 @@ def test_arrays_in_a_folder_keep_the_name_and_the_length_of_the_training(new: Pa
 def test_the_frames_of_one_video_are_no_folder_of_videos(tmp_path: Path) -> None:
     frames = write_pictures(tmp_path / "new" / "jump", pictures(3))
     (tmp_path / "arrays").mkdir()
-    assert beside(frames, arrays=tmp_path / "arrays").root == tmp_path / "new"
+    assert side_files(frames, arrays=tmp_path / "arrays").root == tmp_path / "new"
 
 
 def test_folders_need_one_place_that_the_videos_lie_in(new: Path, tmp_path: Path) -> None:
     for changes in ({"arrays": tmp_path}, {"texts": tmp_path}):
         with pytest.raises(ConfigError, match="give one folder of videos, or files of one folder"):
-            beside(new / "a" / "b.mp4", new / "c.mp4", **changes)
-    assert beside(new / "a" / "b.mp4", new / "c.mp4") == Beside()
+            side_files(new / "a" / "b.mp4", new / "c.mp4", **changes)
+    assert side_files(new / "a" / "b.mp4", new / "c.mp4") == SideFiles()
     with pytest.raises(MissingPathError, match=r"--arrays '.*none' is not a folder"):
-        beside(new, arrays=tmp_path / "none")
+        side_files(new, arrays=tmp_path / "none")
 
 
 COLUMN = {"streams": ["text"], "text": {"source": "column"}}
@@ -100,20 +100,22 @@ COLUMN = {"streams": ["text"], "text": {"source": "column"}}
 @pytest.mark.parametrize(
     ("settings", "given", "told"),
     [
-        (COLUMN, Beside(), "reads texts: give --texts FILE, a CSV"),
-        (COLUMN, Beside(text_folder=Path("/texts")), "reads texts: give --texts FILE, a CSV"),
-        (TEXT, Beside(texts={}), r"--texts FILE, but the model reads files ending in \.txt: give their folder"),
-        ({}, Beside(texts={}), "--texts FILE, but the model reads no texts: leave it out"),
-        ({}, Beside(text_folder=Path("/texts")), "--texts FOLDER, but the model reads no texts: leave it out"),
-        ({}, Beside(arrays=Path("/arrays")), "--arrays FOLDER, but the model reads no arrays: leave it out"),
+        (COLUMN, SideFiles(), "reads texts: give --texts FILE, a CSV"),
+        (COLUMN, SideFiles(text_folder=Path("/texts")), "reads texts: give --texts FILE, a CSV"),
+        (TEXT, SideFiles(texts={}), r"--texts FILE, but the model reads files ending in \.txt: give their folder"),
+        ({}, SideFiles(texts={}), "--texts FILE, but the model reads no texts: leave it out"),
+        ({}, SideFiles(text_folder=Path("/texts")), "--texts FOLDER, but the model reads no texts: leave it out"),
+        ({}, SideFiles(arrays=Path("/arrays")), "--arrays FOLDER, but the model reads no arrays: leave it out"),
         (
             ARRAYS,
-            Beside(),
+            SideFiles(),
             r"reads arrays \('of_the_training'\): give --arrays FOLDER, .* named as they are with \.npy",
         ),
     ],
 )
-def test_what_a_model_lacks_or_has_no_use_for_is_refused(settings: dict[str, object], given: Beside, told: str) -> None:
+def test_what_a_model_lacks_or_has_no_use_for_is_refused(
+    settings: dict[str, object], given: SideFiles, told: str
+) -> None:
     with pytest.raises(ConfigError, match=told):
         given.refuse_unfit(features(**settings))
 
@@ -121,12 +123,12 @@ def test_what_a_model_lacks_or_has_no_use_for_is_refused(settings: dict[str, obj
 @pytest.mark.parametrize(
     ("settings", "given"),
     [
-        (COLUMN, Beside(texts={})),
-        (TEXT, Beside()),
-        (TEXT, Beside(text_folder=Path("/texts"))),
-        (ARRAYS, Beside(arrays=Path("/arrays"))),
-        ({}, Beside()),
+        (COLUMN, SideFiles(texts={})),
+        (TEXT, SideFiles()),
+        (TEXT, SideFiles(text_folder=Path("/texts"))),
+        (ARRAYS, SideFiles(arrays=Path("/arrays"))),
+        ({}, SideFiles()),
     ],
 )
-def test_what_a_model_needs_is_taken(settings: dict[str, object], given: Beside) -> None:
+def test_what_a_model_needs_is_taken(settings: dict[str, object], given: SideFiles) -> None:
     given.refuse_unfit(features(**settings))
