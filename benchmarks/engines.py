@@ -79,7 +79,7 @@ def build(settings: FeatureSettings, frames: torch.Tensor, *, with_compile: bool
         engines["onnxruntime"] = _onnxruntime(network, frames)
     engines["eager"] = Eager(build_network(settings), device=cpu, precision="float32")
     if with_compile:
-        engines["compile"] = Compiled(build_network(settings), device=cpu, precision="float32")
+        engines["compile"] = Compiled(build_network(settings), precision="float32")
     for engine in engines.values():
         engine(frames)
     return engines

@@ -6,7 +6,6 @@ A claim is a lock on one byte of one file, so it vanishes with the process that 
 import errno
 import hashlib
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 try:
@@ -28,9 +27,10 @@ class Claims:
         """Nothing is opened yet: a store that only serves what it has may be read-only."""
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Give all claims back."""
         if self._file is not None:
             self._file.close()

@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from vidrnn.backbones.cuda_graph import SLOTS, CudaGraph
 from vidrnn.backbones.engine_cache import Converted, EngineCache, Proof
 from vidrnn.backbones.engines import (
     LEAST_SIMILARITY,
     Compiled,
     Eager,
     Engine,
-    EngineError,
     OpenVino,
     choose_engine,
+    choose_precision,
+    compiled,
     similarity,
 )
+from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import Network, build_network
 from vidrnn.backbones.quantization import quantize, quantizer
 from vidrnn.backbones.weights import weights_digest
-from vidrnn.device import choose_device
+from vidrnn.device import choose_batch_size, choose_device
 from vidrnn.errors import ConfigError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import FlowRendering, rendering_from
+from vidrnn.frames.views import Views
 from vidrnn.settings.features import LAST_NODE, FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
 from vidrnn.store.spec import FeatureSpec, sampling_values
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from openvino import Model
 
 _PROOF_FRAMES = 8
+_HALVED = "batches of"
 
 
 class Backbone:
@@ -56,9 +61,17 @@ class Backbone:
         return self._execution.device
 
     @property
-    def lanes(self) -> int:
-        """How many threads may call `embed` at the same time to good effect."""
-        return self._execution.lanes
+    def executor(self) -> "_Execution":
+        """The loaded network, which all views and streams share."""
+        return self._execution
+
+    @property
+    def flips(self) -> bool:
+        """Mirrored frames and differences are mirror images of the plain ones, so the network turns them over.
+
+        Flow is not: what moves between mirrored frames is found by another search.
+        """
+        return self.spec.is_mirrored and self.spec.stream != "flow"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -80,12 +93,8 @@ class Backbone:
         spec = self._execution.spec_of(stream)
         return Backbone(self._execution, spec.mirrored() if self.spec.is_mirrored else spec)
 
-    def both_views(self) -> "Backbone":
-        """Features of the frames and then those of their mirror images: (B, 2 D), for whoever wants both at once."""
-        return _BothViews(self._execution, self.spec)
-
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        """Compute features, in batches of exactly ``features.batch_size``: the last one is filled up with zeros.
+        """Compute features, in batches of exactly ``features.batch_size``: the last one is filled up.
 
         One size means that a frame's features do not depend on its company, and that the CPU libraries, which keep
         prepared code for each size that they meet, stay small.
@@ -100,12 +109,7 @@ class Backbone:
         Raises:
             ConfigError: the engine that was asked for does not give the features of eager PyTorch.
         """
-        return self._execution(frames)
-
-
-class _BothViews(Backbone):
-    def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        return torch.cat([super().embed(frames), super().embed(frames.flip(3))], dim=1)
+        return self._execution(frames, Views.plain(len(frames)))
 
 
 class _Execution:
@@ -119,25 +123,54 @@ class _Execution:
         self.device = choose_device(settings.device)
         self.notes: tuple[str, ...] = ()
         self._preparing = threading.Lock()
-        self._settings = settings
-        self._least = LEAST_SIMILARITY[settings.precision]
+        precision = choose_precision(settings, self.device)
+        self._settings = settings = settings.model_copy(update={"precision": precision})
+        self._size = choose_batch_size(settings.batch_size, settings.device)
+        self._least = LEAST_SIMILARITY[precision]
         self._engine: Engine | None = None
         self._engine_name = choose_engine(settings, self.device)
-        # On a GPU two batches in streams of their own: one is copied while the other is computed. CUDA graphs, which
-        # torch.compile uses, belong to one thread; and on a CPU one batch takes all cores.
-        self.lanes = 2 if self.device.type == "cuda" and self._engine_name == "eager" else 1
+        # On a GPU one batch is copied while the other is computed; on a CPU one batch takes all cores.
+        self.page_locked = self.device.type == "cuda"
+        self.lanes = SLOTS if self.page_locked else 1
         self._network: Network | None = None
         converted = self._read_converted(EngineCache.of(settings)) if self._engine_name == "openvino" else None
         self.spec = converted.spec if converted else self._build()
 
-    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
-        """As in `Backbone.embed`."""
-        size = self._settings.batch_size
-        with self._preparing:
-            if self._engine is None and len(frames):
-                self._engine = self._prepare(_filled(frames[:size], size), real=min(len(frames), size))
-        results = [self._run(frames[start : start + size]) for start in range(0, len(frames), size)]
-        return torch.cat(results) if results else torch.zeros(0, self.spec.dim)
+    def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """Features of views of (N, 3, S, S) uint8 frames, (R, D) float32 on the CPU; see `Backbone.embed`."""
+        if not len(views):
+            return torch.zeros(0, self.spec.dim)
+        while True:
+            with self._preparing:
+                self._engine = engine = self._engine or self._make(frames)
+                size = self._size
+            try:
+                return torch.cat([_run(engine, frames, views, at, size) for at in range(0, len(views), size)])
+            except torch.cuda.OutOfMemoryError as error:
+                with self._preparing:
+                    if self._size == size:  # no other thread has done it yet
+                        self._halve(error)
+
+    def _make(self, frames: torch.Tensor) -> Engine:
+        """An engine for the largest batches that the memory holds."""
+        while True:
+            try:
+                return self._prepare(_filled(frames[: self._size], self._size), real=min(len(frames), self._size))
+            except torch.cuda.OutOfMemoryError as error:
+                self._halve(error)
+
+    def _halve(self, error: Exception) -> None:
+        """Go on with batches of half the size; what was there is thrown away."""
+        if self._size == 1:
+            raise ConfigError(
+                f"features.device: {self.device} has no memory for a single frame of {self._settings.backbone} "
+                f"({str(error).splitlines()[0]}); use a smaller network or device 'cpu'"
+            ) from error
+        self._size, self._engine = self._size // 2, None
+        self.notes = (
+            *(note for note in self.notes if not note.startswith(_HALVED)),
+            f"{_HALVED} {self._size}: {self.device} has no memory for more",
+        )
 
     def spec_of(self, stream: Stream) -> FeatureSpec:
         """The spec of a stream of pictures, not mirrored."""
@@ -149,10 +182,6 @@ class _Execution:
             rendering.renderer()  # what is not installed is better said here than by every video
         preprocessing = {**self.spec.preprocessing, "rendering": values}
         return replace(self.spec, stream=stream, preprocessing=preprocessing)
-
-    def _run(self, frames: torch.Tensor) -> torch.Tensor:
-        assert self._engine is not None
-        return self._engine(_filled(frames, self._settings.batch_size))[: len(frames)]
 
     def _build(self) -> FeatureSpec:
         settings = self._settings
@@ -182,7 +211,7 @@ class _Execution:
         eager = Eager(network, device=self.device, precision=self._settings.precision)
         if self._engine_name == "eager":
             return eager
-        reference = eager(frames)
+        reference = eager(frames, Views.plain(len(frames)))
         count = min(real, _PROOF_FRAMES)
         proof = Proof(frames[:count].clone(), reference[:count].clone())
         try:
@@ -198,10 +227,10 @@ class _Execution:
             return eager
 
     def _prepare_other(self, network: Network, frames: torch.Tensor, proof: Proof) -> Engine:
-        if self._engine_name == "compile":
-            compiled = Compiled(network, device=self.device, precision=self._settings.precision)
-            _hold_to(proof, compiled(frames), self._least)
-            return compiled
+        if self._engine_name != "openvino":
+            engine = self._captured(network) if self.device.type == "cuda" else self._compiled(network)
+            _hold_to(proof, engine(frames, Views.plain(len(frames))), self._least)
+            return engine
         cache = EngineCache.of(self._settings) or EngineCache.of(
             self._settings, weights_digest=self.spec.weights_digest
         )
@@ -214,10 +243,18 @@ class _Execution:
             model = quantize(model, Preprocessing.from_dict(self.spec.preprocessing))
         model = OpenVino.settle(model)
         engine = self._openvino(model)
-        _hold_to(proof, engine(frames), self._least)
+        _hold_to(proof, engine(frames, Views.plain(len(frames))), self._least)
         if cache:
             cache.write(Converted(model, self.spec, proof))
         return engine
+
+    def _captured(self, network: Network) -> Engine:
+        run = compiled(network) if self._engine_name == "compile" else network
+        image_size = network.preprocessing.image_size
+        return CudaGraph(run, device=self.device, batch_size=self._size, image_size=image_size)
+
+    def _compiled(self, network: Network) -> Engine:
+        return Compiled(network, precision=self._settings.precision)
 
     def _read_converted(self, cache: EngineCache | None) -> Converted | None:
         """Take the engine from the cache when it still gives what eager PyTorch gave."""
@@ -226,9 +263,9 @@ class _Execution:
             return None
         try:
             self._engine = self._openvino(converted.model, converted.spec)
-            size = self._settings.batch_size
-            frames = converted.proof.frames
-            _hold_to(converted.proof, self._engine(_filled(frames[:size], size)), self._least)
+            frames = converted.proof.frames[: self._size]
+            views = Views.plain(len(frames)).filled(self._size)
+            _hold_to(converted.proof, self._engine(frames, views), self._least)
         except EngineError:  # another machine's or a damaged cache: made anew
             self._engine = None
             return None
@@ -236,7 +273,7 @@ class _Execution:
 
     def _openvino(self, model: "Model", spec: FeatureSpec | None = None) -> OpenVino:
         size = (spec or self.spec).preprocessing["image_size"]
-        return OpenVino(model, batch_size=self._settings.batch_size, image_size=size)
+        return OpenVino(model, batch_size=self._size, image_size=size)
 
 
 def load_backbone(settings: FeatureSettings) -> Backbone:
@@ -258,6 +295,11 @@ def views(backbone: Backbone, settings: FeatureSettings) -> tuple[Backbone, ...]
     return tuple(view for each in plain for view in ((each, each.mirrored()) if settings.mirrored else (each,)))
 
 
+def _run(engine: Engine, frames: torch.Tensor, views: Views, start: int, size: int) -> torch.Tensor:
+    shown, part = views.part(frames, start, start + size)
+    return engine(shown, part.filled(size))[: len(part)]
+
+
 def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
     return functional.pad(frames, (0, 0, 0, 0, 0, 0, 0, size - len(frames))) if len(frames) < size else frames
 
@@ -265,9 +307,9 @@ def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
 def _hold_to(proof: Proof, features: torch.Tensor, least: float) -> None:
     """Raise EngineError when the first features are not those of eager PyTorch."""
     count = min(len(proof.features), len(features))
-    cosine = similarity(features[:count], proof.features[:count])
-    if cosine < least:
-        raise EngineError(f"gives other features than eager PyTorch (cosine {cosine:.4f}, least {least})")
+    alike = similarity(features[:count], proof.features[:count])
+    if alike < least:
+        raise EngineError(f"gives other features than eager PyTorch (similarity {alike:.4f}, least {least})")
 
 
 def _precision_name(settings: FeatureSettings) -> str:

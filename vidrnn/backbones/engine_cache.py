@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from vidrnn.backbones import networks
-from vidrnn.backbones.engines import EngineError, OpenVino
+from vidrnn.backbones.engines import OpenVino
+from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import EMBEDDED, embedded_weights
 from vidrnn.backbones.quantization import quantizer
 from vidrnn.settings.features import FeatureSettings

@@ -1,59 +1,84 @@
 """How a frozen network is executed. An engine changes the speed, never the features: `similarity` holds it to that."""
 
+import importlib.util
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
-from torch import nn
 
+from vidrnn.backbones.cuda_graph import full_precision
+from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import Network
 from vidrnn.errors import ConfigError
+from vidrnn.frames.views import Views
 from vidrnn.settings.features import FeatureSettings
 
 if TYPE_CHECKING:
     from openvino import Model
 
-EngineName = Literal["eager", "compile", "openvino"]
+EngineName = Literal["eager", "graph", "compile", "openvino"]
 
-# Cosine to eager PyTorch, per frame; below it an engine is refused. Eight bits are another precision on purpose (it is
-# in the feature spec): EfficientNet-Lite0 keeps 0.92 to 0.94 at its own size; a network that does not bear them falls
-# far below.
+# Similarity to eager PyTorch, per frame; below it an engine is refused. Eight bits are another precision on purpose (it
+# is in the feature spec): EfficientNet-Lite0 keeps 0.92 to 0.94 at its own size; a network that does not bear them
+# falls far below.
 LEAST_SIMILARITY = {"float32": 0.999, "bfloat16": 0.999, "float16": 0.999, "int8": 0.8}
 
-_AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16, "int8": None}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "int8": torch.float32}
 
 
 class Engine(Protocol):
     """Features of whole batches."""
 
-    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) uint8 on the CPU to (B, D) float32 on the CPU; B is the batch size the engine was made for."""
+    def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """Features of B views, the batch size that the engine was made for.
+
+        Args:
+            frames: (N, 3, S, S) uint8 on the CPU, at most B.
+            views: B of them.
+
+        Returns:
+            (B, D) float32 on the CPU.
+        """
         ...
 
 
-class EngineError(RuntimeError):
-    """A network cannot be executed by this engine, or not with the same result."""
+def choose_precision(settings: FeatureSettings, device: torch.device) -> str:
+    """Resolve ``auto``: the short floats are 2 to 4 times as fast on a GPU, and slower than float32 on most CPUs."""
+    if settings.precision != "auto":
+        return settings.precision
+    return "bfloat16" if device.type == "cuda" else "float32"
 
 
 def choose_engine(settings: FeatureSettings, device: torch.device) -> EngineName:
-    """Resolve ``auto``: OpenVINO is the fastest on CPU (docs/decisions.md).
+    """Resolve ``auto``: OpenVINO is the fastest on a CPU, and on a GPU a graph is there without compiling.
+
+    Args:
+        settings: of the features, with the precision that `choose_precision` gives.
+        device: where the network runs.
 
     Raises:
         ConfigError: an engine, a precision and a device that do not go together.
     """
-    fits = device.type == "cpu" and settings.precision in {"float32", "int8"}
-    engine: EngineName = ("openvino" if fits else "eager") if settings.engine == "auto" else settings.engine
+    precision = settings.precision
+    on_gpu, fits = device.type == "cuda", device.type == "cpu" and precision in {"float32", "int8"}
+    has_openvino = importlib.util.find_spec("openvino") is not None
+    best: EngineName = "graph" if on_gpu else "openvino" if fits and (has_openvino or precision == "int8") else "eager"
+    engine: EngineName = best if settings.engine == "auto" else settings.engine
     if engine == "openvino" and not fits:
         raise ConfigError(
-            f"features.engine: 'openvino' runs float32 and int8 on the CPU, but precision is {settings.precision!r} "
+            f"features.engine: 'openvino' runs float32 and int8 on the CPU, but precision is {precision!r} "
             f"and the device {device.type!r}; use 'auto'"
         )
-    if engine != "openvino" and settings.precision == "int8":
+    if engine == "openvino" and not has_openvino:
+        raise ConfigError("features.engine: 'openvino' is not installed; run `pip install openvino`, or use 'eager'")
+    if engine == "graph" and not on_gpu:
+        raise ConfigError(f"features.engine: 'graph' runs on a GPU, but the device is {device.type!r}; use 'auto'")
+    if engine != "openvino" and precision == "int8":
         raise ConfigError(
             f"features.precision: 'int8' runs on the CPU in OpenVINO, but the device is {device.type!r} and the engine "
             f"{engine!r}; use device 'cpu' and engine 'auto', or another precision"
@@ -62,49 +87,67 @@ def choose_engine(settings: FeatureSettings, device: torch.device) -> EngineName
 
 
 class Eager:
-    """PyTorch as it is."""
+    """PyTorch as it is, for any number of threads."""
 
-    def __init__(self, network: nn.Module, *, device: torch.device, precision: str) -> None:
-        self._network: Callable[[torch.Tensor], torch.Tensor] = network.to(device).to(memory_format=torch.channels_last)
-        self._device = device
-        self._dtype = _AUTOCAST[precision]
+    def __init__(self, network: Network, *, device: torch.device, precision: str) -> None:
+        dtype, self._device = _DTYPES[precision], device
+        # On a GPU the weights themselves are short. On a CPU that would be slow: autocast knows which layers gain.
+        self._autocast = dtype if device.type == "cpu" and dtype != torch.float32 else None
+        self._network = network.to(device).to(memory_format=torch.channels_last)
+        if device.type == "cuda":
+            self._network.to_precision(dtype)
         self._of_thread = threading.local()
 
     @torch.inference_mode()
-    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
-        """As in `Engine`. On a GPU each thread has a stream of its own, so that copies run beside kernels."""
+    def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """As in `Engine`. On a GPU each thread has a stream, so that copies run beside kernels."""
         if self._device.type != "cuda":
-            return self._run(frames)
+            with torch.autocast("cpu", self._autocast, enabled=self._autocast is not None):
+                features: torch.Tensor = self._network(views.of(frames))
+            return features
         if not hasattr(self._of_thread, "stream"):
             self._of_thread.stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        with torch.cuda.stream(self._of_thread.stream):
-            return self._run(frames.pin_memory()).cpu()  # waits for this stream only
-
-    def _run(self, frames: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
-            features: torch.Tensor = self._network(frames.to(self._device, non_blocking=True))
-        return features
+        with torch.cuda.device(self._device), torch.cuda.stream(self._of_thread.stream), full_precision():
+            on_device = views.of(frames).pin_memory().to(self._device, non_blocking=True)
+            return self._network(on_device).cpu()  # type: ignore[no-any-return]  # waits for this stream only
 
 
-class Compiled(Eager):
-    """`torch.compile` with frozen weights; on a GPU with CUDA graphs."""
+def compiled(network: Network) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`torch.compile`, for `Compiled` or, on a GPU, for a graph.
 
-    def __init__(self, network: nn.Module, *, device: torch.device, precision: str) -> None:
-        super().__init__(network, device=device, precision=precision)
-        if device.type == "cuda":
-            self._network = torch.compile(network, mode="reduce-overhead", dynamic=False)
-        else:
-            self._network = torch.compile(network, options={"freezing": True}, dynamic=False)
+    Raises:
+        EngineError: at the first call, when compilation fails, for instance without a C++ compiler.
+    """
+    from torch._dynamo.exc import TorchDynamoException
+    from torch._inductor.exc import InductorError
 
-    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
-        """As in `Engine`. Raises EngineError when compilation fails, for instance without a C++ compiler."""
-        from torch._dynamo.exc import TorchDynamoException
-        from torch._inductor.exc import InductorError
+    # Freezing folds constants; on a GPU it was no faster and takes longer.
+    options: dict[str, str | int | bool | Callable[..., Any]] | None
+    options = {"freezing": True} if next(network.parameters()).device.type == "cpu" else None
+    compiled_network = torch.compile(network, options=options, dynamic=False)
 
+    def run(frames: torch.Tensor) -> torch.Tensor:
         try:
-            return super().__call__(frames)
+            features: torch.Tensor = compiled_network(frames)
         except (TorchDynamoException, InductorError) as error:
             raise EngineError(f"torch.compile failed: {str(error).splitlines()[0]}") from error
+        return features
+
+    return run
+
+
+class Compiled:
+    """`torch.compile` on a CPU, with frozen weights."""
+
+    def __init__(self, network: Network, *, precision: str) -> None:
+        dtype = _DTYPES[precision]
+        self._network, self._autocast = compiled(network), dtype if dtype != torch.float32 else None
+
+    @torch.inference_mode()
+    def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """As in `Engine`. Raises EngineError when compilation fails."""
+        with torch.autocast("cpu", self._autocast, enabled=self._autocast is not None):
+            return self._network(views.of(frames))
 
 
 class OpenVino:
@@ -133,9 +176,9 @@ class OpenVino:
             raise EngineError(f"OpenVINO cannot compile it: {_end_of(error)}") from error
         self._requests = [compiled.create_infer_request() for _ in range(parts)]
 
-    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+    def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
         """As in `Engine`."""
-        parts = frames.numpy().reshape(len(self._requests), self._part, *frames.shape[1:])
+        parts = views.of(frames).numpy().reshape(len(self._requests), self._part, *frames.shape[1:])
         for request, part in zip(self._requests, parts, strict=True):
             request.start_async({0: part}, share_inputs=True)
         for request in self._requests:
@@ -207,13 +250,18 @@ def _end_of(error: Exception) -> str:
 
 
 def similarity(features: torch.Tensor, reference: torch.Tensor) -> float:
-    """Smallest cosine of the angle between the (B, D) rows of two sets of features.
+    """How alike two sets of features are in direction and size: the smallest of 2 a.b / (a.a + b.b) over the rows.
 
-    1 where both are zero, -1 when they do not even have the same shape.
+    For rows of equal length this is the cosine of the angle between them; a row that is r times as long has 2r/(1+r^2)
+    times that, so 0.9988 for 5 %. 1 where both are zero, -1 for another shape or values that are no numbers.
+
+    Args:
+        features: (B, D).
+        reference: (B, D).
     """
     if features.shape != reference.shape:
         return -1.0
     here, there = features.double(), reference.double()
-    both_zero = (here == 0).all(1) & (there == 0).all(1)
-    cosines = nn.functional.cosine_similarity(here, there, dim=1, eps=1e-30)
-    return float(torch.where(both_zero, 1.0, cosines.nan_to_num(-1.0)).min())
+    sizes = (here * here).sum(1) + (there * there).sum(1)
+    alike = 2.0 * (here * there).sum(1) / sizes.clamp(min=1e-300)
+    return float(torch.where(sizes == 0.0, 1.0, alike.nan_to_num(-1.0, -1.0, -1.0)).min())

@@ -56,7 +56,7 @@ def check(
 
 def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> "Iterator[str]":
     from vidrnn.preflight.forecast import forecast
-    from vidrnn.streams.passes import load_passes, other_streams, title_of
+    from vidrnn.streams.passes import load_passes, title_of, unseen_streams
 
     taken = 0
     passes = load_passes(settings.features)
@@ -66,8 +66,8 @@ def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> 
             annotations, root=settings.data.root, settings=settings.features, backbone=view, taken_bytes=taken
         )
         taken += expected.num_bytes
-        title = title_of(view, streams=streams)
+        title = title_of(view.spec, streams=streams)
         for line in expected.lines():
             yield f"{title}: {line}" if title else line
-    if others := other_streams(settings.features):
+    if others := unseen_streams(settings.features):
         yield f"{', '.join(others)}: time and disk are not predicted"

@@ -69,14 +69,14 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
     annotations = read_annotations(settings.data)
     backbone = load_backbone(settings.features)
     with tqdm(total=len(annotations), unit="video", disable=None) as bar:
-        _, progress = extract(
+        report = extract(
             annotations,
+            [backbone],
             root=settings.data.root,
             settings=settings.features,
-            backbone=backbone,
             on_video=lambda: _advance(bar),
         )
-    say(f"        {progress.summary()}")
+    say(f"        {report.whole.summary()}")
     say("3 of 5  a bidirectional recurrent network over the cached features")
     run = train(settings, output=output / "run")
     say("4 of 5  actors and rooms that were never seen in training, with the baselines")

@@ -1,4 +1,4 @@
-"""The verb ``extract``: a pass for each stream, and with ``features.mirrored`` another over the mirrored pictures."""
+"""The verb ``extract``: all that is missing of each video, for every stream and view."""
 
 import sys
 from collections.abc import Sequence
@@ -12,11 +12,10 @@ from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
     from vidrnn.annotations import Annotation
-    from vidrnn.extraction.embedder import Embedder
-    from vidrnn.extraction.extract import Progress
+    from vidrnn.extraction.embedder import Pass
+    from vidrnn.extraction.extract import Report
+    from vidrnn.extraction.progress import Progress
     from vidrnn.settings.run import RunSettings
-    from vidrnn.settings.streams import OtherStream
-    from vidrnn.store.folders import FeatureFolder
 
 _NOTES, _FAILURES, _ABSENT = 10, 20, 3  # shown of each pass
 
@@ -42,127 +41,86 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
         AnnotationError, ConfigError, WeightsError: nothing was extracted. OSError: the store cannot be written.
         KeyboardInterrupt: after a line that says how far it came.
     """
+    from tqdm import tqdm
+
     from vidrnn.annotations import read_annotations
-    from vidrnn.extraction.extract import Progress
-    from vidrnn.store.folders import ABSENT_LIST
-    from vidrnn.streams.passes import load_passes, notes_of, other_streams, title_of
+    from vidrnn.extraction.extract import Report
+    from vidrnn.extraction.extract import extract as extract_videos
+    from vidrnn.streams.passes import file_passes, load_passes, notes_of
 
+    features, root = settings.features, settings.data.root
     annotations = read_annotations(settings.data)
-    passes, others = load_passes(settings.features), other_streams(settings.features)
-    streams, num_passes = len(settings.features.streams), len(passes) + len(others)
-    reports: list[Progress] = []
-    lines: list[str] = []
-    shown: set[tuple[str, str]] = set()
-    plain: FeatureFolder | None = None
-    for view in passes:
-        reports.append(Progress())
-        title = title_of(view, streams=streams)
-        try:
-            folder = _run_pass(
-                annotations,
-                settings,
-                view,
-                title=title,
-                retry_failed=retry_failed,
-                plain=plain if view.spec.is_mirrored else None,
-                report=reports[-1],
-            )
-        except KeyboardInterrupt:
-            left = num_passes * len(annotations) - sum(report.done for report in reports)
-            print(f"{_summary(reports)}, {left} left", file=sys.stderr)
-            raise
-        _print_pass(reports[-1], folder.path / "failures.csv", shown)
-        counts = f" ({reports[-1].summary()})" if num_passes > 1 else ""
-        lines.append(f"{title} features: {folder.path}{counts}".lstrip())
-        plain = folder
-    for stream in others:
-        reports.append(Progress())
-        try:
-            folder = _run_other(annotations, settings, stream, retry_failed=retry_failed, report=reports[-1])
-        except KeyboardInterrupt:
-            left = num_passes * len(annotations) - sum(report.done for report in reports)
-            print(f"{_summary(reports)}, {left} left", file=sys.stderr)
-            raise
-        _print_pass(reports[-1], folder.path / "failures.csv", shown)
-        _print_absent(reports[-1], stream, folder.path / ABSENT_LIST)
-        counts = f" ({reports[-1].summary()})" if num_passes > 1 else ""
-        lines.append(f"{stream} features: {folder.path}{counts}")
-    for line in (*(f"note: {note}" for note in notes_of(passes)), *lines):
-        print(line)
-    print(_summary(reports))
-    return ExitCode.SOME_FAILED if any(report.failures for report in reports) else ExitCode.OK
+    passes: list[Pass] = [*load_passes(features), *file_passes(annotations, root=root, settings=features)]
+    num_passes = len(passes) + ("text" in features.streams)
+    report = Report()
+    try:
+        if passes:
+            with tqdm(total=len(annotations), unit="video", disable=None) as bar:
+
+                def show() -> None:
+                    bar.set_postfix_str(str(report.speed), refresh=False)
+                    bar.update()
+
+                extract_videos(
+                    annotations,
+                    passes,
+                    root=root,
+                    settings=features,
+                    retry_failed=retry_failed,
+                    report=report,
+                    on_video=show,
+                )
+        if "text" in features.streams:
+            _add_texts(annotations, settings, report)
+    except KeyboardInterrupt:
+        left = num_passes * len(annotations) - report.whole.done
+        print(f"{report.whole.summary()}, {left} left", file=sys.stderr)
+        raise
+    _print(report, notes_of(passes), streams=len(features.streams))
+    return ExitCode.SOME_FAILED if report.whole.failures else ExitCode.OK
 
 
-def _summary(reports: "Sequence[Progress]") -> str:
-    """All passes together."""
-    from vidrnn.extraction.extract import Progress
-
-    return Progress(
-        extracted=sum(report.extracted for report in reports),
-        reused=sum(report.reused for report in reports),
-        failures=[failure for report in reports for failure in report.failures],
-        absent=[failure for report in reports for failure in report.absent],
-    ).summary()
-
-
-def _run_pass(
-    annotations: "Sequence[Annotation]",
-    settings: "RunSettings",
-    backbone: "Embedder",
-    *,
-    title: str,
-    retry_failed: bool,
-    plain: "FeatureFolder | None",
-    report: "Progress",
-) -> "FeatureFolder":
+def _add_texts(annotations: "Sequence[Annotation]", settings: "RunSettings", report: "Report") -> None:
+    """Texts are embedded by themselves: no video is opened for them."""
     from tqdm import tqdm
 
-    from vidrnn.extraction.extract import extract as extract_pass
+    from vidrnn.extraction.progress import Progress
+    from vidrnn.streams.text import extract_text
 
-    with tqdm(total=len(annotations), unit="video", desc=title or None, disable=None) as bar:
-
-        def show() -> None:
-            bar.set_postfix_str(report.speed(), refresh=False)
-            bar.update()
-
-        folder, _ = extract_pass(
+    report.passes.append(Progress())
+    with tqdm(total=len(annotations), unit="text", desc="text", disable=None) as bar:
+        folder = extract_text(
             annotations,
             root=settings.data.root,
             settings=settings.features,
-            backbone=backbone,
-            retry_failed=retry_failed,
-            plain=plain,
-            progress=report,
-            on_video=show,
-        )
-    return folder
-
-
-def _run_other(
-    annotations: "Sequence[Annotation]",
-    settings: "RunSettings",
-    stream: "OtherStream",
-    *,
-    retry_failed: bool,
-    report: "Progress",
-) -> "FeatureFolder":
-    from tqdm import tqdm
-
-    from vidrnn.streams.passes import extract_stream
-
-    with tqdm(total=len(annotations), unit="video", desc=stream, disable=None) as bar:
-        return extract_stream(
-            annotations,
-            stream=stream,
-            root=settings.data.root,
-            settings=settings.features,
-            progress=report,
-            retry_failed=retry_failed,
+            progress=report.passes[-1],
             on_video=bar.update,
         )
+    report.folders.append(folder)
 
 
-def _print_absent(report: "Progress", stream: "OtherStream", listed: Path) -> None:
+def _print(report: "Report", engine_notes: Sequence[str], *, streams: int) -> None:
+    """What deserves a look, where the features are, and how many there are."""
+    from vidrnn.settings.streams import PICTURE_STREAMS
+    from vidrnn.store.folders import ABSENT_LIST
+    from vidrnn.streams.passes import title_of
+
+    shown: set[tuple[str, str]] = set()
+    lines = []
+    for folder, progress in zip(report.folders, report.passes, strict=True):
+        _print_pass(progress, folder.path / "failures.csv", shown)
+        if folder.spec.stream not in PICTURE_STREAMS:
+            _print_absent(progress, folder.spec.stream, folder.path / ABSENT_LIST)
+        counts = f" ({progress.summary()})" if len(report.passes) > 1 else ""
+        lines.append(f"{title_of(folder.spec, streams=streams)} features: {folder.path}{counts}".lstrip())
+    if report.whole.extracted:
+        print(report.speed)
+    for line in (*(f"note: {note}" for note in engine_notes), *lines):
+        print(line)
+    print(report.whole.summary())
+
+
+def _print_absent(report: "Progress", stream: str, listed: Path) -> None:
     """Videos without a stream are no failures, but whoever expects sound wants to hear of its absence."""
     for each in report.absent[:_ABSENT]:
         print(f"absent: {stream} of {each.path}: {each.cause}")
@@ -188,5 +146,3 @@ def _print_pass(report: "Progress", listed: Path, shown: set[tuple[str, str]]) -
             f"{report.not_retried} of them failed before and were not tried again; --retry-failed tries them",
             file=sys.stderr,
         )
-    if report.extracted:
-        print(report.speed())

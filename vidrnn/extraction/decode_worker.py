@@ -1,18 +1,15 @@
-"""What runs in a decoder process: one video at a time to fitted frames, which are sent to the process that embeds them.
-
-FFmpeg is a large body of C that reads whatever people have in their folders. In a process of its own, a crash, a hang
-or a flood of memory costs the one video that caused it.
-"""
+"""What runs in a decoder process: it receives requests, reads each file once, and sends all that is wanted of it."""
 
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 import numpy as np
@@ -20,29 +17,49 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.extraction.embedder import ReadStream
 from vidrnn.extraction.jobs import ABSENT
-from vidrnn.frames.fitting import fitted_steps
-from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.extraction.shared_frames import SharedFrames
+from vidrnn.frames.fitting import Drawing, Step, draw, indices_of, refusal
 from vidrnn.store.source import Source, is_there, state_of
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
-from vidrnn.video.probe import probe
-from vidrnn.video.sampling import Sampling
+from vidrnn.video.probe import Video, probe
 
 _ALIVE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
-class Frames:
-    """Announces some frames of the video under way, in order; their bytes follow, uint8 of this shape (n first)."""
+class Request:
+    """A file, and the numbers of the readings that are wanted of it."""
 
-    timestamps_s: list[float]
-    shape: tuple[int, ...]
+    source: Path
+    wanted: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """The last message about a video that gave frames."""
+class Pixels:
+    """Some frames of a drawing, in order: their times in seconds, and n arrays of the shape `Preprocessing.shape`."""
 
+    reading: int
+    timestamps_s: list[float]
+    frames: list[npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Says where `Pixels` lie in the shared memory; ``shape`` has n first."""
+
+    reading: int
+    timestamps_s: list[float]
+    shape: tuple[int, ...]
+    place: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The last message about a drawing that gave frames."""
+
+    reading: int
     num_frames: int
     metadata: VideoMetadata
     source: Source
@@ -50,85 +67,104 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """The last message about a video that cannot be decoded."""
+class Read:
+    """The only message about a stream whose features were computed here."""
 
+    reading: int
+    features: VideoFeatures
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The last message about a reading that cannot be had."""
+
+    reading: int
     stage: str
     cause: str
 
 
-Message = Frames | Decoded | VideoFeatures | Refused | None  # None: still alive, nothing to show yet
-Item = tuple[list[float], npt.NDArray[np.uint8]] | Decoded | VideoFeatures
-ReadVideo = Callable[[Path, Callable[[], None]], Iterator[Item]]
-"""What a decoder process does with one file; the second argument is called for every packet and frame.
-
-It gives frames in chunks and then one `Decoded`, or computes the features itself and gives just these."""
-DecodeVideo = Callable[[Path, Sampling, Preprocessing, int, Callable[[], None]], Iterator[Item]]
-
-
 @dataclass(frozen=True)
-class ReadFrames:
-    """A `ReadVideo` that gives frames: how they are decoded, with all that decides which and in what form."""
-
-    decode_one: DecodeVideo
-    sampling: Sampling
-    preprocessing: Preprocessing
-    chunk_size: int
-
-    def __call__(self, source: Path, on_progress: Callable[[], None]) -> Iterator[Item]:
-        """Frames in chunks, then their end."""
-        return self.decode_one(source, self.sampling, self.preprocessing, self.chunk_size, on_progress)
+class Finished:
+    """The last message about a file."""
 
 
-def decode_video(
-    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+Item = Pixels | Drawn | Read | Refused
+Message = Frames | Drawn | Read | Refused | Finished | None  # None: still alive, nothing to show yet
+DrawVideo = Callable[[Path, Mapping[int, Drawing], int, Callable[[], None]], Iterator[Item]]
+
+
+def draw_video(
+    source: Path, drawings: Mapping[int, Drawing], chunk_size: int, on_progress: Callable[[], None]
 ) -> Iterator[Item]:
-    """Decode the frames that are kept, bring them to the network's square, and hand them on in chunks.
+    """Decode a video once, draw what is wanted, and hand it on in chunks.
 
     Args:
         source: the video file, or the folder of its frames.
-        sampling: which frames.
-        preprocessing: how they are fitted, and what the stream makes of them.
+        drawings: what is wanted, by the number of its reading; all read folders of frames in the same way.
         chunk_size: most frames in a chunk.
         on_progress: called for every packet and frame.
 
     Yields:
-        ``(times in seconds, (n, 3, S, S) uint8)`` (or n times `Preprocessing.shape`), then one `Decoded`.
+        `Pixels` of all drawings, then one `Drawn` or `Refused` for each.
 
     Raises:
         VideoError: it cannot be decoded, or was written to meanwhile. OSError: it cannot be read.
     """
     before = state_of(source) if is_there(source) else None
+    sampling = next(iter(drawings.values())).sampling
     video = probe(
-        source,
-        frame_rate=sampling.frame_rate,
-        frame_template=sampling.frame_template,
-        on_progress=on_progress,
+        source, frame_rate=sampling.frame_rate, frame_template=sampling.frame_template, on_progress=on_progress
     )
-    indices = sampling.select(video.timestamps_s)
-    frames: list[npt.NDArray[np.uint8]] = []
-    times: list[float] = []
-    num_frames = 0
-    sizes: dict[tuple[int, int], None] = {}
-    try:
-        for step in fitted_steps(video, indices, preprocessing, on_progress=on_progress):
-            frames.append(step.pixels)
-            times.append(step.timestamp_s)
-            sizes[step.size] = None
-            num_frames += 1
-            if len(frames) == chunk_size:
-                yield times, np.stack(frames)
-                frames, times = [], []
-        if frames:
-            yield times, np.stack(frames)
-        digest = Source.of(source)
-    except (VideoError, OSError) as error:
-        raise DecodingError(str(error)) from error
-    if before != (digest.size, digest.mtime_ns):
-        raise DecodingError("was written to while it was decoded; run again when the file is complete")
-    notes = video.notes + _notes(wanted=len(indices), got=num_frames, sizes=list(sizes))
-    metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
-    yield Decoded(num_frames, metadata, digest, notes)
+    refused = {number: cause for number, drawing in drawings.items() if (cause := refusal(video, drawing))}
+    sheets = {number: _Sheet(number) for number in drawings if number not in refused}
+    if sheets:
+        try:
+            for number, step in draw(video, {each: drawings[each] for each in sheets}, on_progress=on_progress):
+                sheet = sheets[number]
+                sheet.add(step)
+                if len(sheet.frames) == chunk_size:
+                    yield sheet.take()
+            for sheet in sheets.values():
+                if sheet.frames:
+                    yield sheet.take()
+            digest = Source.of(source)
+        except (VideoError, OSError) as error:
+            raise DecodingError(str(error)) from error
+        if before != (digest.size, digest.mtime_ns):
+            raise DecodingError("was written to while it was decoded; run again when the file is complete")
+        for number, sheet in sheets.items():
+            yield sheet.end(video, digest, wanted=len(indices_of(video, drawings[number])))
+    for number, cause in refused.items():
+        yield Refused(number, "decode", cause)
+
+
+@dataclass
+class _Sheet:
+    """What has been drawn and not handed on yet, and what is known of the rest."""
+
+    reading: int
+    frames: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    timestamps_s: list[float] = field(default_factory=list)
+    num_frames: int = 0
+    sizes: dict[tuple[int, int], None] = field(default_factory=dict)
+
+    def add(self, step: Step) -> None:
+        self.frames.append(step.pixels)
+        self.timestamps_s.append(step.timestamp_s)
+        self.sizes[step.size] = None
+        self.num_frames += 1
+
+    def take(self) -> Pixels:
+        taken = Pixels(self.reading, self.timestamps_s, self.frames)
+        self.frames, self.timestamps_s = [], []
+        return taken
+
+    def end(self, video: Video, source: Source, *, wanted: int) -> Drawn | Refused:
+        if not self.num_frames:
+            return Refused(self.reading, "decode", f"none of {wanted} wanted frames holds a picture")
+        notes = video.notes + _notes(wanted=wanted, got=self.num_frames, sizes=list(self.sizes))
+        metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
+        return Drawn(self.reading, self.num_frames, metadata, source, notes)
 
 
 def _notes(*, wanted: int, got: int, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
@@ -146,27 +182,85 @@ class DecodingError(VideoError):
     """A video was opened and indexed, but its frames did not come."""
 
 
-def serve(channel: Connection, read: ReadVideo, memory_limit_mb: int) -> None:
-    """Body of a decoder process: receive a path, send messages, until the channel closes."""
+@dataclass(frozen=True)
+class Reader:
+    """All that a decoder process may be asked for, by the numbers of the readings.
+
+    Attributes:
+        drawings: of pictures.
+        streams: of other things in the file.
+        chunk_size: most frames in a chunk.
+        draw_one: how pictures are drawn.
+    """
+
+    drawings: Mapping[int, Drawing]
+    streams: Mapping[int, ReadStream]
+    chunk_size: int
+    draw_one: DrawVideo = draw_video
+
+    def __call__(self, request: Request, on_progress: Callable[[], None]) -> Iterator[Item]:
+        """All that is wanted of a file; a reading that fails costs only itself."""
+        drawings = {number: self.drawings[number] for number in request.wanted if number in self.drawings}
+        if drawings:
+            yield from _or_refused(drawings, self.draw_one(request.source, drawings, self.chunk_size, on_progress))
+        for number in request.wanted:
+            if number in self.streams:
+                found = (Read(number, each) for each in self.streams[number](request.source, on_progress))
+                yield from _or_refused((number,), found)
+
+    def place_bytes(self) -> int:
+        """Size of the largest chunk."""
+        shapes = (drawing.preprocessing.shape for drawing in self.drawings.values())
+        return max((self.chunk_size * int(np.prod(shape)) for shape in shapes), default=1)
+
+
+def _or_refused(numbers: Sequence[int] | Mapping[int, object], items: Iterator[Item]) -> Iterator[Item]:
+    """What comes, and when it stops with an error, the same refusal for each reading that has not ended."""
+    left = set(numbers)
+    try:
+        for item in items:
+            if not isinstance(item, Pixels):
+                left.discard(item.reading)
+            yield item
+        return
+    except AbsentStreamError as error:
+        stage, cause = ABSENT, str(error)
+    except DecodingError as error:
+        stage, cause = "decode", str(error)
+    except (VideoError, OSError) as error:
+        stage, cause = "probe", str(error)
+    except MemoryError:
+        stage, cause = "decode", "needs more memory than features.memory_limit_mb allows a decoder"
+    for number in sorted(left):
+        yield Refused(number, stage, cause)
+
+
+def serve(channel: Connection, read: Reader, places: int, memory_limit_mb: int) -> None:
+    """Body of a decoder process: receive requests, send messages, until the channel closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+    file = recv_handle(channel)
+    shared = SharedFrames(file, places=places, place_bytes=read.place_bytes())
+    os.close(file)
     _limit_memory(memory_limit_mb)
     try:
         channel.send(None)  # ready
         while True:
-            source = channel.recv()
-            for message, frames in _messages(source, channel, read):
-                channel.send(message)
-                if frames is not None:
-                    channel.send_bytes(np.ascontiguousarray(frames).data.cast("B"))
+            request = channel.recv()
+            for item in read(request, _alive(channel)):
+                if isinstance(item, Pixels):
+                    shape = (len(item.frames), *item.frames[0].shape)
+                    channel.send(Frames(item.reading, item.timestamps_s, shape, shared.put(item.frames)))
+                else:
+                    channel.send(item)
+            channel.send(Finished())
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent has what it wanted
         return
 
 
-def _messages(
-    source: Path, channel: Connection, read: ReadVideo
-) -> Iterator[tuple[Message, npt.NDArray[np.uint8] | None]]:
+def _alive(channel: Connection) -> Callable[[], None]:
+    """Something to call at every packet and frame, which says now and then that there was one."""
     spoken_s = time.monotonic()
 
     def on_progress() -> None:
@@ -175,20 +269,7 @@ def _messages(
             channel.send(None)
             spoken_s = time.monotonic()
 
-    try:
-        for item in read(source, on_progress):
-            if isinstance(item, tuple):
-                yield Frames(item[0], item[1].shape), item[1]
-            else:
-                yield item, None
-    except AbsentStreamError as error:
-        yield Refused(ABSENT, str(error)), None
-    except DecodingError as error:
-        yield Refused("decode", str(error)), None
-    except (VideoError, OSError) as error:
-        yield Refused("probe", str(error)), None
-    except MemoryError:
-        yield Refused("decode", "needs more memory than features.memory_limit_mb allows a decoder"), None
+    return on_progress
 
 
 def _end_with_parent() -> None:

@@ -1,51 +1,50 @@
 """One decoder process as its owner sees it: started when needed, ended when it crashes, hangs or takes too long."""
 
+import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import send_handle
 
-import numpy as np
 import torch
 
-from vidrnn.extraction.decode_worker import Decoded, Frames, Message, ReadVideo, Refused, serve
+from vidrnn.extraction.decode_worker import Drawn, Finished, Frames, Message, Read, Reader, Refused, Request, serve
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.processes import decoder_context
+from vidrnn.extraction.shared_frames import SharedFrames
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.video_features import VideoFeatures
 
 # FFmpeg and PyTorch keep a few kilobytes per video for good; a fresh process gives them back.
 _VIDEOS_PER_PROCESS = 500
+_PLACES = 3  # chunks of frames that may wait for their owner
 _GLANCE_S = 0.1  # how often a wait looks whether the run has been stopped
 _START_LIMIT_S = 300.0  # a first import from a slow network drive
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some frames of one video, in order: (n, 3, S, S) uint8 and their times."""
+    """Some frames of one drawing of a video, in order: (n, 3, S, S) uint8 and their times.
 
-    path: str
+    The frames lie in memory that the decoder waits for: whoever is done with them drops them.
+    """
+
+    job: Job
+    reading: int
     frames: torch.Tensor
     timestamps_s: list[float]
 
 
 @dataclass(frozen=True)
-class End:
-    """The last message about a video that gave frames."""
+class Ended:
+    """The last message about one reading of a video: how it was drawn, its features, or why there are none."""
 
-    path: str
-    decoded: Decoded
-
-
-@dataclass(frozen=True)
-class Whole:
-    """The only message about a video whose features were computed in the process that read it."""
-
-    path: str
-    features: VideoFeatures
+    job: Job
+    reading: int
+    how: Drawn | Read | Failure
 
 
 class StoppedError(Exception):
@@ -57,21 +56,27 @@ class _LostError(Exception):
 
 
 class Decoder:
-    """Decodes videos one after the other in a process of its own. Used by one thread."""
+    """Reads videos one after the other in a process of its own. Used by one thread."""
 
-    def __init__(self, read: ReadVideo, *, settings: FeatureSettings, stop: threading.Event) -> None:
-        self._arguments = (read, settings.memory_limit_mb)
+    def __init__(self, read: Reader, *, settings: FeatureSettings, stop: threading.Event) -> None:
+        self._reader = read
         self._settings = settings
         self._stop = stop
         self._process: BaseProcess | None = None
         self._channel: Connection | None = None
+        self._shared: SharedFrames | None = None
         self._videos = 0
         self._busy_s = 0.0
 
-    def decode(self, job: Job) -> Iterator[Chunk | End | Whole | Failure]:
-        """All frames of a video in chunks, then its end; or its features; or, at any point, its failure.
+    def decode(self, job: Job, wanted: Sequence[int]) -> Iterator[Chunk | Ended]:
+        """All that is wanted of a video: chunks of frames, and one end for each reading.
 
-        Time in which the caller does not ask for more does not count against the limits.
+        Time in which the caller does not ask for more, or holds all frames that there is room for, does not count
+        against the limits.
+
+        Args:
+            job: the video.
+            wanted: numbers of the readings.
 
         Raises:
             StoppedError: the run was stopped. RuntimeError: no decoder process can be started at all.
@@ -80,28 +85,31 @@ class Decoder:
             self._restart()
         self._videos += 1
         self._busy_s = 0.0
-        assert self._channel is not None
+        assert self._channel is not None and self._shared is not None
+        left = set(wanted)
         try:
-            self._send(job)
-            while True:
-                message = self._receive()
+            self._channel.send(Request(job.source, tuple(wanted)))
+            while not isinstance(message := self._receive(), Finished):
                 if isinstance(message, Frames):
-                    pixels = np.frombuffer(bytearray(self._channel.recv_bytes()), dtype=np.uint8)
-                    yield Chunk(job.path, torch.from_numpy(pixels.reshape(message.shape)), message.timestamps_s)
-                elif isinstance(message, Decoded):
-                    yield End(job.path, message)
-                    return
-                elif isinstance(message, VideoFeatures):
-                    yield Whole(job.path, message)
-                    return
-                elif isinstance(message, Refused):
-                    yield Failure(job.path, message.stage, message.cause, self._busy_s)
-                    return
+                    frames = torch.from_numpy(self._shared.get(message.place, message.shape))
+                    yield Chunk(job, message.reading, frames, message.timestamps_s)
+                elif message is not None:
+                    left.discard(message.reading)
+                    yield Ended(job, message.reading, self._how(job, message))
+            assert not left, f"the decoder said nothing of {left}"
+            return
         except _LostError as error:
             self.close()
-            yield Failure(job.path, "process", str(error), self._busy_s)
+            cause = str(error)
         except (EOFError, OSError):
-            yield Failure(job.path, "process", self._obituary(), self._busy_s)
+            cause = self._obituary()
+        for reading in sorted(left):
+            yield Ended(job, reading, Failure(job.path, "process", cause, self._busy_s))
+
+    def _how(self, job: Job, message: Drawn | Read | Refused) -> Drawn | Read | Failure:
+        if isinstance(message, Refused):
+            return Failure(job.path, message.stage, message.cause, self._busy_s)
+        return message
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -113,16 +121,23 @@ class Decoder:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+        self._shared = None
 
     def _restart(self) -> None:
         self.close()
         context = decoder_context()
-        self._channel, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, *self._arguments), daemon=True)
-        self._process.start()
-        theirs.close()
-        self._videos = 0
+        place_bytes = self._reader.place_bytes()
+        file = SharedFrames.create(places=_PLACES, place_bytes=place_bytes)
         try:
+            self._shared = SharedFrames(file, places=_PLACES, place_bytes=place_bytes)
+            self._channel, theirs = context.Pipe()
+            arguments = (theirs, self._reader, _PLACES, self._settings.memory_limit_mb)
+            self._process = context.Process(target=serve, args=arguments, daemon=True)
+            self._process.start()
+            theirs.close()
+            self._videos = 0
+            assert self._process.pid is not None
+            send_handle(self._channel, file, self._process.pid)
             self._receive(limit_s=_START_LIMIT_S)
         except (EOFError, OSError, _LostError) as error:
             cause = f"not within {_START_LIMIT_S:g} s" if isinstance(error, _LostError) else self._obituary()
@@ -131,10 +146,8 @@ class Decoder:
                 f"a decoder process cannot start ({cause}). A script that uses vidrnn must begin its work below "
                 "`if __name__ == '__main__':`, because each process imports it"
             ) from error
-
-    def _send(self, job: Job) -> None:
-        assert self._channel is not None
-        self._channel.send(job.source)
+        finally:
+            os.close(file)
 
     def _receive(self, *, limit_s: float | None = None) -> Message:
         """The next message, within the limits."""
@@ -145,7 +158,7 @@ class Decoder:
         while True:
             started = time.monotonic()
             ready = self._channel.poll(_GLANCE_S)
-            waited = time.monotonic() - started
+            waited = 0.0 if self._shared is not None and self._shared.is_full else time.monotonic() - started
             self._busy_s, silent_s = self._busy_s + waited, silent_s + waited
             if ready:
                 message: Message = self._channel.recv()

@@ -1,15 +1,39 @@
-"""What the pipeline needs of whatever turns frames into features."""
+"""What the pipeline is asked for: passes, each of which turns a video into one sequence of features.
 
+Several passes may be made of one reading of the file: frames that are decoded once are embedded as they are, mirrored,
+and as pictures of motion; and passes that share a network share its batches.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.frames.views import Views
 from vidrnn.store.spec import FeatureSpec
+from vidrnn.store.video_features import VideoFeatures
+
+
+class Executor(Protocol):
+    """What computes the features of frames; passes with the same one fill its batches together."""
+
+    @property
+    def lanes(self) -> int:
+        """How many threads may call it at the same time to good effect."""
+
+    @property
+    def page_locked(self) -> bool:
+        """Whether frames that lie in page-locked memory reach it faster."""
+
+    def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """(N, 3, S, S) uint8 to one row for each view: (R, D) float32 on the CPU."""
 
 
 class Embedder(Protocol):
-    """Frames in, features out: a frozen network (`vidrnn.backbones.backbone`) or something simpler."""
+    """A pass over pictures: a frozen network (`vidrnn.backbones.backbone`) or something simpler."""
 
     @property
     def spec(self) -> FeatureSpec:
@@ -17,11 +41,55 @@ class Embedder(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """From frame to what `embed` takes."""
+        """From frame to what it looks at."""
 
     @property
-    def lanes(self) -> int:
-        """How many threads may call `embed` at the same time to good effect."""
+    def flips(self) -> bool:
+        """Whether mirrored frames are drawn as they are and turned over by the executor."""
+
+    @property
+    def executor(self) -> Executor:
+        """What computes the features."""
+
+
+class Alone:
+    """Base of embedders that share nothing: a subclass has ``spec``, ``preprocessing`` and `embed`."""
+
+    flips = False
+    lanes = 1
+    page_locked = False
+
+    @property
+    def executor(self) -> Executor:
+        """Itself."""
+        return self
+
+    def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """See `Executor`."""
+        return self.embed(views.of(frames))
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """(B, 3, S, S) uint8 to (B, D) float32 on the CPU."""
+        raise NotImplementedError
+
+
+ReadStream = Callable[[Path, Callable[[], None]], Iterator[VideoFeatures]]
+"""Gives the features of one file, in the process that reads it; the second argument is called for every packet."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A pass over something else: sound, or an array from elsewhere.
+
+    Attributes:
+        spec: the identity of what it computes.
+        read: computes it, where the file is read.
+        source_of: from a video to the file that decides its features. Raises VideoError where there is none.
+    """
+
+    spec: FeatureSpec
+    read: ReadStream
+    source_of: Callable[[Path], Path] = lambda video: video
+
+
+Pass = Embedder | Computed

@@ -9,10 +9,17 @@ ABSENT = "absent"
 
 @dataclass(frozen=True)
 class Job:
-    """One video to embed: its name in the annotations and where it lies."""
+    """One video to embed.
+
+    Attributes:
+        path: its name in the annotations.
+        source: where it lies.
+        wanted: the numbers of the passes that it still needs.
+    """
 
     path: str
     source: Path
+    wanted: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)

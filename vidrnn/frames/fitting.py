@@ -1,18 +1,27 @@
-"""From a probed video to what the network takes of it, step by step: frames, pictures of motion, or rows of one."""
+"""From a probed video to what the networks take of it: one decode for all that is drawn of its pictures."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from vidrnn.errors import VideoError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import DifferenceRendering, FlowRendering, RowRendering
-from vidrnn.video.decode import decode
-from vidrnn.video.neighbours import decode_pairs
+from vidrnn.video.neighbours import Pair, Pairing, on_screen
 from vidrnn.video.probe import Video
-from vidrnn.video.sampling import Indices
+from vidrnn.video.sampling import Indices, Sampling
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn of a video: which of its frames are kept, how they are fitted, and what a stream makes of them."""
+
+    sampling: Sampling
+    preprocessing: Preprocessing
 
 
 @dataclass(frozen=True)
@@ -30,66 +39,108 @@ class Step:
     size: tuple[int, int]
 
 
-def fitted_steps(
-    video: Video, indices: Indices, preprocessing: Preprocessing, *, on_progress: Callable[[], None] = lambda: None
-) -> Iterator[Step]:
-    """Decode the kept frames and bring them to what the network takes; all streams but rows have the same times.
+def draw(
+    video: Video, drawings: Mapping[int, Drawing], *, on_progress: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, Step]]:
+    """Decode a video once and draw all that is asked for.
 
     Args:
         video: what `probe` returned.
-        indices: (T,) kept frames.
-        preprocessing: how frames are fitted, and what the stream makes of them.
+        drawings: what to draw, by a number; `refusal` must have had no objection.
         on_progress: called for each packet and frame.
 
+    Yields:
+        (number, step), the steps of each drawing in order of time. All drawings but rows have the times of the frames.
+
     Raises:
-        VideoError: it cannot be decoded, or rows are asked of more than one picture.
+        VideoError: it cannot be decoded.
+        ConfigError: the installed OpenCV does not have the method of a flow.
     """
-    rendering = preprocessing.rendering
-    if rendering is None:
-        for frame in decode(video, indices, on_progress=on_progress):
-            height, width = frame.rgb.shape[:2]
-            yield Step(preprocessing.fit(frame.rgb).numpy(), frame.timestamp_s, (width, height))
-    elif isinstance(rendering, RowRendering):
-        yield from _rows(video, indices, preprocessing, rendering, on_progress=on_progress)
-    else:
-        yield from _motion(video, indices, preprocessing, rendering, on_progress=on_progress)
+    pens = {number: _Pen(video, drawing) for number, drawing in drawings.items()}
+    fits = {_geometry(drawing.preprocessing) for drawing in drawings.values()}
+
+    def fit(rgb: npt.NDArray[np.uint8]) -> dict[Preprocessing, _Square]:
+        return {geometry: _Square(geometry.fit(rgb)) for geometry in fits}
+
+    wanted = np.unique(np.concatenate([pen.wanted for pen in pens.values()]))
+    for index, picture in on_screen(video, wanted, fit=fit, on_progress=on_progress):
+        for number, pen in pens.items():
+            for pair in pen.advance(index, picture):
+                for step in pen.steps(pair):
+                    yield number, step
 
 
-def _motion(
-    video: Video,
-    indices: Indices,
-    preprocessing: Preprocessing,
-    rendering: FlowRendering | DifferenceRendering,
-    *,
-    on_progress: Callable[[], None],
-) -> Iterator[Step]:
-    """Motion is computed between fitted, and for the other view mirrored, squares: its own mirror image shows it."""
-    render = rendering.renderer()
-
-    def fit(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return np.ascontiguousarray(preprocessing.fit(rgb).permute(1, 2, 0).numpy())
-
-    for pair in decode_pairs(video, indices, gap_s=rendering.gap_s, fit=fit, on_progress=on_progress):
-        pixels = render(pair.first.fitted, pair.second.fitted, pair.seconds)
-        yield Step(pixels, pair.kept.timestamp_s, pair.kept.size)
+def indices_of(video: Video, drawing: Drawing) -> Indices:
+    """(T,) the frames that a drawing keeps."""
+    return drawing.sampling.select(video.timestamps_s)
 
 
-def _rows(
-    video: Video,
-    indices: Indices,
-    preprocessing: Preprocessing,
-    rendering: RowRendering,
-    *,
-    on_progress: Callable[[], None],
-) -> Iterator[Step]:
-    """The picture's rows or patches, one a second, which is as good as any other time for them."""
-    if video.num_frames > 1:
-        raise VideoError(
+def refusal(video: Video, drawing: Drawing) -> str | None:
+    """Why a video cannot be drawn in this way, None where it can."""
+    if isinstance(drawing.preprocessing.rendering, RowRendering) and video.num_frames > 1:
+        return (
             f"the stream 'rows' reads still images, and this video has {video.num_frames} frames; take it out of "
             "features.streams, or list still images (data.media: pictures)"
         )
-    for frame in decode(video, indices, on_progress=on_progress):
-        height, width = frame.rgb.shape[:2]
-        square = preprocessing.fit(frame.rgb).permute(1, 2, 0).numpy()
-        for number, pixels in enumerate(rendering.cut(square)):
-            yield Step(pixels, float(number), (width, height))
+    return None
+
+
+class _Square:
+    """A fitted frame, as the network takes it and as OpenCV does, plain and mirrored; made when it is asked for."""
+
+    def __init__(self, fitted: torch.Tensor) -> None:
+        self._fitted = fitted
+
+    def channels_first(self, *, mirrored: bool) -> npt.NDArray[np.uint8]:
+        """(3, S, S)."""
+        return np.asarray((self._fitted.flip(2) if mirrored else self._fitted).numpy())
+
+    def channels_last(self, *, mirrored: bool) -> npt.NDArray[np.uint8]:
+        """(S, S, 3), contiguous."""
+        return self._mirrored if mirrored else self._plain
+
+    @cached_property
+    def _plain(self) -> npt.NDArray[np.uint8]:
+        return np.ascontiguousarray(self._fitted.permute(1, 2, 0).numpy())
+
+    @cached_property
+    def _mirrored(self) -> npt.NDArray[np.uint8]:
+        # After the resize, so that both views show exactly the same part of the frame.
+        return np.ascontiguousarray(self._plain[:, ::-1])
+
+
+class _Pen:
+    """One drawing of one video, step by step."""
+
+    def __init__(self, video: Video, drawing: Drawing) -> None:
+        if cause := refusal(video, drawing):
+            raise VideoError(cause)
+        rendering = drawing.preprocessing.rendering
+        motion = rendering if isinstance(rendering, FlowRendering | DifferenceRendering) else None
+        self._geometry = _geometry(drawing.preprocessing)
+        self._mirrored, self._rendering = drawing.preprocessing.mirrored, rendering
+        self._render = motion.renderer() if motion else None
+        self._pairing: Pairing[dict[Preprocessing, _Square]] = Pairing(
+            video, indices_of(video, drawing), gap_s=motion.gap_s if motion else None
+        )
+        self.wanted, self.advance = self._pairing.wanted, self._pairing.advance
+
+    def steps(self, pair: Pair[dict[Preprocessing, _Square]]) -> Iterator[Step]:
+        """One step, or of a still image that is read row by row all of them, one a second."""
+        kept, mirrored = pair.kept.fitted[self._geometry], self._mirrored
+        if self._render is not None:
+            # Between mirrored squares where the view is mirrored: its own mirror image shows its motion.
+            first, second = (
+                shown.fitted[self._geometry].channels_last(mirrored=mirrored) for shown in (pair.first, pair.second)
+            )
+            yield Step(self._render(first, second, pair.seconds), pair.kept.timestamp_s, pair.kept.size)
+        elif isinstance(self._rendering, RowRendering):
+            for number, pixels in enumerate(self._rendering.cut(kept.channels_last(mirrored=mirrored))):
+                yield Step(pixels, float(number), pair.kept.size)
+        else:
+            yield Step(kept.channels_first(mirrored=mirrored), pair.kept.timestamp_s, pair.kept.size)
+
+
+def _geometry(preprocessing: Preprocessing) -> Preprocessing:
+    """How frames become squares, whatever is drawn of these: equal for all drawings that can share a square."""
+    return replace(preprocessing, mirrored=False, rendering=None)

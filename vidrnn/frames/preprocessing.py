@@ -66,9 +66,7 @@ class Preprocessing:
         mean, std = (torch.tensor([255.0 * value for value in values]) for values in (self.mean, self.std))
         return mean[:, None, None], std[:, None, None]
 
-    def normalise(
-        self, batch: torch.Tensor, scales: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> torch.Tensor:
+    def normalise(self, batch: torch.Tensor, scales: tuple[torch.Tensor, torch.Tensor] | None = None) -> torch.Tensor:
         """Scale pixels as the weights expect, on whatever device the batch lies.
 
         Args:

@@ -15,6 +15,7 @@ from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import Media
 from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.streams import BACKBONE_STREAMS
 
 
 def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]:
@@ -75,9 +76,15 @@ def predict_videos(
     Raises:
         ConfigError, ModelFileError, WeightsError: nothing was predicted.
     """
-    tree = model.settings.features.model_dump(mode="json") | dict(changes)
+    tree = model.settings.features.model_dump(mode="json") | _arithmetic_of(model) | dict(changes)
     features = validate(FeatureSettings, tree, origin="options")
     if needs_streams(model):
         return classify_streams(videos, model, settings=features, side_files=side_files)
     side_files.refuse_unfit(features)
     return classify(videos, model, backbone_of(model, features), settings=features)
+
+
+def _arithmetic_of(model: TrainedModel) -> dict[str, str]:
+    """The precision of the features that the model learned from: what ``auto`` is depends on the machine."""
+    through_network = [spec for spec in model.specs if spec.stream in BACKBONE_STREAMS]
+    return {"precision": through_network[0].precision.split("/", maxsplit=1)[0]} if through_network else {}

@@ -1,6 +1,6 @@
 """The verb ``classify``: new videos to answers, with the model's own preprocessing and sampling."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone
 from vidrnn.errors import ModelFileError
 from vidrnn.extraction.jobs import Failure, Job
-from vidrnn.extraction.pipeline import embed_videos
+from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.inference.answer_file import Prediction
 from vidrnn.inference.answers import Clock, answers_of
 from vidrnn.models.model_file import TrainedModel
@@ -69,34 +69,36 @@ def classify(
         backbone: from `backbone_of`.
         settings: batch size, number of decoders and their limits.
     """
-    jobs = (Job(str(video), video) for video in videos)
     both = model.settings.features.mirrored and model.settings.inference.views == "both"
-    for path, result in embed_videos(jobs, backbone.both_views() if both else backbone, settings=settings):
-        if isinstance(result, Failure):
-            yield Prediction(path, "failed", error=result.cause)
-        elif not np.isfinite(result.features).all():
+    passes = [backbone, backbone.mirrored()] if both else [backbone]
+    jobs = (Job(str(video), video, tuple(range(len(passes)))) for video in videos)
+    for path, found in embed_passes(jobs, passes, settings=settings):
+        seen = [view for view in found.values() if not isinstance(view, Failure)]
+        if failure := next((view for view in found.values() if isinstance(view, Failure)), None):
+            yield Prediction(path, "failed", error=failure.cause)
+        elif not all(np.isfinite(view.features).all() for view in seen):
             yield Prediction(path, "failed", error="its features hold nan or inf; use another features.precision")
         else:
-            yield _predict(path, result, model)
+            yield _predict(path, seen, model)
 
 
-def _predict(path: str, video: VideoFeatures, model: TrainedModel) -> Prediction:
+def _predict(path: str, views: Sequence[VideoFeatures], model: TrainedModel) -> Prediction:
+    """From the features of one video, and of its mirror image where the model looks at that too."""
     device = next(model.classifier.parameters()).device
-    facts = video.metadata
-    first, totals = torch.zeros(1, dtype=torch.int64), torch.tensor([len(video.features)])
-    views = [
-        StreamTable(view.contiguous(), first, totals, model.spec.parts)
-        for view in torch.split(torch.from_numpy(video.features).to(device), model.spec.dim, dim=1)
+    facts, times = views[0].metadata, views[0].timestamps_s
+    first, totals = torch.zeros(1, dtype=torch.int64), torch.tensor([len(times)])
+    tables = [
+        StreamTable(torch.from_numpy(view.features).to(device), first, totals, model.spec.parts) for view in views
     ]
     alone = SequenceSet(
         (Annotation("video", "unknown", None, "video"),),
-        {model.spec.stream: replace(views[0], mirrored=views[1]) if len(views) > 1 else views[0]},
+        {model.spec.stream: replace(tables[0], mirrored=tables[1]) if len(tables) > 1 else tables[0]},
         totals,
         Targets(torch.zeros(1, dtype=torch.int64, device=device)),
         np.array([[facts.width, facts.height, facts.num_frames, facts.duration_s]]),
     )
     (outputs,) = predict(model.classifier, alone, asking_of(model.settings))
-    return answered(path, outputs, model, clock=Clock(video.timestamps_s, facts.duration_s))
+    return answered(path, outputs, model, clock=Clock(times, facts.duration_s))
 
 
 def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:

@@ -16,7 +16,8 @@ import torch
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import MissingPathError
 from vidrnn.extraction.embedder import Embedder
-from vidrnn.extraction.extract import Progress, extract
+from vidrnn.extraction.extract import extract
+from vidrnn.extraction.progress import Progress
 from vidrnn.inference.answer_file import Prediction
 from vidrnn.inference.answers import Clock
 from vidrnn.inference.one_stream import answered, refuse_other
@@ -25,10 +26,11 @@ from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.streams import BACKBONE_STREAMS, Stream, in_order
+from vidrnn.settings.streams import BACKBONE_STREAMS, PICTURE_STREAMS, Stream, in_order
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.video_features import VideoFeatures
-from vidrnn.streams.passes import extract_stream, load_passes, other_streams
+from vidrnn.streams.passes import file_passes, load_passes
+from vidrnn.streams.text import extract_text
 from vidrnn.training.predict import asking_of, predict
 
 _AT_ONCE = 64  # videos whose features are kept at the same time
@@ -163,19 +165,20 @@ def _extract(
     settings: FeatureSettings,
     root: Path,
 ) -> _Extracted:
-    done = _Extracted()
-    for each in passes:
-        plain = done.plain[-1] if each.spec.is_mirrored else None
-        folder, report = extract(annotations, root=ANYWHERE, settings=settings, backbone=each, plain=plain)
-        (done.mirrored if each.spec.is_mirrored else done.plain).append(folder)
-        done.failed |= {failure.path: failure.cause for failure in report.failures}
-    wanted = {spec.stream: spec for spec in model.specs}
-    for stream in other_streams(settings):
-        report = Progress()
-        folder = extract_stream(annotations, stream=stream, root=root, settings=settings, progress=report)
-        refuse_other(folder.spec, wanted[stream])
-        done.plain.append(folder)
-        done.failed |= {failure.path: f"{stream}: {failure.cause}" for failure in report.failures}
+    done, wanted = _Extracted(), {spec.stream: spec for spec in model.specs}
+    others = file_passes(annotations, root=root, settings=settings)
+    for each in others:
+        refuse_other(each.spec, wanted[each.spec.stream])
+    report = extract(annotations, [*passes, *others], root=ANYWHERE, settings=settings)
+    for folder, progress in zip(report.folders, report.passes, strict=True):
+        (done.mirrored if folder.spec.is_mirrored else done.plain).append(folder)
+        stream = "" if folder.spec.stream in PICTURE_STREAMS else f"{folder.spec.stream}: "
+        done.failed |= {failure.path: f"{stream}{failure.cause}" for failure in progress.failures}
+    if "text" in settings.streams:
+        texts = Progress()
+        done.plain.append(extract_text(annotations, root=root, settings=settings, progress=texts))
+        refuse_other(done.plain[-1].spec, wanted["text"])
+        done.failed |= {failure.path: f"text: {failure.cause}" for failure in texts.failures}
     return done
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
+from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.jobs import Job
-from vidrnn.extraction.pipeline import Throughput, embed_videos
+from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.source import is_reachable

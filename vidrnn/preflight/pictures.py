@@ -62,14 +62,15 @@ def look_at(
     """Decode the videos that are there and have no thumbnails yet. Raises OSError when the store cannot be written."""
     root = settings.data.root
     chosen = [position for position, each in enumerate(annotations) if is_reachable(each.source(root))]
-    folder, report = extract(
+    report = extract(
         [annotations[position] for position in chosen],
+        [Thumbnails(settings.features)],
         root=root,
         settings=settings.features,
-        backbone=Thumbnails(settings.features),
         on_video=on_video,
     )
-    failed = {failure.path for failure in report.failures}
+    (folder,), failures = report.folders, report.whole.failures
+    failed = {failure.path for failure in failures}
     good = [position for position in chosen if annotations[position].path not in failed]
     videos = (folder.read(annotations[position].path) for position in good)
     known = [(video.metadata, video.source.sha256) for video in videos]
@@ -79,7 +80,7 @@ def look_at(
         folder=folder,
         metadata=np.array([(each.width, each.height, each.num_frames, each.duration_s) for each, _ in known]),
         digests=tuple(digest for _, digest in known),
-        failures=tuple(f"{failure.path}: {failure.cause}" for failure in report.failures),
+        failures=tuple(f"{failure.path}: {failure.cause}" for failure in failures),
     )
 
 

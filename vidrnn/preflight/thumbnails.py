@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from vidrnn.extraction.embedder import Alone
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.spec import FeatureSpec, frame_folder_values
@@ -22,10 +23,8 @@ _BLUR, _REACH = 2.0, 6  # pixels: deviation and reach of the Gaussian that is ta
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-class Thumbnails:
+class Thumbnails(Alone):
     """(B, 3, 32, 32) uint8 to (B, 1024): grey levels without what changes slowly over the picture (light, shade)."""
-
-    lanes = 1
 
     def __init__(self, settings: FeatureSettings) -> None:
         self.preprocessing = Preprocessing(EDGE, EDGE, "warp", "bilinear", (0.5,) * 3, (0.5,) * 3)
@@ -47,7 +46,7 @@ class Thumbnails:
         self._kernel = functional.normalize(torch.exp(-0.5 * (taps / _BLUR) ** 2), p=1.0, dim=0)
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        """See `Embedder.embed`."""
+        """See `Alone`."""
         grey = (frames.float() * torch.tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
         around = functional.pad(grey, (_REACH,) * 4, mode="reflect")
         slow = functional.conv2d(around, self._kernel.view(1, 1, 1, -1))

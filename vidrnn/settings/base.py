@@ -9,14 +9,12 @@ import os
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vidrnn.errors import ConfigError, MissingPathError
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class Settings(BaseModel):
@@ -54,6 +52,13 @@ def _expand_if_text(value: object) -> object:
     return expand_variables(value) if isinstance(value, str) else value
 
 
+def _check_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ValueError(f"got {name!r}: use 'auto', 'cpu', 'cuda', or 'cuda:1' for the second GPU")
+    return name
+
+
+Device = Annotated[str, AfterValidator(_check_device)]
 PathSetting = Annotated[Path, BeforeValidator(_expand_if_text)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]

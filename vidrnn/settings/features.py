@@ -66,9 +66,9 @@ class FeatureSettings(Settings):
     frame_template: str | None = None
     """Names of the frames in such folders, as ``img_{:05}.jpg``, where other numbered pictures (flow) lie beside
     them; null: all are named alike."""
-    precision: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
-    """Arithmetic of the backbone: the two short floats are meant for GPUs, int8 for CPUs (needs NNCF). Features are
-    stored in float16 in any case."""
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
+    """Arithmetic of the backbone: ``auto`` is bfloat16 on a GPU and float32 on a CPU, int8 is for CPUs (needs NNCF).
+    Features are stored in float16 in any case."""
     mirrored: bool = False
     """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` then makes two passes,
     and the features of the first one are the same as without."""
@@ -81,11 +81,12 @@ class FeatureSettings(Settings):
     spec: str | dict[Stream, str] | None = None
     """Digest (or its start) of one spec in the store, when several fit the keys above; of several ``streams`` by their
     names, such as ``{rgb: 26a6, flow: 2b7a}``."""
-    batch_size: Positive = 16
-    """Frames per backbone call; batches are filled across videos."""
-    engine: Literal["auto", "eager", "compile", "openvino"] = "auto"
-    """How the backbone is executed: ``eager`` PyTorch, ``compile`` (torch.compile; needs a C++ compiler), ``openvino``
-    (CPU); ``auto`` is openvino on a CPU in float32 or int8, else eager. Each is compared with eager on real frames."""
+    batch_size: Positive | None = None
+    """Frames per backbone call, filled across videos; null: 16 on a CPU, 256 on a GPU."""
+    engine: Literal["auto", "eager", "graph", "compile", "openvino"] = "auto"
+    """How the backbone is executed: ``eager`` PyTorch, ``graph`` (a captured CUDA graph), ``compile`` (torch.compile;
+    needs a C++ compiler), ``openvino`` (CPU); ``auto`` is openvino on a CPU in float32 or int8, graph on a GPU, else
+    eager. Each is compared with eager on real frames."""
     workers: Positive | None = None
     """Videos decoded at the same time, one process with one decoder thread each; null: one per core."""
     time_limit_s: Annotated[float, Field(gt=0.0)] = 3600.0
@@ -95,7 +96,8 @@ class FeatureSettings(Settings):
     memory_limit_mb: Positive = 4096
     """Memory that a decoder process may take on top of what it starts with (Linux)."""
     device: Device = "auto"
-    """Where the backbone runs; ``auto`` takes CUDA when there is one."""
+    """Where the backbone runs: ``cpu``, ``cuda``, or one of several GPUs as ``cuda:1``; ``auto`` takes a GPU when there
+    is one."""
 
     @model_validator(mode="after")
     def _check(self) -> "FeatureSettings":

@@ -134,13 +134,16 @@ class FeatureSpec:
     def _pairs(self, settings: FeatureSettings, stream: Stream) -> list[tuple[str, Any, Any]]:
         """What is here and what is asked for, by the name of the setting."""
         name = settings.weights if settings.weights in {"default", "random"} else settings.weights.rsplit("/", 1)[-1]
+        arithmetic = self.precision.split("/", maxsplit=1)[0]
+        # Which of the two `auto` was depends on the machine that extracted, and training may run on another.
+        fits_device = settings.precision == "auto" and arithmetic in {"float32", "bfloat16"}
         pairs: list[tuple[str, Any, Any]] = [
             ("backbone", self.backbone, settings.backbone),
             ("weights", self.weights, name),
             ("square", self.preprocessing["square"], settings.square),
             ("nodes", self.nodes, node_name(settings.chosen_nodes)),
             ("sampling", self.sampling, sampling_values(settings)),
-            ("precision", self.precision.split("/", maxsplit=1)[0], settings.precision),
+            ("precision", arithmetic, arithmetic if fits_device else settings.precision),
         ]
         if settings.image_size is not None:
             pairs.append(("image_size", self.preprocessing["image_size"], settings.image_size))

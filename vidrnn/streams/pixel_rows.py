@@ -2,21 +2,20 @@
 
 import torch
 
+from vidrnn.extraction.embedder import Alone
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import RowRendering
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.spec import FeatureSpec, frame_folder_values
 
 
-class Rows:
+class Rows(Alone):
     """(B, 3, h, w) uint8 to (B, 3 h w) from -1 to 1: channel after channel, each row by row.
 
     Attributes:
         spec: what it computes; nothing that concerns networks or the choice of frames is in it.
         preprocessing: from picture to steps.
     """
-
-    lanes = 1
 
     def __init__(self, settings: FeatureSettings, *, mirrored: bool = False) -> None:
         size, rendering = settings.rows.image_size, RowRendering(settings.rows.patch)
@@ -40,5 +39,5 @@ class Rows:
         )
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        """See `vidrnn.extraction.embedder.Embedder.embed`."""
+        """See `Alone`."""
         return self.preprocessing.normalise(frames).flatten(1)

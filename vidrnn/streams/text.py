@@ -9,9 +9,9 @@ import numpy as np
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import AbsentStreamError, ConfigError, MissingPathError, StoreError, VideoError
-from vidrnn.extraction.extract import Progress
 from vidrnn.extraction.failures import MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
+from vidrnn.extraction.progress import Progress
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import TextSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore

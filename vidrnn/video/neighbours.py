@@ -62,15 +62,8 @@ def neighbours(timestamps_s: Seconds, indices: Indices, *, gap_s: float) -> Indi
     return np.where(indices == last, before, after)
 
 
-def decode_pairs(
-    video: Video,
-    indices: Indices,
-    *,
-    gap_s: float,
-    fit: Fit[Fitted],
-    on_progress: Callable[[], None] = lambda: None,
-) -> Iterator[Pair[Fitted]]:
-    """Decode kept frames and their neighbours, each once, and pair them up.
+class Pairing(Generic[Fitted]):
+    """Pairs up kept frames and their neighbours while a video is decoded once for several purposes.
 
     The pairs have the times of the frames that `decode` gives for ``indices``: where a packet holds no picture of its
     own, the picture that is on the screen counts, once.
@@ -78,38 +71,58 @@ def decode_pairs(
     Args:
         video: what `probe` returned.
         indices: (T,) kept frames.
-        gap_s: see `neighbours`.
-        fit: what is done with each (H, W, 3) uint8 picture before it is paired.
+        gap_s: see `neighbours`; None where no neighbour is looked at, so that each frame is its own.
+
+    Attributes:
+        wanted: which frames of the video must be shown to `advance`.
+    """
+
+    def __init__(self, video: Video, indices: Indices, *, gap_s: float | None) -> None:
+        others = indices if gap_s is None else neighbours(video.timestamps_s, indices, gap_s=gap_s)
+        self.wanted: Indices = np.unique([indices, others])
+        self._times_s = video.timestamps_s
+        self._waiting = deque(zip(indices.tolist(), others.tolist(), strict=True))
+        self._uses = Counter([*indices.tolist(), *others.tolist()])
+        self._held: dict[int, Picture[Fitted] | None] = {}
+        self._latest_s = -np.inf
+
+    def advance(self, index: int, picture: Picture[Fitted] | None) -> Iterator[Pair[Fitted]]:
+        """Take what is on the screen at the time of a frame, and give the pairs that are complete.
+
+        Args:
+            index: of the frame, larger than before.
+            picture: what is shown then, None before the first picture.
+        """
+        if index in self._uses:
+            self._held[index] = picture
+        while self._waiting and max(self._waiting[0]) <= index:
+            kept, other = self._waiting.popleft()
+            shown, neighbour = self._held[kept], self._held[other]
+            if shown is not None and neighbour is not None and shown.timestamp_s > self._latest_s:
+                self._latest_s = shown.timestamp_s
+                seconds = abs(float(self._times_s[other] - self._times_s[kept]))
+                first, second = (shown, neighbour) if kept <= other else (neighbour, shown)
+                yield Pair(first, second, shown, seconds)
+            for done in (kept, other):
+                self._uses[done] -= 1
+                if not self._uses[done]:
+                    del self._held[done], self._uses[done]
+
+
+def on_screen(
+    video: Video, indices: Indices, *, fit: Fit[Fitted], on_progress: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, Picture[Fitted] | None]]:
+    """Decode once and say what is shown at the time of each frame; None before the first picture.
+
+    Args:
+        video: what `probe` returned.
+        indices: (T,) the frames, strictly increasing.
+        fit: what is done with each (H, W, 3) uint8 picture.
         on_progress: as in `decode`.
 
     Raises:
         VideoError: as from `decode`.
     """
-    others = neighbours(video.timestamps_s, indices, gap_s=gap_s)
-    waiting = deque(zip(indices.tolist(), others.tolist(), strict=True))
-    uses = Counter([*indices.tolist(), *others.tolist()])
-    held: dict[int, Picture[Fitted] | None] = {}
-    latest_s = -np.inf
-    for index, picture in _on_screen(video, np.unique([indices, others]), fit, on_progress):
-        held[index] = picture
-        while waiting and max(waiting[0]) <= index:
-            kept, other = waiting.popleft()
-            own, its = held[kept], held[other]
-            if own is not None and its is not None and own.timestamp_s > latest_s:
-                latest_s = own.timestamp_s
-                seconds = abs(float(video.timestamps_s[other] - video.timestamps_s[kept]))
-                first, second = (own, its) if kept <= other else (its, own)
-                yield Pair(first, second, own, seconds)
-            for each in (kept, other):
-                uses[each] -= 1
-                if not uses[each]:
-                    del held[each]
-
-
-def _on_screen(
-    video: Video, indices: Indices, fit: Fit[Fitted], on_progress: Callable[[], None]
-) -> Iterator[tuple[int, Picture[Fitted] | None]]:
-    """What is shown at the time of each frame; None before the first picture."""
     frames = decode(video, indices, on_progress=on_progress)
     upcoming: Frame | None = next(frames, None)
     latest: Picture[Fitted] | None = None

@@ -11,7 +11,8 @@ from tests.media import pictures
 from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones import engines
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
-from vidrnn.backbones.engines import EngineError, OpenVino, similarity
+from vidrnn.backbones.engines import OpenVino, similarity
+from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import Network, build_network
 from vidrnn.errors import ConfigError
 from vidrnn.settings.features import FeatureSettings

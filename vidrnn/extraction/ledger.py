@@ -1,0 +1,122 @@
+"""The books of one pass: which videos still need it, what became of the others, and who is at work on them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from vidrnn.claims import Claims
+from vidrnn.errors import VideoError
+from vidrnn.extraction.embedder import Computed, Pass
+from vidrnn.extraction.failures import FailureList, MissingLists
+from vidrnn.extraction.jobs import ABSENT, Failure
+from vidrnn.extraction.progress import Progress
+from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.source import is_there
+from vidrnn.store.video_features import VideoFeatures
+
+
+class Ledger:
+    """The books of one pass. Context manager: its claims vanish at the end.
+
+    Args:
+        folder: of the pass, in the store.
+        one_pass: whose books these are.
+        root: what paths are relative to.
+        progress: kept up to date.
+        retry_failed: also try videos that failed in an earlier run and have not changed since.
+        plain: folder of the same pass over frames that are not mirrored: what failed there fails here.
+    """
+
+    def __init__(
+        self,
+        folder: FeatureFolder,
+        one_pass: Pass,
+        *,
+        root: Path,
+        progress: Progress,
+        retry_failed: bool,
+        plain: FeatureFolder | None,
+    ) -> None:
+        self.folder, self.progress = folder, progress
+        self._source_of = one_pass.source_of if isinstance(one_pass, Computed) else lambda video: video
+        self._root, self._retry_failed = root, retry_failed
+        self._known = MissingLists(folder.path)
+        self._known_plain = FailureList(plain.path / "failures.csv") if plain and not retry_failed else None
+        self._claims = Claims(folder.path / ".claims")
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._claims.close()
+
+    def close(self) -> None:
+        """Put the lists in order. Raises OSError."""
+        self._known.tidy()
+        self.progress.sort()
+
+    def is_settled(self, path: str) -> bool:
+        """Whether the video needs nothing more, or nothing that can be had; this is entered."""
+        source = self._source(path)
+        if self._is_done(path, source):
+            self._reuse(path)
+        elif not self._retry_failed and (failure := self._known.known(path, source)):
+            self.progress.not_retried += failure.stage != ABSENT
+            self.progress.miss(failure)
+        elif self._known_plain and (failure := self._known_plain.known(path, source)):
+            self.fail(failure)
+        else:
+            return False
+        return True
+
+    def take(self, path: str) -> bool:
+        """Claim a video; False while another extraction has it."""
+        return self._claims.take(path)
+
+    def was_done_meanwhile(self, path: str) -> bool:
+        """Whether another extraction did a video that has just been claimed; this is entered."""
+        if not self._is_done(path, self._source(path)):
+            return False
+        self._claims.give_back(path)
+        self._reuse(path)
+        return True
+
+    def fail(self, failure: Failure) -> None:
+        """Enter a failure, or that the video does not have this stream. Raises OSError."""
+        self._known.add(failure, self._source(failure.path))
+        self._claims.give_back(failure.path)
+        self.progress.miss(failure)
+
+    def finish(self, path: str, video: VideoFeatures, *, listed_frames: int | None) -> None:
+        """Put features on disk and enter them. Raises OSError.
+
+        Args:
+            path: of the video.
+            video: its features.
+            listed_frames: how many frames the annotations say it has.
+        """
+        held = video.metadata.num_frames
+        if listed_frames is not None and held not in {0, listed_frames}:
+            note = f"the list says {listed_frames} frames, there are {held}; all of these count"
+            video = replace(video, notes=(*video.notes, note))
+        self.folder.write(path, video)
+        self._claims.give_back(path)  # from here on another extraction finds them
+        self._known.solve(path)
+        self.progress.extracted += 1
+        self.progress.notes += [(path, note) for note in video.notes]
+
+    def _reuse(self, path: str) -> None:
+        self._known.solve(path)  # a run that was killed may have left its failure behind
+        self.progress.reused += 1
+
+    def _source(self, path: str) -> Path:
+        """The file that decides the features; the video itself where that cannot be told, which fails by name then."""
+        try:
+            return self._source_of(self._root / path)
+        except VideoError:
+            return self._root / path
+
+    def _is_done(self, path: str, source: Path) -> bool:
+        try:
+            return is_there(source) and self.folder.is_current(path, source)
+        except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
+            return False
