@@ -1,8 +1,9 @@
 # Everything that a newcomer or a machine types. Needs Python >= 3.11, git and make.
 PYTHON ?= python3
 BIN := .venv/bin
+GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 
-.PHONY: install demo test lint fuzz format clean
+.PHONY: install demo test lint fuzz gpu format clean
 
 # The stamp keeps `make` from installing twice; a change of pyproject.toml installs again.
 .venv/installed: pyproject.toml
@@ -27,6 +28,11 @@ test: lint
 # Twenty thousand damaged videos, or as many as ten minutes allow; `make test` takes a few hundred others.
 fuzz: install
 	OMP_NUM_THREADS=1 SVT_LOG=1 $(BIN)/python -m tests.fuzz --files 20000 --minutes 10
+
+# On a machine with an NVIDIA GPU; `make gpu PYTHON=python3` takes another Python that has PyTorch and what else is needed.
+gpu:
+	PYTHONPATH=.:$(PYTHONPATH) $(GPU_PYTHON) -m pytest -q tests/gpu
+	PYTHONPATH=.:$(PYTHONPATH) $(GPU_PYTHON) benchmarks/gpu.py
 
 format: install
 	$(BIN)/ruff format .

@@ -53,7 +53,7 @@ def measure(cell: str, steps: int, device: torch.device) -> dict[str, float]:
     """Median seconds of a training step and its peak memory in MB."""
     torch.manual_seed(0)
     name, _, ragged = cell.partition(", ")
-    settings = validate(ModelSettings, {"cell": name, "projection": 0})
+    settings = validate(ModelSettings, {"cell": name, "projection": 0, "inputs": ["features"]})
     model = SequenceClassifier(settings, dim=DIM, num_classes=CLASSES).to(device).train()
     optimiser = make_optimiser(model, TrainingSettings())
     features, targets = torch.randn(BATCH, steps, DIM, device=device), torch.arange(BATCH, device=device)

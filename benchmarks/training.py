@@ -1,6 +1,6 @@
 """Does the fit loop cost anything? The same model, optimiser and batches in `fit` and in a bare PyTorch loop.
 
-    python benchmarks/training.py [--epochs 7]
+    python benchmarks/training.py [--epochs 7] [--device cuda]
 
 The bare loop has its float batches gathered before the clock starts; `fit` draws steps, gathers them from resident
 float16 features, sets the learning rate and keeps its log. Epochs of the two alternate, so that other load on the
@@ -32,16 +32,16 @@ from vidrnn.training.objective import Objective, make_optimiser
 SEQUENCES, CACHED_STEPS, DIM, STEPS, BATCH, CLASSES = 512, 100, 1280, 24, 16, 10
 
 
-def make_sequences() -> SequenceSet:
+def make_sequences(device: torch.device) -> SequenceSet:
     """Noise in the shape of cached EfficientNet-Lite0 features."""
     generator = torch.Generator().manual_seed(0)
     totals = torch.full((SEQUENCES,), CACHED_STEPS)
-    features = torch.randn(SEQUENCES * CACHED_STEPS, DIM, generator=generator).half()
+    features = torch.randn(SEQUENCES * CACHED_STEPS, DIM, generator=generator).half().to(device)
     return SequenceSet(
         tuple(Annotation(f"{number}.mp4", f"{number % CLASSES}", None, f"{number}") for number in range(SEQUENCES)),
         {"rgb": StreamTable(features, totals.cumsum(0) - totals, totals)},
         totals,
-        Targets(torch.arange(SEQUENCES) % CLASSES),
+        Targets((torch.arange(SEQUENCES) % CLASSES).to(device)),
         np.zeros((SEQUENCES, 4)),
     )
 
@@ -50,7 +50,7 @@ class BareLoop:
     """What one would write by hand for tensors that are already in place."""
 
     def __init__(self, train: SequenceSet, model: ModelSettings, settings: TrainingSettings) -> None:
-        self.model = SequenceClassifier(model, dim=DIM, num_classes=CLASSES).train()
+        self.model = SequenceClassifier(model, dim=DIM, num_classes=CLASSES).to(train.device).train()
         self.optimiser = make_optimiser(self.model, settings)
         self.loss = Objective(settings, "label", train=train, num_classes=CLASSES)
         self.clip_norm = settings.clip_norm
@@ -68,16 +68,16 @@ class BareLoop:
             value.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
             self.optimiser.step()
+        if value.is_cuda:
+            torch.cuda.synchronize()
         return time.perf_counter() - started
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=7, help="measured epochs of each loop")
-    epochs = parser.parse_args().epochs
+def measure(device: torch.device, epochs: int) -> tuple[dict[str, list[float]], ModelSettings]:
+    """Seconds of each epoch of both loops, without the first one."""
     model = ModelSettings(inputs=("features",), cell="gru", hidden_size=128, dropout=0.5)  # as filed
-    train = make_sequences()
-    settings = TrainingSettings(steps=STEPS, batch_size=BATCH, epochs=epochs + 1, device="cpu")
+    train = make_sequences(device)
+    settings = TrainingSettings(steps=STEPS, batch_size=BATCH, epochs=epochs + 1, device=device.type)
     bare = BareLoop(train, model, settings)
     seconds: dict[str, list[float]] = {"fit": [], "bare": []}
 
@@ -86,16 +86,24 @@ def main() -> None:
         seconds["bare"].append(bare.epoch())
 
     fit(train, None, num_classes=CLASSES, model_settings=model, settings=settings, on_epoch=alternate)
-    median = {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    return {name: values[1:] for name, values in seconds.items()}, model
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=7, help="measured epochs of each loop")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    seconds, model = measure(torch.device(options.device), options.epochs)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
     print(f"{torch.get_num_threads()} threads; {SEQUENCES} sequences of {CACHED_STEPS} cached steps, D = {DIM},")
     print(f"{STEPS} steps, batch {BATCH}, {CLASSES} classes; {model.model_dump()}\n")
     print("| loop | median s/epoch | fastest | slowest | sequences/s |")
     print("|---|---|---|---|---|")
     for name, values in seconds.items():
-        kept = values[1:]
         rate = SEQUENCES / median[name]
-        print(f"| {name} | {median[name]:.3f} | {min(kept):.3f} | {max(kept):.3f} | {rate:.0f} |")
+        print(f"| {name} | {median[name]:.3f} | {min(values):.3f} | {max(values):.3f} | {rate:.0f} |")
     figures = {
         "fit_sequences_per_s": round(SEQUENCES / median["fit"], 1),
         "bare_sequences_per_s": round(SEQUENCES / median["bare"], 1),

@@ -1,5 +1,10 @@
 """Where tensors live, and what follows from it."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 
 from vidrnn.errors import ConfigError
@@ -17,6 +22,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise ConfigError(f"device: {name!r} was asked for, but PyTorch sees no GPU; use 'auto' or 'cpu'")
+    # Without it cuBLAS may add in another order each time; it is read when the GPU is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     device = torch.device("cuda" if name == "auto" else name)
     count = torch.cuda.device_count()
     if device.index is not None and device.index >= count:
@@ -30,3 +37,39 @@ def choose_device(name: str) -> torch.device:
 def choose_batch_size(wanted: int | None, device: str) -> int:
     """Frames per call of the backbone: as asked, else what fills the device."""
     return wanted or _BATCH_SIZE[choose_device(device).type]
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """In float32 a GPU computes in float32: TensorFloat-32, which keeps 10 bits, is PyTorch's own choice for some.
+
+    Also a decorator. Changes nothing on a CPU.
+    """
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """The same seed gives the same numbers on a GPU too; PyTorch warns where it has no such algorithm (CTC's loss).
+
+    Also a decorator. Changes nothing where there is no GPU.
+    """
+    if not torch.cuda.is_available():
+        yield
+        return
+    kept = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic  # has no types; filling new memory would only cost time
+    filled = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    memory.fill_uninitialized_memory = False
+    try:
+        with full_precision():
+            yield
+    finally:
+        torch.use_deterministic_algorithms(kept[0], warn_only=kept[1])
+        memory.fill_uninitialized_memory = filled

@@ -208,6 +208,7 @@ class _Execution:
         if network is None:  # an engine was read from the cache and has been refused since
             network = build_network(self._settings)
         self._network = None  # the engine keeps what it needs
+        self._look_at_short_floats(network, frames[: min(real, _PROOF_FRAMES)])
         eager = Eager(network, device=self.device, precision=self._settings.precision)
         if self._engine_name == "eager":
             return eager
@@ -225,6 +226,19 @@ class _Execution:
                 raise ConfigError(f"features.engine: {self._settings.engine!r} {error}; use 'eager'") from error
             self.notes += (f"engine eager, because {error}",)
             return eager
+
+    def _look_at_short_floats(self, network: Network, frames: torch.Tensor) -> None:
+        """Say so where a short float changes the features of the first real frames."""
+        precision, least = self._settings.precision, LEAST_SIMILARITY["float32"]
+        if precision not in {"float16", "bfloat16"}:
+            return
+        views = Views.plain(len(frames))
+        exact = Eager(network, device=self.device, precision="float32")(frames, views)
+        alike = similarity(Eager(network, device=self.device, precision=precision)(frames, views), exact)
+        if alike < least:
+            better = "float16 or float32" if precision == "bfloat16" else "float32"
+            change = f"{precision} changes the features (similarity to float32 {alike:.4f}, below {least})"
+            self.notes += (f"{change}; features.precision: {better} keeps them",)
 
     def _prepare_other(self, network: Network, frames: torch.Tensor, proof: Proof) -> Engine:
         if self._engine_name != "openvino":

@@ -6,12 +6,12 @@ filled.
 """
 
 import queue
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
 from vidrnn.backbones.errors import EngineError
+from vidrnn.device import full_precision
 from vidrnn.frames.views import Views
 
 SLOTS = 2
@@ -64,9 +64,9 @@ class _Slot:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._graph = torch.cuda.CUDAGraph()
         self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
-        self._views = Views.plain(shape[0]).to(device)
         with torch.cuda.stream(self._stream):
+            self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
+            self._views = Views.plain(shape[0]).to(device)
             for _ in range(_WARM_UP):
                 network(self._views.of(self._frames))
         self._stream.synchronize()
@@ -90,14 +90,3 @@ class _Slot:
             self._done.record(self._stream)
         self._done.synchronize()
         return self._result.clone()
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """In float32 a GPU computes in float32: TensorFloat-32, which keeps 10 bits, is PyTorch's own choice for some."""
-    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from vidrnn.annotations import UNKNOWN, find_media
 from vidrnn.annotations.folders import SUFFIXES
+from vidrnn.device import choose_device
 from vidrnn.errors import ConfigError, MissingPathError
 from vidrnn.inference.answer_file import Prediction
-from vidrnn.inference.one_stream import backbone_of, classify
+from vidrnn.inference.one_stream import SHORT_FLOATS, backbone_of, classify
 from vidrnn.inference.several_streams import classify_streams, needs_streams
 from vidrnn.inference.side_files import SideFiles
 from vidrnn.models.model_file import TrainedModel
@@ -76,15 +77,23 @@ def predict_videos(
     Raises:
         ConfigError, ModelFileError, WeightsError: nothing was predicted.
     """
-    tree = model.settings.features.model_dump(mode="json") | _arithmetic_of(model) | dict(changes)
-    features = validate(FeatureSettings, tree, origin="options")
+    tree = model.settings.features.model_dump(mode="json") | dict(changes)
+    features = _in_arithmetic_of(model, validate(FeatureSettings, tree, origin="options"))
     if needs_streams(model):
         return classify_streams(videos, model, settings=features, side_files=side_files)
     side_files.refuse_unfit(features)
     return classify(videos, model, backbone_of(model, features), settings=features)
 
 
-def _arithmetic_of(model: TrainedModel) -> dict[str, str]:
-    """The precision of the features that the model learned from: what ``auto`` is depends on the machine."""
+def _in_arithmetic_of(model: TrainedModel, settings: FeatureSettings) -> FeatureSettings:
+    """The settings with the precision that the model learned from; a CPU, which is slow in short floats, takes float32.
+
+    What ``auto`` is depends on the machine.
+    """
     through_network = [spec for spec in model.specs if spec.stream in BACKBONE_STREAMS]
-    return {"precision": through_network[0].precision.split("/", maxsplit=1)[0]} if through_network else {}
+    if not through_network:
+        return settings
+    precision = through_network[0].precision.split("/", maxsplit=1)[0]
+    if precision in SHORT_FLOATS and choose_device(settings.device).type == "cpu":
+        precision = "float32"
+    return settings.model_copy(update={"precision": precision})

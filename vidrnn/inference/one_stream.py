@@ -23,6 +23,8 @@ from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 from vidrnn.training.predict import asking_of, predict
 
+SHORT_FLOATS = frozenset({"float16", "bfloat16"})
+
 
 def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
     """The backbone that a model's features came from.
@@ -41,7 +43,12 @@ def backbone_of(model: TrainedModel, settings: FeatureSettings) -> Backbone:
 
 
 def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:
-    """Raise ModelFileError when features that are computed here are not those that a model takes."""
+    """Raise ModelFileError when features that are computed here are not those that a model takes.
+
+    Features in float32 serve a model that learned from those of a GPU in a short float: they are the more exact ones.
+    """
+    if here.precision == "float32" and wanted.precision in SHORT_FLOATS:
+        wanted = replace(wanted, precision=here.precision)
     if here.digest != wanted.digest:
         raise ModelFileError(
             f"the model takes features of spec {wanted.digest}, but {here.backbone} here gives {here.digest} "

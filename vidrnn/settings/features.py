@@ -67,7 +67,7 @@ class FeatureSettings(Settings):
     """Names of the frames in such folders, as ``img_{:05}.jpg``, where other numbered pictures (flow) lie beside
     them; null: all are named alike."""
     precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
-    """Arithmetic of the backbone: ``auto`` is bfloat16 on a GPU and float32 on a CPU, int8 is for CPUs (needs NNCF).
+    """Arithmetic of the backbone: ``auto`` is float16 on a GPU and float32 on a CPU, int8 is for CPUs (needs NNCF).
     Features are stored in float16 in any case."""
     mirrored: bool = False
     """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` then makes two passes,

@@ -136,7 +136,7 @@ class FeatureSpec:
         name = settings.weights if settings.weights in {"default", "random"} else settings.weights.rsplit("/", 1)[-1]
         arithmetic = self.precision.split("/", maxsplit=1)[0]
         # Which of the two `auto` was depends on the machine that extracted, and training may run on another.
-        fits_device = settings.precision == "auto" and arithmetic in {"float32", "bfloat16"}
+        fits_device = settings.precision == "auto" and arithmetic in {"float32", "float16"}
         pairs: list[tuple[str, Any, Any]] = [
             ("backbone", self.backbone, settings.backbone),
             ("weights", self.weights, name),

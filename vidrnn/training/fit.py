@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vidrnn.device import repeatable
 from vidrnn.errors import TrainingError
 from vidrnn.evaluation.measures import HEADLINES, headline, measure_outputs
 from vidrnn.models.classifier import SequenceClassifier
@@ -54,6 +55,7 @@ class FitResult:
     best_epoch: int
 
 
+@repeatable()
 def fit(
     train: SequenceSet,
     val: SequenceSet | None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from vidrnn.device import repeatable
 from vidrnn.evaluation.measures import Output
 from vidrnn.models.ensemble import Model, average_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -63,6 +64,7 @@ class Answers:
     single: tuple[list[Output], ...]
 
 
+@repeatable()
 def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.Tensor]:
     """Outputs of all sequences, averaged over draws of their steps and over views as ``asking`` says.
 
@@ -77,6 +79,7 @@ def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.
     return rows
 
 
+@repeatable()
 def answer(model: Model, sequences: SequenceSet, asking: Asking) -> Answers:
     """The outputs of `predict`, and beside them the single ones that they are made of, all of them in memory."""
     batches = list(_in_batches(model, sequences, asking))

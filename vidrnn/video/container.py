@@ -4,7 +4,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -35,6 +35,8 @@ _OPTIONS = {
     "enable_drefs": "0",  # an MP4 may say that its pictures lie in another file
     "max_pixels": str(MAX_PIXELS),
 }
+# Titles and comments may be in any encoding. PyAV 19 takes them as they are; before, it had to be told.
+ANY_TEXT: dict[str, Any] = {} if int(av.__version__.split(".", 1)[0]) >= 19 else {"metadata_errors": "replace"}
 _SOUND_OPTIONS = {**_OPTIONS, "format_whitelist": ",".join((*_CONTAINERS, *_SOUND_CONTAINERS))}
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -118,7 +120,8 @@ def _open(path: Path, *, options: dict[str, str] = _OPTIONS) -> InputContainer:
         raise VideoError("cannot be opened as a video (0 bytes): the file is empty; replace it")
     try:
         # The protocol is spelled out so that a file called 'http:...' or 'concat:...' is still only a file.
-        return av.open(f"file:{path}", mode="r", metadata_errors="replace", options=options)
+        opened: InputContainer = av.open(f"file:{path}", mode="r", options=options, **ANY_TEXT)
+        return opened
     except av.ArgumentError as error:
         raise VideoError(
             f"is not in a container of video ({size} bytes): playlists and subtitles are not read, and a "

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
-from vidrnn.video.container import MAX_PIXELS, cause_of, decode_all, size_of
+from vidrnn.video.container import ANY_TEXT, MAX_PIXELS, cause_of, decode_all, size_of
 
 _HEAD = 1 << 16  # bytes that tell the format; an animated PNG says so before its first pixels
 _FORMATS = (  # how a file begins, and FFmpeg's reader of just one picture of that kind
@@ -77,7 +77,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         kind = _format_of(_head_of(path))
         if kind is None:
             raise VideoError("neither JPEG, PNG, WebP, BMP, TIFF nor PNM by its content")
-        with av.open(f"file:{path}", format=kind, metadata_errors="replace", options=_OPTIONS) as container:
+        with av.open(f"file:{path}", format=kind, options=_OPTIONS, **ANY_TEXT) as container:
             stream = container.streams.video[0]
             context = stream.codec_context
             context.thread_count = 1

@@ -1,0 +1,304 @@
+"""All that vidrnn does on a GPU, in one command of a few minutes: `make gpu` runs it behind the tests.
+
+* backbone only: frames in page-locked memory to features in memory, two batches under way, against a bare loop of the
+  same network in float16 over batches that already lie on the GPU; for each engine, and for larger networks;
+* decoding only, with 1 to all cores: decoder processes fit every frame and nobody embeds them;
+* end to end: both views through `embed_passes`, against the slower of decoding and backbone;
+* cores that fill the GPU: the backbone's rate over the frames that one core decodes;
+* NVDEC: frames per second that stay on the GPU, from several threads, decoded and brought to the network's square;
+* fits: `fit` against a bare loop, and several fits at once against one after another, in processes of their own;
+* a training step of each layer type against the number of steps T (`benchmarks/temporal.py`).
+
+Clips are rendered here (640 x 480, H.264, 48 to 72 frames). The last line is JSON. Nothing but PyTorch, torchvision,
+timm, PyAV, OpenCV, scikit-learn, typer and pydantic is needed; OpenVINO is not.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import temporal
+import torch
+import training
+from torch.nn import functional
+
+from vidrnn.backbones.backbone import Backbone, load_backbone
+from vidrnn.backbones.networks import build_network
+from vidrnn.extraction.embedder import Alone
+from vidrnn.extraction.jobs import Job
+from vidrnn.extraction.pipeline import embed_passes
+from vidrnn.frames.views import Views
+from vidrnn.settings.features import FeatureSettings
+from vidrnn.synthetic.clips import ACTIONS, render_clip
+
+CLIPS, FRAMES_PER_CORE = 24, 1500
+LARGER = ("resnet50", "convnext_tiny", "timm/vit_small_patch16_224")
+STEPS = (128, 1024, 8192)
+CELLS = ("gru", "lstm", "mingru", "transformer", "tcn")
+FITS = 4
+
+Figures = dict[str, Any]
+
+
+class NoBackbone(Alone):
+    """Takes the frames and gives nothing of worth, at no cost."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
+
+    def embed(self, frames: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) to (B, 1)."""
+        return torch.zeros(len(frames), 1)
+
+
+def settings_of(backbone: str = "efficientnet_lite0", **changes: Any) -> FeatureSettings:  # noqa: ANN401
+    weights = "default" if backbone == "efficientnet_lite0" else "random"
+    return FeatureSettings(**{"backbone": backbone, "weights": weights, "sampling": "every", "stride": 1, **changes})
+
+
+def rate_of(call: Callable[[], object], count: int, *, seconds: float = 1.0) -> float:
+    """Things per second, of which a call does ``count``: the median of three stretches, once the GPU is done."""
+    call()
+    rates = []
+    for _ in range(3):
+        torch.cuda.synchronize()
+        started, done = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds / 3:
+            call()
+            done += count
+        torch.cuda.synchronize()
+        rates.append(done / (time.perf_counter() - started))
+    return statistics.median(rates)
+
+
+def bare_rate(backbone: str, batch_size: int) -> float:
+    """Frames per second of the network alone: channels last, float16, on batches that lie on the GPU."""
+    network = build_network(settings_of(backbone)).to("cuda").to(memory_format=torch.channels_last)
+    network.to_precision(torch.float16)
+    size = network.preprocessing.image_size
+    frames = torch.randint(0, 256, (batch_size, 3, size, size), dtype=torch.uint8, device="cuda")
+    with torch.inference_mode():
+        return rate_of(lambda: network(frames), batch_size)
+
+
+def engine_rate(backbone: str, engine: str) -> tuple[float, float]:
+    """Frames per second from memory to memory with all lanes at work, and seconds until the first batch was there."""
+    started = time.perf_counter()
+    loaded = load_backbone(settings_of(backbone, engine=engine))
+    size, batch = loaded.preprocessing.image_size, loaded.executor._size  # noqa: SLF001  no setting says it
+    batches = [
+        torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8).pin_memory()
+        for _ in range(loaded.executor.lanes)
+    ]
+    views = Views.plain(batch)
+    loaded.executor(batches[0], views)
+    first_s = time.perf_counter() - started
+    with ThreadPoolExecutor(len(batches)) as pool:
+        call = lambda: list(pool.map(lambda frames: loaded.executor(frames, views), batches * 4))  # noqa: E731
+        return rate_of(call, 4 * batch * len(batches)), first_s
+
+
+def backbone_only() -> Figures:
+    """The default network on every engine, larger ones on the automatic one."""
+    bare = {size: bare_rate("efficientnet_lite0", size) for size in (64, 256)}
+    figures: Figures = {f"bare_fps_batch_{size}": round(rate) for size, rate in bare.items()}
+    for engine in ("eager", "graph", "compile"):
+        rate, first_s = engine_rate("efficientnet_lite0", engine)
+        figures[f"{engine}_fps"], figures[f"{engine}_first_batch_s"] = round(rate), round(first_s, 1)
+        figures[f"{engine}_of_bare"] = round(rate / bare[256], 2)
+    for name in LARGER:
+        short, alone = name.rsplit("/", 1)[-1], bare_rate(name, 256)
+        rate, _ = engine_rate(name, "auto")
+        figures |= {f"{short}_fps": round(rate), f"{short}_of_bare": round(rate / alone, 2)}
+    return figures
+
+
+def render(folder: Path) -> list[Path]:
+    """Clips of 640 x 480."""
+    names = sorted(ACTIONS)
+
+    def draw(number: int) -> Path:
+        path = folder / f"{number:02d}.mp4"
+        action = names[number % len(names)]
+        render_clip(path, action=action, group_seed=number, clip_seed=number, width=640, height=480, fps=30)
+        return path
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(draw, range(CLIPS)))
+
+
+def stream_rate(clips: Sequence[Path], passes: Sequence[Any], *, workers: int) -> float:
+    """Features per second, of all passes together, once all decoders have started."""
+    how = settings_of(workers=workers)
+    wanted = tuple(range(len(passes)))
+    total = FRAMES_PER_CORE * workers
+    started, frames, seen = 0.0, 0, 0
+    number = 0
+
+    def jobs() -> Any:  # noqa: ANN401
+        nonlocal number
+        while seen < total * len(passes):
+            yield Job(str(number), clips[number % len(clips)], wanted)
+            number += 1
+
+    for _, found in embed_passes(jobs(), passes, settings=how):
+        here = sum(len(result.features) for result in found.values())
+        if number > 3 * workers:  # the first ones wait for processes and kernels
+            started = started or time.perf_counter()
+            frames += here
+        seen += here
+    return frames / (time.perf_counter() - started)
+
+
+def end_to_end(folder: Path, figures: Figures) -> Figures:
+    """Decoding against cores, and both together."""
+    clips = render(folder)
+    loaded = load_backbone(settings_of())
+    cores = len(os.sched_getaffinity(0))
+    counts = [count for count in (1, 2, 4, 8, 16) if count <= cores]
+    decoding = {count: stream_rate(clips, [NoBackbone(loaded)], workers=count) for count in counts}
+    loaded.embed(torch.zeros(1, 3, 224, 224, dtype=torch.uint8))  # the engine is there before the clock starts
+    one = stream_rate(clips, [loaded], workers=cores)
+    both = stream_rate(clips, [loaded, loaded.mirrored()], workers=cores)
+    backbone, decoded = figures["graph_fps"], decoding[counts[-1]]
+    return {
+        "decode_fps": {str(count): round(rate) for count, rate in decoding.items()},
+        "one_view_fps": round(one),
+        "one_view_of_bound": round(one / min(decoded, backbone), 2),
+        "both_views_fps": round(both),
+        "both_views_of_bound": round(both / min(2 * decoded, backbone), 2),
+        "cores_that_fill_the_gpu_one_view": round(backbone / (decoded / counts[-1]), 1),
+        "cores_that_fill_the_gpu_both_views": round(backbone / 2 / (decoded / counts[-1]), 1),
+    }
+
+
+def nvdec(folder: Path) -> Figures:
+    """Frames per second decoded by the GPU's own circuits, alone and brought to the network's square there."""
+    import av
+    from av.codec.hwaccel import HWAccel
+
+    clip = min(folder.glob("*.mp4"))
+
+    def decode(*, fit: bool) -> int:
+        hardware = HWAccel("cuda", allow_software_fallback=False, is_hw_owned=True)
+        count = 0
+        with av.open(str(clip), hwaccel=hardware) as container:
+            for frame in container.decode(video=0):
+                count += 1
+                if fit:
+                    _square(frame)
+        return count
+
+    try:
+        frames = decode(fit=True)
+    except (av.FFmpegError, NotImplementedError, RuntimeError) as error:
+        return {"nvdec": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+    figures: Figures = {}
+    for threads in (1, 4, 16):
+        for fit in (False, True):
+            with ThreadPoolExecutor(threads) as pool:
+                started = time.perf_counter()
+                list(pool.map(lambda _, fit=fit: decode(fit=fit), range(4 * threads)))
+                torch.cuda.synchronize()
+                rate = 4 * threads * frames / (time.perf_counter() - started)
+            figures[f"nvdec_fps_{threads}_threads{'_fitted' if fit else ''}"] = round(rate)
+    return figures
+
+
+def _square(frame: Any) -> torch.Tensor:  # noqa: ANN401
+    """NV12 on the GPU to (3, 224, 224) uint8 there, by BT.601 in limited range."""
+    luma, chroma = (torch.utils.dlpack.from_dlpack(plane.__dlpack__()) for plane in frame.planes)
+    y = (luma.reshape(frame.height, -1)[:, : frame.width].float() - 16.0) * (255.0 / 219.0)
+    uv = chroma.reshape(frame.height // 2, -1)[:, : frame.width].reshape(frame.height // 2, -1, 2).float() - 128.0
+    u, v = functional.interpolate(uv.permute(2, 0, 1)[None], y.shape, mode="bilinear")[0]
+    rgb = torch.stack([y + 1.596 * v, y - 0.392 * u - 0.813 * v, y + 2.017 * u]).clamp(0.0, 255.0)
+    return functional.interpolate(rgb[None], (224, 224), mode="bicubic", antialias=True)[0].clamp(0, 255).byte()
+
+
+def one_loop() -> Figures:
+    """`fit` against a bare loop."""
+    seconds, _ = training.measure(torch.device("cuda"), 5)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    return {
+        "fit_sequences_per_s": round(training.SEQUENCES / median["fit"]),
+        "fit_of_bare": round(median["bare"] / median["fit"], 2),
+    }
+
+
+def _fit_when_told(barrier: Any, spent: Any) -> None:  # noqa: ANN401
+    training.measure(torch.device("cuda"), 1)  # the libraries are loaded
+    barrier.wait()
+    started = time.perf_counter()
+    training.measure(torch.device("cuda"), 6)
+    spent.put(time.perf_counter() - started)
+
+
+def fits_at_once() -> Figures:
+    """Seconds of one fit alone, and of several that share the card, each in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    seconds = {}
+    for count in (1, FITS):
+        barrier, spent = context.Barrier(count), context.Queue()
+        processes = [context.Process(target=_fit_when_told, args=(barrier, spent)) for _ in range(count)]
+        for process in processes:
+            process.start()
+        seconds[count] = max(spent.get(timeout=120) for _ in processes)
+        for process in processes:
+            process.join()
+    return {"fits_at_once": FITS, "times_one_after_another": round(FITS * seconds[1] / seconds[FITS], 2)}
+
+
+def layers() -> Figures:
+    """Milliseconds and megabytes of a training step."""
+    device = torch.device("cuda")
+    found = {cell: {steps: temporal.measure(cell, steps, device) for steps in STEPS} for cell in CELLS}
+    return {
+        "step_ms": {
+            cell: {str(t): round(1e3 * m["seconds"], 1) for t, m in each.items()} for cell, each in found.items()
+        },
+        "step_mb": {cell: {str(t): round(m["mb"]) for t, m in each.items()} for cell, each in found.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", help="parts to measure; default: all")
+    chosen = parser.parse_args().only
+    packages = ("torch", "torchvision", "timm", "av", "opencv-python-headless")
+    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
+    print(f"{torch.cuda.get_device_name()}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}", flush=True)
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        parts: list[tuple[str, Callable[[], Figures]]] = [
+            ("backbone_only", backbone_only),
+            ("end_to_end", lambda: end_to_end(Path(folder), figures)),
+            ("nvdec", lambda: nvdec(Path(folder))),
+            ("one_loop", one_loop),
+            ("layers", layers),
+            ("fits_at_once", fits_at_once),
+        ]
+        for name, part in parts:
+            if chosen and name not in chosen:
+                continue
+            started = time.perf_counter()
+            found = part()
+            figures |= found
+            print(f"{name} ({time.perf_counter() - started:.0f} s): {json.dumps(found)}", flush=True)
+    figures["peak_mb"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
