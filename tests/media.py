@@ -127,6 +127,38 @@ def turn_mp4(path: Path, *, clockwise: int = 0, mirror: bool = False) -> Path:
     return path
 
 
+def decoding_times_only(path: Path, target: Path) -> Path:
+    """Copy the packets with their times of decoding as times of showing, as careless tools do."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = number
+            copy.mux(packet)
+    return target
+
+
+def change_clock(path: Path, change: dict[int, int | None]) -> Path:
+    """Give pictures of a transport stream without B-frames another time, in 1/90000 s, or none."""
+    data = bytearray(path.read_bytes())
+    place, number = data.find(b"\0\0\1\xe0"), 0
+    while place >= 0:
+        assert data[place + 7] >> 6 == 2, "a time of showing and none of decoding"
+        if number in change:
+            time = change[number]
+            data[place + 7] &= 255 if time is not None else 0x3F
+            data[place + 9 : place + 14] = b"\xff" * 5 if time is None else _clock_bytes(time)
+        place, number = data.find(b"\0\0\1\xe0", place + 4), number + 1
+    path.write_bytes(data)
+    return path
+
+
+def _clock_bytes(time: int) -> bytes:
+    """ISO/IEC 13818-1, 2.4.3.6: 33 bits in three parts, each ended by a one."""
+    parts = 0x21 | time >> 29 & 0x0E, time >> 22 & 0xFF, time >> 14 & 0xFE | 1, time >> 7 & 0xFF, time << 1 & 0xFE | 1
+    return bytes(parts)
+
+
 def cut(path: Path, share: float) -> Path:
     """Keep only the first ``share`` of a file's bytes."""
     data = path.read_bytes()

@@ -8,6 +8,8 @@ For all others every packet is taken to need all packets before it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from vidrnn.video.h264_fields import Field, FieldReader
+
 
 @dataclass(frozen=True)
 class Role:
@@ -19,6 +21,7 @@ class Role:
         leading: stored after an entry but shown before it; no frame that is shown after the entry needs it.
         level: temporal level (H.265), 0 elsewhere.
         parameters: what it carries that holds for later packets too (parameter sets, headers, which tables).
+        field: the field that it is, where it is no whole frame (H.264).
     """
 
     entry: bool = False
@@ -26,6 +29,7 @@ class Role:
     leading: bool = False
     level: int = 0
     parameters: bytes = b""
+    field: Field | None = None
 
 
 Units = list[bytes | memoryview]
@@ -39,9 +43,12 @@ _INDEPENDENT = frozenset({"dnxhd", "ffvhuff", "huffyuv", "prores", "rawvideo", "
 
 def role_reader(codec: str, extradata: bytes) -> RoleOf | None:
     """The reader for a codec (FFmpeg's canonical name); None when nothing is known about it."""
+    if codec == "h264":
+        length_size = _avc_length_size(extradata)
+        fields = FieldReader(_avc_parameter_sets(extradata) if length_size else _nal_units(memoryview(extradata), None))
+        return lambda data: _h264(_nal_units(data, length_size), fields)
     readers: dict[str, RoleOf] = {
         "av1": lambda data: _av1(bytes(data)),
-        "h264": lambda data: _h264(_nal_units(data, _avc_length_size(extradata))),
         "hevc": lambda data: _hevc(_nal_units(data, _hevc_length_size(extradata))),
         "mjpeg": lambda data: _mjpeg(bytes(data)),
         "mpeg1video": lambda data: _mpeg12(bytes(data)),
@@ -54,13 +61,14 @@ def role_reader(codec: str, extradata: bytes) -> RoleOf | None:
     return readers.get(codec)
 
 
-def _h264(units: Units | None) -> Role | None:
+def _h264(units: Units | None, fields: FieldReader) -> Role | None:
     """ITU-T H.264, 7.4.1: an IDR picture (type 5) ends all dependence; nal_ref_idc 0 is no reference for anyone."""
     if units is None:
         return _UNKNOWN
     if any(unit[0] & 31 == 6 and _turns_the_display(unit[1:]) for unit in units):
         return None
     parameters = b"".join(unit for unit in units if unit[0] & 31 in {7, 8, 13, 15})
+    field = fields.field_of(units)
     slices = [unit[0] for unit in units if 1 <= unit[0] & 31 <= 5]
     if not slices:
         return Role(parameters=parameters)
@@ -68,6 +76,7 @@ def _h264(units: Units | None) -> Role | None:
         entry=slices[0] & 31 == 5,
         droppable=all(header & 31 == 1 and header >> 5 == 0 for header in slices),
         parameters=parameters,
+        field=field,
     )
 
 
@@ -197,6 +206,17 @@ def _table_ids(segment: bytes, size_of: Callable[[bytes], int]) -> bytes:
 def _avc_length_size(extradata: bytes) -> int | None:
     """Bytes before each NAL unit that say its length (ISO/IEC 14496-15, 5.3.3); None: start codes separate them."""
     return (extradata[4] & 3) + 1 if len(extradata) > 6 and extradata[0] == 1 else None
+
+
+def _avc_parameter_sets(extradata: bytes) -> Units:
+    """The sequence parameter sets of such a stream, each behind two bytes that say its length."""
+    units: Units = []
+    position = 6
+    for _ in range(extradata[5] & 31):
+        size = int.from_bytes(extradata[position : position + 2], "big")
+        units += [extradata[position + 2 : position + 2 + size]] if size else []
+        position += 2 + size
+    return units
 
 
 def _hevc_length_size(extradata: bytes) -> int | None:

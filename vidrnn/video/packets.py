@@ -1,19 +1,24 @@
 """The packets of a video stream, listed without decoding: when each is shown and what decoding may leave out."""
 
+import math
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.format import Flags as FormatFlags
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.video.bitstream import Role, role_reader
+from vidrnn.video.clock import JUMP_S
 from vidrnn.video.container import cause_of, packets_of
+from vidrnn.video.h264_fields import FieldPairs
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -60,17 +65,32 @@ class _Row:
     role: Role | None
 
 
-def list_packets(
-    container: InputContainer, stream: VideoStream, *, on_progress: Callable[[], None]
-) -> tuple[Integers | None, PacketIndex | None]:
+@dataclass(frozen=True)
+class Listing:
+    """What the packets of a stream tell.
+
+    Attributes:
+        pts: (N,) the sorted times of all packets that give a frame, None when they cannot be relied on.
+        index: None when anything about it is in doubt.
+        is_sure: whether the times are those of the frames beyond doubt; otherwise only decoding tells.
+        in_fields: whether some frames come in two packets.
+    """
+
+    pts: Integers | None
+    index: PacketIndex | None
+    is_sure: bool
+    in_fields: bool = False
+
+
+_UNUSABLE = Listing(None, None, is_sure=False)
+
+
+def list_packets(container: InputContainer, stream: VideoStream, *, on_progress: Callable[[], None]) -> Listing:
     """Read all packets of a stream.
 
     A packet without a time, or two with the same, say nothing about the order of frames. AVI stores no presentation
-    times at all: FFmpeg makes them up, which goes wrong as soon as frames are reordered (B-frames).
-
-    Returns:
-        The sorted times (N,) of all packets that give a frame, None when they cannot be relied on; and the index,
-        None when anything about it is in doubt.
+    times at all: FFmpeg makes them up, which goes wrong as soon as frames are reordered (B-frames). Times that step
+    forward from packet to packet although the decoder reorders may be times of decoding; a clock may be set anew.
 
     Raises:
         VideoError: the file cannot be read to its end.
@@ -79,6 +99,8 @@ def list_packets(
     role_of = role_reader(context.codec.canonical_name, context.extradata or b"")
     rows: list[_Row] = []
     empty = 0
+    decoded_at: list[int] = []
+    fields = FieldPairs()
     try:
         for packet in packets_of(container, stream):
             on_progress()
@@ -86,9 +108,11 @@ def list_packets(
                 empty += 1
             elif packet.pts is not None:
                 role = role_of(memoryview(packet)) if role_of and not _brings_change(packet, bool(rows)) else None
-                rows.append(_Row(packet.pts, packet.size, not packet.is_discard, role))
+                second = role is not None and fields.completes(role.field)
+                rows.append(_Row(packet.pts, packet.size, not packet.is_discard and not second, role))
+                decoded_at += [] if packet.dts is None else [packet.dts]
             elif not packet.is_discard:
-                return None, None
+                return _UNUSABLE
             else:
                 role_of = None
     except (av.FFmpegError, OSError) as error:
@@ -96,10 +120,22 @@ def list_packets(
     pts = sorted(row.pts for row in rows if row.shown)
     made_up = container.format.name == "avi" and context.has_b_frames
     if made_up or len(set(pts)) < len(pts) or (pts and pts[-1] - pts[0] > _WIDEST):
-        return None, None
+        return _UNUSABLE
     # PyAV ends with one empty packet of its own; any other is a sign to the decoder that is not understood here.
-    index = _index(rows, reorder_depth=context.reorder_depth) if empty == 1 else None
-    return np.asarray(pts, dtype=np.int64), index
+    index = _index(rows, reorder_depth=context.reorder_depth) if empty == 1 and not fields.found else None
+    as_stored = all(earlier.pts < later.pts for earlier, later in pairwise(rows))
+    is_sure = (
+        not (as_stored and context.has_b_frames and len(rows) > 1)
+        and all(earlier <= later for earlier, later in pairwise(decoded_at))
+        and all(later - earlier <= longest_step(container, stream) for earlier, later in pairwise(pts))
+    )
+    return Listing(np.asarray(pts, dtype=np.int64), index, is_sure, fields.found)
+
+
+def longest_step(container: InputContainer, stream: VideoStream) -> float:
+    """Longest step forward that is no new clock, in the stream's units; infinite where the container forbids one."""
+    may_restart = FormatFlags.ts_discont in FormatFlags(container.format.flags)
+    return JUMP_S / float(stream.time_base) if may_restart and stream.time_base else math.inf
 
 
 def _brings_change(packet: "Packet[VideoStream]", later: bool) -> bool:

@@ -5,7 +5,7 @@ does not carry them, from one decode. Frame counts and rates of headers are only
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +15,9 @@ import numpy as np
 
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import FrameFiles, list_frames
-from vidrnn.video.container import cause_of, damage_of, decode_all, file_start_s, open_video
-from vidrnn.video.packets import Integers, PacketIndex, list_packets
+from vidrnn.video.clock import Shown, Stamp, Ticks, shown_times
+from vidrnn.video.container import cause_of, damage_of, file_start_s, open_video, packets_of
+from vidrnn.video.packets import Integers, PacketIndex, list_packets, longest_step
 from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
 
@@ -95,20 +96,22 @@ def probe(
 
 def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
     with open_video(path) as (container, stream):
-        pts, packets = list_packets(container, stream, on_progress=on_progress)
-        header_frames, header_rate = stream.frames, _positive(stream.average_rate)
+        listing = list_packets(container, stream, on_progress=on_progress)
+        header_frames, header_rate = stream.frames // (1 + listing.in_fields), _positive(stream.average_rate)
         start_s = file_start_s(container, stream)
         time_base = _positive(stream.time_base) or 1e-3
         shape = stream.codec_context.width, stream.codec_context.height
         names = container.format.name, stream.codec_context.name
         has_audio = bool(container.streams.audio)
+    pts, packets, notes = listing.pts, listing.index, list[str]()
     timestamps_s = None if pts is None else _seconds(pts, unit_s=time_base, start_s=start_s)
-    notes: list[str] = []
-    if timestamps_s is None:
-        decoded, note = _decoded_times(path, rate=header_rate or _USUAL_RATE, on_progress=on_progress)
-        timestamps_s, pts, packets = decoded - start_s, None, None
-        notes += [note] if note else []
-    if len(timestamps_s) == 0:
+    if timestamps_s is None or not listing.is_sure:
+        shown = _decoded_times(path, rate=header_rate or _USUAL_RATE, on_progress=on_progress)
+        notes += shown.notes
+        if pts is None or timestamps_s is None or not (shown.as_stored and np.array_equal(shown.ticks, pts)):
+            timestamps_s = _seconds(shown.ticks, unit_s=time_base, start_s=start_s)
+            pts, packets = None, None
+    if timestamps_s is None or len(timestamps_s) == 0:
         raise VideoError("holds no frame; the file is empty or was cut off before its first picture")
     if header_frames > len(timestamps_s) * (1 + _HEADER_TOLERANCE) + 1:
         notes.append(f"header claims {header_frames} frames, the file holds {len(timestamps_s)}")
@@ -181,56 +184,48 @@ def _positive(claim: Fraction | None) -> float:
     return value if math.isfinite(value) and value > 0 else 0.0
 
 
-def _seconds(pts: Integers, *, unit_s: float, start_s: float) -> Seconds | None:
+def _seconds(pts: Integers | Ticks, *, unit_s: float, start_s: float) -> Seconds | None:
     """(N,) times in seconds since the start of the file; None when float64 cannot tell them apart."""
     if len(pts) == 0:
         return np.zeros(0)
     # The difference is exact as an integer; a product of the time itself is not, where time counts from 1970.
-    timestamps_s = np.asarray((pts - pts[0]) * unit_s + (int(pts[0]) * unit_s - start_s), dtype=np.float64)
+    timestamps_s = np.asarray((pts - pts[0]) * unit_s + (pts[0].item() * unit_s - start_s), dtype=np.float64)
     return timestamps_s if bool((np.diff(timestamps_s) > 0).all()) else None
 
 
-def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) -> tuple[Seconds, str | None]:
+def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) -> Shown:
     """Times of all frames in the order in which the decoder shows them, without keeping pixels.
 
-    Presentation times where they increase, else decoding times, else the header's rate.
-
-    Returns:
-        (N,) seconds, strictly increasing, and a note when they are not presentation times.
+    Raises:
+        VideoError: the decoder stops with an error.
     """
-    shown: list[float | None] = []
-    decoded: list[float | None] = []
+    stamps: list[Stamp] = []
+    sources: list[int] = []
     with open_video(path) as (container, stream):
-        unit = _positive(stream.time_base) or 1e-3
+        context = stream.codec_context
+        context.copy_opaque = True  # each frame names the packet that it came from
         try:
-            for frame in decode_all(container, stream, on_progress=on_progress):
-                shown.append(None if frame.pts is None else frame.pts * unit)
-                decoded.append(None if frame.dts is None else frame.dts * unit)
+            for packet in packets_of(container, stream):
+                on_progress()
+                if packet.size:
+                    packet.opaque = len(stamps)
+                    stamps.append(Stamp(packet.pts, packet.dts))
+                sources += [_source(frame.opaque, stamps) for frame in packet.decode()]
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
-                f"decoding stopped after {len(shown)} frames: {damage_of(error, width=stream.codec_context.width)}"
+                f"decoding stopped after {len(sources)} frames: {damage_of(error, width=context.width)}"
             ) from error
-    if (times := _increasing(shown, step_s=1.0 / rate)) is not None:
-        return times, None
-    if (times := _increasing(decoded, step_s=1.0 / rate)) is not None:
-        # Decoding runs ahead of showing; the first frame's presentation time, where there is one, is right.
-        offset = (shown[0] or 0.0) - times[0] if shown[0] is not None else 0.0
-        return times + offset, "presentation times are missing or out of order; decoding times used"
-    return np.arange(len(shown)) / rate, f"frames carry no usable times; taken as {rate:g} per second"
+        step = 1 / (rate * (_positive(stream.time_base) or 1e-3))
+        limit = longest_step(container, stream)
+        made_up = container.format.name == "avi"
+        first = stream.start_time or 0
+    shown = shown_times(stamps, sources, step=step, limit=limit, made_up=made_up)
+    if shown is None:
+        ticks = first + step * np.arange(len(sources), dtype=np.float64)
+        shown = Shown(ticks, False, (f"frames carry no usable times; taken as {rate:g} per second",))
+    return shown
 
 
-def _increasing(times: list[float | None], *, step_s: float) -> Seconds | None:
-    """Times as an array when they strictly increase; the frames that the decoder flushes last may lack theirs."""
-    known = list(times)
-    for position in range(len(known) - 1, -1, -1):
-        if known[position] is not None:
-            break
-    else:
-        return np.zeros(0) if not known else None
-    last = known[position]
-    assert last is not None
-    known[position + 1 :] = [last + step_s * (extra + 1) for extra in range(len(known) - position - 1)]
-    if any(value is None for value in known):
-        return None
-    array = np.asarray(known, dtype=np.float64)
-    return array if bool((np.diff(array) > 0).all()) else None
+def _source(number: object, stamps: Sequence[Stamp]) -> int:
+    """The packet that a frame names; a decoder that does not pass names on was given the last one."""
+    return number if isinstance(number, int) else len(stamps) - 1

@@ -85,7 +85,7 @@ def packet(pts, *, size=3, discard=False, side_data=()):
         pass
 
     made = Packet(b"\x10\0\0"[:size])
-    made.pts, made.size, made.is_discard = pts, size, discard
+    made.pts, made.dts, made.size, made.is_discard = pts, pts, size, discard
     made.iter_sidedata = lambda: [SimpleNamespace(data_type=kind) for kind in side_data]
     return made
 
@@ -108,7 +108,8 @@ def packet(pts, *, size=3, discard=False, side_data=()):
 )
 def test_what_stands_beside_the_pictures(tmp_path, listed, times, known):
     with open_video(write_clip(tmp_path / "a.mov", pictures(1), codec="rawvideo", pix_fmt="rgb24")) as (honest, stream):
-        container = SimpleNamespace(format=honest.format, demux=lambda _stream: iter([*listed, packet(None, size=0)]))
-        pts, found = packets.list_packets(container, stream, on_progress=lambda: None)
-    assert (None if pts is None else pts.tolist()) == times
-    assert (found is not None) == known
+        ending = [*listed, packet(None, size=0)]
+        container = SimpleNamespace(format=honest.format, demux=lambda _stream: iter(ending))
+        found = packets.list_packets(container, stream, on_progress=lambda: None)
+    assert (None if found.pts is None else found.pts.tolist()) == times
+    assert (found.index is not None) == known

@@ -1,0 +1,223 @@
+"""When frames are shown, where the times in a file cannot be taken as they are: pure arithmetic on a file's clock.
+
+One rule for all files: the decoder knows the order of the frames, the file knows the times, and a clock that was set
+anew on the way goes on where it was.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ticks = npt.NDArray[np.float64]
+_Piece = list[tuple[int, int]]  # packets on one clock: place, time of decoding
+
+JUMP_S = 10.0
+"""A longer step forward is a new clock, where the container allows one (as ffmpeg's -dts_delta_threshold)."""
+_STRAY = 16  # packets: as many frames may H.264 and H.265 bring in order; a new clock lasts longer
+_LEAST_KNOWN = 0.5  # share of the frames that must have a time of their own
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What one packet says: when it is shown and when decoded, in the stream's units, None where it does not."""
+
+    pts: int | None
+    dts: int | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Times of all frames in the order in which they are shown.
+
+    Attributes:
+        ticks: (N,) in the stream's units, strictly increasing.
+        as_stored: whether each is the very pts of its frame.
+        notes: what a reader of the report should know.
+    """
+
+    ticks: Ticks
+    as_stored: bool
+    notes: tuple[str, ...]
+
+
+def shown_times(
+    stamps: Sequence[Stamp], sources: Sequence[int], *, step: float, limit: float, made_up: bool = False
+) -> Shown | None:
+    """Put the times that packets carry to the frames that the decoder shows.
+
+    Args:
+        stamps: all packets in the order of storage.
+        sources: (N,) the packet that each frame came from, in the order in which the decoder shows them.
+        step: usual length of a frame, in the stream's units.
+        limit: a longer step forward is a new clock; infinite where the container does not allow one.
+        made_up: the container stores no presentation times.
+
+    Returns:
+        None when too few frames have a time.
+    """
+    plain = Unrolled([stamp.pts for stamp in stamps], [stamp.dts for stamp in stamps], 0)
+    clock = unrolled(stamps, step=step, limit=limit)
+    for each in (plain, clock):
+        if (found := _whole(each, sources, limit=limit, made_up=made_up)) is not None:
+            return found
+    shown = _array([clock.shown[source] for source in sources])
+    kept = _rising(shown)
+    if kept.sum() < _LEAST_KNOWN * len(sources):
+        return None
+    lost = len(sources) - int(kept.sum())
+    text = f"{lost} frames have no usable time of their own (missing, repeated, or stepping back); set between others"
+    return Shown(_filled(shown, kept, step=step), False, (*clock.notes, text))
+
+
+def _whole(clock: "Unrolled", sources: Sequence[int], *, limit: float, made_up: bool) -> Shown | None:
+    """The times of all frames, where a clock tells all of them."""
+    shown = _array([clock.shown[source] for source in sources])
+    if not made_up and _increases(shown, limit=limit):
+        return Shown(shown, clock.restarts == 0, clock.notes)
+    of_storage = _array(clock.stored if made_up else clock.shown)
+    alone = len(set(sources)) == len(sources)
+    if not _increases(of_storage, limit=limit) or not (alone or len(of_storage) == len(sources)):
+        return None
+    # The k-th frame has the k-th time, whatever packet it was in.
+    used = of_storage if len(of_storage) == len(sources) else of_storage[sorted(sources)]
+    told = () if made_up else ("its times are those of decoding (pts = dts); frames are timed in the order shown",)
+    return Shown(used, False, (*clock.notes, *told))
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """The times of packets on one clock that never steps back.
+
+    Attributes:
+        shown, stored: presentation and decoding time of each packet, None where it has none or a wrong one.
+        restarts: how often the clock was set anew.
+    """
+
+    shown: Sequence[float | None]
+    stored: Sequence[float | None]
+    restarts: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the report should know."""
+        return (_restarts(self.restarts),) if self.restarts else ()
+
+
+def unrolled(stamps: Sequence[Stamp], *, step: float, limit: float) -> Unrolled:
+    """Let the clock of a file go on where it is set anew.
+
+    Decoding times never step back within one clock, so each step back, and each step forward by more than ``limit``,
+    begins a new one. It begins one ``step`` after the last packet of the clock before. A few packets that leave a
+    clock which then goes on have no time.
+
+    Args:
+        stamps: all packets in the order of storage.
+        step: usual length of a frame, in the stream's units.
+        limit: longest step forward, in the stream's units.
+    """
+    known = [(place, stamp.dts) for place, stamp in enumerate(stamps) if stamp.dts is not None]
+    pieces, strays = _without_strays(_pieces(known, step=step, limit=limit), limit=limit)
+    offsets = [0.0] * len(stamps)
+    offset = 0.0
+    for number, piece in enumerate(pieces):
+        if number:
+            offset += pieces[number - 1][-1][1] + step - piece[0][1]
+        end = pieces[number + 1][0][0] if number + 1 < len(pieces) else len(stamps)
+        for place in range(piece[0][0], end):
+            offsets[place] = offset
+    places = range(len(stamps))
+    return Unrolled(
+        [_moved(stamps[place].pts, offsets[place], place in strays) for place in places],
+        [_moved(stamps[place].dts, offsets[place], place in strays) for place in places],
+        max(len(pieces) - 1, 0),
+    )
+
+
+def _pieces(known: Sequence[tuple[int, int]], *, step: float, limit: float) -> list[_Piece]:
+    """Cut where the clock is set anew, and where it may go on after a few wrong times."""
+    pieces: list[_Piece] = [list(known[:1])] if known else []
+    for place, time in known[1:]:
+        latest = pieces[-1][-1][1]
+        end_before = pieces[-2][-1][1] if len(pieces) > 1 else latest
+        returns = latest < end_before < time and time - latest > 2 * step and len(pieces[-1]) <= _STRAY
+        if not 0 <= time - latest <= limit or returns:
+            if time < latest and (strays := _ran_ahead(pieces[-1], time, step=step)):
+                pieces.append(pieces[-1][-strays:])
+                del pieces[-2][-strays:]
+            pieces.append([])
+        pieces[-1].append((place, time))
+    return pieces
+
+
+def _ran_ahead(piece: _Piece, time: int, *, step: float) -> int:
+    """How many packets at the end of a piece left its clock by a step forward, where ``time`` follows without them."""
+    for count in range(1, min(_STRAY, len(piece) - 1) + 1):
+        kept, stray = piece[-count - 1][1], piece[-count][1]
+        if stray - kept > 2 * step and kept < time <= kept + (count + 2) * step:
+            return count
+    return 0
+
+
+def _without_strays(pieces: Sequence[_Piece], *, limit: float) -> tuple[list[_Piece], set[int]]:
+    """Take out short pieces after which the clock before goes on, and say which packets these were."""
+    joined: list[_Piece] = []
+    strays: set[int] = set()
+    for piece in pieces:
+        if len(joined) > 1 and len(joined[-1]) <= _STRAY:
+            ahead = piece[0][1] - joined[-2][-1][1]
+            if 0 < ahead <= limit:
+                strays |= {place for place, _ in joined.pop()}
+                joined[-1].extend(piece)
+                continue
+        joined.append(list(piece))
+    return joined, strays
+
+
+def _moved(time: int | None, offset: float, stray: bool) -> float | None:
+    return None if time is None or stray else time + offset
+
+
+def _array(times: Sequence[float | None]) -> Ticks:
+    return np.asarray([np.nan if time is None else time for time in times], dtype=np.float64)
+
+
+def _increases(times: Ticks, *, limit: float) -> bool:
+    steps = np.diff(times)
+    return bool(np.isfinite(times).all() and (steps > 0).all() and (steps <= limit).all())
+
+
+def _rising(times: Ticks) -> npt.NDArray[np.bool_]:
+    """(N,) which times to believe: a longest strictly increasing series of them."""
+    tails: list[float] = []
+    ends: list[int] = []
+    before = np.full(len(times), -1)
+    for place in np.flatnonzero(np.isfinite(times)):
+        length = bisect_left(tails, times[place])
+        if tails[length : length + 1] == [times[place]]:  # of two with one time the first has it
+            continue
+        before[place] = ends[length - 1] if length else -1
+        tails[length : length + 1] = [float(times[place])]
+        ends[length : length + 1] = [int(place)]
+    kept = np.zeros(len(times), dtype=np.bool_)
+    latest = ends[-1] if ends else -1
+    while latest >= 0:
+        kept[latest] = True
+        latest = int(before[latest])
+    return kept
+
+
+def _filled(times: Ticks, kept: npt.NDArray[np.bool_], *, step: float) -> Ticks:
+    """Frames without a time lie evenly between those that have one, or a step apart before and after all of these."""
+    places = np.flatnonzero(kept)
+    filled = np.interp(np.arange(len(times)), places, times[places])
+    first, last = places[0], places[-1]
+    filled[:first] = times[first] - step * np.arange(first, 0, -1)
+    filled[last + 1 :] = times[last] + step * np.arange(1, len(times) - last)
+    return filled
+
+
+def _restarts(count: int) -> str:
+    return f"its clock is set anew {count} times (a step back, or of over {JUMP_S:g} s); frames go on without a gap"
