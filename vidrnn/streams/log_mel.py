@@ -19,7 +19,10 @@ RATE: int = LOG_MEL["rate"]
 _WINDOW, _HOP, _FFT, _OFFSET = (LOG_MEL[name] for name in ("window", "hop", "fft", "offset"))
 _LOW_HZ, _HIGH_HZ = LOG_MEL["hz"]
 
+_REACH_S = 2.0  # a clock that drifts back (`vidrnn.video.audio`) reaches no step that lies further behind
 _AT_ONCE = 80000  # samples: decoders give a thousand at a time, and each call of PyTorch costs as much as that many
+
+_Steps = tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]  # numbers (n,) and features (n, 2 bands)
 
 
 class LogMel:
@@ -41,6 +44,8 @@ class SoundSteps:
 
     Step k stands for the time k / rate and takes the frames whose middle is at most half a step away, so it is the
     step nearest to a picture at that time. A step without any frame (a gap, before the first sound) does not exist.
+
+    Memory holds one piece of sound, the steps that it may still reach, and the result of all others.
     """
 
     def __init__(self, *, bands: int, rate: float) -> None:
@@ -48,6 +53,7 @@ class SoundSteps:
         self._sums: dict[int, tuple[int, torch.Tensor, torch.Tensor]] = {}
         self._waiting: list[npt.NDArray[np.float32]] = []
         self._num_waiting, self._start_s = 0, 0.0
+        self._closed: list[_Steps] = []
 
     def add(self, block: SoundBlock) -> None:
         """Take the next block."""
@@ -78,19 +84,31 @@ class SoundSteps:
         for place, (number, count) in enumerate(zip(numbers.tolist(), counts.tolist(), strict=True)):
             before = self._sums.get(number, (0, 0.0, 0.0))
             self._sums[number] = before[0] + count, before[1] + sums[place], before[2] + squares[place]
+        self._close(before=steps[-1].item() - _REACH_S * self._rate)
+
+    def _close(self, *, before: float) -> None:
+        """Turn the steps that no later sound reaches into features."""
+        numbers = sorted(number for number in self._sums if number < before)
+        pooled = [self._sums.pop(number) for number in numbers]
+        # Sound may begin before zero, and what comes too late for a step that is closed is no step of its own.
+        first = max(0, int(self._closed[-1][0][-1]) + 1 if self._closed else 0)
+        kept = [place for place, number in enumerate(numbers) if number >= first]
+        if kept:
+            counts = torch.tensor([[pooled[place][0]] for place in kept])
+            means = torch.stack([pooled[place][1] for place in kept]) / counts
+            squares = torch.stack([pooled[place][2] for place in kept]) / counts
+            deviations = (squares - means**2).clamp_min(0).sqrt()
+            features = torch.cat([means, deviations], dim=1).half().numpy()
+            self._closed.append((np.asarray([numbers[place] for place in kept]), features))
 
     def finish(self) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float64]]:
         """Features (T, 2 bands), means first, and their times (T,); T is 0 when no window was filled."""
         self._take_waiting()
-        numbers = sorted(number for number in self._sums if number >= 0)
-        if not numbers:
+        self._close(before=math.inf)
+        if not self._closed:
             return np.zeros((0, 2 * self._bands), np.float16), np.zeros(0)
-        counts = torch.tensor([[self._sums[number][0]] for number in numbers])
-        means = torch.stack([self._sums[number][1] for number in numbers]) / counts
-        squares = torch.stack([self._sums[number][2] for number in numbers]) / counts
-        deviations = (squares - means**2).clamp_min(0).sqrt()
-        features = torch.cat([means, deviations], dim=1).half().numpy()
-        return features, np.asarray(numbers, dtype=np.float64) / self._rate
+        numbers, features = (np.concatenate(parts) for parts in zip(*self._closed, strict=True))
+        return features, numbers / self._rate
 
 
 def _filters(bands: int) -> torch.Tensor:
