@@ -4,7 +4,8 @@ Time is the presentation timestamp, in seconds since the start of the file, as f
 there are samples of value zero; where it has a gap there is nothing.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,14 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.video.container import cause_of, file_start_s, open_audio, packets_of
+from vidrnn.video.clock import STRAY, restart_note
+from vidrnn.video.container import cause_of, file_start_s, longest_step_s, open_audio, packets_of
 from vidrnn.video.pictures import is_still
 
 _GAP_S = 0.05  # timestamps that are off by less (rounded to milliseconds, drifting) are taken as one after the other
-_BACK_S = 1.0  # clocks drift back by less; what claims to be earlier than this is left out, as pictures are
+_BACK_S = 1.0  # clocks drift back by less; what claims to be earlier than this has another clock, or a wrong time
+
+_Timed = tuple[AudioFrame, float | None]  # when it begins, in seconds since the start of the file
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Sound:
 
     def __init__(self, path: Path, *, rate: int, on_progress: Callable[[], None] = lambda: None) -> None:
         self._path, self._rate, self._on_progress = path, rate, on_progress
-        self._gaps, self._left_out, self._tracks = 0, 0, 0
+        self._gaps, self._left_out, self._restarts, self._tracks = 0, 0, 0, 0
+        self._longest_step_s = math.inf
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -59,8 +64,10 @@ class Sound:
             notes.append(f"has {self._tracks} audio tracks; the first is used")
         if self._gaps:
             notes.append(f"its sound has {self._gaps} gaps, or a clock that drifts; times are those of the file")
+        if self._restarts:
+            notes.append(restart_note(self._restarts))
         if self._left_out:
-            notes.append(f"{self._left_out} pieces of sound that step back in time are left out")
+            notes.append(f"{self._left_out} pieces of sound with a wrong time are left out")
         return tuple(notes)
 
     def blocks(self) -> Iterator[SoundBlock]:
@@ -74,11 +81,8 @@ class Sound:
             raise AbsentStreamError("is made of pictures and has no sound")
         run: _Run | None = None
         end_s = 0.0
-        for frame, time_s in self._frames():
+        for frame, time_s in self._on_one_clock():
             off_s = 0.0 if run is None or time_s is None else time_s - run.end_s
-            if off_s < -_BACK_S:
-                self._left_out += 1
-                continue
             if run is None or abs(off_s) > _GAP_S:
                 if run is not None:
                     self._gaps += 1
@@ -90,10 +94,45 @@ class Sound:
             raise AbsentStreamError("has an audio track without any sound in it")
         yield from run.finish()
 
-    def _frames(self) -> Iterator[tuple[AudioFrame, float | None]]:
+    def _on_one_clock(self) -> Iterator[_Timed]:
+        """A clock that is set anew goes on where it was; a few frames after which it goes on by itself are left out."""
+        held: list[tuple[AudioFrame, float]] = []
+        offset_s, end_s = 0.0, math.nan
+        for frame, own_s in self._frames():
+            time_s = None if own_s is None else own_s + offset_s
+            if time_s is not None and not math.isnan(end_s) and not self._follows(time_s, end_s):
+                held.append((frame, time_s))
+                if len(held) <= STRAY:
+                    continue
+                offset_s += end_s - held[0][1]
+                for each in self._restarted(held, end_s):
+                    end_s = each[1] + _seconds(each[0])
+                    yield each
+            else:
+                self._left_out += len(held)
+                end_s = (end_s if time_s is None else time_s) + _seconds(frame)
+                yield frame, time_s
+            held = []
+        yield from self._restarted(held, end_s)
+
+    def _follows(self, time_s: float, end_s: float) -> bool:
+        return -_BACK_S <= time_s - end_s <= self._longest_step_s
+
+    def _restarted(self, held: Sequence[tuple[AudioFrame, float]], end_s: float) -> Iterator[tuple[AudioFrame, float]]:
+        """The first frames of a new clock, on the one before, which came to its end at ``end_s``."""
+        self._restarts += bool(held)
+        for frame, time_s in held:
+            moved_s = time_s - held[0][1] + end_s
+            if self._follows(moved_s, end_s):
+                yield frame, moved_s
+            else:
+                self._left_out += 1
+
+    def _frames(self) -> Iterator[_Timed]:
         """Decoded frames, and when each begins."""
         with open_audio(self._path) as (container, stream):
             self._tracks = len(container.streams.audio)
+            self._longest_step_s = longest_step_s(container)
             zero_s, last_s = file_start_s(container, stream), 0.0
             try:
                 for packet in packets_of(container, stream):
@@ -109,6 +148,10 @@ class Sound:
                     f"decoding its sound stopped at {last_s:.1f} s: {cause_of(error)}; the file is damaged, re-encode "
                     "or replace it"
                 ) from error
+
+
+def _seconds(frame: AudioFrame) -> float:
+    return frame.samples / frame.sample_rate
 
 
 class _Run:
@@ -134,7 +177,7 @@ class _Run:
             options = {"rematrix_maxval": "1.0"}
             self._resampler = AudioResampler(format="flt", layout="mono", rate=self._rate, options=options)
         assert self._resampler is not None
-        self._taken_s += frame.samples / frame.sample_rate
+        self._taken_s += _seconds(frame)
         frame.pts = None  # samples are counted from the start of the run
         yield from self._resample(self._resampler, frame)
 

@@ -15,8 +15,9 @@ Ticks = npt.NDArray[np.float64]
 _Piece = list[tuple[int, int]]  # packets on one clock: place, time of decoding
 
 JUMP_S = 10.0
-"""A longer step forward is a new clock, where the container allows one (as ffmpeg's -dts_delta_threshold)."""
-_STRAY = 16  # packets: as many frames may H.264 and H.265 bring in order; a new clock lasts longer
+"""A longer step forward is a new clock, where the container allows one."""
+STRAY = 16
+"""Packets: as many frames may H.264 and H.265 bring in order; a new clock lasts longer."""
 _LEAST_KNOWN = 0.5  # share of the frames that must have a time of their own
 
 
@@ -103,7 +104,7 @@ class Unrolled:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the report should know."""
-        return (_restarts(self.restarts),) if self.restarts else ()
+        return (restart_note(self.restarts),) if self.restarts else ()
 
 
 def unrolled(stamps: Sequence[Stamp], *, step: float, limit: float) -> Unrolled:
@@ -136,13 +137,18 @@ def unrolled(stamps: Sequence[Stamp], *, step: float, limit: float) -> Unrolled:
     )
 
 
+def restart_note(count: int) -> str:
+    """What a reader of the report should know."""
+    return f"its clock is set anew {count} times (a step back, or of over {JUMP_S:g} s); it goes on without a gap"
+
+
 def _pieces(known: Sequence[tuple[int, int]], *, step: float, limit: float) -> list[_Piece]:
     """Cut where the clock is set anew, and where it may go on after a few wrong times."""
     pieces: list[_Piece] = [list(known[:1])] if known else []
     for place, time in known[1:]:
         latest = pieces[-1][-1][1]
         end_before = pieces[-2][-1][1] if len(pieces) > 1 else latest
-        returns = latest < end_before < time and time - latest > 2 * step and len(pieces[-1]) <= _STRAY
+        returns = latest < end_before < time and time - latest > 2 * step and len(pieces[-1]) <= STRAY
         if not 0 <= time - latest <= limit or returns:
             if time < latest and (strays := _ran_ahead(pieces[-1], time, step=step)):
                 pieces.append(pieces[-1][-strays:])
@@ -154,7 +160,7 @@ def _pieces(known: Sequence[tuple[int, int]], *, step: float, limit: float) -> l
 
 def _ran_ahead(piece: _Piece, time: int, *, step: float) -> int:
     """How many packets at the end of a piece left its clock by a step forward, where ``time`` follows without them."""
-    for count in range(1, min(_STRAY, len(piece) - 1) + 1):
+    for count in range(1, min(STRAY, len(piece) - 1) + 1):
         kept, stray = piece[-count - 1][1], piece[-count][1]
         if stray - kept > 2 * step and kept < time <= kept + (count + 2) * step:
             return count
@@ -166,7 +172,7 @@ def _without_strays(pieces: Sequence[_Piece], *, limit: float) -> tuple[list[_Pi
     joined: list[_Piece] = []
     strays: set[int] = set()
     for piece in pieces:
-        if len(joined) > 1 and len(joined[-1]) <= _STRAY:
+        if len(joined) > 1 and len(joined[-1]) <= STRAY:
             ahead = piece[0][1] - joined[-2][-1][1]
             if 0 < ahead <= limit:
                 strays |= {place for place, _ in joined.pop()}
@@ -217,7 +223,3 @@ def _filled(times: Ticks, kept: npt.NDArray[np.bool_], *, step: float) -> Ticks:
     filled[:first] = times[first] - step * np.arange(first, 0, -1)
     filled[last + 1 :] = times[last] + step * np.arange(1, len(times) - last)
     return filled
-
-
-def _restarts(count: int) -> str:
-    return f"its clock is set anew {count} times (a step back, or of over {JUMP_S:g} s); frames go on without a gap"

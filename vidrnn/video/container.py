@@ -1,5 +1,6 @@
 """Opening a video: local files in containers that hold video, and nothing that such a file may name."""
 
+import math
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,12 +10,14 @@ from typing import Any, TypeVar
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.video.clock import JUMP_S
 
 _Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
@@ -140,6 +143,14 @@ def packets_of(container: InputContainer, stream: _Stream) -> "Iterator[Packet[_
     """
     with suppress(IndexError):
         yield from container.demux(stream)
+
+
+def longest_step_s(container: InputContainer) -> float:
+    """A longer step forward is a new clock, in seconds; infinite where the container forbids one.
+
+    The limit is that of ffmpeg's ``-dts_delta_threshold``, which holds for the same containers.
+    """
+    return JUMP_S if Flags.ts_discont in Flags(container.format.flags) else math.inf
 
 
 def file_start_s(container: InputContainer, stream: VideoStream | AudioStream) -> float:

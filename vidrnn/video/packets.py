@@ -1,6 +1,5 @@
 """The packets of a video stream, listed without decoding: when each is shown and what decoding may leave out."""
 
-import math
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +9,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.format import Flags as FormatFlags
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.video.bitstream import Role, role_reader
-from vidrnn.video.clock import JUMP_S
-from vidrnn.video.container import cause_of, packets_of
+from vidrnn.video.container import cause_of, longest_step_s, packets_of
 from vidrnn.video.h264_fields import FieldPairs
 
 Integers = npt.NDArray[np.int64]
@@ -123,19 +120,14 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
         return _UNUSABLE
     # PyAV ends with one empty packet of its own; any other is a sign to the decoder that is not understood here.
     index = _index(rows, reorder_depth=context.reorder_depth) if empty == 1 and not fields.found else None
+    limit = longest_step_s(container) / float(stream.time_base or 1)
     as_stored = all(earlier.pts < later.pts for earlier, later in pairwise(rows))
     is_sure = (
         not (as_stored and context.has_b_frames and len(rows) > 1)
         and all(earlier <= later for earlier, later in pairwise(decoded_at))
-        and all(later - earlier <= longest_step(container, stream) for earlier, later in pairwise(pts))
+        and all(later - earlier <= limit for earlier, later in pairwise(pts))
     )
     return Listing(np.asarray(pts, dtype=np.int64), index, is_sure, fields.found)
-
-
-def longest_step(container: InputContainer, stream: VideoStream) -> float:
-    """Longest step forward that is no new clock, in the stream's units; infinite where the container forbids one."""
-    may_restart = FormatFlags.ts_discont in FormatFlags(container.format.flags)
-    return JUMP_S / float(stream.time_base) if may_restart and stream.time_base else math.inf
 
 
 def _brings_change(packet: "Packet[VideoStream]", later: bool) -> bool:

@@ -16,8 +16,8 @@ import numpy as np
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import FrameFiles, list_frames
 from vidrnn.video.clock import Shown, Stamp, Ticks, shown_times
-from vidrnn.video.container import cause_of, damage_of, file_start_s, open_video, packets_of
-from vidrnn.video.packets import Integers, PacketIndex, list_packets, longest_step
+from vidrnn.video.container import cause_of, damage_of, file_start_s, longest_step_s, open_video, packets_of
+from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
 
@@ -215,8 +215,8 @@ def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) 
             raise VideoError(
                 f"decoding stopped after {len(sources)} frames: {damage_of(error, width=context.width)}"
             ) from error
-        step = 1 / (rate * (_positive(stream.time_base) or 1e-3))
-        limit = longest_step(container, stream)
+        unit_s = _positive(stream.time_base) or 1e-3
+        step, limit = 1 / (rate * unit_s), longest_step_s(container) / unit_s
         made_up = container.format.name == "avi"
         first = stream.start_time or 0
     shown = shown_times(stamps, sources, step=step, limit=limit, made_up=made_up)

@@ -1,5 +1,6 @@
 """The sound of a file: one channel at 16 kHz with the times of the file, whatever form it has there."""
 
+import pickle
 from pathlib import Path
 
 import av
@@ -10,7 +11,8 @@ from tests.media import cut, pictures, write_audio, write_clip, write_pictures
 from tests.sounds import click, tone, write_sound
 from vidrnn.errors import AbsentStreamError, VideoError
 from vidrnn.streams.audio import ReadSound
-from vidrnn.video.audio import Sound
+from vidrnn.streams.log_mel import SoundSteps
+from vidrnn.video.audio import Sound, SoundBlock
 
 
 def decode(path):
@@ -91,12 +93,44 @@ class Frames(Sound):
             yield frame, time_s
 
 
-def test_sound_that_steps_far_back_in_time_is_left_out():
+def test_sound_with_a_wrong_time_is_left_out():
     sound = Frames(*((time_s, 16000, "mono") for time_s in (5.0, 5.1, 0.0, 0.1, None, 5.3)))
     blocks = list(sound.blocks())
     assert [block.start_s for block in blocks] == pytest.approx([5.0, 5.1, 5.2, 5.3])
     assert [block.follows for block in blocks] == [False, True, True, True]
-    assert sound.notes == ("2 pieces of sound that step back in time are left out",)
+    assert sound.notes == ("2 pieces of sound with a wrong time are left out",)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 100.0])
+def test_a_clock_that_is_set_anew_goes_on_where_it_was(start_s):
+    """Back in any container, forward by more than 10 s in those that allow it."""
+    times = [5.0, 5.1, *(start_s + 0.1 * number for number in range(40))]
+    sound = Frames(*((time_s, 16000, "mono") for time_s in times))
+    sound._longest_step_s = 10.0
+    blocks = list(sound.blocks())
+    assert [block.start_s for block in blocks] == pytest.approx([5 + 0.1 * number for number in range(42)])
+    assert sound.notes == ("its clock is set anew 1 times (a step back, or of over 10 s); it goes on without a gap",)
+
+
+def test_files_with_sound_that_were_joined_byte_by_byte_are_heard_whole(tmp_path):
+    one = write_sound(tmp_path / "one.ts", click(1.0, 2.0), codec="mp2", images=50)
+    (tmp_path / "two.ts").write_bytes(one.read_bytes() * 2)
+    video = features_of(tmp_path / "two.ts")
+    levels = video.features[:, :64].astype(np.float32).mean(1)
+    loud = np.round(video.timestamps_s[np.argsort(levels)[-6:]], 1).tolist()
+    assert {1.0, 3.0} <= set(loud)
+    assert video.timestamps_s[-1] == pytest.approx(4.0, abs=0.2)
+    assert len(video.notes) == 1 and video.notes[0].startswith("its clock is set anew 1 times")
+
+
+def test_the_way_to_the_features_takes_no_more_memory_the_longer_the_sound_is():
+    """Only the result grows: 256 bytes of each step and what it needs for its time."""
+    steps, second = SoundSteps(bands=64, rate=10.0), np.zeros(16000, np.float32)
+    sizes = []
+    for number in range(120):
+        steps.add(SoundBlock(second, float(number), follows=number > 0))
+        sizes.append(len(pickle.dumps(steps)))
+    assert (sizes[-1] - sizes[19]) / (100 * 10) < 300
 
 
 def test_a_form_that_changes_on_the_way_changes_nothing():
