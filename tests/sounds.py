@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 from tests.media import pictures
 
@@ -39,6 +40,7 @@ def write_sound(
     images: int = 0,
     clock: float = 1.0,
     tracks: int = 1,
+    default: int = 0,
 ) -> Path:
     """Encode a sound, the same in all channels.
 
@@ -53,6 +55,7 @@ def write_sound(
         images: pictures beside it, at 25 per second from 0 s on.
         clock: seconds that pass in the file for each second of the sound.
         tracks: how many times it is there.
+        default: which of these is marked as the one to play; its sound is as given, the others are half as loud.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -60,8 +63,11 @@ def write_sound(
         if video is not None:
             video.width, video.height, video.pix_fmt, video.thread_count = 32, 24, "yuv420p", 1
         streams = [container.add_stream(codec, rate=rate, layout=layout) for _ in range(tracks)]
-        for stream in streams:
-            for frame in _frames(sound, rate, layout, stream.format.name, from_s, gaps, clock):
+        for place, stream in enumerate(streams):
+            stream.disposition = Disposition.default if place == default else Disposition(0)
+        for place, stream in enumerate(streams):
+            own = sound if place == default else sound / 2
+            for frame in _frames(own, rate, layout, stream.format.name, from_s, gaps, clock):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
         if video is not None:

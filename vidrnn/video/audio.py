@@ -53,7 +53,8 @@ class Sound:
 
     def __init__(self, path: Path, *, rate: int, on_progress: Callable[[], None] = lambda: None) -> None:
         self._path, self._rate, self._on_progress = path, rate, on_progress
-        self._gaps, self._left_out, self._restarts, self._tracks = 0, 0, 0, 0
+        self._gaps, self._left_out, self._restarts = 0, 0, 0
+        self._tracks, self._track = 0, 0
         self._longest_step_s = math.inf
 
     @property
@@ -61,7 +62,9 @@ class Sound:
         """One text for each thing that is not as usual."""
         notes = []
         if self._tracks > 1:
-            notes.append(f"has {self._tracks} audio tracks; the first is used")
+            notes.append(
+                f"holds {self._tracks} audio tracks; number {self._track} is used, the default one or the first"
+            )
         if self._gaps:
             notes.append(f"its sound has {self._gaps} gaps, or a clock that drifts; times are those of the file")
         if self._restarts:
@@ -132,6 +135,7 @@ class Sound:
         """Decoded frames, and when each begins."""
         with open_audio(self._path) as (container, stream):
             self._tracks = len(container.streams.audio)
+            self._track = 1 + container.streams.audio.index(stream)
             self._longest_step_s = longest_step_s(container)
             zero_s, last_s = file_start_s(container, stream), 0.0
             try:

@@ -41,6 +41,8 @@ _OPTIONS = {
 # Titles and comments may be in any encoding. PyAV 19 takes them as they are; before, it had to be told.
 ANY_TEXT: dict[str, Any] = {} if int(av.__version__.split(".", 1)[0]) >= 19 else {"metadata_errors": "replace"}
 _SOUND_OPTIONS = {**_OPTIONS, "format_whitelist": ",".join((*_CONTAINERS, *_SOUND_CONTAINERS))}
+# A cover picture in a music file is stored as a video stream of one frame.
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -52,18 +54,15 @@ _KINDS = {
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a local file and its first real video stream, decoded by one thread.
+    """Open a local file and its video stream, decoded by one thread.
+
+    Of several the default one is taken, else the largest.
 
     Raises:
         VideoError: not a regular file, not a container of video, or without a video stream that can be decoded.
     """
     with _open(path) as container:
-        # A cover picture in a music file is stored as a video stream of one frame.
-        streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
-        if not streams:
-            kinds = {"a cover picture" if each.type == "video" else each.type for each in container.streams}
-            raise VideoError(f"has no video stream (it holds: {', '.join(sorted(kinds)) or 'nothing'})")
-        stream = streams[0]
+        stream = _choose(container)
         context = stream.codec_context
         if context is None:
             raise VideoError(
@@ -80,9 +79,36 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
+def _choose(container: InputContainer) -> VideoStream:
+    """The stream that is the video. Raises VideoError where there is none."""
+    streams = moving_streams(container)
+    tiles = [each for each in container.streams.video if each.disposition & Disposition.dependent]
+    if tiles and all(each.frames == 1 for each in streams):  # what else is there is a thumbnail
+        raise VideoError(
+            f"is one picture in {len(tiles)} tiles (HEIC or AVIF, as phones write it), which are not put together; "
+            "convert it to JPEG or PNG"
+        )
+    if not streams:
+        kinds = {"a cover picture" if each.type == "video" else each.type for each in container.streams}
+        raise VideoError(f"has no video stream (it holds: {', '.join(sorted(kinds)) or 'nothing'})")
+    return max(streams, key=_rank)
+
+
+def moving_streams(container: InputContainer) -> list[VideoStream]:
+    """Video streams but those that stand for another: cover pictures, thumbnails of chapters, tiles."""
+    return [each for each in container.streams.video if not each.disposition & _NO_VIDEO]
+
+
+def _rank(stream: VideoStream) -> tuple[bool, bool, int]:
+    """An animated AVIF marks its still picture as default too, and the picture says that it is one frame."""
+    context = stream.codec_context
+    size = 0 if context is None else context.width * context.height
+    return bool(stream.disposition & Disposition.default), stream.frames != 1, size
+
+
 @contextmanager
 def open_audio(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """Open a local file, which may hold nothing but sound, and its first audio stream, decoded by one thread.
+    """Open a local file, which may hold nothing but sound, and its default or first audio stream, decoded by one thread.
 
     Raises:
         AbsentStreamError: it has no audio stream.
@@ -91,7 +117,7 @@ def open_audio(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     with _open(path, options=_SOUND_OPTIONS) as container:
         if not container.streams.audio:
             raise AbsentStreamError("has no sound")
-        stream = container.streams.audio[0]
+        stream = max(container.streams.audio, key=lambda each: bool(each.disposition & Disposition.default))
         if stream.codec_context is None:
             raise VideoError("has sound in a codec that this build of FFmpeg cannot decode; re-encode it to AAC")
         stream.codec_context.thread_count = 1

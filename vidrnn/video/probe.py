@@ -12,11 +12,21 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import FrameFiles, list_frames
 from vidrnn.video.clock import Shown, Stamp, Ticks, shown_times
-from vidrnn.video.container import cause_of, damage_of, file_start_s, longest_step_s, open_video, packets_of
+from vidrnn.video.container import (
+    cause_of,
+    damage_of,
+    file_start_s,
+    longest_step_s,
+    moving_streams,
+    open_video,
+    packets_of,
+)
 from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
@@ -103,7 +113,8 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         shape = stream.codec_context.width, stream.codec_context.height
         names = container.format.name, stream.codec_context.name
         has_audio = bool(container.streams.audio)
-    pts, packets, notes = listing.pts, listing.index, list[str]()
+        notes = _stream_notes(container, stream)
+    pts, packets = listing.pts, listing.index
     timestamps_s = None if pts is None else _seconds(pts, unit_s=time_base, start_s=start_s)
     if timestamps_s is None or not listing.is_sure:
         shown = _decoded_times(path, rate=header_rate or _USUAL_RATE, on_progress=on_progress)
@@ -129,6 +140,16 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         pts=pts,
         packets=packets,
     )
+
+
+def _stream_notes(container: InputContainer, stream: VideoStream) -> list[str]:
+    """What a reader of the report should know of the choice of the stream."""
+    others = moving_streams(container)
+    if len(others) == 1:
+        return []
+    size = f"{stream.codec_context.width}x{stream.codec_context.height}"
+    number = 1 + [each.index for each in others].index(stream.index)
+    return [f"holds {len(others)} video streams; number {number} ({size}) is used, the default one or the largest"]
 
 
 def _is_folder(path: Path) -> bool:

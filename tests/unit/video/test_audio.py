@@ -162,9 +162,12 @@ def test_silence_is_data(tmp_path):
     np.testing.assert_allclose(video.features[:, :64].astype(float), np.log(0.01), atol=4e-3)
 
 
-def test_the_first_of_several_tracks_is_used_and_said(tmp_path):
-    path = write_sound(tmp_path / "a.mkv", tone(440, 0.5), tracks=2)
-    assert decode(path)[2] == ("has 2 audio tracks; the first is used",)
+@pytest.mark.parametrize("default", [0, 1])
+def test_the_default_one_of_several_tracks_is_used_and_said(tmp_path, default):
+    path = write_sound(tmp_path / "a.mkv", tone(440, 0.5), tracks=2, default=default)
+    samples, _, notes = decode(path)
+    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
+    assert notes == (f"holds 2 audio tracks; number {default + 1} is used, the default one or the first",)
 
 
 def test_music_alone_is_enough(tmp_path):
