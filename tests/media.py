@@ -45,6 +45,7 @@ def write_clip(
     time_base: Fraction = Fraction(1, 25),
     pix_fmt: str = "yuv420p",
     audio_from_s: float | None = None,
+    pixel_aspect: Fraction | None = None,
     **options: str,
 ) -> Path:
     """Encode pictures, by default at 25 per second; ``audio_from_s`` adds silence that starts then."""
@@ -55,6 +56,8 @@ def write_clip(
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.options, stream.thread_count = options, 1
         stream.codec_context.time_base = time_base
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if audio_from_s is not None:
             _mux_silence(container, from_s=audio_from_s)
         for number, image in enumerate(images):
@@ -93,23 +96,38 @@ def write_audio(path: Path, *, cover: bool = False) -> Path:
     return path
 
 
-def write_flat_bt709(path: Path, colour: tuple[int, int, int]) -> Path:
-    """One colour, turned into limited-range Y'CbCr by the formulas of BT.709 and tagged so."""
+_WEIGHTS = {1: (0.2126, 0.0722), 6: (0.299, 0.114)}  # of red and blue; BT.709 and BT.601 in ITU-T H.273, table 4
+
+
+def write_flat(
+    path: Path,
+    colour: tuple[int, int, int],
+    *,
+    matrix: int = 1,
+    tag: int | None = None,
+    transfer: int | None = None,
+    size: tuple[int, int] = (32, 32),
+) -> Path:
+    """One colour, turned into limited-range Y'CbCr by the formulas of a matrix and tagged so, or with another tag."""
     red, green, blue = (value / 255 for value in colour)
-    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    samples = (16 + 219 * luma, 128 + 224 * (blue - luma) / 1.8556, 128 + 224 * (red - luma) / 1.5748)
-    planes = np.empty((48, 32), np.uint8)
-    planes[:32], planes[32:40], planes[40:] = (round(sample) for sample in samples)
-    bt709, limited = 1, 1
+    of_red, of_blue = _WEIGHTS[matrix]
+    luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
+    samples = (16 + 219 * luma, 128 + 112 * (blue - luma) / (1 - of_blue), 128 + 112 * (red - luma) / (1 - of_red))
+    width, height = size
+    planes = np.empty((height * 3 // 2, width), np.uint8)
+    quarter = height // 4
+    planes[:height], planes[height:-quarter], planes[-quarter:] = (round(sample) for sample in samples)
+    tag, limited = matrix if tag is None else tag, 1
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"qp": "1"})
-        stream.width, stream.height, stream.pix_fmt, stream.thread_count = 32, 32, "yuv420p", 1
+        stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
         context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = bt709
+        context.colorspace = context.color_primaries = tag
+        context.color_trc = tag if transfer is None else transfer
         context.color_range = limited
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = 0, Fraction(1, 25)
-        frame.colorspace, frame.color_range = bt709, limited
+        frame.colorspace, frame.color_range = tag, limited
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

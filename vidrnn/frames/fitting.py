@@ -11,6 +11,7 @@ import torch
 from vidrnn.errors import VideoError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import DifferenceRendering, FlowRendering, RowRendering
+from vidrnn.video.decode import Frame
 from vidrnn.video.neighbours import Pair, Pairing, on_screen
 from vidrnn.video.probe import Video
 from vidrnn.video.sampling import Indices, Sampling
@@ -59,8 +60,9 @@ def draw(
     pens = {number: _Pen(video, drawing) for number, drawing in drawings.items()}
     fits = {_geometry(drawing.preprocessing) for drawing in drawings.values()}
 
-    def fit(rgb: npt.NDArray[np.uint8]) -> dict[Preprocessing, _Square]:
-        return {geometry: _Square(geometry.fit(rgb)) for geometry in fits}
+    def fit(frame: Frame) -> dict[Preprocessing, _Square]:
+        fitted = {geometry: geometry.fit(frame.rgb, pixel_aspect=frame.pixel_aspect) for geometry in fits}
+        return {geometry: _Square(square) for geometry, square in fitted.items()}
 
     wanted = np.unique(np.concatenate([pen.wanted for pen in pens.values()]))
     for index, picture in on_screen(video, wanted, fit=fit, on_progress=on_progress):

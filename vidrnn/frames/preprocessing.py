@@ -47,16 +47,18 @@ class Preprocessing:
         size = self.image_size
         return self.rendering.shape(size) if isinstance(self.rendering, RowRendering) else (3, size, size)
 
-    def fit(self, rgb: npt.NDArray[np.uint8]) -> torch.Tensor:
+    def fit(self, rgb: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> torch.Tensor:
         """Bring one frame to the network's square, on the CPU, in uint8: a quarter of the bytes to move.
 
         Args:
             rgb: (H, W, 3) uint8.
+            pixel_aspect: width of a pixel over its height. Things have the proportions that players show; a square
+                that is squeezed (``warp``) has none to keep.
 
         Returns:
             (3, S, S) uint8.
         """
-        square = self._fit_plain(torch.from_numpy(rgb).permute(2, 0, 1))
+        square = self._fit_plain(torch.from_numpy(rgb).permute(2, 0, 1), pixel_aspect)
         # After the resize, so that both views show exactly the same part of the frame, also where a crop leaves out
         # an odd number of columns.
         return square.flip(2) if self.mirrored else square
@@ -97,9 +99,13 @@ class Preprocessing:
         rendering = rendering_from(values["rendering"]) if "rendering" in values else None
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"]), "rendering": rendering})
 
-    def _fit_plain(self, frame: torch.Tensor) -> torch.Tensor:
+    def _fit_plain(self, frame: torch.Tensor, pixel_aspect: float) -> torch.Tensor:
         """(3, H, W) to (3, S, S)."""
         _, height, width = frame.shape
+        if pixel_aspect > 1:  # one resize does both
+            width = round(width * pixel_aspect)
+        elif pixel_aspect < 1:
+            height = round(height / pixel_aspect)
         size = self.image_size
         if self.square == "warp":
             return self._resize(frame, size, size)

@@ -4,6 +4,7 @@ import math
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,7 +109,9 @@ def _rank(stream: VideoStream) -> tuple[bool, bool, int]:
 
 @contextmanager
 def open_audio(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """Open a local file, which may hold nothing but sound, and its default or first audio stream, decoded by one thread.
+    """Open a local file, which may hold nothing but sound, and an audio stream of it, decoded by one thread.
+
+    Of several the default one is taken, else the first.
 
     Raises:
         AbsentStreamError: it has no audio stream.
@@ -198,6 +201,11 @@ def decode_all(
     for packet in packets_of(container, stream):
         on_progress()
         yield from packet.decode()
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width of a pixel over its height; where the container and the codec contradict, the container counts."""
+    return stream.sample_aspect_ratio or Fraction(1)
 
 
 def damage_of(error: Exception, *, width: int) -> str:

@@ -28,10 +28,12 @@ class Frame:
     Attributes:
         rgb: (H, W, 3) uint8, upright (rotation metadata applied).
         timestamp_s: when it is shown, in seconds since the start of the file.
+        pixel_aspect: width of a pixel over its height, upright.
     """
 
     rgb: npt.NDArray[np.uint8]
     timestamp_s: float
+    pixel_aspect: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the layout once, where it is made."""
@@ -62,11 +64,12 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
         yield from _from_pictures(video.pictures, video.timestamps_s, indices, on_progress=on_progress)
         return
     frames, num_frames, latest_s = _pictures(video, indices, on_progress=on_progress), 0, 0.0
-    upright = Upright()
+    upright = Upright(pixel_aspect=video.pixel_aspect, guess_matrix=video.codec != "webp")
     try:
         for decoded, timestamp_s in frames:
             num_frames, latest_s = num_frames + 1, timestamp_s
-            yield Frame(upright(decoded), timestamp_s)
+            rgb, pixel_aspect = upright(decoded)
+            yield Frame(rgb, timestamp_s, pixel_aspect)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
             f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: "
@@ -83,10 +86,10 @@ def _from_pictures(
     files: Sequence[Path], timestamps_s: Seconds, indices: Indices, *, on_progress: Callable[[], None]
 ) -> Iterator[Frame]:
     """Open the wanted pictures and no other; each has its own size and turn."""
-    upright = Upright()
+    upright = Upright(pixel_aspect=1.0, guess_matrix=False)
     for index in indices:
         on_progress()
-        yield Frame(upright(read_picture(files[index])), float(timestamps_s[index]))
+        yield Frame(upright(read_picture(files[index]))[0], float(timestamps_s[index]))
 
 
 def _pictures(video: Video, indices: Indices, *, on_progress: Callable[[], None]) -> Iterator[tuple[VideoFrame, float]]:

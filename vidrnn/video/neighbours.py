@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from vidrnn.video.decode import Frame, decode
 from vidrnn.video.probe import Video
 from vidrnn.video.sampling import Indices, Seconds
 
 Fitted = TypeVar("Fitted")
-Fit = Callable[[npt.NDArray[np.uint8]], Fitted]
+Fit = Callable[[Frame], Fitted]
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def on_screen(
     Args:
         video: what `probe` returned.
         indices: (T,) the frames, strictly increasing.
-        fit: what is done with each (H, W, 3) uint8 picture.
+        fit: what is done with each picture.
         on_progress: as in `decode`.
 
     Raises:
@@ -129,7 +128,7 @@ def on_screen(
     for index in indices:
         while upcoming is not None and upcoming.timestamp_s <= video.timestamps_s[index]:
             height, width = upcoming.rgb.shape[:2]
-            latest = Picture(fit(upcoming.rgb), upcoming.timestamp_s, (width, height))
+            latest = Picture(fit(upcoming), upcoming.timestamp_s, (width, height))
             upcoming = next(frames, None)
         yield int(index), latest
 

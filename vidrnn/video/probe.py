@@ -26,12 +26,15 @@ from vidrnn.video.container import (
     moving_streams,
     open_video,
     packets_of,
+    pixel_aspect,
 )
 from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
 
 _USUAL_RATE = 25.0  # frames per second where neither the frames nor the header tell
+_WIDEST_PIXEL = 4  # anamorphic film has 2
+_HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273, table 3
 _HEADER_TOLERANCE = 0.1  # a header may claim this share more frames than there are before a note is made
 
 
@@ -47,6 +50,7 @@ class Video:
             be told apart by counting them.
         notes: what a reader of the report should know (estimated times, a header that claims more).
         packets: which packets need which, where that is known beyond doubt; None: decode from the start.
+        pixel_aspect: width of a pixel over its height, before rotation.
         pictures: the file of each frame, where each is a picture of its own; None: the frames are in ``path``.
     """
 
@@ -63,6 +67,7 @@ class Video:
     pts: Integers | None = field(repr=False)
     packets: PacketIndex | None = field(default=None, repr=False)
     pictures: tuple[Path, ...] | None = field(default=None, repr=False)
+    pixel_aspect: float = 1.0
 
     @property
     def num_frames(self) -> int:
@@ -113,7 +118,8 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         shape = stream.codec_context.width, stream.codec_context.height
         names = container.format.name, stream.codec_context.name
         has_audio = bool(container.streams.audio)
-        notes = _stream_notes(container, stream)
+        aspect, told = _pixels(stream)
+        notes = _stream_notes(container, stream) + told
     pts, packets = listing.pts, listing.index
     timestamps_s = None if pts is None else _seconds(pts, unit_s=time_base, start_s=start_s)
     if timestamps_s is None or not listing.is_sure:
@@ -139,6 +145,7 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         notes=tuple(notes),
         pts=pts,
         packets=packets,
+        pixel_aspect=float(aspect),
     )
 
 
@@ -150,6 +157,23 @@ def _stream_notes(container: InputContainer, stream: VideoStream) -> list[str]:
     size = f"{stream.codec_context.width}x{stream.codec_context.height}"
     number = 1 + [each.index for each in others].index(stream.index)
     return [f"holds {len(others)} video streams; number {number} ({size}) is used, the default one or the largest"]
+
+
+def _pixels(stream: VideoStream) -> tuple[Fraction, list[str]]:
+    """The shape of the pixels, and what a reader of the report should know of their shape and colours."""
+    claim, aspect, notes = pixel_aspect(stream), Fraction(1), list[str]()
+    name = f"{claim.numerator}:{claim.denominator}"
+    if not 1 / _WIDEST_PIXEL <= claim <= _WIDEST_PIXEL:
+        notes.append(f"claims pixels of {name}, which no camera has; taken as square")
+    elif claim != 1:
+        aspect = claim
+        notes.append(f"its pixels are {name} and not square; shown in the proportions of players")
+    if (curve := _HDR.get(stream.codec_context.color_trc)) is not None:
+        notes.append(
+            f"is HDR ({curve}) and read without tone mapping: paler than players show it; convert it to SDR where "
+            "other videos are SDR"
+        )
+    return aspect, notes
 
 
 def _is_folder(path: Path) -> bool:

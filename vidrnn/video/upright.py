@@ -9,24 +9,41 @@ from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+_BT709, _UNTAGGED = 1, 2  # ITU-T H.273, table 4
+
 
 class Upright:
     """Turns the pictures of one video into RGB arrays. One object per video."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pixel_aspect: float, guess_matrix: bool) -> None:
+        """Of a video whose pixels are as wide as ``pixel_aspect`` of their height, as stored.
+
+        Untagged frames in HD are converted with BT.709 where the matrix may be guessed; formats of pictures say that
+        theirs is BT.601.
+        """
+        self._pixel_aspect, self._guess_matrix = pixel_aspect, guess_matrix
         self._reformatter = VideoReformatter()  # one for all frames: each would start threads of its own
 
-    def __call__(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    def __call__(self, frame: VideoFrame) -> tuple[npt.NDArray[np.uint8], float]:
         """Convert with the colour matrix that the frame names, and show it as the file's display matrix says.
 
         Returns:
-            (H, W, 3) uint8, contiguous.
+            (H, W, 3) uint8, contiguous, and the width of its pixels over their height.
         """
         mirrored, quarter_turns = _placement(frame)
+        pixel_aspect = 1 / self._pixel_aspect if quarter_turns % 2 else self._pixel_aspect
+        if self._guess_matrix and frame.colorspace == _UNTAGGED and _is_hd(frame):
+            frame.colorspace = _BT709
         rgb = np.asarray(self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
         if not mirrored and not quarter_turns:
-            return rgb
-        return np.ascontiguousarray(np.rot90(rgb[:, ::-1] if mirrored else rgb, quarter_turns))
+            return rgb, pixel_aspect
+        turned = np.ascontiguousarray(np.rot90(rgb[:, ::-1] if mirrored else rgb, quarter_turns))
+        return turned, pixel_aspect
+
+
+def _is_hd(frame: VideoFrame) -> bool:
+    """Whether players take BT.709 for Y'CbCr that names no matrix: the rule of mpv and libplacebo."""
+    return frame.width >= 1280 or frame.height > 576
 
 
 def _placement(frame: VideoFrame) -> tuple[bool, int]:

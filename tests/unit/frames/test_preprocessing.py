@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from timm.data.transforms_factory import create_transform
 from torchvision import models
 from torchvision.transforms.v2 import functional as pil_functional
 
-from tests.media import flat
+from tests.media import flat, pictures, turn_mp4, write_clip
 from vidrnn.backbones.backbone import load_backbone
+from vidrnn.frames.fitting import fitted_steps
 from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.frames.rendering import DifferenceRendering
 from vidrnn.settings.features import FeatureSettings
+from vidrnn.video.probe import probe
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -192,3 +196,45 @@ def test_fit_gives_contiguous_memory_of_the_frames_own():
     for square, mirrored in itertools.product(("center_crop", "pad", "warp"), (False, True)):
         fitted = preprocessing(square, mirrored=mirrored).fit(scene(60, 80))
         assert fitted.untyped_storage().nbytes() <= 36 * 48 * 3
+
+
+def disc(*, width: int, height: int) -> np.ndarray:
+    """A disc that is as wide and high as half the picture, black on white."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    inside = ((columns + 0.5) / width - 0.5) ** 2 + ((rows + 0.5) / height - 0.5) ** 2 < 0.25**2
+    return np.repeat(np.where(inside, 0, 255)[..., None], 3, axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180])
+@pytest.mark.parametrize("square", ["center_crop", "pad", "warp"])
+@pytest.mark.parametrize("pixel_aspect", [Fraction(2), Fraction(1, 2)])
+def test_pixels_that_are_not_square_are_shown_as_players_do(tmp_path, square, pixel_aspect, turn):
+    """A disc that was squeezed on the way into the file is round again, also where the picture is turned."""
+    width, height = (48, 96) if pixel_aspect > 1 else (96, 48)
+    path = write_clip(tmp_path / "a.mp4", [disc(width=width, height=height)], qp="1", pixel_aspect=pixel_aspect)
+    video = probe(turn_mp4(path, clockwise=turn))
+    name = f"{pixel_aspect.numerator}:{pixel_aspect.denominator}"
+    assert video.notes == (f"its pixels are {name} and not square; shown in the proportions of players",)
+    (step,) = fitted_steps(video, np.array([0]), preprocessing(square, image_size=64, resize_size=64))
+    dark = step.pixels[1] < 100
+    assert [int(dark.any(0).sum()), int(dark.any(1).sum())] == pytest.approx([32, 32], abs=3)
+    assert step.size == ((width, height) if turn != 90 else (height, width))
+
+
+def test_motion_is_seen_in_the_same_proportions(tmp_path):
+    images = [disc(width=48, height=96), np.roll(disc(width=48, height=96), 4, axis=1)]
+    video = probe(write_clip(tmp_path / "a.mkv", images, qp="1", pixel_aspect=Fraction(2)))
+    rendering = DifferenceRendering(gap_s=0.04, bound=255.0)
+    own = preprocessing("pad", image_size=64, resize_size=64, rendering=rendering)
+    (step,) = fitted_steps(video, np.array([0]), own)
+    changed = np.abs(step.pixels[1].astype(int) - 128) > 20
+    # The disc is 32 wide and high, and moves by 5.
+    assert [int(changed.any(0).sum()), int(changed.any(1).sum())] == pytest.approx([37, 32], abs=4)
+
+
+@pytest.mark.parametrize("claim", [Fraction(1, 5), Fraction(5)])
+def test_pixels_that_no_camera_has_are_taken_as_square(tmp_path, claim):
+    video = probe(write_clip(tmp_path / "a.mp4", pictures(1), pixel_aspect=claim))
+    assert video.pixel_aspect == 1.0
+    name = f"{claim.numerator}:{claim.denominator}"
+    assert video.notes == (f"claims pixels of {name}, which no camera has; taken as square",)

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.media import cut, flat, pictures, plain_decode, turn_mp4, write_clip, write_flat_bt709
+from tests.media import cut, flat, pictures, plain_decode, turn_mp4, write_clip, write_flat
 from vidrnn.errors import VideoError
 from vidrnn.video import decode as decode_module
 from vidrnn.video.decode import decode
@@ -109,13 +109,30 @@ def test_a_mirrored_picture_is_not_turned_upside_down(tmp_path):
 
 @pytest.mark.parametrize("colour", [(200, 30, 60), (20, 180, 40), (30, 60, 220), (128, 128, 128)])
 def test_colours_of_a_bt709_file_come_out_as_they_were(tmp_path, colour):
-    (frame,) = decoded(write_flat_bt709(tmp_path / "hd.mp4", colour))
+    (frame,) = decoded(write_flat(tmp_path / "hd.mp4", colour))
     assert np.abs(frame.rgb.astype(int) - colour).max() <= 3
 
 
 def test_colours_of_an_untagged_file_come_out_as_they_were(tmp_path):
     (frame,) = decoded(write_clip(tmp_path / "sd.mp4", [flat((200, 30, 60))], qp="1"))
     assert np.abs(frame.rgb.astype(int) - (200, 30, 60)).max() <= 3
+
+
+@pytest.mark.parametrize(("size", "matrix"), [((1280, 32), 1), ((32, 592), 1), ((1264, 576), 6), ((32, 32), 6)])
+def test_an_untagged_file_has_the_matrix_that_players_take_for_its_size(tmp_path, size, matrix):
+    """BT.709 from 1280 columns or above 576 rows on (mpv, libplacebo; VLC and ffplay by the rows), else BT.601."""
+    (frame,) = decoded(write_flat(tmp_path / "a.mp4", (200, 30, 60), matrix=matrix, tag=2, size=size))
+    assert np.abs(frame.rgb.astype(int) - (200, 30, 60)).max() <= 3
+
+
+@pytest.mark.parametrize(("transfer", "curve"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_named(tmp_path, transfer, curve):
+    note = (
+        f"is HDR ({curve}) and read without tone mapping: paler than players show it; convert it to SDR where other "
+        "videos are SDR"
+    )
+    assert probe(write_flat(tmp_path / "a.mp4", (200, 30, 60), transfer=transfer)).notes == (note,)
+    assert probe(write_flat(tmp_path / "b.mp4", (200, 30, 60))).notes == ()
 
 
 def test_odd_sizes_and_one_frame(tmp_path):

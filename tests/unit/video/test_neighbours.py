@@ -47,9 +47,9 @@ def test_pairs_hold_the_decoded_frames_in_order_of_time(tmp_path, stride, gap_s)
     others = neighbours(video.timestamps_s, kept, gap_s=gap_s)
     fitted = []
 
-    def fit(rgb):
-        fitted.append(rgb)
-        return rgb
+    def fit(frame):
+        fitted.append(frame.rgb)
+        return frame.rgb
 
     pairs = list(decode_pairs(video, kept, gap_s=gap_s, fit=fit))
     every = list(decode(video, np.arange(15)))
@@ -74,6 +74,6 @@ def test_a_packet_without_a_picture_leaves_the_times_of_the_kept_frames(tmp_path
     monkeypatch.setattr("vidrnn.video.neighbours.decode", decode_with_gaps)
     kept = np.arange(0, 12, stride)
     expected = [frame.timestamp_s for frame in decode_with_gaps(video, kept)]
-    pairs = list(decode_pairs(video, kept, gap_s=0.0, fit=np.copy))
+    pairs = list(decode_pairs(video, kept, gap_s=0.0, fit=lambda frame: frame.rgb.copy()))
     assert [pair.kept.timestamp_s for pair in pairs] == expected
     assert len(expected) == {1: 9, 2: 5, 3: 4}[stride]
