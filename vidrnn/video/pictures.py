@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
 from vidrnn.video.container import ANY_TEXT, MAX_PIXELS, cause_of, decode_all, size_of
+from vidrnn.video.tiff import needs_pillow, read_tiff, tiff_size
 
 _HEAD = 1 << 16  # bytes that tell the format; an animated PNG says so before its first pixels
 _FORMATS = (  # how a file begins, and FFmpeg's reader of just one picture of that kind
@@ -58,6 +59,9 @@ def is_still(path: Path) -> bool:
 
 def measure(path: Path) -> Shape:
     """Codec and size of a picture. Raises VideoError naming the picture."""
+    if _is_odd_tiff(path):
+        with _named(path):
+            return Shape("tiff", *tiff_size(path))
     with _opened(path) as (_, stream):
         context = stream.codec_context
         return Shape(context.name, context.width, context.height)
@@ -65,15 +69,31 @@ def measure(path: Path) -> Shape:
 
 def read_picture(path: Path) -> VideoFrame:
     """Decode a picture; of a file that holds several, the first. Raises VideoError naming the picture."""
+    if _is_odd_tiff(path):
+        with _named(path):
+            return VideoFrame.from_ndarray(read_tiff(path), format="rgb24")
     with _opened(path) as (container, stream):
         for frame in decode_all(container, stream, on_progress=lambda: None):
             return frame
         raise VideoError("no pixels in it")
 
 
+def _is_odd_tiff(path: Path) -> bool:
+    with _named(path):
+        return _format_of(_head_of(path)) == "tiff_pipe" and needs_pillow(path)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (VideoError, av.FFmpegError, OSError) as error:
+        raise VideoError(f"picture {path.name}: {cause_of(error)}; replace it, or remove it") from error
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    try:
+    with _named(path):
         kind = _format_of(_head_of(path))
         if kind is None:
             raise VideoError("neither JPEG, PNG, WebP, BMP, TIFF nor PNM by its content")
@@ -89,8 +109,6 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                     f"{context.width}x{context.height}, more than the {MAX_PIXELS} pixels that are decoded"
                 )
             yield container, stream
-    except (VideoError, av.FFmpegError, OSError) as error:
-        raise VideoError(f"picture {path.name}: {cause_of(error)}; replace it, or remove it") from error
 
 
 def _head_of(path: Path) -> bytes:

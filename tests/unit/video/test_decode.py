@@ -120,7 +120,7 @@ def test_colours_of_an_untagged_file_come_out_as_they_were(tmp_path):
 
 @pytest.mark.parametrize(("size", "matrix"), [((1280, 32), 1), ((32, 592), 1), ((1264, 576), 6), ((32, 32), 6)])
 def test_an_untagged_file_has_the_matrix_that_players_take_for_its_size(tmp_path, size, matrix):
-    """BT.709 from 1280 columns or above 576 rows on (mpv, libplacebo; VLC and ffplay by the rows), else BT.601."""
+    """BT.709 from 1280 columns or above 576 rows on (mpv, libplacebo), else BT.601."""
     (frame,) = decoded(write_flat(tmp_path / "a.mp4", (200, 30, 60), matrix=matrix, tag=2, size=size))
     assert np.abs(frame.rgb.astype(int) - (200, 30, 60)).max() <= 3
 

@@ -231,3 +231,82 @@ def test_a_still_image_that_is_empty_or_cut_fails(tmp_path):
     assert refusal(path).startswith("picture 1.jpg: ")
     path.write_bytes(b"")
     assert refusal(path) == "cannot be opened as a video (0 bytes): the file is empty; replace it"
+
+
+def tiled_tiff(path: Path, rgb: np.ndarray, *, edge: int = 16) -> Path:
+    """TIFF 6.0, section 15: tiles without compression, as scanners and microscopes write them."""
+    height, width = rgb.shape[:2]
+    tiles = [rgb[y : y + edge, x : x + edge].tobytes() for y in range(0, height, edge) for x in range(0, width, edge)]
+    size, count = len(tiles[0]), len(tiles)
+    offsets = struct.pack(f"<{count}I", *(8 + size * number for number in range(count)))
+    sizes, bits = struct.pack(f"<{count}I", *[size] * count), struct.pack("<4H", 8, 8, 8, 0)
+    end = 8 + size * count
+    places = end, end + len(offsets), end + len(offsets) + len(sizes)
+    entries = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, places[2]), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [
+        (277, 3, 1, 3),
+        (322, 3, 1, edge),
+        (323, 3, 1, edge),
+        (324, 4, count, places[0]),
+        (325, 4, count, places[1]),
+    ]
+    listed = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    head = b"II*\0" + struct.pack("<I", places[2] + len(bits))
+    path.write_bytes(head + b"".join(tiles) + offsets + sizes + bits + listed)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK"])
+def test_tiff_with_jpeg_inside_is_the_picture_and_not_black(tmp_path, kind):
+    image = picture(3, width=64, height=48)
+    Pillow.fromarray(image).convert(kind).save(tmp_path / "a.tif", compression="jpeg", quality=95)
+    (frame,) = frames_of(tmp_path / "a.tif")
+    expected = np.asarray(Pillow.fromarray(image).convert(kind).convert("RGB")).astype(int)
+    assert np.abs(frame.rgb - expected).mean() < 8
+    assert probe(tmp_path / "a.tif").codec == "tiff"
+
+
+def test_tiff_in_tiles_is_the_picture_and_not_black(tmp_path):
+    image = picture(3, width=64, height=48)
+    (frame,) = frames_of(tiled_tiff(tmp_path / "a.tif", image))
+    np.testing.assert_array_equal(frame.rgb, image)
+
+
+def test_tiff_of_brightness_and_colour_has_its_colours(tmp_path):
+    image = np.asarray(Pillow.fromarray(picture(3, width=64, height=48)).convert("YCbCr").convert("RGB"))
+    Pillow.fromarray(image).convert("YCbCr").save(tmp_path / "a.tif")
+    (frame,) = frames_of(tmp_path / "a.tif")
+    assert np.abs(frame.rgb.astype(int) - image).max() <= 3
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "lzma"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
+def test_tiff_of_any_kind_is_what_libtiff_reads(tmp_path, compression, mode):
+    Pillow.fromarray(picture(3, width=64, height=48)).convert(mode).save(tmp_path / "a.tif", compression=compression)
+    (frame,) = frames_of(tmp_path / "a.tif")
+    with Pillow.open(tmp_path / "a.tif") as image:
+        assert np.abs(frame.rgb.astype(int) - np.asarray(image.convert("RGB"))).max() <= 1
+
+
+def test_damaged_tiff_and_samples_that_have_no_eight_bits_are_named(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    Pillow.fromarray(image).save(tmp_path / "a.tif", compression="jpeg", quality=95)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[200:-600] = bytes(len(data) - 800)
+    (tmp_path / "a.tif").write_bytes(data)
+    assert refusal(tmp_path / "a.tif").startswith("picture a.tif: ")
+    Pillow.fromarray(image[..., 0].astype(np.float32)).save(tmp_path / "b.tif", compression="zstd")
+    assert refusal(tmp_path / "b.tif") == (
+        "picture b.tif: holds samples of a kind that is not read (F); save it with 8 bits per sample; replace it, or "
+        "remove it"
+    )
+    Pillow.new("1", (8200, 8200)).save(tmp_path / "c.tif", compression="zstd")
+    assert "8200x8200, more than the" in refusal(tmp_path / "c.tif")
+
+
+def test_a_turned_tiff_with_jpeg_inside_is_upright(tmp_path):
+    image = picture(3, width=64, height=48)
+    Pillow.fromarray(image).save(tmp_path / "a.tif", compression="jpeg", quality=95, tiffinfo={274: 6})
+    (frame,) = frames_of(tmp_path / "a.tif")
+    assert frame.rgb.shape == (64, 48, 3)
+    assert np.abs(frame.rgb.astype(int) - np.rot90(image, -1)).mean() < 8
