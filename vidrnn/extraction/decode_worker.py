@@ -127,7 +127,7 @@ def draw_video(
             for sheet in sheets.values():
                 if sheet.frames:
                     yield sheet.take()
-            digest = Source.of(source)
+            digest = Source.of(source, on_read=lambda _count: on_progress())
         except (VideoError, OSError) as error:
             raise DecodingError(str(error)) from error
         if before != (digest.size, digest.mtime_ns):

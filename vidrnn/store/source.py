@@ -2,10 +2,15 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from vidrnn.frame_folders import picture_files
+
+OnRead = Callable[[int], object]
+_PIECE = 1 << 20  # bytes, a second on the slowest of drives
 
 
 def is_there(path: Path) -> bool:
@@ -49,14 +54,19 @@ class Source:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> "Source":
-        """Read everything once for the hash. Raises OSError."""
+    def of(cls, path: Path, *, on_read: OnRead = lambda _count: None) -> "Source":
+        """Read everything once for the hash. Raises OSError.
+
+        Args:
+            path: a file, or a folder of pictures.
+            on_read: called with the number of bytes of each piece, so that whoever waits can tell slow from hung.
+        """
         if path.is_dir():
-            return cls(*state_of(path), _digest_of(path))
+            return cls(*state_of(path), _digest_of(path, on_read=on_read))
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+            digest = _file_digest(file, on_read=on_read)
             status = os.fstat(file.fileno())
-        return cls(status.st_size, status.st_mtime_ns, digest.hexdigest())
+        return cls(status.st_size, status.st_mtime_ns, digest.hex())
 
     def is_still(self, path: Path) -> bool:
         """Whether ``path`` is the same: by size and time, and by content when only the time differs."""
@@ -66,10 +76,19 @@ class Source:
         return mtime_ns == self.mtime_ns or Source.of(path).sha256 == self.sha256
 
 
-def _digest_of(folder: Path) -> str:
+def _digest_of(folder: Path, *, on_read: OnRead) -> str:
     hasher = hashlib.sha256()
     for path in picture_files(folder):
         with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256")
-        hasher.update(os.fsencode(path.name) + b"\0" + content.digest())  # no name holds a zero byte
+            content = _file_digest(file, on_read=on_read)
+        hasher.update(os.fsencode(path.name) + b"\0" + content)  # no name holds a zero byte
     return hasher.hexdigest()
+
+
+def _file_digest(file: BinaryIO, *, on_read: OnRead) -> bytes:
+    """As `hashlib.file_digest`, which says nothing until it has read gigabytes."""
+    hasher = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        hasher.update(piece)
+        on_read(len(piece))
+    return hasher.digest()

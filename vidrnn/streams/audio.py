@@ -39,7 +39,7 @@ class ReadSound:
         features, timestamps_s = steps.finish()
         if len(features) == 0:
             raise AbsentStreamError("has less sound than one window of 25 ms")
-        digest = Source.of(source)
+        digest = Source.of(source, on_read=lambda _count: on_progress())
         if before != (digest.size, digest.mtime_ns):
             raise VideoError("was written to while it was decoded; run again when the file is complete")
         # Nothing is known of its pictures, which are not looked at: the sound alone may be all there is.

@@ -51,7 +51,7 @@ class ReadArray:
         path = self.source(source)
         if not path.exists():
             raise AbsentStreamError(f"has no array at {path}")
-        digest = Source.of(path)
+        digest = Source.of(path, on_read=lambda _count: on_progress())
         array, times = read_array(path)
         features = array[None] if array.ndim == 1 else array
         self._check(features, path)

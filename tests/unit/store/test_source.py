@@ -1,13 +1,20 @@
 """What features came from: any change of a picture in a folder is noticed, and nothing else."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.media import picture, pictures, write_pictures
+from tests.media import picture, pictures, write_clip, write_pictures
+from tests.sounds import tone, write_sound
+from vidrnn.extraction.decode_worker import draw_video
+from vidrnn.frames.fitting import Drawing
+from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.store.source import Source, state_of
+from vidrnn.streams.audio import ReadSound
+from vidrnn.video.sampling import Sampling
 
 
 @pytest.fixture
@@ -67,3 +74,31 @@ def test_other_times_and_hidden_files_are_no_change(folder):
 
 def test_the_size_is_that_of_all_pictures(folder):
     assert Source.of(folder).size == sum(path.stat().st_size for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("size", [0, 1, 2_500_000])
+def test_the_digest_is_that_of_sha256_and_each_piece_is_told(tmp_path, size):
+    content, told = os.urandom(size), []
+    (tmp_path / "a").write_bytes(content)
+    assert Source.of(tmp_path / "a", on_read=told.append).sha256 == hashlib.sha256(content).hexdigest()
+    assert sum(told) == size and max(told, default=0) <= 1 << 20
+
+
+def test_each_piece_of_the_pictures_of_a_folder_is_told(folder):
+    told = []
+    Source.of(folder, on_read=told.append)
+    assert sum(told) == sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_hashing_is_progress_for_who_waits_for_a_decoder(tmp_path, monkeypatch):
+    """A file of 100 GB on a slow drive takes longer than features.stall_limit_s."""
+    monkeypatch.setattr("vidrnn.store.source._PIECE", 10)
+    clip = write_clip(tmp_path / "a.mkv", pictures(5), codec="ffv1")
+    sound = write_sound(tmp_path / "a.wav", tone(440, 0.2))
+    told = []
+    drawing = Drawing(Sampling("every", stride=1), Preprocessing(32, 32, "warp", "bilinear", (0.5,) * 3, (0.5,) * 3))
+    list(draw_video(clip, {0: drawing}, 8, lambda: told.append(1)))
+    assert len(told) > clip.stat().st_size / 10
+    told.clear()
+    list(ReadSound(64, 10.0)(sound, lambda: told.append(1)))
+    assert len(told) > sound.stat().st_size / 10
