@@ -8,10 +8,11 @@ from vidrnn.cli.options import Config, Overrides, load_settings
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vidrnn.annotations import Annotation
     from vidrnn.settings.run import RunSettings
+    from vidrnn.store.video_features import VideoMetadata
 
 
 def check(
@@ -27,9 +28,8 @@ def check(
         from vidrnn.extraction.processes import warm_up
 
         warm_up()
-    from tqdm import tqdm
-
     from vidrnn.annotations import read_annotations
+    from vidrnn.preflight.bars import on_screen
     from vidrnn.preflight.findings import exit_code
     from vidrnn.preflight.inspect import inspect
     from vidrnn.sequences.targets import label_map_of
@@ -38,15 +38,14 @@ def check(
     annotations = read_annotations(settings.data)
     if annotations:
         label_map_of(annotations, settings.model.head)  # raises where they do not fit, before anything is decoded
-    with tqdm(total=len(annotations), unit="video", disable=True if quick else None) as bar:
-        seen = inspect(annotations, settings, quick=quick, on_video=bar.update)
+    seen = inspect(annotations, settings, quick=quick, bar=on_screen)
     for line in seen.lines:
         print(line)
     for finding in seen.findings:
         for line in finding.lines():
             print(line)
     if not quick:
-        for line in _forecasts(annotations, settings):
+        for line in _forecasts(annotations, settings, seen.videos):
             print(line)
     code = exit_code(seen.findings)
     if code == ExitCode.OK:
@@ -54,7 +53,9 @@ def check(
     return code
 
 
-def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> "Iterator[str]":
+def _forecasts(
+    annotations: "Sequence[Annotation]", settings: "RunSettings", videos: "Mapping[str, VideoMetadata]"
+) -> "Iterator[str]":
     from vidrnn.preflight.forecast import forecast
     from vidrnn.streams.passes import load_passes, title_of, unseen_streams
 
@@ -63,7 +64,12 @@ def _forecasts(annotations: "Sequence[Annotation]", settings: "RunSettings") -> 
     streams = len({each.spec.stream for each in passes})
     for view in passes:
         expected = forecast(
-            annotations, root=settings.data.root, settings=settings.features, backbone=view, taken_bytes=taken
+            annotations,
+            root=settings.data.root,
+            settings=settings.features,
+            backbone=view,
+            videos=videos,
+            taken_bytes=taken,
         )
         taken += expected.num_bytes
         title = title_of(view.spec, streams=streams)

@@ -163,7 +163,8 @@ class _Sheet:
         if not self.num_frames:
             return Refused(self.reading, "decode", f"none of {wanted} wanted frames holds a picture")
         notes = video.notes + _notes(wanted=wanted, got=self.num_frames, sizes=list(self.sizes))
-        metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
+        codec = f"{video.codec} in {video.container.split(',')[0]}"
+        metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s, codec)
         return Drawn(self.reading, self.num_frames, metadata, source, notes)
 
 

@@ -1,13 +1,14 @@
-"""What an extraction will take, from a sample of the videos that it still has to do."""
+"""What an extraction will take, from what is known of the videos that it still has to do, and a few of them done."""
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vidrnn.annotations import Annotation
-from vidrnn.errors import VideoError
 from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.jobs import Job
@@ -15,10 +16,10 @@ from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.source import is_reachable
-from vidrnn.video.probe import probe
+from vidrnn.store.video_features import VideoMetadata
 from vidrnn.video.sampling import Sampling
 
-_PROBED, _TIMED = 40, 7  # videos; the first of the timed ones only warms up
+_COUNTED, _TIMED = 1000, 7  # videos; the first of the timed ones only warms up
 _TIMED_LIMIT_S = 5.0  # for each of them: a rate needs no whole video
 _HEADER_BYTES = 600
 
@@ -29,7 +30,7 @@ class Forecast:
 
     Attributes:
         videos: without features so far.
-        readable: share of the probed videos that can be opened.
+        readable: share of these that can be decoded.
         frames: that will be kept, in all.
         num_bytes: of their features.
         seconds: on this machine, as busy as it was; None when no sampled video gave a frame.
@@ -57,7 +58,7 @@ class Forecast:
         if self.seconds is not None:
             yield f"time: about {_duration(self.seconds)} with the machine as busy as now; {self.bottleneck} limits"
         if self.readable < 1:
-            yield f"{1 - self.readable:.0%} of the sampled videos cannot be read; `vidrnn extract` will name them"
+            yield f"{1 - self.readable:.0%} of the videos cannot be decoded; `vidrnn extract` will name them"
         if self.num_bytes > self.free_bytes:
             yield "warning: the disk of features.store is too small; free some space or set features.store elsewhere"
 
@@ -68,25 +69,28 @@ def forecast(
     root: Path,
     settings: FeatureSettings,
     backbone: Embedder,
+    videos: Mapping[str, VideoMetadata],
     taken_bytes: int = 0,
 ) -> Forecast:
-    """Probe some videos and extract from a few, without storing anything. Takes seconds, whatever the data.
+    """Extract from a few videos, without storing anything. Takes seconds, whatever the data.
 
     Args:
         annotations: all videos.
         root: what their paths are relative to.
         settings: as for the extraction.
         backbone: as for the extraction.
+        videos: by their paths, what is known of all that can be decoded.
         taken_bytes: what earlier passes will write.
     """
     folder = FeatureStore(settings.store).folder(backbone.spec)
     jobs = [Job(each.path, each.source(root)) for each in annotations]
     waiting = [job for job in jobs if is_reachable(job.source) and not folder.is_current(job.path, job.source)]
-    counts = [_count_frames(job.source, Sampling(**backbone.spec.sampling)) for job in _evenly(waiting, _PROBED)]
-    known = [count for count in counts if count is not None]
-    frames = round(len(waiting) * sum(known) / len(counts)) if counts else 0
-    readable = len(known) / len(counts) if counts else 1.0
-    rate, bottleneck = _rate(_evenly(waiting, _TIMED), backbone, settings)
+    known = [job for job in waiting if job.path in videos]
+    sampling, counted = Sampling(**backbone.spec.sampling), _evenly(known, _COUNTED)
+    counts = [_count_frames(videos[job.path], sampling) for job in counted]
+    frames = round(len(known) * sum(counts) / len(counts)) if counts else 0
+    readable = len(known) / len(waiting) if waiting else 1.0
+    rate, bottleneck = _rate(_evenly(known, _TIMED), backbone, settings)
     existing = next(path for path in (settings.store.absolute(), *settings.store.absolute().parents) if path.exists())
     return Forecast(
         videos=len(waiting),
@@ -110,12 +114,10 @@ def _rate(jobs: Sequence[Job], backbone: Embedder, settings: FeatureSettings) ->
     return throughput.frames / (time.monotonic() - started), throughput.bottleneck
 
 
-def _count_frames(source: Path, sampling: Sampling) -> int | None:
-    try:
-        video = probe(source, frame_rate=sampling.frame_rate, frame_template=sampling.frame_template)
-        return len(sampling.select(video.timestamps_s))
-    except (VideoError, OSError):
-        return None
+def _count_frames(video: VideoMetadata, sampling: Sampling) -> int:
+    """Of a video whose frames come at a steady rate."""
+    timestamps_s = np.arange(video.num_frames, dtype=np.float64) * (video.duration_s / max(video.num_frames, 1))
+    return len(sampling.select(timestamps_s))
 
 
 def _evenly(jobs: Sequence[Job], count: int) -> list[Job]:

@@ -1,15 +1,17 @@
 """The verb ``check``, all of it but time and disk (`vidrnn.preflight.forecast`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vidrnn.annotations import Annotation
 from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_of
-from vidrnn.preflight.files import describe_codecs, find_identical, find_missing
+from vidrnn.preflight.bars import Bar, nowhere
+from vidrnn.preflight.files import find_identical, find_missing
 from vidrnn.preflight.findings import Finding
 from vidrnn.preflight.pictures import describe_pictures, find_leaks, look_at
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS
+from vidrnn.store.video_features import VideoMetadata
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,12 @@ class Inspection:
     Attributes:
         lines: what there is.
         findings: what deserves attention.
+        videos: by their paths, what is known of those that were decoded, now or in an earlier check.
     """
 
     lines: tuple[str, ...]
     findings: tuple[Finding, ...]
+    videos: Mapping[str, VideoMetadata]
 
 
 def inspect(
@@ -30,7 +34,7 @@ def inspect(
     settings: RunSettings,
     *,
     quick: bool,
-    on_video: Callable[[], object] = lambda: None,
+    bar: Bar = nowhere,
 ) -> Inspection:
     """Look at annotations, files and, unless ``quick`` or without a stream of pictures, at a thumbnail of every frame.
 
@@ -38,7 +42,7 @@ def inspect(
         annotations: all videos.
         settings: the configuration.
         quick: decode nothing.
-        on_video: called for each video that was decoded or known.
+        bar: shows how far the longer parts have come.
 
     Raises:
         OSError: the store cannot be written.
@@ -46,12 +50,13 @@ def inspect(
     root, sides = settings.data.root, sides_of(annotations, settings)
     lines = [f"{len(annotations)} videos in {root}", *describe_splits(annotations, settings)]
     findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, root)]
-    findings += find_identical(annotations, sides, settings)
+    findings += find_identical(annotations, sides, settings, bar=bar)
+    videos: dict[str, VideoMetadata] = {}
     pixels = not quick and bool(PICTURE_STREAMS & set(settings.features.streams))
     if pixels:
-        lines += describe_codecs(annotations, settings)
-        pictures = look_at(annotations, sides, settings, on_video=on_video)
+        pictures = look_at(annotations, sides, settings, bar=bar)
+        videos = dict(zip((each.path for each in pictures.annotations), pictures.metadata, strict=True))
         lines += describe_pictures(pictures)
         findings += find_leaks(pictures, settings)
     lines.append(f"leaks were looked for between {sides.description}" + ("" if pixels else ", in names and bytes only"))
-    return Inspection(tuple(lines), tuple(findings))
+    return Inspection(tuple(lines), tuple(findings), videos)

@@ -4,7 +4,7 @@ The thumbnails are kept in the feature store under a spec of their own, so the n
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from vidrnn.evaluation.baselines import metadata_only
 from vidrnn.evaluation.metrics import measure
 from vidrnn.extraction.extract import extract
 from vidrnn.preflight.annotated import Sides
+from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.near_copies import NearCopy, find_near_copies
@@ -24,6 +25,7 @@ from vidrnn.preflight.thumbnails import Thumbnails
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.source import is_reachable
+from vidrnn.store.video_features import VideoMetadata
 
 _KEPT_VIDEOS = 512  # motions in memory, about half a megabyte each
 _GIVEN_AWAY = 0.9  # accuracy without pixels from which no number on these videos means anything
@@ -38,7 +40,7 @@ class Pictures:
         annotations: n videos.
         sides: of these.
         folder: holds the thumbnails.
-        metadata: (n, 4) width, height, frames, seconds.
+        metadata: of each.
         digests: (n,) sha256 of the files.
         failures: of the others, the path and why.
     """
@@ -46,9 +48,15 @@ class Pictures:
     annotations: tuple[Annotation, ...]
     sides: Sides
     folder: FeatureFolder
-    metadata: npt.NDArray[np.float64]
+    metadata: tuple[VideoMetadata, ...]
     digests: tuple[str, ...]
     failures: tuple[str, ...]
+
+    @property
+    def facts(self) -> npt.NDArray[np.float64]:
+        """(n, 4) width, height, frames, seconds."""
+        rows = [(each.width, each.height, each.num_frames, each.duration_s) for each in self.metadata]
+        return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
     def motion(self, position: int) -> Motion:
         """Of one video."""
@@ -56,19 +64,18 @@ class Pictures:
         return motion_of(video.features, video.timestamps_s)
 
 
-def look_at(
-    annotations: Sequence[Annotation], sides: Sides, settings: RunSettings, *, on_video: Callable[[], object]
-) -> Pictures:
+def look_at(annotations: Sequence[Annotation], sides: Sides, settings: RunSettings, *, bar: Bar) -> Pictures:
     """Decode the videos that are there and have no thumbnails yet. Raises OSError when the store cannot be written."""
     root = settings.data.root
     chosen = [position for position, each in enumerate(annotations) if is_reachable(each.source(root))]
-    report = extract(
-        [annotations[position] for position in chosen],
-        [Thumbnails(settings.features)],
-        root=root,
-        settings=settings.features,
-        on_video=on_video,
-    )
+    with bar(total=len(chosen), desc="thumbnails", unit="video") as shown:
+        report = extract(
+            [annotations[position] for position in chosen],
+            [Thumbnails(settings.features)],
+            root=root,
+            settings=settings.features,
+            on_video=shown.update,
+        )
     (folder,), failures = report.folders, report.whole.failures
     failed = {failure.path for failure in failures}
     good = [position for position in chosen if annotations[position].path not in failed]
@@ -78,20 +85,24 @@ def look_at(
         annotations=tuple(annotations[position] for position in good),
         sides=Sides(sides.description, tuple(sides.names[position] for position in good)),
         folder=folder,
-        metadata=np.array([(each.width, each.height, each.num_frames, each.duration_s) for each, _ in known]),
+        metadata=tuple(metadata for metadata, _ in known),
         digests=tuple(digest for _, digest in known),
         failures=tuple(f"{failure.path}: {failure.cause}" for failure in failures),
     )
 
 
 def describe_pictures(pictures: Pictures) -> Iterator[str]:
-    """Sizes and durations."""
+    """Codecs, sizes and durations."""
     if not pictures.annotations:
         return
-    sizes = Counter(f"{int(width)}x{int(height)}" for width, height in pictures.metadata[:, :2])
+    codecs = Counter(each.codec for each in pictures.metadata if each.codec)
+    if codecs:
+        shown = ", ".join(f"{name} {count}" for name, count in codecs.most_common())
+        yield f"codecs of {codecs.total()} videos: {shown}"
+    sizes = Counter(f"{each.width}x{each.height}" for each in pictures.metadata)
     shown = ", ".join(f"{size} {count}" for size, count in sizes.most_common(5))
     yield f"sizes: {shown}" + (f" and {len(sizes) - 5} others" if len(sizes) > 5 else "")
-    seconds = pictures.metadata[:, 3]
+    seconds = pictures.facts[:, 3]
     yield f"durations: {seconds.min():.1f} to {seconds.max():.1f} s, median {np.median(seconds):.1f} s"
 
 
@@ -134,7 +145,7 @@ def _find_given_away(pictures: Pictures, settings: RunSettings) -> Iterator[Find
     scores = np.zeros((len(labels), len(label_map)))
     for train, test in GroupKFold(min(_FOLDS, len(set(groups)))).split(targets, groups=groups):
         said = metadata_only(
-            "label", pictures.metadata[train], list(targets[train]), pictures.metadata[test], num_classes=len(label_map)
+            "label", pictures.facts[train], list(targets[train]), pictures.facts[test], num_classes=len(label_map)
         )
         assert said is not None
         scores[test] = np.stack(said)

@@ -1,6 +1,6 @@
 """The features of one video, and what is known of the video without its pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,17 @@ from vidrnn.store.source import Source
 
 @dataclass(frozen=True)
 class VideoMetadata:
-    """Facts about the video that need no pixels; the metadata-only baseline sees just these."""
+    """Facts about the video that need no pixels; the metadata-only baseline sees just the numbers.
+
+    Attributes:
+        codec: how the pictures are coded and in what container, for people; empty where it is not known.
+    """
 
     width: int
     height: int
     num_frames: int
     duration_s: float
+    codec: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 import csv
 import shutil
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +14,10 @@ import yaml
 from tests.fake_backbone import AverageColour
 from tests.integration.world import Outcome, call
 from tests.media import plain_decode, write_clip
+from vidrnn.annotations import read_annotations
 from vidrnn.experiments.train import describe_data
+from vidrnn.extraction.decoder import Decoder
+from vidrnn.preflight.inspect import inspect
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
 from vidrnn.streams import passes
@@ -156,7 +162,52 @@ def test_videos_that_cannot_be_used_are_named_and_the_others_checked(world: Worl
     ]
     assert "  gone.mp4" in lines
     assert any(line.startswith("  bad.mp4: cannot be opened as a video (8 bytes)") for line in lines)
-    assert "codecs of 13 videos: h264 in mov 12, unreadable 1" in lines
+    assert "codecs of 12 videos: h264 in mov 12" in lines
+
+
+def test_ffmpeg_reads_nothing_in_the_process_of_the_check_and_each_file_is_read_once(world: World, monkeypatch) -> None:
+    """What crashes or hangs it costs a decoder, which has limits; seven videos are read again to measure the speed."""
+    read: Counter[str] = Counter()
+    honest = Decoder.decode
+
+    def decode(self, job, *rest):
+        read[job.path] += 1
+        return honest(self, job, *rest)
+
+    monkeypatch.setattr(Decoder, "decode", decode)
+    monkeypatch.setattr("av.open", lambda *_args, **_options: pytest.fail("a file was opened in this process"))
+    (world.root / "bad.mp4").write_bytes(b"no video")
+    world.rows.append(("bad.mp4", "open_door", "train", "x"))
+    outcome = world.check()
+    assert outcome.code == 3
+    assert set(read) == {row[0] for row in world.rows}
+    assert sum(read.values()) <= len(world.rows) + 7
+    assert read["bad.mp4"] == 1
+
+
+class Bars:
+    """Remembers what was shown."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, list[float]] = {}
+
+    @contextmanager
+    def __call__(self, *, total, desc, unit, unit_scale=False):
+        self.shown[desc] = [total, 0]
+        yield SimpleNamespace(update=lambda n=1: self.add(desc, n))
+
+    def add(self, desc, n):
+        self.shown[desc][1] += n
+
+
+def test_bars_show_how_far_hashing_and_decoding_have_come(world: World) -> None:
+    shutil.copy(world.root / "open_door_1.mp4", world.root / "bytes.mp4")
+    world.rows.append(("bytes.mp4", "open_door", "test", "bytes"))
+    world.check("--quick")
+    settings, bars = load(RunSettings, world.config), Bars()
+    inspect(read_annotations(settings.data), settings, quick=False, bar=bars)
+    size = (world.root / "bytes.mp4").stat().st_size
+    assert bars.shown == {"files of one size": [2 * size, 2 * size], "thumbnails": [13, 13]}
 
 
 @pytest.mark.parametrize("kept", [0, 1])

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections import namedtuple
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
+from vidrnn.errors import VideoError
 from vidrnn.extraction.extract import extract
 from vidrnn.preflight.forecast import Forecast, forecast
 from vidrnn.settings.features import FeatureSettings
+from vidrnn.store.video_features import VideoMetadata
+from vidrnn.video.probe import probe
 
 Usage = namedtuple("Usage", ["total", "used", "free"])
 LENGTHS = (4, 8, 12, 4, 8, 12)
@@ -32,9 +36,25 @@ def annotations(tmp_path: Path) -> list[Annotation]:
     return [Annotation(name, "any", None, name) for name in names]
 
 
+def known(annotations, root: Path) -> dict[str, VideoMetadata]:
+    """What the thumbnails tell of the videos that can be decoded."""
+    found = {}
+    for each in annotations:
+        with suppress(VideoError):
+            video = probe(each.source(root))
+            found[each.path] = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s)
+    return found
+
+
 def predict(annotations, tmp_path, backbone=None) -> Forecast:
-    settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
-    return forecast(annotations, root=tmp_path / "videos", settings=settings, backbone=backbone or AverageColour())
+    settings, root = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2), tmp_path / "videos"
+    return forecast(
+        annotations,
+        root=root,
+        settings=settings,
+        backbone=backbone or AverageColour(),
+        videos=known(annotations, root),
+    )
 
 
 def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
@@ -51,11 +71,14 @@ def test_the_disk_must_hold_what_an_earlier_pass_takes_too(annotations, tmp_path
     """Each of two passes alone would fit."""
     settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
     backbone, root = AverageColour(), tmp_path / "videos"
-    first = forecast(annotations, root=root, settings=settings, backbone=backbone)
+    videos = known(annotations, root)
+    first = forecast(annotations, root=root, settings=settings, backbone=backbone, videos=videos)
     free = first.num_bytes * 3 // 2
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(free, 0, free))
     alone, second = (
-        forecast(annotations, root=root, settings=settings, backbone=backbone.mirrored(), taken_bytes=taken)
+        forecast(
+            annotations, root=root, settings=settings, backbone=backbone.mirrored(), videos=videos, taken_bytes=taken
+        )
         for taken in (0, first.num_bytes)
     )
     assert (alone.free_bytes, second.free_bytes) == (free, free - first.num_bytes)
@@ -84,7 +107,7 @@ def test_videos_that_cannot_be_read_are_seen(annotations, tmp_path):
     expected = predict(annotations, tmp_path)
     assert expected.readable == pytest.approx(5 / 6)
     assert expected.frames == sum(LENGTHS[1:])
-    assert "17% of the sampled videos cannot be read; `vidrnn extract` will name them" in expected.lines()
+    assert "17% of the videos cannot be decoded; `vidrnn extract` will name them" in expected.lines()
 
 
 def test_nothing_readable_gives_no_time(tmp_path):
