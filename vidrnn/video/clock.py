@@ -23,10 +23,14 @@ _LEAST_KNOWN = 0.5  # share of the frames that must have a time of their own
 
 @dataclass(frozen=True)
 class Stamp:
-    """What one packet says: when it is shown and when decoded, in the stream's units, None where it does not."""
+    """What one packet says: when it is shown and when decoded, in the stream's units, None where it does not.
+
+    ``is_shown`` is false where an edit list says that the frame is only there for others.
+    """
 
     pts: int | None
     dts: int | None
+    is_shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,48 +48,94 @@ class Shown:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Output:
+    """One frame as the decoder shows it, by the places of packets.
+
+    Attributes:
+        source: the packet that it was in.
+        released: the packet upon which the decoder gave it out; None behind the last one.
+    """
+
+    source: int
+    released: int | None
+
+
 def shown_times(
-    stamps: Sequence[Stamp], sources: Sequence[int], *, step: float, limit: float, made_up: bool = False
+    stamps: Sequence[Stamp], frames: Sequence[Output], *, step: float, limit: float, made_up: bool = False
 ) -> Shown | None:
     """Put the times that packets carry to the frames that the decoder shows.
 
     Args:
         stamps: all packets in the order of storage.
-        sources: (N,) the packet that each frame came from, in the order in which the decoder shows them.
-        step: usual length of a frame, in the stream's units.
+        frames: (N,) all frames in the order in which the decoder shows them.
+        step: length of a frame in the stream's units, where the times do not tell.
         limit: a longer step forward is a new clock; infinite where the container does not allow one.
         made_up: the container stores no presentation times.
 
     Returns:
         None when too few frames have a time.
     """
+    if not frames:
+        return Shown(np.zeros(0), False, ())
+    step = _usual_step(stamps) or step
     plain = Unrolled([stamp.pts for stamp in stamps], [stamp.dts for stamp in stamps], 0)
     clock = unrolled(stamps, step=step, limit=limit)
+    is_shown = np.asarray([stamp.is_shown for stamp in stamps], dtype=np.bool_)
     for each in (plain, clock):
-        if (found := _whole(each, sources, limit=limit, made_up=made_up)) is not None:
+        if (found := _whole(each, is_shown, frames, step=step, limit=limit, made_up=made_up)) is not None:
             return found
-    shown = _array([clock.shown[source] for source in sources])
+    shown = _array([clock.shown[frame.source] for frame in frames])
     kept = _rising(shown)
-    if kept.sum() < _LEAST_KNOWN * len(sources):
+    if kept.sum() < _LEAST_KNOWN * len(frames):
         return None
-    lost = len(sources) - int(kept.sum())
+    lost = len(frames) - int(kept.sum())
     text = f"{lost} frames have no usable time of their own (missing, repeated, or stepping back); set between others"
     return Shown(_filled(shown, kept, step=step), False, (*clock.notes, text))
 
 
-def _whole(clock: "Unrolled", sources: Sequence[int], *, limit: float, made_up: bool) -> Shown | None:
+def _whole(
+    clock: "Unrolled",
+    is_shown: npt.NDArray[np.bool_],
+    frames: Sequence[Output],
+    *,
+    step: float,
+    limit: float,
+    made_up: bool,
+) -> Shown | None:
     """The times of all frames, where a clock tells all of them."""
-    shown = _array([clock.shown[source] for source in sources])
+    shown = _array([clock.shown[frame.source] for frame in frames])
     if not made_up and _increases(shown, limit=limit):
         return Shown(shown, clock.restarts == 0, clock.notes)
     of_storage = _array(clock.stored if made_up else clock.shown)
-    alone = len(set(sources)) == len(sources)
-    if not _increases(of_storage, limit=limit) or not (alone or len(of_storage) == len(sources)):
+    if not _increases(of_storage, limit=limit):
         return None
-    # The k-th frame has the k-th time, whatever packet it was in.
-    used = of_storage if len(of_storage) == len(sources) else of_storage[sorted(sources)]
+    # Frames that an edit list hides come out too, unseen; so the k-th of the others has the k-th of their times.
+    of_shown = of_storage[is_shown]
+    hides = len(of_storage) > len(of_shown) == len(frames)
+    used = of_shown if hides else _released(of_storage, frames, step=step)
+    if not _increases(used, limit=limit):
+        return None
     told = () if made_up else ("its times are those of decoding (pts = dts); frames are timed in the order shown",)
     return Shown(used, False, (*clock.notes, *told))
+
+
+def _released(of_storage: Ticks, frames: Sequence[Output], *, step: float) -> Ticks:
+    """The times at which a decoder that reads on time gives the frames out, from the first packet's on.
+
+    Times of decoding run ahead of those of showing by what the decoder holds back. Encoders begin with empty packets
+    while they wait for what a B-frame lies between, and leave some where nothing was recorded: the former pass before
+    the first frame comes out, of the latter each is a gap.
+    """
+    known = [place for place, frame in enumerate(frames) if frame.released is not None]
+    times = _array([None if frame.released is None else of_storage[frame.released] for frame in frames])
+    if not known:
+        return times
+    last = known[-1]
+    usual = _median(np.diff(times)) or step
+    times[last + 1 :] = times[last] + usual * np.arange(1, len(frames) - last)
+    moved: Ticks = times - times[0] + of_storage[min(frame.source for frame in frames)]
+    return moved
 
 
 @dataclass(frozen=True)
@@ -180,6 +230,17 @@ def _without_strays(pieces: Sequence[_Piece], *, limit: float) -> tuple[list[_Pi
                 continue
         joined.append(list(piece))
     return joined, strays
+
+
+def _usual_step(stamps: Sequence[Stamp]) -> float:
+    """From one packet to the next, 0 when unknown. A header may claim any rate."""
+    times = _array([stamp.dts for stamp in stamps])
+    return _median(np.diff(times))
+
+
+def _median(steps: Ticks) -> float:
+    forward = steps[steps > 0]
+    return float(np.median(forward)) if len(forward) else 0.0
 
 
 def _moved(time: int | None, offset: float, stray: bool) -> float | None:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import FrameFiles, list_frames
-from vidrnn.video.clock import Shown, Stamp, Ticks, shown_times
+from vidrnn.video.clock import Output, Shown, Stamp, Ticks, shown_times
 from vidrnn.video.container import (
     cause_of,
     damage_of,
@@ -245,7 +245,7 @@ def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) 
         VideoError: the decoder stops with an error.
     """
     stamps: list[Stamp] = []
-    sources: list[int] = []
+    frames: list[Output] = []
     with open_video(path) as (container, stream):
         context = stream.codec_context
         context.copy_opaque = True  # each frame names the packet that it came from
@@ -254,19 +254,20 @@ def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) 
                 on_progress()
                 if packet.size:
                     packet.opaque = len(stamps)
-                    stamps.append(Stamp(packet.pts, packet.dts))
-                sources += [_source(frame.opaque, stamps) for frame in packet.decode()]
+                    stamps.append(Stamp(packet.pts, packet.dts, not packet.is_discard))
+                released = len(stamps) - 1 if packet.size else None
+                frames += [Output(_source(frame.opaque, stamps), released) for frame in packet.decode()]
         except (av.FFmpegError, OSError) as error:
             raise VideoError(
-                f"decoding stopped after {len(sources)} frames: {damage_of(error, width=context.width)}"
+                f"decoding stopped after {len(frames)} frames: {damage_of(error, width=context.width)}"
             ) from error
         unit_s = _positive(stream.time_base) or 1e-3
         step, limit = 1 / (rate * unit_s), longest_step_s(container) / unit_s
         made_up = container.format.name == "avi"
         first = stream.start_time or 0
-    shown = shown_times(stamps, sources, step=step, limit=limit, made_up=made_up)
+    shown = shown_times(stamps, frames, step=step, limit=limit, made_up=made_up)
     if shown is None:
-        ticks = first + step * np.arange(len(sources), dtype=np.float64)
+        ticks = first + step * np.arange(len(frames), dtype=np.float64)
         shown = Shown(ticks, False, (f"frames carry no usable times; taken as {rate:g} per second",))
     return shown
 

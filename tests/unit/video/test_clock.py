@@ -7,7 +7,7 @@ import pytest
 
 from tests.coded_fields import write_fields
 from tests.media import change_clock, decoding_times_only, pictures, plain_decode, write_clip
-from vidrnn.video.clock import Stamp, shown_times, unrolled
+from vidrnn.video.clock import Output, Stamp, shown_times, unrolled
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
@@ -21,8 +21,14 @@ def stamps(*times: int | None) -> list[Stamp]:
     return [Stamp(time, time) for time in times]
 
 
-def times_of(*times: int | None, sources=None, limit=250.0, **rest):
-    found = shown_times(stamps(*times), sources or range(len(times)), step=1.0, limit=limit, **rest)
+def outputs(*sources: int, released=()) -> list[Output]:
+    """Frames of these packets, given out at once, or upon other packets."""
+    return [Output(source, at) for source, at in zip(sources, released or sources, strict=True)]
+
+
+def times_of(*times: int | None, sources=None, released=(), limit=250.0, **rest):
+    frames = outputs(*(range(len(times)) if sources is None else sources), released=released)
+    found = shown_times(stamps(*times), frames, step=1.0, limit=limit, **rest)
     return None if found is None else (found.ticks.tolist(), found.notes)
 
 
@@ -56,29 +62,44 @@ def test_a_new_clock_keeps_the_order_of_showing():
     """Frames of the old one that are shown after its last packet was decoded come before those of the new one."""
     old = [Stamp(102, 100), Stamp(105, 101), Stamp(103, 102), Stamp(104, 103)]
     new = [Stamp(2, 0), Stamp(5, 1), Stamp(3, 2), Stamp(4, 3)]
-    found = shown_times(old + new, [0, 2, 3, 1, 4, 6, 7, 5], step=1.0, limit=math.inf)
+    found = shown_times(old + new, outputs(0, 2, 3, 1, 4, 6, 7, 5), step=1.0, limit=math.inf)
     assert found is not None
     assert found.ticks.tolist() == [102, 103, 104, 105, 106, 107, 108, 109]
     assert found.notes == (ANEW,)
 
 
 def test_times_of_decoding_go_to_the_frames_in_the_order_of_showing():
-    assert times_of(0, 1, 2, 3, sources=[0, 2, 3, 1]) == ([0, 1, 2, 3], (OF_DECODING,))
-    assert times_of(0, 1, 2, 3, sources=[0, 2, 3, 1], made_up=True) == ([0, 1, 2, 3], ())
-    # A packet gave no frame, so nobody knows that the others lie close together.
-    assert times_of(0, 1, 2, 3, sources=[0, 3, 1]) == ([0, 1, 3], (OF_DECODING,))
+    sources, released = [0, 2, 3, 1], [1, 2, 3, None]
+    assert times_of(0, 1, 2, 3, sources=sources, released=released) == ([0, 1, 2, 3], (OF_DECODING,))
+    assert times_of(0, 1, 2, 3, sources=sources, released=released, made_up=True) == ([0, 1, 2, 3], ())
+    # A variable rate: x264 writes the times of showing, one packet later.
+    sources, released = [0, 2, 3, 1, 4], [1, 2, 3, 4, None]
+    assert times_of(-1, 0, 5, 6, 7, sources=sources, released=released) == ([-1, 4, 5, 6, 7], (OF_DECODING,))
+
+
+def test_empty_packets_at_the_beginning_take_no_time_and_later_ones_are_gaps():
+    """XviD writes two while it waits for the frame that its first B-frames lie between."""
+    sources, released = [0, 4, 5, 3, 8, 6, 10], [3, 4, 5, 6, 8, 10, None]
+    assert times_of(*range(11), sources=sources, released=released, made_up=True) == ([0, 1, 2, 3, 5, 7, 8], ())
+    assert times_of(*range(11), sources=sources, released=released) == ([0, 1, 2, 3, 5, 7, 8], (OF_DECODING,))
+
+
+def test_packets_that_an_edit_list_hides_take_no_time():
+    packets = [Stamp(time, time, time >= 2) for time in range(6)]
+    found = shown_times(packets, outputs(2, 3, 5, 4), step=1.0, limit=math.inf)
+    assert found is not None and found.ticks.tolist() == [2, 3, 4, 5]
 
 
 def test_frames_without_a_time_lie_between_those_that_have_one():
     assert times_of(10, None, 12, None) == ([10, 11, 12, 13], (NO_TIME.format(2),))
-    assert times_of(None, None, 12, 14, 16) == ([10, 11, 12, 14, 16], (NO_TIME.format(2),))
+    assert times_of(None, None, 12, 14, 16) == ([8, 10, 12, 14, 16], (NO_TIME.format(2),))
     assert times_of(10, 11, 11, 13) == ([10, 11, 12, 13], (NO_TIME.format(1),))
     assert times_of(None, None, 12) is None
     assert times_of() == ([], ())
 
 
 def test_frames_of_one_packet_are_told_apart():
-    assert times_of(0, 2, 4, 6, sources=[0, 1, 1, 3]) == ([0, 2, 4, 6], (OF_DECODING,))
+    assert times_of(0, 2, 4, 6, sources=[0, 1, 1, 3], released=[0, 1, 2, 3]) == ([0, 2, 4, 6], (OF_DECODING,))
 
 
 def check(path, reference, *, notes, first_s=0.0):
