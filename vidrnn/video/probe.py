@@ -34,6 +34,7 @@ from vidrnn.video.sampling import Seconds
 
 _USUAL_RATE = 25.0  # frames per second where neither the frames nor the header tell
 _WIDEST_PIXEL = 4  # anamorphic film has 2
+_ROUNDED = 0.01  # tools that write 16:9 for 200x112 call square pixels 224:225
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273, table 3
 _HEADER_TOLERANCE = 0.1  # a header may claim this share more frames than there are before a note is made
 
@@ -165,7 +166,7 @@ def _pixels(stream: VideoStream) -> tuple[Fraction, list[str]]:
     name = f"{claim.numerator}:{claim.denominator}"
     if not 1 / _WIDEST_PIXEL <= claim <= _WIDEST_PIXEL:
         notes.append(f"claims pixels of {name}, which no camera has; taken as square")
-    elif claim != 1:
+    elif abs(claim - 1) > _ROUNDED:
         aspect = claim
         notes.append(f"its pixels are {name} and not square; shown in the proportions of players")
     if (curve := _HDR.get(stream.codec_context.color_trc)) is not None:

@@ -237,6 +237,12 @@ def test_motion_is_seen_in_the_same_proportions(tmp_path):
     assert [int(changed.any(0).sum()), int(changed.any(1).sum())] == pytest.approx([37, 32], abs=4)
 
 
+@pytest.mark.parametrize("claim", [Fraction(224, 225), Fraction(1216, 1215)])
+def test_square_pixels_whose_shape_was_rounded_are_square(tmp_path, claim):
+    video = probe(write_clip(tmp_path / "a.mp4", pictures(1), pixel_aspect=claim))
+    assert (video.pixel_aspect, video.notes) == (1.0, ())
+
+
 @pytest.mark.parametrize("claim", [Fraction(1, 5), Fraction(5)])
 def test_pixels_that_no_camera_has_are_taken_as_square(tmp_path, claim):
     video = probe(write_clip(tmp_path / "a.mp4", pictures(1), pixel_aspect=claim))
