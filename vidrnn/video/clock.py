@@ -18,6 +18,7 @@ JUMP_S = 10.0
 """A longer step forward is a new clock, where the container allows one."""
 STRAY = 16
 """Packets: as many frames may H.264 and H.265 bring in order; a new clock lasts longer."""
+_STEPS = 10  # a step of as many usual ones is no new clock, however long (one picture a minute)
 _LEAST_KNOWN = 0.5  # share of the frames that must have a time of their own
 
 
@@ -79,12 +80,16 @@ def shown_times(
     if not frames:
         return Shown(np.zeros(0), False, ())
     step = _usual_step(stamps) or step
+    limit = max(limit, _STEPS * step)
     plain = Unrolled([stamp.pts for stamp in stamps], [stamp.dts for stamp in stamps], 0)
     clock = unrolled(stamps, step=step, limit=limit)
     is_shown = np.asarray([stamp.is_shown for stamp in stamps], dtype=np.bool_)
-    for each in (plain, clock):
-        if (found := _whole(each, is_shown, frames, step=step, limit=limit, made_up=made_up)) is not None:
-            return found
+    if (found := _whole(plain, is_shown, frames, step=step, limit=limit, made_up=made_up)) is not None:
+        return found
+    if not made_up and (found := _as_given_out(stamps, frames, step=step, limit=limit)) is not None:
+        return found
+    if (found := _whole(clock, is_shown, frames, step=step, limit=limit, made_up=made_up)) is not None:
+        return found
     shown = _array([clock.shown[frame.source] for frame in frames])
     kept = _rising(shown)
     if kept.sum() < _LEAST_KNOWN * len(frames):
@@ -118,6 +123,17 @@ def _whole(
         return None
     told = () if made_up else ("its times are those of decoding (pts = dts); frames are timed in the order shown",)
     return Shown(used, False, (*clock.notes, *told))
+
+
+def _as_given_out(stamps: Sequence[Stamp], frames: Sequence[Output], *, step: float, limit: float) -> Shown | None:
+    """Where the decoder's order tells each new clock, also in containers whose times of decoding are guessed."""
+    times = [stamps[frame.source].pts for frame in frames]
+    clock = unrolled([Stamp(time, time) for time in times], step=step, limit=limit)
+    shown = _array(clock.shown)
+    # Times of decoding step back at every other frame, which is no clock that is set anew.
+    if clock.restarts * STRAY > len(frames) or not _increases(shown, limit=limit):
+        return None
+    return Shown(shown, False, clock.notes)
 
 
 def _released(of_storage: Ticks, frames: Sequence[Output], *, step: float) -> Ticks:

@@ -122,6 +122,10 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         aspect, told = _pixels(stream)
         notes = _stream_notes(container, stream) + told
     pts, packets = listing.pts, listing.index
+    if (
+        listing.is_sure and pts is not None and len(pts)
+    ):  # a file that was cut may begin with frames that its start does not count
+        start_s = min(start_s, pts[0].item() * time_base)
     timestamps_s = None if pts is None else _seconds(pts, unit_s=time_base, start_s=start_s)
     if timestamps_s is None or not listing.is_sure:
         shown = _decoded_times(path, rate=header_rate or _USUAL_RATE, on_progress=on_progress)

@@ -1,6 +1,7 @@
 """Times that cannot be taken as they are: which frames get which, from what the packets say and what is decoded."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -138,6 +139,28 @@ def test_files_that_were_joined_byte_by_byte_go_on(tmp_path, codec, suffix):
     joined = tmp_path / f"joined{suffix}"
     joined.write_bytes(one.read_bytes() * 2)
     check(joined, plain_decode(one) * 2, notes=(ANEW,))
+
+
+def test_a_clock_that_is_set_anew_where_times_of_decoding_are_guessed(tmp_path):
+    """Matroska stores none."""
+    one = write_clip(tmp_path / "one.mkv", pictures(24), bf="2", g="12")
+    (tmp_path / "joined.mkv").write_bytes(one.read_bytes() * 2)
+    check(tmp_path / "joined.mkv", plain_decode(one) * 2, notes=(ANEW,))
+
+
+def test_one_picture_in_fifteen_seconds_is_no_new_clock_each_time(tmp_path):
+    path = write_clip(tmp_path / "a.ts", pictures(30), pts=range(0, 450, 15), time_base=Fraction(1, 1), bf="0")
+    video = probe(path)
+    assert video.timestamps_s == pytest.approx(np.arange(0, 450, 15), abs=1e-3)
+    assert video.notes == ()
+
+
+def test_a_stream_that_was_cut_starts_at_zero(tmp_path):
+    """Packets before the first key frame give no picture, and FFmpeg's start of the file leaves some of them out."""
+    path = write_clip(tmp_path / "a.ts", pictures(48), bf="3", g="12", **{"x264-params": "open-gop=1"})
+    data = path.read_bytes()
+    path.write_bytes(data[188 * (len(data) // 188 // 4) :])
+    assert probe(path).timestamps_s[0] >= 0
 
 
 @pytest.mark.parametrize("order", ["back", "forward"])
