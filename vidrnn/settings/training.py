@@ -43,7 +43,7 @@ class TrainingSettings(Settings):
     label_smoothing: Fraction = 0.1
     """Share of the target spread over all classes (``label`` and ``step_labels``)."""
     class_weight: Literal["none", "balanced"] = "none"
-    """``balanced`` weighs each class by n / (classes * n_class) (``label`` and ``step_labels``)."""
+    """``balanced`` weighs each example by n / (classes that occur * n_class) (``label`` and ``step_labels``)."""
     step_loss_weight: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of a second loss that asks every single step for the video's answer; 0 leaves it out."""
     time_crop: Fraction = 0.0

@@ -67,15 +67,19 @@ class AsymmetricLoss(nn.Module):
 class FocalLoss(nn.Module):
     """Cross-entropy in which classes that are already right lose weight (Lin et al. 2017), for one label per video.
 
-    With p = softmax(logits) and q the target distribution after label smoothing, a video costs
+    With p = softmax(logits), t the target distribution, and q the same after label smoothing, a video costs
 
-        - sum over c of weight_c * q_c * (1 - p_c)^gamma * log(p_c)
+        - (sum over c of weight_c * t_c) * (sum over c of q_c * (1 - p_c)^gamma * log(p_c))
 
-    With ``gamma`` 0 it is `nn.CrossEntropyLoss` with the same weight and smoothing, reduction included: class targets
-    are averaged by their weights, soft targets over the videos.
+    The weight belongs to the example, and what smoothing spreads over the classes is the same for all. `nn.
+    CrossEntropyLoss` weighs the spread share too: with unequal classes the cheapest answer to a common example is then
+    a rare class, from a ratio of weights of C (1 - smoothing) / smoothing + 1 on.
+
+    With ``gamma`` 0 and no weight it is `nn.CrossEntropyLoss`. The mean is taken over the videos, so that weights
+    whose mean over the training set is 1 mean the same in every batch.
 
     Args:
-        gamma: how fast right answers lose weight; the paper takes 2.
+        gamma: how fast right answers lose weight; the paper takes 2, 0 is cross-entropy.
         weight: (C,) one per class, None for equal ones.
         label_smoothing: share of the target that is spread over all classes.
 
@@ -119,10 +123,11 @@ class FocalLoss(nn.Module):
         if weight.shape != (classes,):
             raise ValueError(f"weight has shape {tuple(weight.shape)}, expected ({classes},); give one per class")
         wanted = (targets if soft else functional.one_hot(targets, classes)).to(logits.dtype)
+        of_example = (wanted * weight).sum(dim=1)
         wanted = (1.0 - self.label_smoothing) * wanted + self.label_smoothing / classes
         log_p = functional.log_softmax(logits, dim=1)
-        cost = -(weight * wanted * _power(-torch.expm1(log_p), self.gamma) * log_p).sum()
-        return cost / (len(targets) if soft else weight[targets].sum())
+        cost = -(wanted * _power(-torch.expm1(log_p), self.gamma) * log_p).sum(dim=1)
+        return (of_example * cost).mean()
 
 
 def ctc_loss(logits: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor, *, blank: int) -> torch.Tensor:

@@ -27,7 +27,8 @@ class Objective:
     Args:
         settings: ``loss``, ``focal_gamma``, ``label_smoothing``, ``class_weight``.
         head: what is answered.
-        train: the whole training set; ``balanced`` weighs class c by n / (classes * n_c) of it.
+        train: the whole training set; ``balanced`` weighs an example of class c by n / (classes that occur * n_c) of
+            it, which is 1 on average over the set.
         num_classes: classes that the head tells apart.
 
     Raises:
@@ -41,15 +42,14 @@ class Objective:
         values = train.targets.values if own is None else torch.from_numpy(np.concatenate(own))
         weight = None
         if head in {"label", "step_labels"} and settings.class_weight == "balanced":
-            counts = torch.bincount(values.cpu(), minlength=num_classes).float()
-            weight = (values.numel() / (num_classes * counts.clamp(min=1.0))).to(train.targets.values.device)
+            weight = _balanced(values, num_classes).to(train.targets.values.device)
         self.scale = _mean_and_deviation(values) if name in {"mse", "huber"} else None
         self._loss: nn.Module
-        if name == "cross_entropy":
-            self._loss = nn.CrossEntropyLoss(weight, label_smoothing=settings.label_smoothing)
-        elif name == "focal":
-            smoothing = settings.label_smoothing
-            self._loss = FocalLoss(gamma=settings.focal_gamma, weight=weight, label_smoothing=smoothing)
+        if name == "cross_entropy" and weight is None:
+            self._loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+        elif name in {"cross_entropy", "focal"}:
+            gamma = settings.focal_gamma if name == "focal" else 0.0
+            self._loss = FocalLoss(gamma=gamma, weight=weight, label_smoothing=settings.label_smoothing)
         elif name == "binary_cross_entropy":
             self._loss = nn.BCEWithLogitsLoss()
         elif name == "asymmetric":
@@ -93,6 +93,13 @@ class Objective:
         """
         valid = (torch.arange(step_outputs.shape[1]) < lengths.unsqueeze(1)).to(targets.device)
         return self(step_outputs[valid], targets.repeat_interleave(lengths.to(targets.device), dim=0), lengths)
+
+
+def _balanced(values: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """(classes,) weights with which all classes that occur weigh the same; 0 for the others."""
+    counts = torch.bincount(values.cpu(), minlength=num_classes).float()
+    present = counts > 0
+    return torch.where(present, values.numel() / (present.sum() * counts.clamp(min=1.0)), 0.0)
 
 
 def _mean_and_deviation(values: torch.Tensor) -> torch.Tensor:

@@ -127,12 +127,16 @@ def test_asymmetric_settings_out_of_range_are_named(changes: dict[str, float], m
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("soft", [False, True])
-def test_at_gamma_0_the_focal_loss_is_cross_entropy(smoothing: float, weighted: bool, soft: bool) -> None:
+def test_at_gamma_0_the_focal_loss_is_cross_entropy_of_weighted_examples(
+    smoothing: float, weighted: bool, soft: bool
+) -> None:
     weight = torch.tensor([0.5, 1.0, 4.0, 0.1], dtype=torch.float64) if weighted else None
     targets = soft_targets(6, 4) if soft else torch.tensor([0, 1, 2, 3, 2, 2])
     found, expected = (normal(6, 4, scale=10.0).requires_grad_() for _ in range(2))
     value = FocalLoss(gamma=0.0, weight=weight, label_smoothing=smoothing)(found, targets)
-    reference = nn.CrossEntropyLoss(weight=weight, label_smoothing=smoothing)(expected, targets)
+    costs = nn.CrossEntropyLoss(label_smoothing=smoothing, reduction="none")(expected, targets)
+    shares = targets if soft else torch.eye(4, dtype=torch.float64)[targets]
+    reference = (costs if weight is None else costs * (shares @ weight)).mean()
     torch.testing.assert_close(value, reference)
     torch.testing.assert_close(torch.autograd.grad(value, found), torch.autograd.grad(reference, expected))
 
@@ -145,10 +149,10 @@ def test_the_focal_loss_equals_its_formula(gamma: float, smoothing: float) -> No
     for row, target in zip(logits, targets, strict=True):
         p = np.exp(row) / np.exp(row).sum()
         wanted = (1 - smoothing) * np.eye(3)[target] + smoothing / 3
-        total -= float((weight * wanted * (1 - p) ** gamma * np.log(p)).sum())
+        total -= float(weight[target] * (wanted * (1 - p) ** gamma * np.log(p)).sum())
     loss = FocalLoss(gamma=gamma, weight=torch.from_numpy(weight), label_smoothing=smoothing)
     found = loss(torch.from_numpy(logits), torch.from_numpy(targets))
-    assert float(found) == pytest.approx(total / weight[targets].sum(), rel=1e-12)
+    assert float(found) == pytest.approx(total / 5, rel=1e-12)
 
 
 def test_soft_targets_that_are_certain_are_classes() -> None:

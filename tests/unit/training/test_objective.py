@@ -28,13 +28,11 @@ def objective(settings: TrainingSettings, targets: Array, *, classes: int, head:
 
 
 def reference_loss(logits: Array, targets: Array, *, smoothing: float, weight: Array) -> float:
-    """Weighted cross-entropy with label smoothing as PyTorch defines it (over the summed weight of the targets)."""
+    """Cross-entropy with label smoothing (Szegedy et al. 2016, eq. 7), each example times the weight of its class."""
     shifted = logits - logits.max(1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    rows = np.arange(len(targets))
-    of_target = -(weight[targets] * log_p[rows, targets]).sum()
-    of_all = -(weight * log_p).sum() / logits.shape[1]
-    return float(((1 - smoothing) * of_target + smoothing * of_all) / weight[targets].sum())
+    wanted = (1 - smoothing) * np.eye(logits.shape[1])[targets] + smoothing / logits.shape[1]
+    return float((weight[targets] * -(wanted * log_p).sum(1)).mean())
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -46,11 +44,55 @@ def test_the_loss_is_cross_entropy_on_logits(smoothing: float, class_weight: str
     logits, targets = rng.normal(scale=10.0, size=(6, 4)), np.asarray([0, 1, 2, 3, 0, 0])
     weight = np.ones(4)
     if class_weight == "balanced":
-        weight = np.asarray([7 / (4 * 4), 7 / (4 * 2), 7 / (4 * 1), 7 / 4])  # a class without videos counts as one
+        weight = np.asarray([7 / (3 * 4), 7 / (3 * 2), 7 / (3 * 1), 0.0])  # a class without videos weighs nothing
     settings = tiny_training(label_smoothing=smoothing, class_weight=class_weight)
     loss = objective(settings, train_targets, classes=4)
     found = float(loss(torch.from_numpy(logits).float(), torch.from_numpy(targets), ONE_STEP))
     assert found == pytest.approx(reference_loss(logits, targets, smoothing=smoothing, weight=weight), rel=1e-6)
+
+
+def cheapest_answers(loss: Objective) -> Array:
+    """(2,) probability of their own class that costs least for examples of either of two classes, tried on a grid."""
+    grid = np.linspace(0.001, 0.999, 401)
+    best = []
+    for own in (0, 1):
+        shares = np.stack([grid, 1 - grid] if own == 0 else [1 - grid, grid], axis=1)
+        logits, target = torch.from_numpy(np.log(shares)).float(), torch.tensor([own])
+        best.append(grid[np.argmin([float(loss(row[None], target, ONE_STEP)) for row in logits])])
+    return np.asarray(best)
+
+
+@pytest.mark.parametrize("head", ["label", "step_labels"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+@pytest.mark.parametrize("counts", [[4, 4], [38, 1], [200, 8], [999, 1]])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
+def test_the_cheapest_answer_is_the_smoothed_truth_however_unequal_the_classes(
+    head: Head, loss: str, counts: list[int], smoothing: float
+) -> None:
+    """With the smoothed share weighted too, a common example was answered best with the rare class."""
+    settings = tiny_training(loss=loss, focal_gamma=1.0, label_smoothing=smoothing, class_weight="balanced")
+    best = cheapest_answers(objective(settings, np.repeat([0, 1], counts), classes=2, head=head))
+    assert best.min() > 0.5
+    if loss == "cross_entropy":
+        np.testing.assert_allclose(best, 1 - smoothing / 2, atol=0.005)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("counts", [(5, 1, 0), (90, 9, 1)])
+def test_examples_that_look_alike_are_shared_evenly_among_the_classes_that_occur(
+    smoothing: float, counts: tuple[int, int, int]
+) -> None:
+    """One answer for all examples: that of lowest cost on a grid over three classes."""
+    settings = tiny_training(label_smoothing=smoothing, class_weight="balanced")
+    taught = np.repeat([0, 1, 2], counts)
+    own = objective(settings, taught, classes=3)
+    points = [(a / 60, b / 60, 1 - (a + b) / 60) for a in range(1, 59) for b in range(1, 60 - a)]
+    logits = torch.tensor(points).log()
+    targets = torch.from_numpy(taught)
+    costs = [float(own(row.expand(len(taught), 3), targets, ONE_STEP)) for row in logits]
+    present = np.asarray(counts) > 0
+    expected = (1 - smoothing) * present / present.sum() + smoothing / 3
+    assert points[int(np.argmin(costs))] == pytest.approx(tuple(expected), abs=1.5 / 60)
 
 
 def test_the_loss_of_a_right_answer_goes_to_zero() -> None:
@@ -192,7 +234,7 @@ def test_steps_are_taught_one_by_one_and_padding_is_not(loss: str, smoothing: fl
     else:
         p = np.exp(rows) / np.exp(rows).sum(1, keepdims=True)
         shares = (1 - smoothing) * np.eye(4)[wanted] + smoothing / 4
-        expected = -(weight * shares * (1 - p) ** 1.5 * np.log(p)).sum() / weight[wanted].sum()
+        expected = (weight[wanted] * -(shares * (1 - p) ** 1.5 * np.log(p)).sum(1)).mean()
     assert found == pytest.approx(expected, rel=1e-5)
     for row, length in enumerate(lengths):
         assert not gradient[row, length:].any()
