@@ -1,4 +1,4 @@
-"""Several answers to one question, averaged: from members of an ensemble, views of a video, or draws of its steps."""
+"""Several answers to one question, made one: from members of an ensemble, views of a video, or draws of its steps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,67 @@ from vidrnn.settings.evaluation import Average
 from vidrnn.settings.model import Head, ModelSettings
 
 
+def combine_outputs(
+    head: Head, outputs: Sequence[torch.Tensor], *, lengths: torch.Tensor, scale: Average = "probabilities"
+) -> torch.Tensor:
+    """One answer out of several: transcripts by `choose_transcripts`, all else by `average_outputs`.
+
+    Args:
+        head: what they answer.
+        outputs: tensors of one shape, (B, outputs) or (B, S, outputs).
+        lengths: (B,) true steps, which only transcripts need.
+        scale: see `average_outputs`.
+    """
+    if head == "transcript" and len(outputs) > 1:
+        return choose_transcripts(outputs, lengths)
+    return average_outputs(head, outputs, scale=scale)
+
+
+def choose_transcripts(outputs: Sequence[torch.Tensor], lengths: torch.Tensor) -> torch.Tensor:
+    """Of each video the outputs that say the transcript which all of them together find likeliest.
+
+    The transcript that each answer reads off its likeliest path is rescored by every other one: the sum of
+    log p(transcript) over all ways to place it in time (Graves et al. 2006). Averaging step by step, as for classes,
+    would be wrong: models put the same label on different steps with blanks around it, and the mean has it nowhere.
+
+    Args:
+        outputs: tensors (B, S, classes + 1), the blank last.
+        lengths: (B,) true steps.
+
+    Returns:
+        (B, S, classes + 1) float32: for each video those of one answer, the first of equally likely ones.
+    """
+    stacked = torch.stack([each.float() for each in outputs])
+    beyond = torch.arange(stacked.shape[2]) >= lengths.cpu().unsqueeze(1)
+    log_p = nn.functional.log_softmax(stacked.masked_fill(beyond.to(stacked.device).unsqueeze(2), 0.0), dim=3)
+    steps = lengths.to(stacked.device)
+    costs = []
+    for candidate in log_p:
+        labels, counts = _likeliest_path(candidate, beyond)
+        each = [
+            nn.functional.ctc_loss(own.transpose(0, 1), labels, steps, counts, blank=own.shape[2] - 1, reduction="none")
+            for own in log_p
+        ]
+        costs.append(torch.stack(each).sum(0))
+    chosen = torch.stack(costs).argmin(0)
+    return stacked[chosen, torch.arange(len(chosen), device=stacked.device)]
+
+
+def _likeliest_path(log_p: torch.Tensor, beyond: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Transcripts as (B, L) classes, filled up with 0, and their (B,) lengths; the likeliest output of each step."""
+    path, blank = log_p.argmax(2), log_p.shape[2] - 1
+    said = (path != blank) & ~beyond.to(path.device)
+    said[:, 1:] &= path[:, 1:] != path[:, :-1]
+    rows = [row[own] for row, own in zip(path, said, strict=True)]
+    labels = nn.utils.rnn.pad_sequence([*rows, path.new_zeros(1)], batch_first=True)[:-1]
+    return labels, said.sum(1)
+
+
 def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Average = "probabilities") -> torch.Tensor:
     """Average outputs of one shape: numbers as they are, classes on a scale, given back as logits.
 
     Args:
-        head: what they answer.
+        head: what they answer, no transcripts.
         outputs: tensors (..., outputs).
         scale: ``logits`` takes their mean, ``probabilities`` the logits of the mean probabilities.
 
@@ -23,6 +79,7 @@ def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Avera
     """
     if len(outputs) == 1:
         return outputs[0]
+    assert head != "transcript", "transcripts are chosen, not averaged"
     stacked = torch.stack([each.float() for each in outputs])
     if scale == "logits" or head in {"regression", "step_regression"}:
         return stacked.mean(0)
@@ -70,7 +127,8 @@ class Ensemble(nn.Module):
         self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
     ) -> torch.Tensor:
         """See `SequenceClassifier.forward`."""
-        return average_outputs(self.settings.head, [member(features, lengths, present) for member in self.members])
+        said = [member(features, lengths, present) for member in self.members]
+        return combine_outputs(self.settings.head, said, lengths=lengths)
 
 
 Model = SequenceClassifier | Ensemble

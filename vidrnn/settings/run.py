@@ -40,6 +40,11 @@ class RunSettings(Settings):
             )
         if training.sampling == "balanced" and head != "label":
             raise ValueError(f"training.sampling 'balanced' needs one class per video, which head {head!r} has not")
+        if self.inference.average == "logits" and head == "transcript":
+            raise ValueError(
+                "inference.average 'logits' has no meaning for head 'transcript', whose draws and views are not "
+                "averaged: the likeliest of their transcripts is taken; leave it out"
+            )
         if self.inference.max_risk is not None and head != "label":
             raise ValueError(
                 f"inference.max_risk {self.inference.max_risk} needs one class per video, which head {head!r} has not"

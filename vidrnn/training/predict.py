@@ -7,7 +7,7 @@ import torch
 
 from vidrnn.device import repeatable
 from vidrnn.evaluation.measures import Output
-from vidrnn.models.ensemble import Model, average_outputs
+from vidrnn.models.ensemble import Model, combine_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen, shuffle_steps
 from vidrnn.settings.evaluation import InferenceSettings
@@ -41,7 +41,8 @@ def asking_of(settings: RunSettings) -> Asking:
 def describe_answers(settings: RunSettings) -> str:
     """The part of a protocol string that says what stands behind the answer for a video."""
     draws, members = settings.inference.jitters, settings.training.members
-    text = "from the middle steps" if draws == 1 else f"averaged over {draws} draws of steps"
+    combined = "likeliest" if settings.model.head == "transcript" else "averaged"
+    text = "from the middle steps" if draws == 1 else f"{combined} over {draws} draws of steps"
     if settings.features.mirrored and settings.inference.views == "both":
         text += ", over both views"
     if settings.inference.average == "logits" and text != "from the middle steps":
@@ -66,12 +67,12 @@ class Answers:
 
 @repeatable()
 def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.Tensor]:
-    """Outputs of all sequences, averaged over draws of their steps and over views as ``asking`` says.
+    """Outputs of all sequences, over draws of their steps and over views as ``asking`` says.
 
     Returns:
         n tensors, float32 on the CPU, in the order of the set: (outputs,) each; from a head that answers at every
         step (T, outputs), where each of the T cached steps has the answer of the chosen step nearest to it; from
-        ``transcript`` (S, outputs) of the chosen steps.
+        ``transcript`` (S, outputs) of the chosen steps of one draw and view, see `combine_outputs`.
     """
     rows: list[torch.Tensor] = []
     for answers in _in_batches(model, sequences, asking):
@@ -90,7 +91,10 @@ def answer(model: Model, sequences: SequenceSet, asking: Asking) -> Answers:
 
 def _average(model: Model, answers: list[list[torch.Tensor]], asking: Asking) -> list[torch.Tensor]:
     head, scale = model.settings.head, asking.inference.average
-    return [average_outputs(head, each, scale=scale) for each in zip(*answers, strict=True)]
+    return [
+        combine_outputs(head, [own[None] for own in each], lengths=torch.tensor([len(each[0])]), scale=scale)[0]
+        for each in zip(*answers, strict=True)
+    ]
 
 
 def _in_batches(model: Model, sequences: SequenceSet, asking: Asking) -> Iterator[list[list[torch.Tensor]]]:

@@ -1,5 +1,7 @@
 """`vidrnn.models.ensemble` and `vidrnn.training.members`: several models that answer as one."""
 
+import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,10 @@ import pytest
 import torch
 
 from tests.worlds import CPU, LABELS, Array, make_run, order_task, sequence_set, tiny_model, tiny_spec, tiny_training
+from vidrnn.evaluation.transcripts import collapse
 from vidrnn.experiments.train import train
 from vidrnn.models.classifier import SequenceClassifier
-from vidrnn.models.ensemble import Ensemble, average_outputs
+from vidrnn.models.ensemble import Ensemble, average_outputs, combine_outputs
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.model import Head
@@ -20,7 +23,7 @@ from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members
 from vidrnn.training.predict import Asking, predict
 
-CLASSES: tuple[Head, ...] = ("label", "step_labels", "transcript")
+CLASSES: tuple[Head, ...] = ("label", "step_labels")
 
 
 def log_softmax(logits: Array) -> Array:
@@ -77,10 +80,45 @@ def test_numbers_are_averaged_as_they_are(head: Head) -> None:
     np.testing.assert_allclose(average_outputs(head, outputs).numpy(), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("head", [*CLASSES, "multilabel", "regression", "step_regression"])
+@pytest.mark.parametrize("head", [*CLASSES, "transcript", "multilabel", "regression", "step_regression"])
 def test_a_single_output_comes_back_as_it_is(head: Head) -> None:
-    (only, *_) = outputs_of(4, 3, scale=50.0)
-    assert average_outputs(head, [only]) is only
+    (only, *_) = outputs_of(4, 6, 3, scale=50.0)
+    assert combine_outputs(head, [only], lengths=torch.tensor([6, 6, 1, 2])) is only
+
+
+def likelihood(logits: Array, transcript: tuple[int, ...]) -> float:
+    """Of all paths that collapse to a transcript, one by one in float64 (Graves et al. 2006, eq. 3)."""
+    p, blank, total = np.exp(log_softmax(logits)), logits.shape[1] - 1, 0.0
+    for path in itertools.product(range(logits.shape[1]), repeat=len(logits)):
+        if tuple(label for label, _ in itertools.groupby(path) if label != blank) == transcript:
+            total += float(np.prod(p[np.arange(len(path)), path]))
+    return total
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_transcripts_the_likeliest_to_all_is_taken(seed: int) -> None:
+    """Rescored by hand over all paths; padding, nan included, says nothing."""
+    generator, lengths = torch.Generator().manual_seed(seed), torch.tensor([5, 1, 3])
+    outputs = [2 * torch.randn(3, 5, 3, generator=generator) for _ in range(4)]
+    for each in outputs:
+        each[1, 1:], each[2, 3:] = float("nan"), 100.0
+    got = combine_outputs("transcript", outputs, lengths=lengths)
+    for row, length in enumerate(lengths.tolist()):
+        own = [each[row, :length].double().numpy() for each in outputs]
+        said = [tuple(label for label, _ in itertools.groupby(each.argmax(1).tolist()) if label != 2) for each in own]
+        likely = [sum(math.log(likelihood(other, transcript)) for other in own) for transcript in said]
+        assert torch.equal(got[row, :length], outputs[int(np.argmax(likely))][row, :length])
+
+
+def test_labels_that_stand_on_other_steps_in_each_answer_are_not_lost() -> None:
+    """Averaged step by step, the blank would be likeliest everywhere, and nothing said."""
+    outputs = torch.full((3, 1, 9, 3), -4.0)
+    outputs[..., 2] = 4.0
+    for number in range(3):
+        for label, step in ((0, number), (1, 4 + number)):
+            outputs[number, 0, step, label], outputs[number, 0, step, 2] = 4.0, -4.0
+    got = combine_outputs("transcript", list(outputs), lengths=torch.tensor([9]))
+    assert collapse(got[0].argmax(1).numpy(), blank=2) == [0, 1]
 
 
 def test_short_floats_are_averaged_in_float32() -> None:
@@ -100,7 +138,7 @@ def make_ensemble(head: Head = "label", *, members: int = 3, cell: str = "gru") 
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "mingru", "transformer", "tcn", "none"])
-@pytest.mark.parametrize("head", ["label", "multilabel", "regression", "step_labels"])
+@pytest.mark.parametrize("head", ["label", "multilabel", "regression", "step_labels", "transcript"])
 def test_the_answer_is_the_same_alone_padded_and_in_any_batch(cell: str, head: Head) -> None:
     """Contract 6."""
     ensemble, lengths = make_ensemble(head, cell=cell), torch.tensor([7, 1, 3, 5])

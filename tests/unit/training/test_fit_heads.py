@@ -18,11 +18,13 @@ from vidrnn.annotations import Annotation
 from vidrnn.errors import TrainingError
 from vidrnn.evaluation.measures import headline, measure_outputs
 from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.ensemble import Ensemble, Model
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps, nearest_chosen
 from vidrnn.sequences.targets import IGNORED, Targets
 from vidrnn.settings.model import Head
 from vidrnn.training.fit import Checkpointing, FitResult, fit
+from vidrnn.training.members import fit_members
 from vidrnn.training.predict import Asking, predict
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
@@ -207,6 +209,28 @@ def test_a_transcript_that_does_not_fit_into_its_steps_is_refused_before_the_fit
     assert str(caught.value) == (
         f"transcript of 'long.mp4' {message}; raise training.steps, or extract at a higher features.rate"
     )
+
+
+def test_members_together_make_no_worse_transcripts_than_each_alone() -> None:
+    """Each puts its labels on steps of its own; the mean of their outputs lost most of them."""
+    directions = np.random.default_rng(99).normal(size=(3, 6))
+    sides = []
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        orders = [rng.permutation(3) for _ in range(40)]
+        held = [np.repeat(order, rng.integers(8, 14, 3)) for order in orders]
+        arrays = [directions[own] + rng.normal(size=(len(own), 6)) for own in held]
+        sides.append(make_set(arrays, torch.from_numpy(np.stack(orders))))
+    settings = tiny_training(epochs=20, steps=None, learning_rate=0.02, members=3)
+    model = tiny_model(head="transcript", hidden_size=16)
+    fitted = fit_members(sides[0], None, num_classes=3, model_settings=model, settings=settings)
+    assert isinstance(fitted.model, Ensemble)
+
+    def error_rate(model: Model) -> float:
+        return score("transcript", predict(model, sides[1], Asking(settings.steps)), sides[1], 3)
+
+    alone = [error_rate(member) for member in fitted.model.members if isinstance(member, SequenceClassifier)]
+    assert error_rate(fitted.model) <= np.mean(alone)
 
 
 def test_a_transcript_that_just_fits_is_learned() -> None:
