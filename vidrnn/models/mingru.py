@@ -42,7 +42,7 @@ class MinimalRecurrence(nn.Module):
         Returns:
             (B, S, H) states; beyond the true steps they mean nothing.
         """
-        # In half precision 1 - z of a gate that remembers for long would round to 1 and never forget.
+        # In half precision a gate that remembers for long would round to 1 and never forget.
         computed = self.gates(steps).to(torch.promote_types(steps.dtype, torch.float32))
         *gates, candidate = computed.split(self.width, dim=2)
         if self.cell == "mingru":
@@ -50,8 +50,9 @@ class MinimalRecurrence(nn.Module):
         else:
             forget, enter = gates
             logit = functional.logsigmoid(enter) - functional.logsigmoid(forget)
-        decay = torch.sigmoid(-logit)
-        value = (1 - decay) * (functional.relu(candidate) + torch.sigmoid(candidate.clamp(max=0)))  # the latter is g
+        # Not 1 - decay: of a gate below 1e-7 that difference has no digit left, below 6e-8 it is 0 and nothing enters.
+        decay, gate = torch.sigmoid(-logit), torch.sigmoid(logit)
+        value = gate * (functional.relu(candidate) + torch.sigmoid(candidate.clamp(max=0)))  # the latter is g
         if valid is not None:  # so that the backward direction is still 0 when it comes to the true end
             value = value.masked_fill(~valid.unsqueeze(2), 0.0)
         if not self.bidirectional:

@@ -56,6 +56,18 @@ def reference(cell: Cell, gates: Array, *, bidirectional: bool) -> Array:
     return np.concatenate([recurrence(cell, forward, backward=False), recurrence(cell, backward, backward=True)], 1)
 
 
+@pytest.mark.parametrize("gate", [-10.0, -16.0, -18.0, -30.0])
+def test_a_gate_that_is_nearly_shut_lets_its_share_in(gate: float) -> None:
+    """Of 1 - decay nothing is left in float32 below 6e-8, and at 1e-7 one digit at most."""
+    layer = MinimalRecurrence(1, 1, cell="mingru", bidirectional=False)
+    with torch.no_grad():
+        layer.gates.weight.zero_()
+        layer.gates.bias.copy_(torch.tensor([gate, 1.0]))
+        states = layer(torch.zeros(1, 3, 1), None)[0, :, 0].double().numpy()
+    parts = np.asarray([gate, 1.0]).reshape(2, 1, 1).repeat(3, axis=1)
+    np.testing.assert_allclose(states, recurrence("mingru", parts, backward=False)[:, 0], rtol=1e-5)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_states_equal_the_recurrence(cell: Cell, bidirectional: bool) -> None:
