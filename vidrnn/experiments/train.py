@@ -80,7 +80,7 @@ def train(
     )
     metrics = _training_metrics(settings, result, train_set, val_set, splits, folders)
     if val_set is not None:
-        metrics |= validate(result.model, val_set, settings.training, asking_of(settings), num_classes=len(label_map))
+        metrics |= validate(result.model, val_set, asking_of(settings), num_classes=len(label_map))
     thresholds = _thresholds(result.model, val_set, settings)
     model = TrainedModel(
         result.model,

@@ -87,10 +87,10 @@ def tune(
 ) -> Tuning:
     """Try ``tuning.trials`` configurations, or go on with the search that ``output`` holds.
 
-    The value of a trial is the mean over inner folds of the validation loss (cross-entropy in nats): every kind of
-    output has one. Of each fold it is that of the epoch which ``training.select`` says. Neither the validation split
-    nor the test split is read. Writes ``search.sqlite``, and after every trial ``trials.csv``, ``best.yaml`` and
-    ``tune.json``.
+    The value of a trial is the mean over inner folds of the validation loss, which is that of the head (`validate`)
+    whatever loss a trial minimises. Of each fold it is that of the epoch which ``training.select`` says. Neither the
+    validation split nor the test split is read. Writes ``search.sqlite``, and after every trial ``trials.csv``,
+    ``best.yaml`` and ``tune.json``.
 
     Args:
         settings: the configuration; it is the first trial.
@@ -219,7 +219,7 @@ def _validate_fold(task: _Task, fold: Fold, settings: RunSettings) -> tuple[floa
     training = settings.training
     seen = val if training.select == "best" else None
     result = fit_members(train, seen, num_classes=num_classes, model_settings=settings.model, settings=training)
-    row = validate(result.model, val, training, asking_of(settings), num_classes=num_classes)
+    row = validate(result.model, val, asking_of(settings), num_classes=num_classes)
     if not math.isfinite(row["val_loss"]):
         raise TrainingError(
             f"the validation loss of {fold.name} became {row['val_loss']}; lower training.learning_rate"

@@ -75,12 +75,12 @@ def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Avera
         scale: ``logits`` takes their mean, ``probabilities`` the logits of the mean probabilities.
 
     Returns:
-        (..., outputs), float32; the only one unchanged when there is one.
+        (..., outputs), at least float32; the only one unchanged when there is one.
     """
     if len(outputs) == 1:
         return outputs[0]
     assert head != "transcript", "transcripts are chosen, not averaged"
-    stacked = torch.stack([each.float() for each in outputs])
+    stacked = torch.stack([each.to(torch.promote_types(each.dtype, torch.float32)) for each in outputs])
     if scale == "logits" or head in {"regression", "step_regression"}:
         return stacked.mean(0)
     if head == "multilabel":
@@ -122,6 +122,13 @@ class Ensemble(nn.Module):
         first = self.members[0]
         assert isinstance(first, SequenceClassifier)
         return first.per_step
+
+    @property
+    def scale(self) -> torch.Tensor | None:
+        """Of the first member; all were fitted to the same numbers."""
+        first = self.members[0]
+        assert isinstance(first, SequenceClassifier)
+        return first.scale
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None

@@ -33,7 +33,7 @@ class Targets:
 
     Attributes:
         values: per video (n,) int64 classes, (n, classes) float32 0 or 1, (n, L) int64 classes in order and then
-            `IGNORED`, or (n,) float32 numbers; per step (steps of all videos,) int64 classes or float32 numbers, nan
+            `IGNORED`, or (n,) float64 numbers; per step (steps of all videos,) int64 classes or float64 numbers, nan
             where nothing is known.
         offsets: (n,) int64 first step of each video in ``values``; None when there is one value per video.
     """
@@ -126,7 +126,7 @@ def make_targets(
         padded = [own + [IGNORED] * (longest - len(own)) for own in numbers]
         return Targets(torch.tensor(padded, dtype=torch.int64, device=device).view(len(numbers), longest))
     if head == "regression":
-        return Targets(torch.tensor([each.target for each in annotations], dtype=torch.float32, device=device))
+        return Targets(torch.tensor([each.target for each in annotations], dtype=torch.float64, device=device))
     if head == "step_labels":
         background = label_map.index(BACKGROUND)
         steps = [
@@ -138,7 +138,7 @@ def make_targets(
         _at_steps([(own.start_s, own.end_s, own.target) for own in each.segments or ()], times, float("nan"))
         for each, times in zip(annotations, map(timestamps, range(len(annotations))), strict=True)
     ]
-    return _stack(steps, np.float32, device)
+    return _stack(steps, np.float64, device)
 
 
 def _at_steps(

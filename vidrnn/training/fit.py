@@ -23,6 +23,7 @@ from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.averaging import AveragedWeights
 from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint, save_checkpoint
 from vidrnn.training.checks import check_inputs, check_transcripts
+from vidrnn.training.losses import ctc_loss
 from vidrnn.training.objective import Objective, learning_rate, make_optimiser
 from vidrnn.training.predict import Asking, predict
 
@@ -97,7 +98,7 @@ def fit(
         row = work.train_epoch(state.epoch)
         if val is not None:
             asking = Asking(settings.steps, shuffled_time=shuffled_time)
-            row |= validate(work.result, val, settings, asking, num_classes=num_classes, objective=work.objective)
+            row |= validate(work.result, val, asking, num_classes=num_classes)
             if state.best is None or row["val_loss"] < min(each["val_loss"] for each in state.history):
                 state.best, state.best_epoch = _copy(work.result), state.epoch + 1
         row["seconds"] = time.perf_counter() - started
@@ -216,7 +217,7 @@ class _Work:
             if settings.step_loss_weight:
                 outputs, step_outputs = self.model.with_step_logits(batch.features, batch.lengths, batch.present)
             else:
-                outputs = self.model(batch.features, batch.lengths, batch.present)
+                outputs = self.model.unscaled(batch.features, batch.lengths, batch.present)
         value = self.objective(outputs, batch.targets, batch.lengths)
         if step_outputs is not None:
             of_steps = self.objective.of_steps(step_outputs, batch.targets, batch.lengths)
@@ -227,21 +228,21 @@ class _Work:
 def validate(
     model: Model,
     val: SequenceSet,
-    settings: TrainingSettings,
     asking: Asking,
     *,
     num_classes: int,
-    objective: Objective | None = None,
 ) -> dict[str, float]:
     """Loss and headline metric on validation sequences.
+
+    The loss is the one of the head, whatever the fit minimises, so that it compares between runs and between the
+    candidates of a search: cross-entropy without smoothing and weights, binary cross-entropy, that of CTC, or the
+    squared error in units of the deviation that the model holds of its training set.
 
     Args:
         model: what is validated.
         val: on what.
-        settings: name the loss; cross-entropy is taken without smoothing and weights, so that it compares between runs.
         asking: how the model answers.
         num_classes: classes that the head tells apart.
-        objective: of the fit, whose scale it keeps; None makes one from ``val``.
 
     Returns:
         ``val_loss`` and ``val_`` with the name of the metric, as in log.csv.
@@ -256,16 +257,8 @@ def validate(
             "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
             "data.val_fraction to 0"
         )
-    objective = objective or Objective(settings, head, train=val, num_classes=num_classes)
     outputs = predict(model, val, asking)
-    if head == "transcript":
-        lengths = torch.tensor([len(own) for own in outputs])
-        loss = objective(nn.utils.rnn.pad_sequence(outputs, batch_first=True), val.targets.values.cpu(), lengths)
-    else:
-        flat = torch.cat(outputs) if model.per_step else torch.stack(outputs)
-        targets = torch.from_numpy(np.concatenate(truth) if model.per_step else np.stack(truth))
-        plain = head in {"label", "step_labels"}
-        loss = nn.functional.cross_entropy(flat, targets) if plain else objective(flat, targets, val.totals)
+    loss = _common_loss(model, outputs, val, blank=num_classes)
     metrics = measure_outputs(
         head,
         [own.numpy() for own in outputs],
@@ -275,3 +268,20 @@ def validate(
         bootstrap=1,
     )
     return {"val_loss": float(loss), f"val_{HEADLINES[head].name}": headline(head, metrics)}
+
+
+def _common_loss(model: Model, outputs: list[torch.Tensor], val: SequenceSet, *, blank: int) -> torch.Tensor:
+    """See `validate`."""
+    head, truth = model.settings.head, val.targets.per_video(val.totals)
+    if head == "transcript":
+        lengths = torch.tensor([len(own) for own in outputs])
+        padded = nn.utils.rnn.pad_sequence(outputs, batch_first=True)
+        return ctc_loss(padded, lengths, val.targets.values.cpu(), blank=blank)
+    flat = torch.cat(outputs) if model.per_step else torch.stack(outputs)
+    targets = torch.from_numpy(np.concatenate(truth) if model.per_step else np.stack(truth))
+    if head == "multilabel":
+        return nn.functional.binary_cross_entropy_with_logits(flat, targets)
+    if model.scale is None:
+        return nn.functional.cross_entropy(flat, targets)
+    known = ~targets.isnan()
+    return (((flat[:, 0] - targets)[known] / model.scale[1].cpu()) ** 2).mean()

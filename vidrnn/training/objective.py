@@ -22,7 +22,8 @@ class Objective:
     Classes are taught by cross-entropy on logits (never on probabilities) with label smoothing (Szegedy et al. 2016)
     or by `FocalLoss`; any number of labels by binary cross-entropy on logits or by `AsymmetricLoss`; transcripts by
     `ctc_loss`; numbers, as deviations from their mean in units of their deviation, by the squared error or by Huber's
-    (1964), which is linear beyond one deviation.
+    (1964), which is linear beyond one deviation. In these units the model gives them too, see
+    `vidrnn.models.classifier.SequenceClassifier.unscaled`.
 
     Args:
         settings: ``loss``, ``focal_gamma``, ``label_smoothing``, ``class_weight``.
@@ -61,7 +62,7 @@ class Objective:
         """The loss of a batch.
 
         Args:
-            outputs: (B, outputs), or (B, S, outputs) from a head that answers at every step.
+            outputs: (B, outputs), or (B, S, outputs) from a head that answers at every step; unscaled.
             targets: see `vidrnn.sequences.targets.Targets`; for ``label`` also (B, classes) shares.
             lengths: (B,) int64 on the CPU, true steps.
 
@@ -77,7 +78,9 @@ class Objective:
         elif self.scale is not None:
             mean, deviation = self.scale.tolist()
             known = ~targets.isnan()
-            outputs, targets = (outputs.squeeze(-1)[known] - mean) / deviation, (targets[known] - mean) / deviation
+            # In float64, where a large mean costs no digits.
+            wanted = (targets[known].double() - mean) / deviation
+            outputs, targets = outputs.squeeze(-1)[known], wanted.to(outputs.dtype)
             if not len(targets):  # the mean over nothing would be nan
                 return outputs.sum()
         value: torch.Tensor = self._loss(outputs, targets)
@@ -107,7 +110,7 @@ def _mean_and_deviation(values: torch.Tensor) -> torch.Tensor:
     if not len(known):
         raise TrainingError("no video to learn from has a number at any step; annotate some, or use other folds")
     deviation = known.std(correction=0)
-    return torch.stack([known.mean(), deviation if deviation > 0 else torch.ones_like(deviation)]).float().cpu()
+    return torch.stack([known.mean(), deviation if deviation > 0 else torch.ones_like(deviation)]).cpu()
 
 
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:

@@ -70,9 +70,9 @@ def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.
     """Outputs of all sequences, over draws of their steps and over views as ``asking`` says.
 
     Returns:
-        n tensors, float32 on the CPU, in the order of the set: (outputs,) each; from a head that answers at every
-        step (T, outputs), where each of the T cached steps has the answer of the chosen step nearest to it; from
-        ``transcript`` (S, outputs) of the chosen steps of one draw and view, see `combine_outputs`.
+        n tensors on the CPU, float32, of numbers float64, in the order of the set: (outputs,) each; from a head that
+        answers at every step (T, outputs), where each of the T cached steps has the answer of the chosen step nearest
+        to it; from ``transcript`` (S, outputs) of the chosen steps of one draw and view, see `combine_outputs`.
     """
     rows: list[torch.Tensor] = []
     for answers in _in_batches(model, sequences, asking):
@@ -137,7 +137,7 @@ def _ask(
 ) -> list[torch.Tensor]:
     view = torch.full((len(positions),), mirrored)
     batch = sequences.batch(positions, choice, model.settings, mirrored=view if mirrored else None)
-    outputs: torch.Tensor = model(batch.features, batch.lengths, batch.present).float().cpu()
+    outputs: torch.Tensor = model(batch.features, batch.lengths, batch.present).cpu()
     if not model.per_step:
         return list(outputs.unbind())
     rows: list[torch.Tensor] = []

@@ -110,6 +110,14 @@ def test_a_head_goes_from_the_csv_to_its_figures(tmp_path: Path, head: Head) -> 
 
 
 @pytest.mark.parametrize("head", HEADS)
+def test_metrics_and_log_hold_the_same_validation_loss(tmp_path: Path, head: Head) -> None:
+    """Numbers in units of the training deviation in both, which is not that of the validation videos."""
+    train(make_world(tmp_path, head), output=tmp_path / "run")
+    values, rows = read_json(tmp_path / "run" / "metrics.json"), read_rows(tmp_path / "run" / "log.csv")
+    assert values["val_loss"] == pytest.approx(min(float(row["val_loss"]) for row in rows), rel=1e-6)
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_a_head_is_cross_validated(tmp_path: Path, head: Head) -> None:
     settings, name = make_world(tmp_path, head), HEADLINES[head].name
     result = run_crossval(settings, output=tmp_path / "cv")

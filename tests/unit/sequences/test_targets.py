@@ -83,7 +83,7 @@ def test_transcripts_that_are_all_empty_have_no_column() -> None:
 
 def test_a_number_per_video() -> None:
     found = targets_of([video(0, target=-2.5), video(1, target=1e6)], "regression")
-    assert (found.values.tolist(), found.values.dtype, found.offsets) == ([-2.5, 1e6], torch.float32, None)
+    assert (found.values.tolist(), found.values.dtype, found.offsets) == ([-2.5, 1e6], torch.float64, None)
 
 
 def test_a_segment_begins_at_its_start_and_ends_before_its_end() -> None:

@@ -57,8 +57,8 @@ def test_configurations_are_shipped() -> None:
           "width; make it a multiple of 6 or change model.attention_heads")),
         ({"data": {"root": "a", "format": "csv", "annotations": "b"}, "model": {"head": "transcript"},
           "inference": {"average": "logits"}},
-         ("c: (whole configuration): inference.average 'logits' has no meaning for head 'transcript', whose draws and views are not averaged: "
-          "the likeliest of their transcripts is taken; leave it out")),
+         ("c: (whole configuration): inference.average 'logits' has no meaning for head 'transcript', whose draws and "
+          "views are not averaged: the likeliest of their transcripts is taken; leave it out")),
         ({"data": {"root": "a", "val_fraction": 1.0}}, "c: data.val_fraction: got 1.0: Input should be less than 1"),
         ({"data": {"root": "a"}, "training": {"epochs": 0}},
          "c: training.epochs: got 0: Input should be greater than or equal to 1"),

@@ -153,6 +153,51 @@ def test_a_regression_starts_from_the_mean_and_keeps_its_scale_with_its_weights(
     assert float((outputs - values.mean()).abs().max()) < 3 * float(values.std())
 
 
+@pytest.mark.parametrize(("offset", "spread"), [(0.0, 1.0), (1000.0, 30.0), (1.7e9, 20.0), (-1e6, 1e-3)])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_numbers_are_learned_alike_wherever_they_lie(offset: float, spread: float, precision: str) -> None:
+    """Times since 1970 and seconds of a clip: what is far from 0 is neither learned nor answered in coarse steps."""
+    errors = []
+    for add, times in ((0.0, 1.0), (offset, spread)):
+        train, test = (moved(toy("regression", 40, seed=seed)[0], add, times) for seed in (0, 1))
+        result = learn("regression", train, 0, training={"epochs": 10, "precision": precision})
+        said = torch.stack(predict(result.model, test, Asking(None)))[:, 0].double()
+        assert len(said.unique()) > 30
+        errors.append(float((said - test.targets.values).abs().mean()) / times)
+    assert errors[1] == pytest.approx(errors[0], rel=0.02)
+
+
+def moved(sequences: SequenceSet, offset: float, spread: float) -> SequenceSet:
+    values = sequences.targets.values.double()
+    return replace(sequences, targets=Targets(offset + spread * (values - 1000.0) / 30.0))
+
+
+LOSS_CHOICES: list[tuple[Head, str]] = [
+    *(("label", loss) for loss in ("cross_entropy", "focal")),
+    *(("multilabel", loss) for loss in ("binary_cross_entropy", "asymmetric")),
+    *(("regression", loss) for loss in ("mse", "huber")),
+]
+
+
+@pytest.mark.parametrize(("head", "loss"), LOSS_CHOICES)
+def test_validation_measures_one_loss_whatever_was_minimised(head: Head, loss: str) -> None:
+    """Written out in float64; otherwise a search would take the loss with the smallest numbers for the best."""
+    (train, classes), (val, _) = toy("multilabel" if head == "label" else head, 12, seed=0), toy(head, 10, seed=1)
+    if head == "label":
+        train, val = (replace(each, targets=Targets(torch.arange(len(each)) % 3)) for each in (train, val))
+        classes = 3
+    result = learn(head, train, classes, val, training={"epochs": 1, "loss": loss})
+    outputs = torch.stack(predict(result.model, val, Asking(None))).double().numpy()
+    truth = val.targets.values.double().numpy()
+    if head == "label":
+        costs = np.log(np.exp(outputs).sum(1)) - outputs[np.arange(len(truth)), truth.astype(int)]
+    elif head == "multilabel":
+        costs = np.logaddexp(0.0, outputs) - truth * outputs
+    else:
+        costs = np.square((outputs[:, 0] - truth) / train.targets.values.double().numpy().std())
+    assert result.history[0]["val_loss"] == pytest.approx(costs.mean(), rel=1e-5)
+
+
 class StoppedError(Exception):
     """What a test raises in the middle of a fit."""
 
@@ -273,7 +318,7 @@ def test_answers_of_steps_are_those_of_each_video_alone(head: Head, steps: int |
             nearest = [min(slots, key=lambda slot: (abs(chosen[slot] - step), slot)) for step in range(len(array))]
             alone = alone[nearest]
         torch.testing.assert_close(own, alone, rtol=0, atol=1e-6)
-        assert own.dtype == torch.float32
+        assert own.dtype == (torch.float64 if head == "step_regression" else torch.float32)
 
 
 @pytest.mark.parametrize("steps", [4, None])
