@@ -186,6 +186,7 @@ def _load(
         head=model.settings.model.head,
         mirrored=[_folder_of(spec.mirrored(), settings) for spec in both],
         unseen=[spec for spec in model.specs if spec not in shown],
+        causal=not model.settings.model.bidirectional,
     )
 
 

@@ -48,6 +48,7 @@ def load_set(
         device=choose_device(settings.training.device),
         head=settings.model.head,
         mirrored=find_mirrored_folders(settings.features),
+        causal=not settings.model.bidirectional,
     )
 
 

@@ -153,6 +153,7 @@ def _answer(good: Sequence[Annotation], model: TrainedModel, extracted: _Extract
         device=next(model.classifier.parameters()).device,
         mirrored=extracted.mirrored,
         unseen=[spec for spec in model.specs if spec.stream not in present],
+        causal=not model.settings.model.bidirectional,
     )
     return predict(model.classifier, sequences, asking_of(model.settings))
 

@@ -5,7 +5,8 @@ Each stream has a LayerNorm and a projection of its own. What comes after is one
     concat           the projections one after the other; a learned vector stands where a stream is absent
     gated            h = sum_k z_k * tanh(x_k), the gates z a softmax over the present streams of what all of them show:
                      the gated multimodal unit (Arevalo et al. 2017), with their sigmoids normalised for any subset
-    cross_attention  the mean of the present streams at a step asks all streams at all steps (Vaswani et al. 2017)
+    cross_attention  the mean of the present streams at a step asks all streams at all steps (Vaswani et al. 2017), in
+                     causal models at those until this one
 
 ``late`` fusion has a classifier per stream, see `vidrnn.models.classifier`, and `Mixture` weighs what they say.
 """
@@ -45,7 +46,8 @@ class Fusion(nn.Module):
         if settings.fusion == "gated":
             self.join = _Gates(size, streams=len(widths))
         elif settings.fusion == "cross_attention":
-            self.join = _CrossAttention(size, streams=len(widths), heads=settings.attention_heads)
+            causal = not settings.bidirectional
+            self.join = _CrossAttention(size, streams=len(widths), heads=settings.attention_heads, causal=causal)
         else:
             self.join = _Concatenation([size or width for width in self.widths])
         self.output_size = sum(size or width for width in self.widths) if settings.fusion == "concat" else size
@@ -103,9 +105,9 @@ class _CrossAttention(nn.Module):
     Each stream has a learned vector that is added to its steps; queries and keys are turned by the index of the step.
     """
 
-    def __init__(self, size: int, *, streams: int, heads: int) -> None:
+    def __init__(self, size: int, *, streams: int, heads: int, causal: bool) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.names = nn.Parameter(0.02 * torch.randn(streams, size))
         self.query, self.key_value = nn.Linear(size, size), nn.Linear(size, 2 * size)
         self.output, self.norm = nn.Linear(size, size), nn.LayerNorm(size)
@@ -119,6 +121,12 @@ class _CrossAttention(nn.Module):
         key_value = self.key_value(shown).view(batch, -1, steps, 2, self.heads, size // self.heads)
         key, value = key_value.permute(3, 0, 4, 1, 2, 5)  # (B, heads, streams, S, C / heads) each
         mask = present.permute(0, 2, 1).flatten(1)[:, None, None, :]
+        if self.causal:
+            past = torch.ones(steps, steps, dtype=torch.bool, device=mask.device).tril().repeat(1, len(parts))
+            mask = mask & past
+            # Before any stream has begun there is nothing to ask; a step that asks itself alone stays finite.
+            itself = torch.eye(steps, dtype=torch.bool, device=mask.device).repeat(1, len(parts))
+            mask = mask | (itself & ~mask.any(3, keepdim=True))
         mixed = functional.scaled_dot_product_attention(
             rotate(query), rotate(key).flatten(2, 3), value.flatten(2, 3), attn_mask=mask
         )

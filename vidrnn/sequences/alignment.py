@@ -69,12 +69,30 @@ def nearest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
     return np.where((grid < times[0] - reach) | (grid > times[-1] + reach), -1, nearest)
 
 
-def align(times: Mapping[str, Sequence[Times]]) -> tuple[Grid, list[Times]]:
+def latest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
+    """(G,) last step at or before each instant, -1 where there is none: what a causal model may be shown.
+
+    A step lasts until the next one. When that does not come, it ends after the longest distance of two steps so far, so
+    that a stream that has ended shows nothing; the first, of which no distance is known yet, lasts.
+
+    Args:
+        times: (T,) seconds, increasing.
+        grid: (G,) seconds, increasing.
+    """
+    latest = np.searchsorted(times, grid, side="right") - 1
+    if len(times) < 2:
+        return latest
+    reach = np.append(np.inf, np.maximum.accumulate(np.diff(times)))
+    return np.where(grid - times[latest.clip(min=0)] > reach[latest.clip(min=0)], -1, latest)
+
+
+def align(times: Mapping[str, Sequence[Times]], *, causal: bool = False) -> tuple[Grid, list[Times]]:
     """Put the streams of n videos side by side.
 
     Args:
         times: stream to n arrays (T,) of seconds, in canonical order; empty where a video lacks the stream, but not in
             all of them.
+        causal: show of each stream the latest step instead of the nearest, which may come later.
 
     Returns:
         The grid, and (T,) seconds of the grid steps of each video.
@@ -82,8 +100,9 @@ def align(times: Mapping[str, Sequence[Times]]) -> tuple[Grid, list[Times]]:
     columns = [dict(zip(times, own, strict=True)) for own in zip(*times.values(), strict=True)]
     grids = [own[reference_of(own)] for own in columns]
     totals = np.array([len(grid) for grid in grids], dtype=np.int64)
+    chosen = latest_steps if causal else nearest_steps
     steps = {
-        stream: np.concatenate([nearest_steps(own[stream], grid) for own, grid in zip(columns, grids, strict=True)])
+        stream: np.concatenate([chosen(own[stream], grid) for own, grid in zip(columns, grids, strict=True)])
         for stream in times
     }
     offsets = torch.from_numpy(totals.cumsum() - totals)

@@ -190,6 +190,7 @@ def load_sequences(
     head: Head = "label",
     mirrored: FeatureFolder | Sequence[FeatureFolder] | None = None,
     unseen: Sequence[FeatureSpec] = (),
+    causal: bool = False,
 ) -> SequenceSet:
     """Find the features of all annotated videos: mapped where a pack holds them, else read into memory.
 
@@ -203,6 +204,7 @@ def load_sequences(
         head: what is answered.
         mirrored: hold the features of their mirrored view, for models that see both.
         unseen: further streams of a model that is to answer without them.
+        causal: for models that do not look ahead, see `align`.
 
     Raises:
         StoreError: no video has features, or see `load_table`.
@@ -226,7 +228,8 @@ def load_sequences(
     grid, totals = None, tables[next(iter(found))].totals
     times: Timestamps = next(iter(found.values())).timestamps_s
     if len(tables) > 1:
-        grid, grids = align({name: [each.timestamps_s(i) for i in range(len(own))] for name, each in found.items()})
+        seconds = {name: [each.timestamps_s(i) for i in range(len(own))] for name, each in found.items()}
+        grid, grids = align(seconds, causal=causal)
         totals, times = torch.tensor([len(each) for each in grids]), grids.__getitem__
     return SequenceSet(
         tuple(own),

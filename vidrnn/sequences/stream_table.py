@@ -11,7 +11,7 @@ import torch
 from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.sequences.host_rows import HostRows
-from vidrnn.sequences.inputs import gather_inputs, mean_features
+from vidrnn.sequences.inputs import gather_inputs, mean_features, running_means
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
 from vidrnn.store.folders import FeatureFolder
@@ -54,7 +54,9 @@ class StreamTable:
         """(n, D) float32 mean over all cached steps of each video."""
         return mean_features(self.features, self.offsets, self.totals)
 
-    def _means_of(self, positions: torch.Tensor) -> torch.Tensor:
+    def _means_of(self, positions: torch.Tensor, choice: StepChoice, *, causal: bool) -> torch.Tensor:
+        if causal:
+            return running_means(self.features, self.offsets[positions], choice)
         if isinstance(self.features, HostRows):  # the means of a million videos would fill the memory
             return mean_features(self.features, self.offsets[positions], self.totals[positions])
         return self.means[positions.to(self.features.device)]
@@ -82,7 +84,9 @@ class StreamTable:
             self.features,
             offsets=self.offsets[positions],
             totals=self.totals[positions],
-            means=self._means_of(positions) if "centred" in model.inputs else None,
+            means=self._means_of(positions, choice, causal=not model.bidirectional)
+            if "centred" in model.inputs
+            else None,
             choice=choice,
             model=model,
             parts=self.parts,

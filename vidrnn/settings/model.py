@@ -46,7 +46,9 @@ class ModelSettings(Settings):
     """How many layers of type ``cell``, or the type of each, such as ``[gru, transformer]``, which then stand in place
     of ``cell`` unless it is ``none``."""
     bidirectional: bool = True
-    """See the sequence in both directions; false makes every type causal: a step depends on none that come later."""
+    """See the sequence in both directions; false makes the whole model causal, inputs, alignment and fusion included:
+    what it says at a step depends on none that come later. ``step_labels`` and ``step_regression`` then need all
+    cached steps (``training.steps: null``), because to choose some the end must be known."""
     attention_heads: Positive = 4
     """Of ``transformer`` layers."""
     positions: Literal["rotary", "learned"] = "rotary"

@@ -40,11 +40,6 @@ class RunSettings(Settings):
             )
         if training.sampling == "balanced" and head != "label":
             raise ValueError(f"training.sampling 'balanced' needs one class per video, which head {head!r} has not")
-        if self.inference.average == "logits" and head == "transcript":
-            raise ValueError(
-                "inference.average 'logits' has no meaning for head 'transcript', whose draws and views are not "
-                "averaged: the likeliest of their transcripts is taken; leave it out"
-            )
         if self.inference.max_risk is not None and head != "label":
             raise ValueError(
                 f"inference.max_risk {self.inference.max_risk} needs one class per video, which head {head!r} has not"
@@ -53,6 +48,21 @@ class RunSettings(Settings):
             raise ValueError("data.media 'frames' needs features.frame_rate, the pictures per second in the folders")
         if self.data.format == "folder" and head not in {"label", "multilabel"}:
             raise ValueError(f"model.head {head!r} needs data.format csv: folders name labels only")
+        return self
+
+    @model_validator(mode="after")
+    def _check_answers(self) -> "RunSettings":
+        head, training = self.model.head, self.training
+        if not self.model.bidirectional and head in {"step_labels", "step_regression"} and training.steps is not None:
+            raise ValueError(
+                f"training.steps {training.steps} spreads the steps over the whole video, so with model.bidirectional "
+                f"false the answers of head {head!r} would depend on what comes later; set training.steps to null"
+            )
+        if self.inference.average == "logits" and head == "transcript":
+            raise ValueError(
+                "inference.average 'logits' has no meaning for head 'transcript', whose draws and views are not "
+                "averaged: the likeliest of their transcripts is taken; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

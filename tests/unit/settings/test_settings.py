@@ -59,6 +59,11 @@ def test_configurations_are_shipped() -> None:
           "inference": {"average": "logits"}},
          ("c: (whole configuration): inference.average 'logits' has no meaning for head 'transcript', whose draws and "
           "views are not averaged: the likeliest of their transcripts is taken; leave it out")),
+        ({"data": {"root": "a", "format": "csv", "annotations": "b"},
+          "model": {"head": "step_labels", "bidirectional": False}},
+         ("c: (whole configuration): training.steps 24 spreads the steps over the whole video, so with "
+          "model.bidirectional false the answers of head 'step_labels' would depend on what comes later; set "
+          "training.steps to null")),
         ({"data": {"root": "a", "val_fraction": 1.0}}, "c: data.val_fraction: got 1.0: Input should be less than 1"),
         ({"data": {"root": "a"}, "training": {"epochs": 0}},
          "c: training.epochs: got 0: Input should be greater than or equal to 1"),
