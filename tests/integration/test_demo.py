@@ -20,7 +20,14 @@ def test_the_demo_separates_twins_in_time_and_names_every_file(
     assert outcome.code == 0
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert summary["n"] == 2 * len(ACTIONS)
-    assert set(summary["baselines"]) == {"mean_pool", "shuffled_time", "single_frame", "metadata_only", "majority"}
+    assert set(summary["baselines"]) == {
+        "mean_pool",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+        "metadata_only",
+        "majority",
+    }
     # A model without order gives both twins the same answer, so it cannot pass one half whatever it learns.
     assert summary["baselines"]["mean_pool"] <= 0.5
     assert summary["top1"] > 0.6

@@ -44,11 +44,27 @@ FIGURES = {
     "step_regression": {"mae", "rmse", "r2", "spearman", "pearson"},
 }
 BASELINES = {
-    "multilabel": {"mean_pool", "shuffled_time", "single_frame", "majority", "metadata_only"},
-    "step_labels": {"single_step", "shuffled_time", "majority"},
-    "transcript": {"single_step", "shuffled_time", "majority"},
-    "regression": {"mean_pool", "shuffled_time", "single_frame", "median", "metadata_only"},
-    "step_regression": {"single_step", "shuffled_time", "median"},
+    "multilabel": {
+        "mean_pool",
+        "own_inputs_mean",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+        "majority",
+        "metadata_only",
+    },
+    "step_labels": {"single_step", "own_inputs_step", "shuffled_time", "majority"},
+    "transcript": {"single_step", "own_inputs_step", "shuffled_time", "majority"},
+    "regression": {
+        "mean_pool",
+        "own_inputs_mean",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+        "median",
+        "metadata_only",
+    },
+    "step_regression": {"single_step", "own_inputs_step", "shuffled_time", "median"},
 }
 CLASSES = {
     "multilabel": sorted(COLOURS),

@@ -104,7 +104,15 @@ def test_the_mirror_takes_part_in_the_answer(world: World, trained: Path, capsys
 def test_the_baselines_of_evaluate_are_fitted_on_both_views(world: World, trained: Path, capsys) -> None:
     assert len(list(evaluated(world, trained, capsys))) == 6
     metrics = json.loads((world.folder / "evaluation" / "metrics.json").read_text())
-    assert set(metrics["baselines"]) == {"mean_pool", "shuffled_time", "single_frame", "metadata_only", "majority"}
+    assert set(metrics["baselines"]) == {
+        "mean_pool",
+        "own_inputs_mean",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+        "metadata_only",
+        "majority",
+    }
     assert (
         "one answer per video averaged over 2 draws of steps, over both views, over 2 members;" in metrics["protocol"]
     )

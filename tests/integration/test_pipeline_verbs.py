@@ -78,7 +78,15 @@ def test_evaluation_writes_numbers_with_protocol_and_baselines(extracted: World,
     assert outcome.code == 0
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["n"] == 6
-    assert set(metrics["baselines"]) == {"mean_pool", "shuffled_time", "single_frame", "metadata_only", "majority"}
+    assert set(metrics["baselines"]) == {
+        "mean_pool",
+        "own_inputs_mean",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+        "metadata_only",
+        "majority",
+    }
     assert "split test, n = 6, one answer per video from the middle steps;" in metrics["protocol"]
     for picture in ("confusion.png", "reliability.png"):
         assert (output / picture).read_bytes().startswith(b"\x89PNG")
@@ -156,7 +164,15 @@ def test_crossval_tests_every_video_and_reports_the_baselines(extracted: World, 
     assert values["n"] == extracted.num_videos
     assert len(values["folds"]) == 3
     assert sum(fold["n"] for fold in values["folds"]) == extracted.num_videos
-    assert set(values["baselines"]) == {"majority", "metadata_only", "mean_pool", "shuffled_time", "single_frame"}
+    assert set(values["baselines"]) == {
+        "majority",
+        "metadata_only",
+        "mean_pool",
+        "own_inputs_mean",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+    }
     assert len(values["top1_per_seed"]) == 2
     assert values["top1_mean"] == pytest.approx(sum(values["top1_per_seed"]) / 2)
 

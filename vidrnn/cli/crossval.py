@@ -26,7 +26,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     print(format_table([HEADLINES[result.head].title, "mean", "std"], rows))
     low, high = values[f"{name}_interval"]
     print(f"95 % interval of the first seed {low:.3f} to {high:.3f}, bootstrap over groups")
-    if line := result.averaging(settings.inference.average):
+    for line in filter(None, [result.averaging(settings.inference.average), result.verdict()]):
         print(line)
     warn_missing(result.missing)
     print(f"n = {values['n']}; protocol: {values['protocol']}")

@@ -33,12 +33,14 @@ def train(
 
         result = train_run(settings, output=folder, resume=resume, on_epoch=show)
     warn_missing(result.metrics["missing_features"])
-    figures = {key: result.metrics[key] for key in result.metrics if key.startswith(("train_", "val_"))}
+    figures = {key: result.metrics[key] for key in result.metrics if isinstance(result.metrics[key], float)}
     print(
         f"epoch {result.metrics['epoch']}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), end=""
     )
     print(" (chosen on val_loss, so val is optimistic)" if "val_loss" in figures else ", no validation split")
     if "calibration" in result.metrics:
         print(f"on the validation split that it is fitted to: {format_calibration(result.metrics['calibration'])}")
+    if result.verdict:
+        print(result.verdict)
     print(f"model: {folder / 'model.safetensors'}")
     return ExitCode.OK

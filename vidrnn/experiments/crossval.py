@@ -15,6 +15,7 @@ from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline,
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, format_averaging, write_json
+from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.provenance import describe_data, provenance, write_config
 from vidrnn.experiments.stored_sets import find_folders, load_set, name_specs
 from vidrnn.experiments.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines
@@ -37,7 +38,7 @@ def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tupl
 def seeds_of_fits(settings: RunSettings) -> dict[Variant, tuple[int, ...]]:
     """The seeds with which the model and each trained baseline is fitted on every fold."""
     seeds = seeds_of(settings.evaluation, settings.training)
-    baselines = trained_baselines(settings.model.head) if settings.evaluation.baselines else ()
+    baselines = trained_baselines(settings.model) if settings.evaluation.baselines else ()
     return {"model": seeds} | dict.fromkeys(baselines, seeds[: settings.evaluation.baseline_seeds])
 
 
@@ -57,6 +58,7 @@ class CrossValidation:
         answers_per_video: draws and views that are averaged to one answer.
         clip: for each seed the headline of these single answers, the mean over them.
         ece: for each seed the expected calibration error of ``label``, without any temperature; else empty.
+        recurrent: whether the model has temporal layers.
         missing: annotated videos that have no features and so are not in n.
     """
 
@@ -71,6 +73,7 @@ class CrossValidation:
     answers_per_video: int
     clip: tuple[float, ...]
     ece: tuple[float, ...]
+    recurrent: bool = True
     missing: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,7 +110,19 @@ class CrossValidation:
             **({"ece_uncalibrated": float(np.mean(self.ece))} if self.ece else {}),
             "baselines": {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()},
             "baselines_std": {baseline: float(np.std(own)) for baseline, own in self.baselines.items()},
+            "no_better_than": list(self._not_beaten()),
         }
+
+    def _not_beaten(self) -> dict[str, float]:
+        means = {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()}
+        return no_better_than(self.head, self._value(), means, recurrent=self.recurrent)
+
+    def _value(self) -> float:
+        return float(np.mean([headline(self.head, metrics) for metrics in self.pooled]))
+
+    def verdict(self) -> str:
+        """See `describe_verdict`; of the means over the seeds."""
+        return describe_verdict(self.head, self._value(), self._not_beaten())
 
     def averaging(self, scale: Average) -> str:
         """Clip and video accuracy, both averaged over the seeds; see `format_averaging`."""
@@ -164,6 +179,7 @@ def crossvalidate(
         },
         of_folds=np.asarray(of_folds),
         baselines=baselines,
+        recurrent=bool(settings.model.layer_names),
         missing=sequences.missing,
         answers_per_video=len(single[0]),
         clip=tuple(float(np.mean([headline(head, measured(each, bootstrap=1)) for each in own])) for own in single),

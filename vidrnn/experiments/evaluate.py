@@ -19,6 +19,7 @@ from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, Outputs, 
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
+from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
@@ -89,6 +90,8 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     if settings.evaluation.baselines:
         answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
         baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
+    value = headline(head, metrics)
+    not_beaten = no_better_than(head, value, baselines, recurrent=bool(model.settings.model.layer_names))
     protocol = _describe(model, settings, split=split, n=metrics.n)
     values: dict[str, Any] = {
         "protocol": protocol,
@@ -99,6 +102,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         f"clip_{HEADLINES[head].name}": clip,
         **({} if calibration is None else calibration.as_dict()),
         "baselines": baselines,
+        "no_better_than": list(not_beaten),
         "missing_features": list(chosen.missing),
         **({"lacking_streams": chosen.lacking} if chosen.lacking else {}),
         "model": str(model_path),
@@ -109,10 +113,11 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     files = [output / "metrics.json", output / "predictions.csv"]
     if isinstance(metrics, Metrics) and calibration is not None:
         files += _draw(output, metrics, calibration, said.averaged, chosen, split=split)
-    scale, video = model.settings.inference.average, headline(head, metrics)
+    scale = model.settings.inference.average
     notes = [
-        format_averaging(head, clip=clip, video=video, answers_per_video=len(said.single), scale=scale),
+        format_averaging(head, clip=clip, video=value, answers_per_video=len(said.single), scale=scale),
         "" if calibration is None else format_calibration(calibration.as_dict()),
+        describe_verdict(head, value, not_beaten),
     ]
     return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
 
@@ -251,6 +256,6 @@ def _baselines(
         variant: fit_and_answer(
             variant, train, test, num_classes=len(labels), settings=settings, seed=settings.training.seed
         ).averaged
-        for variant in trained_baselines(head)
+        for variant in trained_baselines(settings.model)
     }
     return answers | answer_without_pixels(train, test, head=head, num_classes=len(labels))

@@ -11,12 +11,14 @@ import torch
 
 from vidrnn.annotations import Annotation, Split, read_annotations
 from vidrnn.annotations.splits import split_annotations
-from vidrnn.evaluation.measures import sigmoid
+from vidrnn.evaluation.measures import headline, measure_outputs, sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.report import write_json, write_log
+from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_better_than
 from vidrnn.experiments.calibrating import calibrated, check_unknown
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
+from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -36,12 +38,14 @@ class TrainingRun:
         model: with the selected weights.
         history: one row per epoch.
         metrics: the content of metrics.json.
+        verdict: says when the model is no better than an answer without learning or without recurrence; else empty.
         files: what was written.
     """
 
     model: TrainedModel
     history: list[dict[str, float]]
     metrics: dict[str, Any]
+    verdict: str
     files: tuple[Path, ...]
 
 
@@ -81,6 +85,8 @@ def train(
     metrics = _training_metrics(settings, result, train_set, val_set, splits, folders)
     if val_set is not None:
         metrics |= validate(result.model, val_set, asking_of(settings), num_classes=len(label_map))
+    figures, verdict = _beside(settings, result.model, train_set, val_set, num_classes=len(label_map))
+    metrics |= figures
     thresholds = _thresholds(result.model, val_set, settings)
     model = TrainedModel(
         result.model,
@@ -102,7 +108,45 @@ def train(
     write_json(output / "metrics.json", model.metrics)
     files += [output / name for name in ("config.yaml", "log.csv", "metrics.json")]
     files += [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
-    return TrainingRun(model, result.history, model.metrics, tuple(files))
+    return TrainingRun(model, result.history, model.metrics, verdict, tuple(files))
+
+
+def _beside(
+    settings: RunSettings, model: Model, train_set: SequenceSet, val_set: SequenceSet | None, *, num_classes: int
+) -> tuple[dict[str, Any], str]:
+    """The baselines that tell whether anything was learned, and the verdict.
+
+    On the validation videos; where there are none on those of the training, and then without the fitted baselines, of
+    which it would say nothing.
+    """
+    head, videos = settings.model.head, train_set if val_set is None else val_set
+    answers = answer_without_pixels(train_set, videos, head=head, num_classes=num_classes)
+    if val_set is not None and settings.evaluation.baselines:
+        for variant in trained_baselines(settings.model):
+            if variant in WITHOUT_RECURRENCE:
+                answers[variant] = fit_and_answer(
+                    variant, train_set, val_set, num_classes=num_classes, settings=settings, seed=settings.training.seed
+                ).averaged
+    said = [own.numpy() for own in predict(model, videos, asking_of(settings))]
+    measured = {
+        name: headline(
+            head,
+            measure_outputs(
+                head,
+                own,
+                videos.targets.per_video(videos.totals),
+                labels=[str(number) for number in range(num_classes)],
+                groups=[annotation.group for annotation in videos.annotations],
+                bootstrap=1,
+            ),
+        )
+        for name, own in ({"model": said} | answers).items()
+    }
+    value = measured.pop("model")
+    not_beaten = no_better_than(head, value, measured, recurrent=bool(settings.model.layer_names))
+    where = "train" if val_set is None else "val"
+    figures = {f"{where}_baselines": measured, "no_better_than": list(not_beaten)}
+    return figures, describe_verdict(head, value, not_beaten)
 
 
 def _save_models(model: TrainedModel, result: Fitted, val_set: SequenceSet | None, output: Path) -> list[Path]:

@@ -9,11 +9,21 @@ from vidrnn.training.members import fit_members
 from vidrnn.training.predict import Answers, Asking, answer
 
 Variant = str  # "model" or one of `trained_baselines`
+# Pooling of the baselines on the model's own inputs; heads with an answer at every step have none.
+_OWN_INPUTS: dict[Variant, str | None] = {"own_inputs_mean": "mean", "own_inputs_max": "max", "own_inputs_step": None}
 
 
-def trained_baselines(head: Head) -> tuple[Variant, ...]:
-    """Without recurrence, without the order of time and, for heads with one answer per video, from a single frame."""
-    return (no_time_name(head), "shuffled_time", *(() if head in STEP_HEADS else ("single_frame",)))
+def trained_baselines(model: ModelSettings) -> tuple[Variant, ...]:
+    """Without recurrence, without the order of time and, for heads with one answer per video, from a single frame.
+
+    Without recurrence twice: on the cached features alone, and on what the model itself is shown, without the pooling
+    that may lose it. What the latter reaches is not the merit of the recurrence.
+    """
+    per_step = model.head in STEP_HEADS
+    own = [name for name in _OWN_INPUTS if (name == "own_inputs_step") == per_step]
+    plain = no_time_settings(model)
+    own = [name for name in own if own_inputs_settings(model, name) not in (plain, model)]
+    return (no_time_name(model.head), *own, "shuffled_time", *(() if per_step else ("single_frame",)))
 
 
 def no_time_name(head: Head) -> Variant:
@@ -31,6 +41,17 @@ def no_time_settings(model: ModelSettings) -> ModelSettings:
     return model.model_copy(update=changes)
 
 
+def own_inputs_settings(model: ModelSettings, variant: Variant) -> ModelSettings:
+    """The model without temporal layers and with another pooling, all else as it is, its inputs above all.
+
+    Cross-attention sees more than one step at a time, so streams are concatenated in its place.
+    """
+    changes: dict[str, object] = {"cell": "none", "pooling": _OWN_INPUTS[variant] or model.pooling}
+    if model.fusion == "cross_attention":
+        changes["fusion"] = "concat"
+    return model.model_copy(update=changes)
+
+
 def fit_and_answer(
     variant: Variant,
     train: SequenceSet,
@@ -43,8 +64,10 @@ def fit_and_answer(
     """Fit the model or one of its trained baselines, without validation, and answer for the test sequences.
 
     Args:
-        variant: ``model``, `no_time_name` (no recurrence), ``shuffled_time`` (steps in random order throughout) or
-            ``single_frame`` (a random step in training, the middle one in testing, no recurrence).
+        variant: ``model``, `no_time_name` (no recurrence), ``own_inputs_mean``, ``own_inputs_max`` or
+            ``own_inputs_step`` (no recurrence either, on what the model is shown), ``shuffled_time`` (steps in random
+            order throughout) or ``single_frame`` (a random step in training, the middle one in testing, one draw of
+            it, no recurrence).
         train: sequences to learn from.
         test: sequences to answer for.
         num_classes: classes that the head tells apart.
@@ -53,14 +76,17 @@ def fit_and_answer(
     """
     without_time = variant in {no_time_name(settings.model.head), "single_frame"}
     model = no_time_settings(settings.model) if without_time else settings.model
-    training = settings.training.model_copy(update={"seed": seed})
+    if variant in _OWN_INPUTS:
+        model = own_inputs_settings(model, variant)
+    training, inference = settings.training.model_copy(update={"seed": seed}), settings.inference
     if variant == "single_frame":
         training = training.model_copy(update={"steps": 1, "jitter": True})
+        inference = inference.model_copy(update={"jitters": 1})  # several draws would be several frames
     shuffled = variant == "shuffled_time"
     fitted = fit_members(
         train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled
     )
-    asking = Asking(training.steps, settings.inference, shuffled_time=shuffled)
+    asking = Asking(training.steps, inference, shuffled_time=shuffled)
     return answer(fitted.model, test, asking)
 
 

@@ -92,7 +92,7 @@ def test_no_model_scores_a_group_that_it_was_fitted_on(
     monkeypatch.setattr(variants, "answer", spy_answer)
     sequences, settings = make_sequences(), make_settings(**evaluation)
     result = run(sequences, settings)
-    times = 2 + 3  # seeds of the model, trained baselines of one seed
+    times = 2 + 4  # seeds of the model, trained baselines of one seed
     assert sorted(predicted) == sorted([annotation.path for annotation in sequences.annotations] * times)
     assert len(fitted) == len(result.folds) * times
 
@@ -130,7 +130,14 @@ def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
     assert {"protocol", "folds", "top1_mean", "top1_std", "n", "baselines"} <= set(values)
     assert (values["protocol"], values["n"], values["seeds"]) == ("p", 16, [0, 1])
     assert [(fold["name"], fold["n"]) for fold in values["folds"]] == [(f"g{i}", 4) for i in range(4)]
-    assert set(values["baselines"]) == {"majority", "metadata_only", "mean_pool", "shuffled_time", "single_frame"}
+    assert set(values["baselines"]) == {
+        "majority",
+        "metadata_only",
+        "mean_pool",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+    }
     right = np.asarray(result.outputs["model"]).argmax(2) == sequences.targets.values.numpy()
     per_seed = right.mean(axis=1)
     assert values["top1_per_seed"] == pytest.approx(per_seed)
@@ -144,7 +151,7 @@ def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
     assert result.averaging("logits") == ""
     assert values["baselines"]["mean_pool"] == pytest.approx(0.5, abs=0.2)
     assert values["top1_mean"] > 0.9
-    assert len(calls) == 4 * (2 + 3)  # folds; seeds of the model, trained baselines of one seed
+    assert len(calls) == 4 * (2 + 4)  # folds; seeds of the model, trained baselines of one seed
 
 
 def test_baselines_can_be_left_out() -> None:
@@ -219,7 +226,14 @@ def test_the_result_of_numbers_adds_up() -> None:
     folds = make_folds(sequences.annotations, make_settings().evaluation, root=Path())
     result = crossvalidate(sequences, folds, label_map=LabelMap(()), settings=of_head("regression"), protocol="p")
     values = json.loads(json.dumps(result.as_dict(), allow_nan=False))
-    assert set(values["baselines"]) == {"median", "metadata_only", "mean_pool", "shuffled_time", "single_frame"}
+    assert set(values["baselines"]) == {
+        "median",
+        "metadata_only",
+        "mean_pool",
+        "own_inputs_max",
+        "shuffled_time",
+        "single_frame",
+    }
     assert {"mae_interval", "rmse", "r2", "spearman", "pearson"} <= set(values)
     truth = sequences.targets.values.double().numpy()
     said = np.asarray([[float(own[0]) for own in outputs] for outputs in result.outputs["model"]])

@@ -24,10 +24,10 @@ from vidrnn.settings.run import RunSettings
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 BASELINES: dict[Head, set[str]] = {
-    "multilabel": {"majority", "metadata_only", "mean_pool", "shuffled_time", "single_frame"},
+    "multilabel": {"majority", "metadata_only", "mean_pool", "own_inputs_max", "shuffled_time", "single_frame"},
     "step_labels": {"majority", "single_step", "shuffled_time"},
     "transcript": {"majority", "single_step", "shuffled_time"},
-    "regression": {"median", "metadata_only", "mean_pool", "shuffled_time", "single_frame"},
+    "regression": {"median", "metadata_only", "mean_pool", "own_inputs_max", "shuffled_time", "single_frame"},
     "step_regression": {"median", "single_step", "shuffled_time"},
 }
 HEADERS: dict[Head, list[str]] = {
