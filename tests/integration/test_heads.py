@@ -30,6 +30,7 @@ SHARED = {
     "head",
     "n",
     "baselines",
+    "no_better_than",
     "missing_features",
     "model",
     "config_digest",

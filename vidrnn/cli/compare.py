@@ -39,12 +39,12 @@ def _table(found: "Comparison") -> str:
     header = ["seed", f"A {title}", f"B {title}", "B - A"]
     rows = [[_seeds(*pair.seeds), *_figures(pair.a, pair.b)] for pair in found.pairs]
     rows.append(["all", *_figures(found.a, found.b)])
-    if found.p_value is not None:
+    if found.head == "label":
         header += ["only A right", "only B right", "McNemar p"]
         for row, pair in zip(rows, found.pairs, strict=False):  # the last row is that of all seeds
             row += [str(pair.only_a), str(pair.only_b), f"{pair.p_value:.2g}"]
         sums = (sum(getattr(pair, name) for pair in found.pairs) for name in ("only_a", "only_b"))
-        rows[-1] += [*map(str, sums), f"{found.p_value:.2g}"]
+        rows[-1] += [*map(str, sums), ""]
     return format_table(header, rows)
 
 

@@ -14,7 +14,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     from tqdm import tqdm
 
     from vidrnn.evaluation.measures import HEADLINES
-    from vidrnn.evaluation.report import format_table
+    from vidrnn.evaluation.report import format_interval, format_table
     from vidrnn.experiments.crossval import run_crossval
 
     settings = load_settings(config, overrides)
@@ -24,8 +24,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     rows = [["model", f"{values[f'{name}_mean']:.3f}", f"{values[f'{name}_std']:.3f}"]]
     rows += [[key, f"{mean:.3f}", f"{values['baselines_std'][key]:.3f}"] for key, mean in values["baselines"].items()]
     print(format_table([HEADLINES[result.head].title, "mean", "std"], rows))
-    low, high = values[f"{name}_interval"]
-    print(f"95 % interval of the first seed {low:.3f} to {high:.3f}, bootstrap over groups")
+    print(format_interval("first seed", result.pooled[0].interval))
     for line in filter(None, [result.averaging(settings.inference.average), result.verdict()]):
         print(line)
     warn_missing(result.missing)

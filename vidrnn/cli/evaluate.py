@@ -18,7 +18,7 @@ def evaluate(
     """Score a model on a split, with the baselines beside it."""
     from vidrnn.annotations import SPLITS
     from vidrnn.evaluation.measures import HEADLINES, headline
-    from vidrnn.evaluation.report import format_figures, format_per_class, format_table
+    from vidrnn.evaluation.report import format_figures, format_interval, format_per_class, format_table
     from vidrnn.experiments.evaluate import evaluate as evaluate_model
 
     if split not in SPLITS:
@@ -30,8 +30,7 @@ def evaluate(
     rows = [["model", f"{headline(result.head, result.metrics):.3f}"]]
     rows += [[name, f"{value:.3f}"] for name, value in result.baselines.items()]
     print(format_table(["", title], rows))
-    low, high = result.metrics.interval
-    print(f"95 % interval of the {title} {low:.3f} to {high:.3f}; {format_figures(result.metrics)}")
+    print(f"{format_interval(title, result.metrics.interval)}; {format_figures(result.metrics)}")
     for note in result.notes:
         print(note)
     warn_missing(result.missing)

@@ -4,11 +4,13 @@ All functions take n videos with one answer each, and raise ValueError when ther
 or a value is not finite.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import betaincinv
 
 from vidrnn.evaluation.measures import softmax
 from vidrnn.evaluation.resampling import none_if_nan
@@ -22,6 +24,8 @@ TEMPERATURES = (0.2, 5.0)
 """Bounds of a fitted temperature. A few videos that are all answered right would ask for 0, and some that are answered
 at random for infinity; both would be wrong on other videos."""
 BINS = 15
+RISK_DOUBT = 0.05
+"""Probability with which the risk of a threshold may be above what was promised."""
 ANSWER_NOTHING = 2.0
 """The threshold that no probability reaches."""
 
@@ -157,20 +161,48 @@ def risk_coverage(confidence: Floats, correct: Truth) -> RiskCoverage:
     return RiskCoverage(values[::-1].astype(np.float64), answered / len(correct), wrong / answered)
 
 
-def threshold_for_risk(confidence: Floats, correct: Truth, *, max_risk: float) -> float:
-    """The lowest confidence from which on answering costs no more than the wished risk on these videos.
+def threshold_for_risk(
+    confidence: Floats, correct: Truth, *, max_risk: float, doubt: float = RISK_DOUBT
+) -> tuple[float, float]:
+    """A low confidence from which on answering costs no more than the wished risk, on videos that are not there yet.
+
+    Selection with guaranteed risk (Geifman & El-Yaniv 2017, algorithm 1): a binary search among the confidences for the
+    lowest whose bound keeps ``max_risk``. Each of its k = ceil(log2(n + 1)) steps is given doubt / k, so that all
+    bounds hold together, and the promise with them: of fits on n independent videos no more than a share of ``doubt``
+    miss the risk.
 
     Args:
         confidence: (n,) of each answer, of validation videos.
         correct: (n,) whether it is right.
         max_risk: largest share of the answered videos that may be wrong.
+        doubt: largest probability that more are.
 
     Returns:
-        One of the confidences; `ANSWER_NOTHING` when none is high enough.
+        One of the confidences, and the bound on the risk that comes with it; `ANSWER_NOTHING` and 0 when the videos are
+        too few, or too many of them wrong, for a promise.
     """
     curve = risk_coverage(confidence, correct)
-    allowed = curve.thresholds[curve.risk <= max_risk]
-    return float(allowed.min()) if len(allowed) else ANSWER_NOTHING
+    n = len(correct)
+    steps = math.ceil(math.log2(n + 1))
+    low, high = -1, n - 1
+    ordered, best = np.sort(confidence.astype(np.float64)), (ANSWER_NOTHING, 0.0)
+    for _ in range(steps):
+        middle = (low + high + 1) // 2
+        place = int(np.flatnonzero(curve.thresholds == ordered[middle])[0])
+        answered = round(float(curve.coverage[place]) * n)
+        wrong = round(float(curve.risk[place]) * answered)
+        bound = binomial_upper(wrong, answered, doubt=doubt / steps)
+        if bound <= max_risk:
+            high = middle
+            best = min(best, (float(ordered[middle]), bound))
+        else:
+            low = middle
+    return best
+
+
+def binomial_upper(hits: int, tries: int, *, doubt: float) -> float:
+    """The largest rate that ``hits`` of ``tries`` do not rule out but for ``doubt`` (Clopper & Pearson 1934)."""
+    return 1.0 if hits >= tries else float(betaincinv(hits + 1, tries - hits, 1.0 - doubt))
 
 
 @dataclass(frozen=True)

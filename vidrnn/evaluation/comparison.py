@@ -9,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.errors import ComparisonError
-from vidrnn.evaluation.resampling import none_if_nan, number_groups
+from vidrnn.evaluation.resampling import LEVEL, none_if_nan, ratio_interval, t_test
 from vidrnn.evaluation.scores import SCORES, Scores
 from vidrnn.settings.model import Head
 
 Floats = npt.NDArray[np.float64]
-
-LEVEL = 0.05
-"""Below it a p-value counts as a difference; the intervals are those of 1 - LEVEL."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class SeedPair:
         b: figure of B.
         only_a: videos that A alone has right; None but for ``label``, as are the two below.
         only_b: videos that B alone has right.
-        p_value: of McNemar's exact test.
+        p_value: of McNemar's exact test, which takes videos as independent and knows nothing of other seeds.
     """
 
     seeds: tuple[int, int]
@@ -49,8 +46,9 @@ class Comparison:
         n: videos.
         num_groups: groups that they belong to.
         pairs: one for each seed.
-        interval: 95 % interval of the difference over groups and seeds; nan when all videos are of one group.
-        p_value: McNemar's over all pairs, see `over_seeds`; None but for ``label``.
+        interval: 95 % t interval over groups of the difference, averaged over seeds; nan when all videos are of one
+            group, or all groups differ by the same.
+        p_value: of the t test that belongs to it, see `t_test`; None when all videos are of one group.
         is_equal: A and B have the same figure for every video and seed.
     """
 
@@ -79,9 +77,8 @@ class Comparison:
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether the interval leaves 0 out and, for ``label``, McNemar's test agrees."""
-        low, high = self.interval
-        return (low > 0.0 or high < 0.0) and (self.p_value is None or self.p_value < LEVEL)
+        """Whether the t test over groups says so; its interval then leaves 0 out."""
+        return self.p_value is not None and self.p_value < LEVEL
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; None where a figure is not defined."""
@@ -114,8 +111,9 @@ class Comparison:
             which = "lower" if self.difference < 0.0 else "higher"
             finding = f"The {SCORES[self.head].title} of B is {size} {which} than that of A on the {self.n} videos"
         low, high = (format(scale * bound, spec) for bound in self.interval)
-        within = f"95 % interval {low} to {high} over {over}" if self.num_groups > 1 else f"no interval from {over}"
-        test = "" if self.p_value is None else f"; McNemar p = {self.p_value:.2g}"
+        interval = f"95 % interval {low} to {high} over"
+        within = f"{'no interval from' if math.isnan(self.interval[0]) else interval} {over}"
+        test = "" if self.p_value is None else f"; t test over groups p = {self.p_value:.2g}"
         return f"{finding} ({within}){test}: {self._verdict()}."
 
     def _verdict(self) -> str:
@@ -124,14 +122,15 @@ class Comparison:
         return "B is better" if (self.difference > 0.0) == SCORES[self.head].higher_is_better else "A is better"
 
 
-def compare(a: Scores, b: Scores, *, resamples: int = 4000, seed: int = 0) -> Comparison:
+def compare(a: Scores, b: Scores) -> Comparison:
     """Compare two results about the same videos; seeds are paired in rising order.
+
+    What varies is the groups: the difference of each, averaged over the seeds, is one draw. The luck of the seeds is in
+    these differences already; a bootstrap that draws them anew too finds less (`benchmarks/intervals.py`).
 
     Args:
         a: what B is measured against.
         b: the other.
-        resamples: of the interval.
-        seed: of the resampling.
 
     Raises:
         ComparisonError: videos, truths, groups or heads differ, or the numbers of classes or seeds.
@@ -142,49 +141,19 @@ def compare(a: Scores, b: Scores, *, resamples: int = 4000, seed: int = 0) -> Co
     for seeds, own, other in zip(zip(a.seeds, b.seeds, strict=True), a.parts, b.parts, strict=True):
         test = _mcnemar_of(own, other) if a.head == "label" else (None, None, None)
         pairs.append(SeedPair(seeds, float(own.sum()) / whole, float(other.sum()) / whole, *test))
-    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    differences = (b.parts - a.parts).mean(axis=0)
+    p_value = t_test(differences, a.wholes, groups=a.groups)
+    interval = ratio_interval(differences, a.wholes, groups=a.groups)
+    is_equal = bool((a.parts == b.parts).all())
     return Comparison(
         head=a.head,
         n=len(a.videos),
         num_groups=len(set(a.groups)),
         pairs=tuple(pairs),
-        interval=difference_interval(b.parts - a.parts, a.wholes, groups=a.groups, resamples=resamples, seed=seed),
-        p_value=over_seeds(p_values) if p_values else None,
-        is_equal=bool((a.parts == b.parts).all()),
+        interval=interval if is_equal or interval[0] < interval[1] else (math.nan, math.nan),
+        p_value=p_value,
+        is_equal=is_equal,
     )
-
-
-def difference_interval(
-    parts: Floats, wholes: Floats, *, groups: Sequence[str], resamples: int, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of sum(parts) / sum(wholes), mean over seeds, when groups and seeds are both drawn.
-
-    Each resample draws whole groups and, independently, seeds, both with replacement (the pigeonhole bootstrap of Owen
-    2007, The Annals of Applied Statistics 1(2)); it errs on the wide side.
-
-    Args:
-        parts: (S, n) differences, a row per seed.
-        wholes: (n,) what they are parts of.
-        groups: (n,) the group of each video.
-        resamples: how many; those in which all wholes are 0 say nothing and are left out.
-        seed: of the draws.
-
-    Returns:
-        The bounds; nan from one group, which says nothing about others.
-    """
-    count, member = number_groups(groups)
-    if count < 2:
-        return math.nan, math.nan
-    sums = np.stack([np.bincount(member, weights=row) for row in parts])
-    whole = np.bincount(member, weights=wholes)
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(resamples):  # one at a time: all draws of many groups would fill the memory
-        drawn, rows = rng.integers(0, count, count), rng.integers(0, len(sums), len(sums))
-        if below := whole[drawn].sum():
-            values.append(sums[rows][:, drawn].sum() / (len(sums) * below))
-    low, high = np.quantile(values, [LEVEL / 2, 1 - LEVEL / 2])
-    return float(low), float(high)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -199,17 +168,6 @@ def mcnemar(only_a: int, only_b: int) -> float:
         term = term * (tosses - number) // (number + 1)
         ways += term
     return min(1.0, float(2 * ways / 2**tosses))
-
-
-def over_seeds(p_values: Sequence[float]) -> float:
-    """One p-value from those of K seeds, which are about the same videos and so depend on each other.
-
-    K / k times the k-th smallest with k = ceil(K / 2), at most 1, which holds under any dependence (Rueger 1978,
-    Metrika 25); of one seed its own.
-    """
-    number = len(p_values)
-    half = (number + 1) // 2
-    return min(1.0, sorted(p_values)[half - 1] * number / half)
 
 
 def _mcnemar_of(a: Floats, b: Floats) -> tuple[int, int, float]:

@@ -30,7 +30,7 @@ class HeadMetrics(Protocol):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval of the headline over groups."""
+        """95 % interval of the headline over groups; nan from one group."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -83,17 +83,22 @@ def measure_outputs(
         outputs: n arrays from `vidrnn.training.predict.predict`, logits or numbers.
         truth: n arrays from `vidrnn.sequences.targets.Targets.per_video`.
         labels: class names in the order of the logits.
-        groups: (n,) what the bootstrap draws.
-        bootstrap: resamples of the interval.
+        groups: (n,) videos of one group stand or fall together.
+        bootstrap: resamples of the interval of ``multilabel``; the others need none.
         thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
     """
-    rest: dict[str, Any] = {"groups": groups, "bootstrap": bootstrap}
+    rest: dict[str, Any] = {"groups": groups}
     if head == "label":
         return measure(np.stack(outputs), np.asarray(truth, dtype=np.int64), labels=labels, **rest)
     if head == "multilabel":
         cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
         return measure_multilabel(
-            sigmoid(np.stack(outputs)), np.stack(truth) > 0.5, labels=labels, thresholds=cuts, **rest
+            sigmoid(np.stack(outputs)),
+            np.stack(truth) > 0.5,
+            labels=labels,
+            thresholds=cuts,
+            bootstrap=bootstrap,
+            **rest,
         )
     if head == "step_labels":
         background = list(labels).index(BACKGROUND) if BACKGROUND in labels else None
@@ -104,12 +109,10 @@ def measure_outputs(
         return measure_transcripts(said, [own[own >= 0].tolist() for own in truth], labels=labels, **rest)
     if head == "regression":
         return measure_regression(np.stack(outputs)[:, 0], np.asarray(truth, dtype=np.float64), **rest)
-    return _measure_numbers_of_steps(outputs, truth, groups=groups, bootstrap=bootstrap)
+    return _measure_numbers_of_steps(outputs, truth, groups=groups)
 
 
-def _measure_numbers_of_steps(
-    outputs: Outputs, truth: Truth, *, groups: Sequence[str], bootstrap: int
-) -> RegressionMetrics:
+def _measure_numbers_of_steps(outputs: Outputs, truth: Truth, *, groups: Sequence[str]) -> RegressionMetrics:
     """Over all steps whose number is known; ``n`` counts videos, as for every head."""
     known = [~np.isnan(own) for own in truth]
     if not any(keep.any() for keep in known):  # as in a fold whose videos have no segment
@@ -118,7 +121,6 @@ def _measure_numbers_of_steps(
         np.concatenate([own[keep, 0] for own, keep in zip(outputs, known, strict=True)]),
         np.concatenate([own[keep] for own, keep in zip(truth, known, strict=True)]).astype(np.float64),
         groups=[group for group, keep in zip(groups, known, strict=True) for _ in range(keep.sum())],
-        bootstrap=bootstrap,
     )
     return replace(metrics, n=len(truth))
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from vidrnn.evaluation.resampling import bootstrap_interval
+from vidrnn.evaluation.resampling import none_if_nan, share_interval
 
 Floats = npt.NDArray[np.floating[Any]]
 Classes = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ class Metrics:
         top5: of the five most likely classes, or of all when there are fewer.
         mean_class_accuracy: recall averaged over the classes that occur.
         macro_f1: F1 averaged over the classes that occur.
-        interval: 95 % bootstrap interval of top1 over groups.
+        interval: 95 % interval of top1 over groups.
         confusion: (classes, classes) counts, rows are the truth.
     """
 
@@ -54,7 +54,7 @@ class Metrics:
             "top5": self.top5,
             "mean_class_accuracy": self.mean_class_accuracy,
             "macro_f1": self.macro_f1,
-            "top1_interval": list(self.interval),
+            "top1_interval": [none_if_nan(bound) for bound in self.interval],
             "per_class": [vars(row) for row in self.per_class],
             "confusion": self.confusion.tolist(),
         }
@@ -66,8 +66,6 @@ def measure(
     *,
     labels: Sequence[str],
     groups: Sequence[str],
-    bootstrap: int,
-    seed: int = 0,
 ) -> Metrics:
     """Measure predictions.
 
@@ -75,9 +73,7 @@ def measure(
         scores: (n, classes), larger is likelier; logits or probabilities.
         targets: (n,) class positions.
         labels: class names in the order of ``scores``.
-        groups: (n,) what the bootstrap draws: videos of one group stand or fall together.
-        bootstrap: resamples.
-        seed: of the resampling.
+        groups: (n,) videos of one group stand or fall together.
     """
     predicted = scores.argmax(axis=1)
     correct = predicted == targets
@@ -93,7 +89,7 @@ def measure(
         top5=float((best_five == targets[:, None]).any(axis=1).mean()),
         mean_class_accuracy=float(recall[occurs].mean()),
         macro_f1=float(f1[occurs].mean()),
-        interval=bootstrap_interval(correct.astype(np.float64), groups, resamples=bootstrap, seed=seed),
+        interval=share_interval(correct.astype(np.float64), np.ones(len(correct)), groups=groups),
         per_class=tuple(
             ClassMetrics(label, int(support[i]), float(recall[i]), float(precision[i]), float(f1[i]))
             for i, label in enumerate(labels)

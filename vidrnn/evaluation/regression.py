@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.evaluation.resampling import bootstrap_interval, none_if_nan
+from vidrnn.evaluation.resampling import none_if_nan, ratio_interval
 
 Numbers = npt.NDArray[np.floating[Any]]
 
@@ -19,7 +19,7 @@ class RegressionMetrics:
 
     Attributes:
         mae: mean absolute error, in the unit of the numbers; all figures are nan where no number is known.
-        interval: 95 % bootstrap interval of mae over groups.
+        interval: 95 % interval of mae over groups.
         rmse: root of the mean squared error, in the unit of the numbers.
         r2: share of the truth's variance that is explained, negative when worse than its mean; nan when all true
             numbers are equal.
@@ -45,17 +45,13 @@ class RegressionMetrics:
         }
 
 
-def measure_regression(
-    predicted: Numbers, truth: Numbers, *, groups: Sequence[str], bootstrap: int, seed: int = 0
-) -> RegressionMetrics:
+def measure_regression(predicted: Numbers, truth: Numbers, *, groups: Sequence[str]) -> RegressionMetrics:
     """Measure predicted numbers.
 
     Args:
         predicted: (n,) numbers.
         truth: (n,) numbers in the same unit.
-        groups: (n,) what the bootstrap draws.
-        bootstrap: resamples.
-        seed: of the resampling.
+        groups: (n,) videos of one group stand or fall together.
 
     Raises:
         ValueError: the shapes are not one (n,), n is 0, or a number is not finite.
@@ -68,7 +64,7 @@ def measure_regression(
     return RegressionMetrics(
         n=len(true),
         mae=float(np.abs(errors).mean()),
-        interval=bootstrap_interval(np.abs(errors), groups, resamples=bootstrap, seed=seed),
+        interval=ratio_interval(np.abs(errors), np.ones(len(errors)), groups=groups, lowest=0.0),
         rmse=math.sqrt(float(np.square(errors).mean())),
         r2=1.0 - float(np.square(errors).sum()) / variation if variation else math.nan,
         spearman=_correlation(_average_ranks(said), _average_ranks(true)),

@@ -53,6 +53,14 @@ def write_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
         writer.writerows(history)
 
 
+def format_interval(title: str, interval: tuple[float, float]) -> str:
+    """The 95 % interval of a figure in words."""
+    low, high = interval
+    if math.isnan(low):
+        return f"no interval of the {title}: one group says nothing about others"
+    return f"95 % interval of the {title} {low:.3f} to {high:.3f}, over groups"
+
+
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned with spaces: numbers to the right, text to the left."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]

@@ -1,4 +1,4 @@
-"""Intervals by drawing whole groups with replacement (cluster bootstrap): videos of a group stand or fall together."""
+"""Intervals over groups: videos of a group stand or fall together, and a few groups say little about others."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import betaincinv, stdtr, stdtrit
+
+LEVEL = 0.05
+"""The intervals are those of 1 - LEVEL."""
 
 Numbers = npt.NDArray[Any]
 
@@ -21,41 +25,92 @@ def draw_groups(count: int, *, resamples: int, seed: int) -> npt.NDArray[np.int6
     return np.random.default_rng(seed).integers(0, count, size=(resamples, count))
 
 
-def bootstrap_interval(values: Numbers, groups: Sequence[str], *, resamples: int, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the mean.
+def ratio_and_error(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -> tuple[float, float, int]:
+    """sum(parts) / sum(wholes), its standard error over groups, and how many groups say something.
 
-    Args:
-        values: (n,) one per video.
-        groups: (n,) the group of each.
-        resamples: how many.
-        seed: of the draws.
-    """
-    return ratio_interval(values, np.ones(len(values)), groups=groups, resamples=resamples, seed=seed)
-
-
-def ratio_interval(
-    parts: Numbers, wholes: Numbers, *, groups: Sequence[str], resamples: int, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of sum(parts) / sum(wholes).
+    The error of a ratio of sums, linearised (Cochran 1977, Sampling Techniques, section 6.3): the deviations
+    d_g = part_g - ratio * whole_g of G groups give sqrt(G / (G - 1) * sum(d_g^2)) / sum(wholes).
 
     Args:
         parts: (n,) one per video, for instance its edits.
-        wholes: (n,) what they are parts of, for instance its true labels; none negative.
+        wholes: (n,) what they are parts of, for instance its true labels; none negative. Groups in which all are 0 are
+            left out.
         groups: (n,) the group of each.
-        resamples: how many; those in which all wholes are 0 say nothing and are left out.
-        seed: of the draws.
 
     Returns:
-        The bounds, nan when no resample says anything.
+        The ratio is nan when nothing is known, the error from fewer than two groups.
     """
-    count, member = number_groups(groups)
+    _, member = number_groups(groups)
     part, whole = np.bincount(member, weights=parts), np.bincount(member, weights=wholes)
-    drawn = draw_groups(count, resamples=resamples, seed=seed)
-    above, below = part[drawn].sum(axis=1), whole[drawn].sum(axis=1)
-    if not below.any():
+    known = whole > 0
+    part, whole, count = part[known], whole[known], int(known.sum())
+    if not count:
+        return math.nan, math.nan, 0
+    ratio = float(part.sum() / whole.sum())
+    if count < 2:
+        return ratio, math.nan, count
+    squares = float(np.square(part - ratio * whole).sum())
+    return ratio, math.sqrt(count / (count - 1) * squares) / float(whole.sum()), count
+
+
+def ratio_interval(
+    parts: Numbers, wholes: Numbers, *, groups: Sequence[str], lowest: float = -math.inf
+) -> tuple[float, float]:
+    """95 % t interval of sum(parts) / sum(wholes) over groups, with one degree of freedom less than groups.
+
+    Args:
+        parts: (n,) see `ratio_and_error`.
+        wholes: (n,).
+        groups: (n,).
+        lowest: what no such ratio can be below.
+
+    Returns:
+        The bounds, nan from fewer than two groups, which say nothing about others.
+    """
+    ratio, error, count = ratio_and_error(parts, wholes, groups=groups)
+    if count < 2:
         return math.nan, math.nan
-    low, high = np.quantile(above[below > 0] / below[below > 0], [0.025, 0.975])
-    return float(low), float(high)
+    half = float(stdtrit(count - 1, 1 - LEVEL / 2)) * error
+    return max(ratio - half, lowest), ratio + half
+
+
+def share_interval(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -> tuple[float, float]:
+    """95 % interval of a share, sum(parts) / sum(wholes) with each part between 0 and its whole, over groups.
+
+    That of Korn & Graubard (1998, Survey Methodology 24): Clopper and Pearson's exact one for as many independent
+    videos as would give the error that the groups show, at most those that there are, and fewer where there are few
+    groups. Unlike a t interval it holds near 0 and 1, and where no group differs. `benchmarks/intervals.py` simulates
+    both.
+
+    Returns:
+        The bounds, nan from fewer than two groups, which say nothing about others.
+    """
+    share, error, count = ratio_and_error(parts, wholes, groups=groups)
+    if count < 2:
+        return math.nan, math.nan
+    videos = int((np.asarray(wholes) > 0).sum())
+    effective = min(share * (1 - share) / error**2, videos) if error > 0 else float(videos)
+    effective *= float(stdtrit(videos - 1, 1 - LEVEL / 2) / stdtrit(count - 1, 1 - LEVEL / 2)) ** 2
+    hits, misses = share * effective, (1 - share) * effective
+    low = float(betaincinv(hits, misses + 1, LEVEL / 2)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, misses, 1 - LEVEL / 2)) if misses > 0 else 1.0
+    return low, high
+
+
+def t_test(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -> float | None:
+    """Two-sided p-value of the t test that sum(parts) / sum(wholes) is 0 for other groups; None from one group.
+
+    Where all groups differ by the same, the error of the test would be 0 and p with it: it is then that of the exact
+    sign-flip test (Fisher 1935), 2^(1 - groups).
+    """
+    ratio, error, count = ratio_and_error(parts, wholes, groups=groups)
+    if count < 2:
+        return None
+    if ratio == 0:
+        return 1.0
+    if error <= 1e-12 * abs(ratio):
+        return float(2.0 ** (1 - count))
+    return 2.0 * float(stdtr(count - 1, -abs(ratio) / error))
 
 
 def none_if_nan(value: float) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.evaluation.metrics import ClassMetrics
-from vidrnn.evaluation.resampling import none_if_nan, ratio_interval
+from vidrnn.evaluation.resampling import none_if_nan, share_interval
 from vidrnn.evaluation.transcripts import edit_distance
 
 StepLabels = npt.NDArray[np.integer[Any]]
@@ -40,7 +40,7 @@ class SegmentationMetrics:
     Attributes:
         steps: labelled steps of all videos.
         frame_accuracy: share of labelled steps that are right, background included; nan without a labelled step.
-        interval: 95 % bootstrap interval of the frame accuracy over groups; nan where the accuracy is.
+        interval: 95 % interval of the frame accuracy over groups; nan where the accuracy is.
         edit: `edit_score` averaged over the videos.
         f1_10: F1 of segments that overlap by an IoU of 0.10 or more, counted over all videos together; nan when there
             is no segment at all, neither a true nor a predicted one.
@@ -81,8 +81,6 @@ def measure_segmentation(
     labels: Sequence[str],
     groups: Sequence[str],
     background: int | None,
-    bootstrap: int,
-    seed: int = 0,
 ) -> SegmentationMetrics:
     """Measure predicted step labels, with the conventions of Lea et al. 2017 and Farha & Gall 2019 (as fractions).
 
@@ -90,10 +88,8 @@ def measure_segmentation(
         predicted: n videos, each (T_i,) class positions.
         truth: n videos, each (T_i,) class positions, or -1 where a step has no label and is left out.
         labels: class names.
-        groups: (n,) what the bootstrap draws.
+        groups: (n,) videos of one group stand or fall together.
         background: the class that is no action: it counts in the frame accuracy, not in edit score and F1.
-        bootstrap: resamples.
-        seed: of the resampling.
 
     Raises:
         ValueError: numbers of videos or steps differ, there is no video, or a label is not one of ``labels``.
@@ -108,7 +104,7 @@ def measure_segmentation(
         n=len(truth),
         steps=steps,
         frame_accuracy=int(right.sum()) / steps if steps else float("nan"),
-        interval=ratio_interval(right, known, groups=groups, resamples=bootstrap, seed=seed),
+        interval=share_interval(right, known, groups=groups),
         edit=float(np.mean([edit_score(said, true, background=background) for said, true in pairs])),
         f1_10=f1[0.10],
         f1_25=f1[0.25],

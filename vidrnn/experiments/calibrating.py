@@ -50,14 +50,15 @@ def calibrated(model: TrainedModel, val: SequenceSet | None) -> TrainedModel:
     logits = np.stack([own.numpy() for own in predict(model.classifier, val, asking)])
     targets = val.targets.values.cpu().numpy()
     temperature = fit_temperature(logits, targets)
-    unknown_below = None
+    unknown_below, bound = None, None
     if max_risk is not None:
-        unknown_below = threshold_for_risk(*judge(calibrate(logits, temperature), targets), max_risk=max_risk)
+        unknown_below, bound = threshold_for_risk(*judge(calibrate(logits, temperature), targets), max_risk=max_risk)
     measured = measure_calibration(logits, targets, temperature=temperature, unknown_below=unknown_below)
     figures = {
         "protocol": "temperature and threshold chosen on the validation split and measured on it, so optimistic",
         **measured.as_dict(),
         "max_risk": max_risk,
+        "risk_bound": bound,
     }
     return replace(
         model,

@@ -15,6 +15,7 @@ from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline,
 from vidrnn.evaluation.metrics import Metrics
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, format_averaging, write_json
+from vidrnn.evaluation.resampling import none_if_nan
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.provenance import describe_data, provenance, write_config
 from vidrnn.experiments.stored_sets import find_folders, load_set, name_specs
@@ -99,7 +100,7 @@ class CrossValidation:
             f"{name}_std": float(np.std(values)),
             f"{name}_per_seed": values,
             f"{name}_fold_mean": float(self.of_folds.mean()),
-            f"{name}_interval": list(self.pooled[0].interval),
+            f"{name}_interval": [none_if_nan(bound) for bound in self.pooled[0].interval],
             **{
                 key: float(np.mean([own[key] for own in each]))
                 for key in others

@@ -137,7 +137,7 @@ def _describe(model: TrainedModel, settings: RunSettings, *, split: Split, n: in
     return (
         f"{describe_data(settings, name_specs(model.specs))}; split {split}, n = {n}, "
         f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; {_WORTH[split]}"
-        "interval: bootstrap over groups; trained baselines: same settings and seed, last epoch"
+        "interval: over groups; trained baselines: same settings and seed, last epoch"
     )
 
 

@@ -149,7 +149,7 @@ def _find_given_away(pictures: Pictures, settings: RunSettings) -> Iterator[Find
         )
         assert said is not None
         scores[test] = np.stack(said)
-    metrics = measure(scores, targets, labels=label_map.names, groups=groups, bootstrap=settings.evaluation.bootstrap)
+    metrics = measure(scores, targets, labels=label_map.names, groups=groups)
     majority = float(np.bincount(targets).max() / len(targets))
     text = (
         f"width, height, length and frame rate alone tell {metrics.top1:.3f} of the labels "

@@ -24,7 +24,7 @@ class EvaluationSettings(Settings):
     baseline_seeds: Positive = 1
     """With how many of the seeds `crossval` fits these baselines; one tells enough and costs a third of three."""
     bootstrap: Positive = 2000
-    """Resamples of the confidence interval."""
+    """Resamples of the interval of mAP (``multilabel``); those of the other figures follow from the group means."""
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationSettings":
@@ -53,5 +53,5 @@ class InferenceSettings(Settings):
     """Scale on which the answers for one video, of its draws and views, are averaged: ``logits`` lets a sure answer
     outweigh more unsure ones. Members of an ensemble are one model, and always averaged in probabilities."""
     max_risk: Fraction | None = None
-    """Largest share of wrong answers that is wished (``label``): `train` chooses the score below which `classify`
-    answers ``unknown`` so that it holds on the validation videos. null answers always."""
+    """Largest share of wrong answers (``label``): `train` chooses the score below which `classify` answers ``unknown``
+    so that it holds on new videos like those of validation, with 95 % confidence. null answers always."""

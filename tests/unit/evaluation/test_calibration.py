@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.stats import binom
 
 from vidrnn.evaluation.calibration import (
     ANSWER_NOTHING,
     TEMPERATURES,
+    binomial_upper,
     calibrate,
     expected_calibration_error,
     fit_temperature,
@@ -163,24 +165,50 @@ def test_the_order_of_the_videos_does_not_matter_to_the_area() -> None:
     assert risk_coverage(confidence[order], correct[order]).area == pytest.approx(area)
 
 
-@pytest.mark.parametrize(("seed", "n"), [(0, 1), (1, 4), (2, 30), (3, 200)])
-@pytest.mark.parametrize("max_risk", [0.0, 0.1, 0.3, 0.9])
-def test_the_threshold_is_the_lowest_that_keeps_the_risk(seed: int, n: int, max_risk: float) -> None:
-    confidence, correct = answered(seed, n)
-    fitting = [
-        cut
-        for cut in confidence
-        if (kept := correct[confidence >= cut]).size and (~kept).sum() <= max_risk * kept.size + 1e-12
-    ]
-    expected = min(fitting) if fitting else ANSWER_NOTHING
-    assert threshold_for_risk(confidence, correct, max_risk=max_risk) == expected
+@pytest.mark.parametrize(("hits", "tries"), [(0, 1), (0, 30), (3, 30), (29, 30), (30, 30)])
+@pytest.mark.parametrize("doubt", [0.05, 0.01])
+def test_the_bound_is_the_rate_at_which_so_few_hits_are_that_improbable(hits: int, tries: int, doubt: float) -> None:
+    """P(at most that many hits) at the bound is the doubt (Clopper & Pearson 1934), with SciPy's binomial."""
+    bound = binomial_upper(hits, tries, doubt=doubt)
+    if hits == tries:
+        assert bound == 1.0
+    else:
+        assert binom.cdf(hits, tries, bound) == pytest.approx(doubt)
 
 
-def test_without_any_fitting_threshold_nothing_is_answered() -> None:
-    """The surest answer is wrong: no threshold has risk 0, and no probability reaches the one that is given."""
-    confidence, correct = np.asarray([0.9, 0.8]), np.asarray([False, True])
-    assert threshold_for_risk(confidence, correct, max_risk=0.4) == ANSWER_NOTHING > 1.0
-    assert threshold_for_risk(confidence, correct, max_risk=0.5) == 0.8
+@pytest.mark.parametrize("n", [50, 200, 1000])
+@pytest.mark.parametrize("max_risk", [0.05, 0.1, 0.2])
+def test_the_promised_risk_holds_on_other_videos(n: int, max_risk: float) -> None:
+    """A score c is right with probability c; the true risk above a threshold t is (1 - t) / 2. Missed in 5 % at most.
+
+    The lowest threshold that keeps the risk on the same videos misses it in more than half of the cases.
+    """
+    rng, missed = np.random.default_rng(0), []
+    for _ in range(300):
+        confidence = rng.random(n)
+        correct = rng.random(n) < confidence
+        threshold, bound = threshold_for_risk(confidence, correct, max_risk=max_risk)
+        assert bound <= max_risk
+        missed.append(threshold <= 1.0 and (1.0 - threshold) / 2 > max_risk)
+    assert np.mean(missed) <= 0.05
+
+
+def test_more_videos_let_more_be_answered() -> None:
+    """The promise is not kept by answering nothing."""
+    rng, found = np.random.default_rng(0), []
+    for n in (2000, 50_000):
+        confidence = rng.random(n)
+        found.append(threshold_for_risk(confidence, rng.random(n) < confidence, max_risk=0.2)[0])
+    assert found[1] < found[0] <= 1.0
+    assert found[1] == pytest.approx(0.6, abs=0.05)
+
+
+def test_without_a_promise_nothing_is_answered() -> None:
+    """Four videos cannot promise 10 %, however right they are, and no number of them promises 0."""
+    right = np.asarray([True] * 4)
+    assert threshold_for_risk(np.asarray([0.9, 0.8, 0.7, 0.6]), right, max_risk=0.1) == (ANSWER_NOTHING, 0.0)
+    many = np.ones(1000, dtype=np.bool_)
+    assert threshold_for_risk(np.linspace(0.5, 1, 1000), many, max_risk=0.0) == (ANSWER_NOTHING, 0.0)
 
 
 # All together

@@ -34,7 +34,7 @@ def logits(*shape: int) -> Array:
 
 def test_one_label_is_the_likeliest() -> None:
     outputs, truth = logits(4, 3), [np.int64(each) for each in (0, 2, 1, 1)]
-    expected = measure(outputs, np.asarray([0, 2, 1, 1]), labels=LABELS, groups=GROUPS, bootstrap=30)
+    expected = measure(outputs, np.asarray([0, 2, 1, 1]), labels=LABELS, groups=GROUPS)
     found = measured("label", list(outputs), truth)
     assert found.as_dict() == expected.as_dict()
     assert headline("label", found) == np.mean([own.argmax() == true for own, true in zip(outputs, truth, strict=True)])
@@ -63,7 +63,7 @@ def test_labels_of_steps_leave_the_segments_of_the_background_out(labels: tuple[
     found = measure_outputs("step_labels", outputs, truth, labels=labels, groups=GROUPS, bootstrap=30)
     answers = [own.argmax(axis=1) for own in outputs]
     expected = measure_segmentation(
-        answers, truth, labels=labels, groups=GROUPS, background=1 if labels == LABELS else None, bootstrap=30
+        answers, truth, labels=labels, groups=GROUPS, background=1 if labels == LABELS else None
     )
     assert found.as_dict() == expected.as_dict()
     right = [int(a == b) for own, true in zip(answers, truth, strict=True) for a, b in zip(own, true, strict=True)]
@@ -76,7 +76,7 @@ def test_transcripts_are_read_from_the_best_path() -> None:
     outputs = [np.eye(4)[path] for path in ([3, 0, 0, 3, 0, 2], [3, 3], [1], [2, 1, 1, 0])]
     truth = [np.asarray(own) for own in ([0, 0, 2], [-1, -1, -1], [1, 0, -1], [2, 0, -1])]
     said, meant = [[0, 0, 2], [], [1], [2, 1, 0]], [[0, 0, 2], [], [1, 0], [2, 0]]
-    expected = measure_transcripts(said, meant, labels=LABELS, groups=GROUPS, bootstrap=30)
+    expected = measure_transcripts(said, meant, labels=LABELS, groups=GROUPS)
     found = measured("transcript", outputs, truth)
     assert found.as_dict() == expected.as_dict()
     assert headline("transcript", found) == 2 / 7  # one label is missing, one is too many
@@ -84,7 +84,7 @@ def test_transcripts_are_read_from_the_best_path() -> None:
 
 def test_numbers_are_measured_as_they_are() -> None:
     outputs, truth = [np.asarray([value]) for value in (1.0, 2.5, -3.0, 0.0)], [1.5, 2.5, 1.0, 0.25]
-    expected = measure_regression(np.asarray([1.0, 2.5, -3.0, 0.0]), np.asarray(truth), groups=GROUPS, bootstrap=30)
+    expected = measure_regression(np.asarray([1.0, 2.5, -3.0, 0.0]), np.asarray(truth), groups=GROUPS)
     found = measured("regression", outputs, [np.float32(each) for each in truth])
     assert found.as_dict() == expected.as_dict()
     assert headline("regression", found) == (0.5 + 0.0 + 4.0 + 0.25) / 4
@@ -103,7 +103,7 @@ def test_numbers_of_steps_are_measured_where_they_are_known() -> None:
         if not math.isnan(b)
     ]
     said, meant, groups = zip(*pairs, strict=True)
-    expected = measure_regression(np.asarray(said), np.asarray(meant), groups=groups, bootstrap=30)
+    expected = measure_regression(np.asarray(said), np.asarray(meant), groups=groups)
     found = measured("step_regression", outputs, truth)
     assert found.as_dict() == expected.as_dict() | {"n": 4}
     assert headline("step_regression", found) == pytest.approx(np.mean([abs(a - b) for a, b, _ in pairs]))

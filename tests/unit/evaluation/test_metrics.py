@@ -4,9 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as configure
-from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -19,7 +16,7 @@ from sklearn.metrics import (
 
 from tests.worlds import Array
 from vidrnn.evaluation.metrics import Metrics, measure
-from vidrnn.evaluation.resampling import bootstrap_interval
+from vidrnn.evaluation.resampling import share_interval
 
 LABELS = tuple(f"c{i}" for i in range(8))
 
@@ -31,7 +28,7 @@ def predictions(n: int, classes: int, *, seed: int = 0) -> tuple[Array, Array]:
 
 def metrics_of(scores: Array, targets: Array, **changes: object) -> Metrics:
     groups = [f"g{i}" for i in range(len(targets))]
-    values = {"labels": LABELS[: scores.shape[1]], "groups": groups, "bootstrap": 20} | changes
+    values = {"labels": LABELS[: scores.shape[1]], "groups": groups} | changes
     return measure(scores, targets, **values)  # type: ignore[arg-type]
 
 
@@ -90,42 +87,10 @@ def test_metrics_are_plain_json() -> None:
     assert sum(map(sum, values["confusion"])) == 10
 
 
-def brute_force_interval(values: Array, groups: list[str], *, resamples: int, seed: int) -> tuple[float, float]:
-    """Draw whole groups and pool the values of all drawn ones, one resample at a time."""
-    names = sorted(set(groups))
-    members = {name: [value for value, group in zip(values, groups, strict=True) if group == name] for name in names}
-    means = []
-    for drawn in np.random.default_rng(seed).integers(0, len(names), size=(resamples, len(names))):
-        pooled = [value for number in drawn for value in members[names[number]]]
-        means.append(sum(pooled) / len(pooled))
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
-
-
-@configure(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), min_size=1, max_size=20), st.integers(0, 3))
-def test_the_interval_equals_brute_force(rows: list[tuple[bool, str]], seed: int) -> None:
-    values, groups = np.asarray([float(right) for right, _ in rows]), [group for _, group in rows]
-    found = bootstrap_interval(values, groups, resamples=30, seed=seed)
-    assert found == pytest.approx(brute_force_interval(values, groups, resamples=30, seed=seed))
-
-
-def test_the_interval_holds_the_mean_and_is_reproducible() -> None:
-    values = np.random.default_rng(0).integers(0, 2, size=50).astype(np.float64)
-    groups = [f"g{i // 5}" for i in range(50)]
-    low, high = bootstrap_interval(values, groups, resamples=500, seed=3)
-    assert low < values.mean() < high
-    assert (low, high) == bootstrap_interval(values, groups, resamples=500, seed=3)
-    assert (low, high) != bootstrap_interval(values, groups, resamples=500, seed=4)
-
-
-def test_one_group_gives_a_point() -> None:
-    """There is nothing to resample: the interval says nothing about other groups and does not pretend to."""
-    assert bootstrap_interval(np.asarray([1.0, 0.0, 1.0, 1.0]), ["a"] * 4, resamples=100) == (0.75, 0.75)
-
-
-def test_videos_of_one_group_stand_or_fall_together() -> None:
-    """Ten copies of each video in its group widen nothing and narrow nothing."""
-    values = np.asarray([1.0, 0.0, 1.0, 0.0, 1.0])
-    apart = bootstrap_interval(values, list("abcde"), resamples=400)
-    copied = bootstrap_interval(np.repeat(values, 10), [group for group in "abcde" for _ in range(10)], resamples=400)
-    assert copied == pytest.approx(apart)
+def test_the_interval_is_that_of_a_share_over_groups() -> None:
+    scores, targets = predictions(30, 4)
+    groups = [f"g{i // 5}" for i in range(30)]
+    right = (scores.argmax(axis=1) == targets).astype(np.float64)
+    assert metrics_of(scores, targets, groups=groups).interval == share_interval(right, np.ones(30), groups=groups)
+    alone = metrics_of(scores, targets, groups=["one"] * 30)
+    assert alone.as_dict()["top1_interval"] == [None, None]

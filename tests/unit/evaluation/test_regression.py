@@ -13,11 +13,11 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from tests.worlds import Array
 from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
-from vidrnn.evaluation.resampling import bootstrap_interval
+from vidrnn.evaluation.resampling import ratio_interval
 
 
 def metrics_of(predicted: Array, truth: Array, **changes: object) -> RegressionMetrics:
-    values = {"groups": [f"g{i}" for i in range(len(truth))], "bootstrap": 20} | changes
+    values = {"groups": [f"g{i}" for i in range(len(truth))]} | changes
     return measure_regression(np.asarray(predicted), np.asarray(truth), **values)  # type: ignore[arg-type]
 
 
@@ -52,8 +52,8 @@ def test_a_monotone_answer_has_all_ranks_right() -> None:
 def test_the_interval_is_of_the_absolute_error_over_groups() -> None:
     rng = np.random.default_rng(0)
     predicted, truth, groups = rng.normal(size=20), rng.normal(size=20), [f"g{i // 4}" for i in range(20)]
-    expected = bootstrap_interval(np.abs(predicted - truth), groups, resamples=70, seed=3)
-    assert metrics_of(predicted, truth, groups=groups, bootstrap=70, seed=3).interval == expected
+    expected = ratio_interval(np.abs(predicted - truth), np.ones(20), groups=groups, lowest=0.0)
+    assert metrics_of(predicted, truth, groups=groups).interval == expected
 
 
 def test_half_precision_loses_nothing_on_the_way() -> None:

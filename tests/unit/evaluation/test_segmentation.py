@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
 from tests.worlds import Array
-from vidrnn.evaluation.resampling import bootstrap_interval
+from vidrnn.evaluation.resampling import share_interval
 from vidrnn.evaluation.segmentation import (
     SegmentationMetrics,
     edit_score,
@@ -31,7 +31,7 @@ def steps(text: str) -> Array:
 
 def metrics_of(pairs: list[Pair], **changes: object) -> SegmentationMetrics:
     groups = [f"g{i}" for i in range(len(pairs))]
-    values = {"labels": LABELS, "groups": groups, "background": 0, "bootstrap": 20} | changes
+    values = {"labels": LABELS, "groups": groups, "background": 0} | changes
     return measure_segmentation([said for said, _ in pairs], [true for _, true in pairs], **values)  # type: ignore[arg-type]
 
 
@@ -201,13 +201,13 @@ def test_metrics_equal_scikit_learn_and_the_published_procedure(pairs: list[Pair
         assert getattr(found, name) == pytest.approx(expected, nan_ok=True)
 
 
-def test_the_interval_draws_groups_of_videos_and_weighs_by_steps() -> None:
+def test_the_interval_is_over_groups_of_videos_and_weighs_by_steps() -> None:
     rng = np.random.default_rng(0)
     pairs = [(rng.integers(0, 4, size=n), rng.integers(0, 2, size=n)) for n in (3, 40, 7, 12)]
-    right = np.concatenate([said == true for said, true in pairs]).astype(np.float64)
+    right = np.asarray([(said == true).sum() for said, true in pairs])
     groups = list("aabc")
-    expected = bootstrap_interval(right, np.repeat(groups, [3, 40, 7, 12]).tolist(), resamples=60, seed=4)
-    assert metrics_of(pairs, groups=groups, bootstrap=60, seed=4).interval == pytest.approx(expected)
+    expected = share_interval(right, np.asarray([3, 40, 7, 12]), groups=groups)
+    assert metrics_of(pairs, groups=groups).interval == pytest.approx(expected)
 
 
 def test_where_nothing_is_labelled_nothing_is_defined() -> None:

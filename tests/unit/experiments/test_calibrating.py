@@ -16,6 +16,7 @@ import vidrnn.inference.one_stream as classify_module
 from tests.worlds import CPU, make_run
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import (
+    ANSWER_NOTHING,
     TEMPERATURES,
     expected_calibration_error,
     fit_temperature,
@@ -118,7 +119,9 @@ def test_classify_answers_unknown_below_the_threshold_that_validation_chose(
     assert figures["risk"] is None or figures["risk"] <= 0.3
     metrics, said = evaluated(settings, tmp_path, split="val")
     shares, correct = probabilities(said)
-    assert model.unknown_below == pytest.approx(threshold_for_risk(shares.max(1), correct, max_risk=0.3), abs=1e-5)
+    threshold, bound = threshold_for_risk(shares.max(1), correct, max_risk=0.3)
+    assert (model.unknown_below, figures["risk_bound"]) == pytest.approx((threshold, bound), abs=1e-5)
+    assert threshold == ANSWER_NOTHING  # four videos can promise no risk of 30 %
     assert metrics["unknown_below"] == model.unknown_below
     found = classified(
         monkeypatch,
