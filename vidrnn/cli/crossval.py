@@ -21,8 +21,11 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     with tqdm(unit="fit", disable=None) as bar:
         result = run_crossval(settings, output=output, on_total=bar.reset, on_fit=lambda: _advance(bar))
     values, name = result.as_dict(), HEADLINES[result.head].name
-    rows = [["model", f"{values[f'{name}_mean']:.3f}", f"{values[f'{name}_std']:.3f}"]]
-    rows += [[key, f"{mean:.3f}", f"{values['baselines_std'][key]:.3f}"] for key, mean in values["baselines"].items()]
+    means, deviations = {"model": values[f"{name}_mean"]} | values["baselines"], values["baselines_std"]
+    deviations = {"model": values[f"{name}_std"]} | deviations
+    rows = [
+        [key, f"{mean:.3f}", "" if deviations[key] is None else f"{deviations[key]:.3f}"] for key, mean in means.items()
+    ]
     print(format_table([HEADLINES[result.head].title, "mean", "std"], rows))
     print(format_interval("first seed", result.pooled[0].interval))
     for line in filter(None, [result.averaging(settings.inference.average), result.verdict()]):

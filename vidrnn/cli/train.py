@@ -21,6 +21,7 @@ def train(
     from tqdm import tqdm
 
     from vidrnn.evaluation.report import format_calibration
+    from vidrnn.experiments.train import describe_choice
     from vidrnn.experiments.train import train as train_run
 
     settings = load_settings(config, overrides)
@@ -37,7 +38,7 @@ def train(
     print(
         f"epoch {result.metrics['epoch']}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()), end=""
     )
-    print(" (chosen on val_loss, so val is optimistic)" if "val_loss" in figures else ", no validation split")
+    print(f" ({describe_choice(settings.training, 'val_loss' in figures)})")
     if "calibration" in result.metrics:
         print(f"on the validation split that it is fitted to: {format_calibration(result.metrics['calibration'])}")
     if result.verdict:

@@ -55,7 +55,8 @@ def calibrated(model: TrainedModel, val: SequenceSet | None) -> TrainedModel:
         unknown_below, bound = threshold_for_risk(*judge(calibrate(logits, temperature), targets), max_risk=max_risk)
     measured = measure_calibration(logits, targets, temperature=temperature, unknown_below=unknown_below)
     figures = {
-        "protocol": "temperature and threshold chosen on the validation split and measured on it, so optimistic",
+        "protocol": f"temperature{'' if max_risk is None else ' and threshold'} chosen on the validation split and "
+        "measured on it, so optimistic",
         **measured.as_dict(),
         "max_risk": max_risk,
         "risk_bound": bound,

@@ -29,6 +29,11 @@ from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.predict import describe_answers
 
 
+def _deviation(values: Sequence[float]) -> float | None:
+    """Standard deviation with n - 1, as of a sample, which seeds are; None of a single one, which has none."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:
     """The seeds of a repeated evaluation."""
     if isinstance(evaluation.seeds, tuple):
@@ -97,7 +102,7 @@ class CrossValidation:
             "n": self.pooled[0].n,
             "missing_features": list(self.missing),
             f"{name}_mean": float(np.mean(values)),
-            f"{name}_std": float(np.std(values)),
+            f"{name}_std": _deviation(values),
             f"{name}_per_seed": values,
             f"{name}_fold_mean": float(self.of_folds.mean()),
             f"{name}_interval": [none_if_nan(bound) for bound in self.pooled[0].interval],
@@ -110,7 +115,7 @@ class CrossValidation:
             f"clip_{name}": float(np.mean(self.clip)),
             **({"ece_uncalibrated": float(np.mean(self.ece))} if self.ece else {}),
             "baselines": {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()},
-            "baselines_std": {baseline: float(np.std(own)) for baseline, own in self.baselines.items()},
+            "baselines_std": {baseline: _deviation(own) for baseline, own in self.baselines.items()},
             "no_better_than": list(self._not_beaten()),
         }
 
@@ -285,7 +290,7 @@ def run_crossval(
         f"{describe_data(settings, specs)}; {settings.evaluation.protocol}, {len(folds)} folds, "
         f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
         f"seeds {', '.join(map(str, seeds))}{_of_baselines(fits)}; "
-        f"{HEADLINES[head].name}_mean and _std over seeds of the value pooled over folds"
+        f"{HEADLINES[head].name}_mean and _std (n - 1) over seeds of the value pooled over folds"
     )
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
     output.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ from vidrnn.training.predict import answer, asking_of, describe_answers
 
 _WORTH: dict[Split, str] = {
     "train": "TRAINED ON THIS SPLIT; ",
-    "val": "this split chose the epoch, so its numbers are optimistic; ",
+    "val": "this split chose {what}, so its numbers are optimistic; ",
     "test": "",
 }
 
@@ -71,7 +71,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     Raises:
         AnnotationError: there is no such split, or it holds a class that the model does not know.
         StoreError: the store lacks the features that the model was trained on.
-        ConfigError: ``inference.streams`` names a stream that the model does not know.
+        ConfigError: ``inference`` asks for what the model does not know, see `_asked`.
         MissingPathError, ModelFileError: see `load_model`.
     """
     device = choose_device(settings.training.device)
@@ -136,9 +136,18 @@ def _describe(model: TrainedModel, settings: RunSettings, *, split: Split, n: in
     """The protocol of the result."""
     return (
         f"{describe_data(settings, name_specs(model.specs))}; split {split}, n = {n}, "
-        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; {_WORTH[split]}"
+        f"{describe_answers(model.settings)}; seed {model.settings.training.seed}; "
+        f"{_worth(model, split)}"
         "interval: over groups; trained baselines: same settings and seed, last epoch"
     )
+
+
+def _worth(model: TrainedModel, split: Split) -> str:
+    """Why the numbers of a split are too good; of the validation split what it did choose."""
+    training, head = model.settings.training, model.settings.model.head
+    chose = ["the epoch"] if training.select == "best" or training.patience else []
+    chose += {"label": ["the temperature"], "multilabel": ["the thresholds"]}.get(head, [])
+    return _WORTH[split].format(what=" and ".join(chose)) if split != "val" or chose else ""
 
 
 def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings, *, split: Split) -> None:
@@ -158,17 +167,28 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
 
 
 def _asked(model: TrainedModel, settings: RunSettings) -> TrainedModel:
-    """The model, shown the streams that the configuration names, or else those that its own one names."""
-    streams = settings.inference.streams
-    if streams is None:
-        return model
-    known = [spec.stream for spec in model.specs]
-    if unknown := set(streams) - set(known):
+    """The model, asked as the configuration says in so many words, else as its own one says.
+
+    Raises:
+        ConfigError: the configuration names a stream that the model does not know, or another ``max_risk``.
+    """
+    own, named = model.settings.inference, settings.inference.model_fields_set
+    obeyed = named & {"jitters", "views", "average"}
+    changes: dict[str, Any] = {name: getattr(settings.inference, name) for name in obeyed}
+    if "max_risk" in named and settings.inference.max_risk != own.max_risk:
         raise ConfigError(
-            f"inference.streams {', '.join(sorted(unknown))}: the model was trained on {', '.join(known)}; name some "
-            "of these"
+            f"inference.max_risk {settings.inference.max_risk}: the model was trained with {own.max_risk}, which chose "
+            "its threshold on validation videos; leave it out, or train with it"
         )
-    inference = model.settings.inference.model_copy(update={"streams": streams})
+    if (streams := settings.inference.streams) is not None:
+        known = [spec.stream for spec in model.specs]
+        if unknown := set(streams) - set(known):
+            raise ConfigError(
+                f"inference.streams {', '.join(sorted(unknown))}: the model was trained on {', '.join(known)}; name "
+                "some of these"
+            )
+        changes["streams"] = streams
+    inference = own.model_copy(update=changes)
     return replace(model, settings=model.settings.model_copy(update={"inference": inference}))
 
 

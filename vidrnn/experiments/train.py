@@ -24,7 +24,9 @@ from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.run import RunSettings
+from vidrnn.settings.training import TrainingSettings
 from vidrnn.store.folders import FeatureFolder
+from vidrnn.training.checkpoint import History
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import asking_of, predict
@@ -82,12 +84,8 @@ def train(
         checkpointing=checkpointing,
         on_epoch=on_epoch,
     )
-    metrics = _training_metrics(settings, result, train_set, val_set, splits, folders)
-    if val_set is not None:
-        metrics |= validate(result.model, val_set, asking_of(settings), num_classes=len(label_map))
+    metrics = _training_metrics(settings, train_set, val_set, splits, folders)
     figures, verdict = _beside(settings, result.model, train_set, val_set, num_classes=len(label_map))
-    metrics |= figures
-    thresholds = _thresholds(result.model, val_set, settings)
     model = TrainedModel(
         result.model,
         label_map,
@@ -95,13 +93,15 @@ def train(
         settings,
         metrics,
         versions(),
-        thresholds,
         trained_on=frozenset[str]().union(*train_set.identities),
         chosen_on=frozenset[str]().union(*val_set.identities) if val_set else frozenset(),
         others=tuple(folder.spec for folder in folders[1:]),
     )
-    model = calibrated(model, val_set)
-    files = _save_models(model, result, val_set, output)
+    others = _save_others(model, result, val_set, output)
+    model = _with_figures(model, result.model, result.epochs, result.history, val_set)
+    model = replace(model, metrics=model.metrics | figures)
+    files = [output / "model.safetensors", *others]
+    save_model(model, files[0])
     # Not before the fit: a refused --resume must leave the folder of another run as it is.
     write_config(output / "config.yaml", settings)
     write_log(output / "log.csv", result.history)
@@ -149,15 +149,45 @@ def _beside(
     return figures, describe_verdict(head, value, not_beaten)
 
 
-def _save_models(model: TrainedModel, result: Fitted, val_set: SequenceSet | None, output: Path) -> list[Path]:
-    """The selected weights, and those of the last and the best epoch, each with a temperature of its own."""
-    files = [output / "model.safetensors"]
-    save_model(model, files[0])
+def _save_others(model: TrainedModel, result: Fitted, val_set: SequenceSet | None, output: Path) -> list[Path]:
+    """The weights of the last and the best epoch, each with epoch, figures, thresholds and temperature of its own."""
+    rows = result.history
+    members = sorted({int(row.get("member", 1)) for row in rows})
+    of_member = [[row for row in rows if int(row.get("member", 1)) == member] for member in members]
+    epochs = {"last": tuple(int(own[-1]["epoch"]) for own in of_member)}
+    if result.best is not None:
+        lowest = [min(own, key=lambda row: row["val_loss"]) for own in of_member]
+        epochs["best"] = tuple(int(row["epoch"]) for row in lowest)
+    files = []
     for name, weights in (("last", result.last), ("best", result.best)):
         if weights is not None:
             files.append(output / f"{name}.safetensors")
-            save_model(calibrated(replace(model, classifier=weights), val_set), files[-1])
+            save_model(_with_figures(model, weights, epochs[name], rows, val_set), files[-1])
     return files
+
+
+def _with_figures(
+    model: TrainedModel, weights: Model, epochs: tuple[int, ...], history: History, val_set: SequenceSet | None
+) -> TrainedModel:
+    """The model with other weights and all that follows from them.
+
+    Args:
+        model: what does not depend on the weights.
+        weights: of these epochs, one for each member.
+        epochs: from 1.
+        history: one row per member and epoch.
+        val_set: gives thresholds and temperature; None leaves both out.
+    """
+    settings = model.settings
+    chosen = [row for row in history if row["epoch"] == epochs[int(row.get("member", 1)) - 1]]
+    metrics = model.metrics | {
+        "epoch": epochs[0] if len(epochs) == 1 else list(epochs),
+        **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
+    }
+    if val_set is not None:
+        metrics |= validate(weights, val_set, asking_of(settings), num_classes=len(model.label_map))
+    thresholds = _thresholds(weights, val_set, settings)
+    return calibrated(replace(model, classifier=weights, metrics=metrics, thresholds=thresholds), val_set)
 
 
 def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
@@ -170,22 +200,29 @@ def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) ->
 
 def _training_metrics(
     settings: RunSettings,
-    result: Fitted,
     train_set: SequenceSet,
     val_set: SequenceSet | None,
     splits: dict[Split, list[Annotation]],
     folders: Sequence[FeatureFolder],
 ) -> dict[str, Any]:
     specs = name_specs(folder.spec for folder in folders)
-    chosen = [row for row in result.history if row["epoch"] == result.epochs[int(row.get("member", 1)) - 1]]
     missing = train_set.missing + (val_set.missing if val_set else ())
     return {
-        "protocol": f"{describe_data(settings, specs)}; epoch chosen on the validation split, "
-        f"so val numbers are optimistic; seed {settings.training.seed}",
+        "protocol": f"{describe_data(settings, specs)}; {describe_choice(settings.training, val_set is not None)}; "
+        f"seed {settings.training.seed}",
         "n": {split: len(members) for split, members in splits.items()},
         "missing_features": list(missing),
         **({"lacking_streams": train_set.lacking} if train_set.lacking else {}),
-        "epoch": result.epochs[0] if len(result.epochs) == 1 else list(result.epochs),
-        **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
         **provenance(settings),
     }
+
+
+def describe_choice(training: TrainingSettings, validated: bool) -> str:
+    """What decided about the epoch, in words; only what chose it makes the numbers of the validation split too good."""
+    if not validated:
+        return "no validation split, last epoch"
+    if training.select == "best":
+        return "epoch chosen on the validation split, so val numbers are optimistic"
+    if training.patience:
+        return "last epoch, of which the validation split decided which it is, so val numbers are optimistic"
+    return "last epoch, the validation split chose none"

@@ -58,6 +58,11 @@ class RunSettings(Settings):
                 f"training.steps {training.steps} spreads the steps over the whole video, so with model.bidirectional "
                 f"false the answers of head {head!r} would depend on what comes later; set training.steps to null"
             )
+        if training.class_weight != "none" and head not in {"label", "step_labels"}:
+            raise ValueError(
+                f"training.class_weight {training.class_weight!r} weighs one class per video or step, which head "
+                f"{head!r} has not; set it to none"
+            )
         if self.inference.average == "logits" and head == "transcript":
             raise ValueError(
                 "inference.average 'logits' has no meaning for head 'transcript', whose draws and views are not "

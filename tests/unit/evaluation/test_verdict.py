@@ -7,7 +7,8 @@ import pytest
 
 from tests.worlds import make_run
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than
-from vidrnn.experiments.train import run_crossval, train
+from vidrnn.experiments.crossval import run_crossval
+from vidrnn.experiments.train import train
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 

@@ -142,7 +142,7 @@ def test_the_result_holds_the_contract_keys_and_adds_up() -> None:
     per_seed = right.mean(axis=1)
     assert values["top1_per_seed"] == pytest.approx(per_seed)
     assert values["top1_mean"] == pytest.approx(per_seed.mean())
-    assert values["top1_std"] == pytest.approx(per_seed.std())
+    assert values["top1_std"] == pytest.approx(per_seed.std(ddof=1))
     assert [fold["top1_mean"] for fold in values["folds"]] == pytest.approx(
         [right[:, 4 * i : 4 * i + 4].mean() for i in range(4)]
     )
@@ -207,7 +207,7 @@ def test_the_result_of_steps_adds_up_over_all_of_them() -> None:
     per_seed = [accuracy(own) for own in result.outputs["model"]]
     assert values["frame_accuracy_per_seed"] == pytest.approx(per_seed)
     assert values["frame_accuracy_mean"] == pytest.approx(np.mean(per_seed))
-    assert values["frame_accuracy_std"] == pytest.approx(np.std(per_seed))
+    assert values["frame_accuracy_std"] == pytest.approx(np.std(per_seed, ddof=1))
     of_folds = [[accuracy(own, range(group, 12, 4)) for own in result.outputs["model"]] for group in range(4)]
     assert [fold["frame_accuracy_mean"] for fold in values["folds"]] == pytest.approx(np.mean(of_folds, axis=1))
     assert [fold["n"] for fold in values["folds"]] == [3] * 4
@@ -241,7 +241,7 @@ def test_the_result_of_numbers_adds_up() -> None:
     assert values["n"] == 12
     assert values["mae_per_seed"] == pytest.approx(errors.mean(axis=1))
     assert values["mae_mean"] == pytest.approx(errors.mean())
-    assert values["mae_std"] == pytest.approx(errors.mean(axis=1).std())
+    assert values["mae_std"] == pytest.approx(errors.mean(axis=1).std(ddof=1))
     assert values["rmse"] == pytest.approx(np.sqrt(np.square(errors).mean(axis=1)).mean())
     assert [fold["mae_mean"] for fold in values["folds"]] == pytest.approx(
         [errors[:, group::4].mean() for group in range(4)]

@@ -8,19 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.worlds import CPU, fill_store, tiny_model, tiny_training
+from vidrnn.annotations import read_annotations
+from vidrnn.annotations.splits import split_annotations
 from vidrnn.errors import AnnotationError, TrainingError
 from vidrnn.evaluation.comparison import compare
 from vidrnn.evaluation.measures import HEADLINES
+from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.scores import read_scores
 from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.evaluate import evaluate
+from vidrnn.experiments.stored_sets import find_folders, load_set
 from vidrnn.experiments.train import train
 from vidrnn.models.model_file import load_model
 from vidrnn.settings.base import validate
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
+from vidrnn.training.predict import asking_of, predict
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 BASELINES: dict[Head, set[str]] = {
@@ -115,6 +121,27 @@ def test_metrics_and_log_hold_the_same_validation_loss(tmp_path: Path, head: Hea
     train(make_world(tmp_path, head), output=tmp_path / "run")
     values, rows = read_json(tmp_path / "run" / "metrics.json"), read_rows(tmp_path / "run" / "log.csv")
     assert values["val_loss"] == pytest.approx(min(float(row["val_loss"]) for row in rows), rel=1e-6)
+
+
+def test_the_thresholds_of_last_and_best_are_those_of_their_own_weights(tmp_path: Path) -> None:
+    settings = make_world(tmp_path, "multilabel", videos=48)
+    training = settings.training.model_copy(update={"epochs": 12, "learning_rate": 0.05})
+    settings = settings.model_copy(update={"training": training})
+    train(settings, output=tmp_path / "run")
+    found = {}
+    for name in ("model", "best", "last"):
+        model = load_model(tmp_path / "run" / f"{name}.safetensors", device=CPU)
+        val = load_set(
+            split_annotations(read_annotations(settings.data), settings.data)["val"],
+            settings=settings,
+            folders=find_folders(settings.features),
+            label_map=model.label_map,
+        )
+        logits = torch.stack(predict(model.classifier, val, asking_of(settings))).double().numpy()
+        expected = best_thresholds(1 / (1 + np.exp(-logits)), val.targets.values.numpy() > 0.5)
+        assert model.thresholds == pytest.approx(tuple(expected), rel=1e-5)
+        found[name] = model.thresholds
+    assert found["model"] == found["best"] != found["last"]
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tests.integration.world import call
 from tests.worlds import CPU, make_run, tiny_model
 from vidrnn.annotations import SPLITS, read_annotations
-from vidrnn.errors import AnnotationError, MissingPathError, StoreError, TrainingError
+from vidrnn.errors import AnnotationError, ConfigError, MissingPathError, StoreError, TrainingError
 from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.provenance import config_digest
@@ -21,7 +21,8 @@ from vidrnn.experiments.stored_sets import require_split
 from vidrnn.experiments.train import train
 from vidrnn.models.model_file import load_model
 from vidrnn.sequences.sequence_set import load_sequences
-from vidrnn.settings.base import load
+from vidrnn.settings.base import load, validate
+from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.training.predict import asking_of, predict
@@ -175,7 +176,7 @@ def test_crossval_writes_its_results(tmp_path: Path) -> None:
     totals: list[int] = []
     fits: list[None] = []
     run_crossval(settings, output=tmp_path / "cv", on_total=totals.append, on_fit=lambda: fits.append(None))
-    assert totals == [len(fits)] == [3 * (2 + 3)]
+    assert totals == [len(fits)] == [3 * (2 + 4)]
     assert {file.name for file in (tmp_path / "cv").iterdir()} == {
         "crossval.json", "predictions.csv", "confusion.png", "config.yaml",
     }  # fmt: skip
@@ -240,6 +241,72 @@ def test_the_digest_is_that_of_what_decides_the_numbers(tmp_path: Path) -> None:
     assert config_digest(changed(settings, "training", seed=1)) != config_digest(settings)
 
 
+def test_last_and_best_say_their_own_epoch_and_figures(tmp_path: Path) -> None:
+    """Not those of the selected weights: each file is a model of its own."""
+    settings = changed(make_run(tmp_path, splits=True), "training", epochs=6, learning_rate=0.02)
+    path = tmp_path / "videos" / "list.csv"
+    text = path.read_text(encoding="utf-8")  # the more is learned, the worse are answers to swapped labels
+    text = text.replace("falls,val", "x").replace("rises,val", "falls,val").replace("x", "rises,val")
+    path.write_text(text, encoding="utf-8")
+    train(settings, output=tmp_path / "run")
+    rows = read_csv(tmp_path / "run" / "log.csv")
+    best = min(rows, key=lambda row: float(row["val_loss"]))
+    assert best is not rows[-1], "this fit should be best before its end"
+    for name, row in (("model", best), ("best", best), ("last", rows[-1])):
+        metrics = load_model(tmp_path / "run" / f"{name}.safetensors", device=CPU).metrics
+        assert metrics["epoch"] == int(float(row["epoch"]))
+        for figure in ("train_loss", "val_loss", "val_top1"):
+            assert metrics[figure] == pytest.approx(float(row[figure]), rel=1e-5), (name, figure)
+
+
+@pytest.mark.parametrize(
+    ("training", "splits", "said"),
+    [
+        ({}, True, "epoch chosen on the validation split, so val numbers are optimistic"),
+        ({"select": "last"}, True, "last epoch, the validation split chose none"),
+        (
+            {"select": "last", "patience": 2},
+            True,
+            "last epoch, of which the validation split decided which it is, so val numbers are optimistic",
+        ),
+        ({}, False, "no validation split, last epoch"),
+    ],
+)
+def test_the_protocol_says_what_was_chosen_on_validation(
+    tmp_path: Path, training: dict[str, object], splits: bool, said: str
+) -> None:
+    settings = changed(make_run(tmp_path, splits=splits), "training", **training)
+    if not splits:
+        settings = changed(settings, "data", val_fraction=0.0, test_fraction=0.0)
+    result = train(settings, output=tmp_path / "run")
+    assert f"; {said}; seed 0" in result.metrics["protocol"]
+    assert ("val_loss" in result.metrics) == splits
+
+
+def test_evaluate_obeys_how_it_is_told_to_ask_and_refuses_another_risk(tmp_path: Path) -> None:
+    settings = make_run(tmp_path, splits=True, baselines=False)
+    settings = changed(changed(settings, "training", steps=3), "inference", jitters=2)
+    train(settings, output=tmp_path / "run")
+    model = tmp_path / "run" / "model.safetensors"
+
+    def answers(**inference: object) -> dict[str, object]:
+        asked = settings.model_copy(update={"inference": validate(InferenceSettings, inference)})
+        evaluate(model, asked, split="test", output=tmp_path / "test")
+        return read_json(tmp_path / "test" / "metrics.json")
+
+    assert answers()["answers_per_video"] == 2  # as it was trained to be asked
+    assert answers(jitters=5)["answers_per_video"] == 5
+    assert "averaged over 5 draws of steps" in str(answers(jitters=5)["protocol"])
+    assert "in logits" in str(answers(average="logits")["protocol"])
+    assert answers(max_risk=None)["answers_per_video"] == 2
+    with pytest.raises(ConfigError) as caught:
+        answers(max_risk=0.1)
+    assert str(caught.value) == (
+        "inference.max_risk 0.1: the model was trained with None, which chose its threshold on validation videos; "
+        "leave it out, or train with it"
+    )
+
+
 def test_a_test_video_that_was_trained_on_is_refused(tmp_path: Path) -> None:
     settings = make_run(tmp_path, splits=True)
     train(settings, output=tmp_path / "run")
@@ -260,5 +327,5 @@ def test_the_validation_split_says_what_its_numbers_are_worth(tmp_path: Path) ->
     model = tmp_path / "run" / "model.safetensors"
     said = {split: evaluate(model, settings, split=split, output=tmp_path / split).protocol for split in SPLITS}
     assert "TRAINED ON THIS SPLIT" in said["train"]
-    assert "this split chose the epoch, so its numbers are optimistic" in said["val"]
+    assert "this split chose the epoch and the temperature, so its numbers are optimistic" in said["val"]
     assert "optimistic" not in said["test"]

@@ -64,6 +64,9 @@ def test_configurations_are_shipped() -> None:
          ("c: (whole configuration): training.steps 24 spreads the steps over the whole video, so with "
           "model.bidirectional false the answers of head 'step_labels' would depend on what comes later; set "
           "training.steps to null")),
+        ({"data": {"root": "a"}, "model": {"head": "multilabel"}, "training": {"class_weight": "balanced"}},
+         ("c: (whole configuration): training.class_weight 'balanced' weighs one class per video or step, which head "
+          "'multilabel' has not; set it to none")),
         ({"data": {"root": "a", "val_fraction": 1.0}}, "c: data.val_fraction: got 1.0: Input should be less than 1"),
         ({"data": {"root": "a"}, "training": {"epochs": 0}},
          "c: training.epochs: got 0: Input should be greater than or equal to 1"),
