@@ -151,7 +151,7 @@ def _worth(model: TrainedModel, split: Split) -> str:
 
 
 def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings, *, split: Split) -> None:
-    """A test video that the model was trained or chosen on, because the splits are others than in training, is none."""
+    """A test video that the model was trained or chosen on is none, be it by other splits or as a copy of its file."""
     seen: dict[Split, frozenset[str]] = {
         "train": frozenset(),
         "val": model.trained_on,
@@ -160,9 +160,10 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
     again = sum(not own.isdisjoint(seen[split]) for own in chosen.identities)
     if again and "shared_groups" not in settings.data.accept:
         raise AnnotationError(
-            f"{again} of the {len(chosen)} {split} videos were in the training or validation split of this model; "
-            "evaluate with the config.yaml beside the model, which holds its splits; or accept it on purpose: "
-            "data.accept: [shared_groups]"
+            f"{again} of the {len(chosen)} {split} videos were in the training or validation split of this model, by "
+            "name or by content; "
+            "evaluate with the config.yaml beside the model, which holds its splits, on files that are no copies of "
+            "those; or accept it on purpose: data.accept: [shared_groups]"
         )
 
 

@@ -4,8 +4,17 @@ import hashlib
 from collections.abc import Sequence
 
 
+def identify_content(sha256: str) -> str:
+    """12 hexadecimal digits for the content of a video's file, which stay when it is renamed, moved or copied.
+
+    Args:
+        sha256: of what its features came from, as the store keeps it.
+    """
+    return hashlib.sha256(f"content|{sha256}".encode()).hexdigest()[:12]
+
+
 def identify(path: str, facts: Sequence[float]) -> str:
-    """12 hexadecimal digits for a video.
+    """12 hexadecimal digits for a video by its name, which stay when the file is encoded or extracted again.
 
     Args:
         path: as annotated.

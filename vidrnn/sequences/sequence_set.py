@@ -10,9 +10,9 @@ import torch
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import StoreError
 from vidrnn.sequences.alignment import Grid, align
-from vidrnn.sequences.identity import identify
+from vidrnn.sequences.identity import identify, identify_content
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.sequences.stream_table import StreamTable, find_stream, load_table
+from vidrnn.sequences.stream_table import FoundStream, StreamTable, find_stream, load_table
 from vidrnn.sequences.targets import Targets, Timestamps, make_targets
 from vidrnn.settings.model import Head, ModelSettings
 from vidrnn.settings.streams import in_order
@@ -53,8 +53,9 @@ class SequenceSet:
         missing: annotated videos that have no features in any stream.
         grid: aligns the streams; None when there is one.
         hidden: streams that batches do not show.
-        identities: of each video those by which a model remembers it, see `vidrnn.sequences.identity`: one for each
-            account that its streams give of it, because sound knows nothing of pictures.
+        identities: of each video those by which a model remembers it, see `vidrnn.sequences.identity`: the content of
+            its file, and its name with each account that its streams give of it, because sound knows nothing of
+            pictures.
     """
 
     annotations: tuple[Annotation, ...]
@@ -223,7 +224,7 @@ def load_sequences(
     found = {name: each.subset(kept) for name, each in found.items()}
     loaded = {name: load_table(each, own, device=device, mirrored=others.get(name)) for name, each in found.items()}
     tables = {name: table for name, (table, _) in loaded.items()}
-    metadata, identities = _known_facts(own, [(each.present, loaded[name][1]) for name, each in found.items()])
+    metadata, identities = _known_facts(own, [(each, loaded[name][1]) for name, each in found.items()])
     tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
     grid, totals = None, tables[next(iter(found))].totals
     times: Timestamps = next(iter(found.values())).timestamps_s
@@ -246,18 +247,20 @@ def load_sequences(
 
 def _known_facts(
     annotations: Sequence[Annotation],
-    accounts: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]],
+    accounts: Sequence[tuple[FoundStream, npt.NDArray[np.float64]]],
 ) -> tuple[npt.NDArray[np.float64], tuple[frozenset[str], ...]]:
-    """Metadata and identities of n videos, from which of them each stream has (n,) and what it knows of them (n, 4).
+    """Metadata and identities of n videos, from what each stream has of them and knows of them (n, 4).
 
     The metadata of a video are those of the first stream that it has.
     """
     metadata = np.zeros((len(annotations), 4))
     identities: list[set[str]] = [set() for _ in annotations]
-    for present, facts in reversed(accounts):
-        metadata[present] = facts[present]
-        for position in np.flatnonzero(present).tolist():
+    for stream, facts in reversed(accounts):
+        metadata[stream.present] = facts[stream.present]
+        for position in np.flatnonzero(stream.present).tolist():
             identities[position].add(identify(annotations[position].path, facts[position].tolist()))
+            if (content := stream.content(position)) is not None:
+                identities[position].add(identify_content(content))
     return metadata, tuple(frozenset(each) for each in identities)
 
 

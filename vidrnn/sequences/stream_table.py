@@ -1,5 +1,6 @@
 """The features of one stream for many videos: found in a store, in memory or mapped from a pack."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -134,6 +135,24 @@ class FoundStream:
             return self.loose[position].timestamps_s
         assert self.pack is not None
         return self.pack.timestamps_s(place)
+
+    def content(self, position: int) -> str | None:
+        """SHA-256 of the file that a video's features came from; None where that is no content of a video.
+
+        Texts and arrays are not: two videos may have the same caption. Nor is what cannot be read: the video still has
+        its name, and `vidrnn store verify` names the damage.
+        """
+        place = int(self.places[position])
+        if place == _ABSENT or self.folder.spec.stream in {"text", "external"}:
+            return None
+        if place == _LOOSE:
+            return self.loose[position].source.sha256 or None
+        assert self.pack is not None
+        try:
+            found = json.loads(self.pack.header(place))["source"]["sha256"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return str(found) or None
 
 
 def find_stream(annotations: Sequence[Annotation], folder: FeatureFolder) -> FoundStream:

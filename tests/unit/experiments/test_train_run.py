@@ -25,6 +25,7 @@ from vidrnn.settings.base import load, validate
 from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureStore
+from vidrnn.store.packing import pack
 from vidrnn.training.predict import asking_of, predict
 
 
@@ -319,6 +320,25 @@ def test_a_test_video_that_was_trained_on_is_refused(tmp_path: Path) -> None:
     result = evaluate(model, accepted, split="test", output=tmp_path / "test")
     assert result.metrics.n == 8
     assert "ACCEPTED: shared_groups" in result.protocol
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_copy_of_a_training_video_under_another_name_is_refused(tmp_path: Path, packed: bool) -> None:
+    """The same bytes, renamed and sorted into the test split: the guard knows content, not only paths."""
+    settings = make_run(tmp_path, splits=True)
+    folder = FeatureStore(settings.features.store).folders()[0]
+    path = tmp_path / "videos" / "list.csv"
+    rows = path.read_text(encoding="utf-8").splitlines()
+    first = next(row for row in rows if ",train," in row).split(",")
+    folder.write("new name.mp4", folder.read(first[0]))
+    path.write_text("\n".join([*rows, f"new name.mp4,{first[1]},test,actor9"]) + "\n", encoding="utf-8")
+    if packed:
+        pack(folder)
+    train(settings, output=tmp_path / "run")
+    model = tmp_path / "run" / "model.safetensors"
+    message = r"^1 of the 5 test videos were in the training or validation split of this model, by name or by content; "
+    with pytest.raises(AnnotationError, match=message):
+        evaluate(model, settings, split="test", output=tmp_path / "test")
 
 
 def test_the_validation_split_says_what_its_numbers_are_worth(tmp_path: Path) -> None:
