@@ -30,6 +30,9 @@ class VideoFeatures:
     Attributes:
         features: (T, D) float16.
         timestamps_s: (T,) float64 seconds since the start of the file, strictly increasing.
+
+    Arrays in any memory order, with any strides and either byte order are taken; both are kept one row after the other,
+    in the byte order of the machine, because what writes a file takes the memory as it lies.
     """
 
     features: npt.NDArray[np.float16]
@@ -39,8 +42,11 @@ class VideoFeatures:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Shapes and types are a contract of the file format."""
-        shape, dtype = self.features.shape, self.features.dtype
-        assert len(shape) == 2 and dtype == np.float16, (shape, dtype)
+        """Shapes and types are a contract of the file format, and so is the order of the values in memory."""
+        shape = self.features.shape
+        assert len(shape) == 2, shape
         assert self.timestamps_s.shape == shape[:1], (self.timestamps_s.shape, shape)
-        assert self.timestamps_s.dtype == np.float64, self.timestamps_s.dtype
+        for name, dtype in (("features", np.float16), ("timestamps_s", np.float64)):
+            values = getattr(self, name)
+            assert values.dtype.newbyteorder("=") == dtype, (name, values.dtype)
+            object.__setattr__(self, name, np.ascontiguousarray(values, dtype=dtype))
