@@ -21,11 +21,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from vidrnn.backbones import networks
+from vidrnn.backbones import engines, networks, quantization, weights
 from vidrnn.backbones.engines import OpenVino
 from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import EMBEDDED, embedded_weights
 from vidrnn.backbones.quantization import quantizer
+from vidrnn.frames import preprocessing
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.spec import FeatureSpec, sampling_values
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from openvino import Model
 
 _KEPT = 20  # converted networks; the ones that were not used for longest go first
-_PACKAGES = ("vidrnn", "torch", "torchvision", "timm", "openvino")
+_PACKAGES = ("vidrnn", "torch", "torchvision", "timm", "openvino", "numpy")
+_CODE = (networks, engines, preprocessing, quantization, weights)
+"""What decides how a network is built, fed and converted: a change in any of them makes it anew."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,16 @@ class EngineCache:
             weights_digest: of the loaded network, where it is known. Without it the weights' file must tell; None
                 when that is not at hand before the network is built (weights that torchvision or timm fetch).
         """
-        weights = weights_digest or _file_identity(settings)
+        identity = weights_digest or _file_identity(settings)
         root = _root()
-        if weights is None or root is None:
+        if identity is None or root is None:
             return None
         name = Path(settings.weights).name
         precision = quantizer() if settings.precision == "int8" else settings.precision
         nodes = list(settings.chosen_nodes.items())
-        values = [settings.backbone, name, weights, settings.square, settings.image_size, str(nodes), precision]
+        values = [settings.backbone, name, identity, settings.square, settings.image_size, str(nodes), precision]
         versions = [version(package) for package in _PACKAGES]
-        code = hashlib.sha256(Path(networks.__file__).read_bytes()).hexdigest()
+        code = [hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest() for module in _CODE]
         key = hashlib.sha256(json.dumps([values, versions, code]).encode()).hexdigest()[:16]
         return cls(root / key, settings)
 

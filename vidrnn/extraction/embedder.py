@@ -13,6 +13,7 @@ import torch
 
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.views import Views
+from vidrnn.store.source import Places
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 
@@ -84,12 +85,12 @@ class Computed:
     Attributes:
         spec: the identity of what it computes.
         read: computes it, where the file is read.
-        source_of: from a video to the file that decides its features. Raises VideoError where there is none.
+        source_of: from a video to the file or files that decide its features. Raises VideoError where there is none.
     """
 
     spec: FeatureSpec
     read: ReadStream
-    source_of: Callable[[Path], Path] = lambda video: video
+    source_of: Callable[[Path], Places] = lambda video: video
 
 
 Pass = Embedder | Computed

@@ -16,6 +16,7 @@ from vidrnn.extraction.ledger import Ledger
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.progress import Progress, Speed
 from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.streams import BACKBONE_STREAMS
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.video_features import VideoFeatures
 
@@ -73,6 +74,9 @@ def extract(
     report = report or Report()
     store = FeatureStore(settings.store)
     report.folders = [store.create(each.spec) for each in passes]
+    for folder in report.folders:
+        if folder.spec.stream in BACKBONE_STREAMS:
+            folder.add_weights_file(settings)
     report.passes = [Progress() for _ in passes]
     with ExitStack() as stack:
         ledgers = [

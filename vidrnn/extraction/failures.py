@@ -12,7 +12,7 @@ from pathlib import Path
 from vidrnn.atomic import write_atomically
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.store.folders import ABSENT_LIST
-from vidrnn.store.source import state_of
+from vidrnn.store.source import Places, state_of
 
 _COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns")
 
@@ -36,12 +36,12 @@ class FailureList:
         self._solved: set[str] = set()
         self._records = self._read()
 
-    def known(self, path: str, source: Path) -> Failure | None:
+    def known(self, path: str, source: Places) -> Failure | None:
         """The failure of just this file; None when it never failed or has changed since."""
         record = self._records.get(path)
         return record.failure if record and (record.size, record.mtime_ns) == _state_of(source) else None
 
-    def add(self, failure: Failure, source: Path) -> None:
+    def add(self, failure: Failure, source: Places) -> None:
         """Remember a failure. Raises OSError."""
         record = _Record(failure, *_state_of(source))
         self._records[failure.path] = record
@@ -95,11 +95,11 @@ class MissingLists:
     def __init__(self, folder: Path) -> None:
         self._failures, self._absent = FailureList(folder / "failures.csv"), FailureList(folder / ABSENT_LIST)
 
-    def known(self, path: str, source: Path) -> Failure | None:
+    def known(self, path: str, source: Places) -> Failure | None:
         """As of `FailureList`, from either list."""
         return self._absent.known(path, source) or self._failures.known(path, source)
 
-    def add(self, failure: Failure, source: Path) -> None:
+    def add(self, failure: Failure, source: Places) -> None:
         """Remember it in the list that its stage names. Raises OSError."""
         own, other = (self._absent, self._failures) if failure.stage == ABSENT else (self._failures, self._absent)
         own.add(failure, source)
@@ -116,7 +116,7 @@ class MissingLists:
         self._absent.tidy()
 
 
-def _state_of(source: Path) -> tuple[str, str]:
+def _state_of(source: Places) -> tuple[str, str]:
     try:
         size, mtime_ns = state_of(source)
     except (OSError, ValueError):

@@ -1,5 +1,6 @@
 """The books of one pass: which videos still need it, what became of the others, and who is at work on them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from vidrnn.extraction.failures import FailureList, MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
 from vidrnn.store.folders import FeatureFolder
-from vidrnn.store.source import is_there
+from vidrnn.store.source import Places, is_there
 from vidrnn.store.video_features import VideoFeatures
 
 
@@ -37,7 +38,9 @@ class Ledger:
         plain: FeatureFolder | None,
     ) -> None:
         self.folder, self.progress = folder, progress
-        self._source_of = one_pass.source_of if isinstance(one_pass, Computed) else lambda video: video
+        self._source_of: Callable[[Path], Places] = (
+            one_pass.source_of if isinstance(one_pass, Computed) else lambda video: video
+        )
         self._root, self._retry_failed = root, retry_failed
         self._known = MissingLists(folder.path)
         self._known_plain = FailureList(plain.path / "failures.csv") if plain and not retry_failed else None
@@ -108,14 +111,14 @@ class Ledger:
         self._known.solve(path)  # a run that was killed may have left its failure behind
         self.progress.reused += 1
 
-    def _source(self, path: str) -> Path:
-        """The file that decides the features; the video itself where that cannot be told, which fails by name then."""
+    def _source(self, path: str) -> Places:
+        """What decides the features; the video itself where that cannot be told, which fails by name then."""
         try:
             return self._source_of(self._root / path)
         except VideoError:
             return self._root / path
 
-    def _is_done(self, path: str, source: Path) -> bool:
+    def _is_done(self, path: str, source: Places) -> bool:
         try:
             return is_there(source) and self.folder.is_current(path, source)
         except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video

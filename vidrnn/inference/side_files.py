@@ -54,8 +54,10 @@ class SideFiles:
         text = settings.text.model_copy(update={"folder": self.text_folder})
         external = settings.external
         for spec in specs:
+            if spec.stream == "text":
+                text = text.model_copy(update={"name": spec.preprocessing.get("name", "")})
             if spec.stream == "external":
-                place = {"folder": self.arrays, "name": external.chosen_name, "dim": spec.dim}
+                place = {"folder": self.arrays, "name": spec.backbone, "dim": spec.dim}
                 external = external.model_copy(update=place)
         return settings.model_copy(update={"text": text, "external": external})
 

