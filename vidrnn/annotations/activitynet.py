@@ -10,25 +10,32 @@ from vidrnn.errors import AnnotationError
 from vidrnn.settings.data import DataSettings
 
 
-def read_activitynet(settings: DataSettings) -> list[Annotation]:
+def read_activitynet(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     """Read ``{"database": {id: {"subset": ..., "annotations": [{"segment": [start_s, end_s], "label": ...}]}}}``.
 
     A video is ``v_<id>.mp4`` and a group of its own. Segments of one label that overlap become one; where different
     labels overlap, a moment has no single answer, so that video has ``labels`` in order of their starts instead. A
-    subset in which no video has any annotation keeps its labels secret and is left out.
+    subset in which no video has any annotation keeps its labels secret and is left out. So are segments without length,
+    of which the published list has some; ``notes`` gets how many.
 
     Raises:
         MissingPathError: there is no such file.
-        AnnotationError: another form, an unknown subset, a segment without length, or two spellings of one class.
+        AnnotationError: another form, an unknown subset, a segment that ends before it starts, or two
+            spellings of one class.
     """
     path = settings.root / str(settings.annotations)
     database = read_json_object(path).get("database")
     if not isinstance(database, dict) or not database:
         raise AnnotationError(f"{path}: no videos under 'database'; expected {{\"database\": {{id: ...}}}}")
     found: list[Annotation] = []
+    empty: list[str] = []
     for name, video in database.items():
         with located(f"{path}, video {name!r}"):
-            found.append(_annotation(name, video, settings.video_path or "v_{name}.mp4"))
+            found.append(_annotation(name, video, settings.video_path or "v_{name}.mp4", empty))
+    if empty:
+        notes.append(
+            f"{path}: {len(empty)} segments without length were left out, the first {empty[0]}; they say nothing"
+        )
     labelled = {annotation.split for annotation in found if annotation.names}
     if not labelled:
         raise AnnotationError(f"{path}: no video has any annotation; give the file that holds the labels")
@@ -36,26 +43,30 @@ def read_activitynet(settings: DataSettings) -> list[Annotation]:
     return [annotation for annotation in found if annotation.split in labelled]
 
 
-def _annotation(name: str, video: object, template: str) -> Annotation:
+def _annotation(name: str, video: object, template: str, empty: list[str]) -> Annotation:
     if not isinstance(video, dict) or not isinstance(video.get("annotations"), list):
         raise AnnotationError("expected an object with 'subset' and a list 'annotations'")
     split = split_from_word(str(video.get("subset")))
     if split is None:
         raise AnnotationError(f"subset {video.get('subset')!r} is unknown; allowed: training, validation, testing")
     path = fill_path(template, name=name, split=split)
-    segments = sorted((_segment(each) for each in video["annotations"]), key=lambda each: (each.start_s, each.end_s))
+    spans = [_span(each) for each in video["annotations"]]
+    empty += [f"at {start:g} s in {path!r} ({label})" for start, end, label in spans if start == end]
+    segments = sorted(
+        (Segment(*span) for span in spans if span[0] != span[1]), key=lambda each: (each.start_s, each.end_s)
+    )
     joined = _join_equal(segments)
     if any(after.start_s < before.end_s for before, after in pairwise(joined)):
         return Annotation(path, "", split, name, labels=tuple(each.label for each in joined))
     return Annotation(path, "", split, name, segments=tuple(joined))
 
 
-def _segment(entry: object) -> Segment:
+def _span(entry: object) -> tuple[float, float, str]:
     label, segment = (entry.get("label"), entry.get("segment")) if isinstance(entry, Mapping) else (None, None)
     numbers = isinstance(segment, list) and len(segment) == 2 and all(type(each) in {int, float} for each in segment)
     if not isinstance(label, str) or not label.strip() or not isinstance(segment, list) or not numbers:
         raise AnnotationError(f'annotation {entry!r}; expected {{"segment": [start_s, end_s], "label": "name"}}')
-    return Segment(float(segment[0]), float(segment[1]), label.strip())
+    return float(segment[0]), float(segment[1]), label.strip()
 
 
 def _join_equal(segments: list[Segment]) -> list[Segment]:

@@ -1,6 +1,8 @@
 """Class files: which name belongs to which number."""
 
+import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from vidrnn.annotations.rows import read_json_object, read_lines
 from vidrnn.errors import AnnotationError
 
 _NO_LETTERS = re.compile(r"(?<!\d)[\s_-]+|[\s_-]+(?!\d)")  # "walk 2" is "walk2", but "1-1" is not "11"
+_MISSING = frozenset({"nan", "null", "none", "n/a", "na", "#n/a", "#name?", "#value!", "undefined", "?", "-"})
 _NUMBERED = re.compile(r"(\d{1,9})[\s,]+(.+)")
 
 
@@ -65,6 +68,25 @@ def find_twin_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
         before = spelling.setdefault(_NO_LETTERS.sub("", name).casefold(), name)
         if before != name:
             yield before, name
+
+
+def doubtful_names(names: Iterable[str]) -> Iterator[str]:
+    """Notes on names that a spreadsheet or a program may have made: one number in several spellings, missing values."""
+    spellings: defaultdict[float, list[str]] = defaultdict(list)
+    for name in sorted(set(names)):
+        if name.casefold() in _MISSING:
+            yield f"class {name!r} looks like a missing value; if it is one, leave these videos out"
+            continue
+        try:
+            number = float(name)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            spellings[number].append(name)
+    for several in spellings.values():
+        if len(several) > 1:
+            listed = ", ".join(map(repr, several[:-1])) + f" and {several[-1]!r}"
+            yield f"{listed} are one number, but {len(several)} classes; if they are meant as one, use one spelling"
 
 
 def name_of(number: int, names: dict[int, str] | None) -> str:

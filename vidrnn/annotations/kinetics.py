@@ -11,15 +11,17 @@ from vidrnn.annotations.rows import add_once, fill_path, located, split_from_wor
 from vidrnn.errors import AnnotationError
 from vidrnn.settings.data import DataSettings
 
-_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+_COLUMNS = ("youtube_id", "time_start", "time_end", "split")
+_HEADER = "expected label,youtube_id,time_start,time_end,split[,is_cc]"
 _ID = re.compile(r"[\w-]{11}", re.ASCII)
 _SECONDS = re.compile(r"(\d{1,6})(?:\.0*)?", re.ASCII)
 
 
-def read_kinetics(settings: DataSettings) -> list[Annotation]:
+def read_kinetics(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     """Read the CSV ``data.annotations``, or all CSV files of that folder; the column ``split`` says who trains.
 
-    Files are named ``<youtube_id>_<start>_<end>.mp4`` with six digits each; the group is the YouTube id.
+    Files are named ``<youtube_id>_<start>_<end>.mp4`` with six digits each; the group is the YouTube id. A list without
+    labels, as test lists were published, is left out; ``notes`` gets its length.
 
     Raises:
         MissingPathError: there is no such file.
@@ -28,11 +30,17 @@ def read_kinetics(settings: DataSettings) -> list[Annotation]:
     source = settings.root / str(settings.annotations)
     found: dict[str, Annotation] = {}
     for path in _files(source):
-        for line, row in read_rows(path, required=_COLUMNS, optional=("is_cc",)):
+        rows = read_rows(path, required=_COLUMNS, optional=("label", "is_cc"), expected=_HEADER)
+        if rows and "label" not in rows[0][1]:
+            notes.append(
+                f"{path}: its {len(rows)} clips have no labels and were left out; nothing can be scored on them"
+            )
+            continue
+        for line, row in rows:
             with located(f"{path}, line {line}"):
                 add_once(found, _annotation(row, settings.video_path))
     if not found:
-        raise AnnotationError(f"{source} has no rows; add one row per clip")
+        raise AnnotationError(f"{source} has no rows with a label; add one row per clip")
     refuse_twin_names(sorted({annotation.label for annotation in found.values()}), where=str(source))
     return list(found.values())
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vidrnn.annotations.activitynet import read_activitynet
+from vidrnn.annotations.class_names import doubtful_names
 from vidrnn.annotations.csv_file import read_csv
 from vidrnn.annotations.folders import read_folder
 from vidrnn.annotations.hmdb51 import read_hmdb51
@@ -16,28 +17,34 @@ from vidrnn.errors import AnnotationError, ConfigError
 from vidrnn.settings.data import DataSettings
 
 
-def read_annotations(settings: DataSettings) -> tuple[Annotation, ...]:
+def read_annotations(settings: DataSettings, notes: list[str] | None = None) -> tuple[Annotation, ...]:
     """Read the annotations that a configuration names, sorted by path.
+
+    Args:
+        settings: of the data.
+        notes: gets what was left out and what deserves a second look, a sentence each.
 
     Raises:
         MissingPathError: ``data.root`` or the annotation file does not exist.
         AnnotationError: nothing to read, a wrong header or row, or one video listed twice.
         ConfigError: ``data.group_pattern`` is not a regular expression with a parenthesis.
     """
+    notes = [] if notes is None else notes
     readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
         "folder": read_folder,
         "csv": lambda settings: read_csv(settings.root / str(settings.annotations)),
         "ucf101": read_ucf101,
         "hmdb51": read_hmdb51,
-        "kinetics": read_kinetics,
+        "kinetics": lambda settings: read_kinetics(settings, notes),
         "pyslowfast": read_pyslowfast,
         "mmaction": read_mmaction,
-        "activitynet": read_activitynet,
+        "activitynet": lambda settings: read_activitynet(settings, notes),
     }
     annotations = readers[settings.format](settings)
     if settings.group_pattern is not None and settings.format != "csv":  # a CSV has a column for it
         group_of = _group_finder(settings.group_pattern)
         annotations = [replace(annotation, group=group_of(annotation.path)) for annotation in annotations]
+    notes += doubtful_names(name for annotation in annotations for name in annotation.names)
     return tuple(sorted(annotations, key=lambda annotation: annotation.path))
 
 

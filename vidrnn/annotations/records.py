@@ -1,6 +1,7 @@
 """The hand-off from annotation files to everything else."""
 
 import math
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,11 @@ def as_split(text: str) -> Split:
     if text not in SPLITS:
         raise AnnotationError(f"split {text!r} is unknown; allowed: {', '.join(SPLITS)} or empty")
     return text
+
+
+def one_form(name: str) -> str:
+    """A name in Unicode's composed form (NFC): two names that print alike are one class, or one group."""
+    return unicodedata.normalize("NFC", name)
 
 
 def plain_path(text: str) -> str:
@@ -46,7 +52,8 @@ class Segment:
     target: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a stretch without length."""
+        """Refuse a stretch without length; the label is kept in its composed form."""
+        object.__setattr__(self, "label", one_form(self.label))
         if not 0.0 <= self.start_s < self.end_s < math.inf:
             raise AnnotationError(
                 f"segment from {self.start_s:g} to {self.end_s:g} s: start must be at least 0 and before the end"
@@ -81,7 +88,14 @@ class Annotation:
     text: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a path that leaves the data root, an empty label, and segments that overlap."""
+        """Refuse a path that leaves the data root, an empty label, and segments that overlap.
+
+        Label, labels and group are kept in their composed form.
+        """
+        object.__setattr__(self, "label", one_form(self.label))
+        object.__setattr__(self, "group", one_form(self.group))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", tuple(map(one_form, self.labels)))
         # A backslash separates nothing here, but does where the annotations may be used next.
         parts = {*PurePosixPath(self.path).parts, *PureWindowsPath(self.path).parts}
         if not self.path or ".." in parts or "\0" in self.path:
@@ -132,7 +146,8 @@ class LabelMap:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Names must be unique."""
+        """Names must be unique, in their composed form."""
+        object.__setattr__(self, "names", tuple(map(one_form, self.names)))
         if len(set(self.names)) != len(self.names):
             raise AnnotationError(f"class names repeat: {sorted(self.names)}")
 
@@ -151,6 +166,6 @@ class LabelMap:
     def index(self, label: str) -> int:
         """Position of ``label`` in the logits. Raises AnnotationError for a class the map does not know."""
         try:
-            return self.names.index(label)
+            return self.names.index(one_form(label))
         except ValueError:
             raise AnnotationError(f"label {label!r} is unknown; known: {', '.join(self.names)}") from None

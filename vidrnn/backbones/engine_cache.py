@@ -81,7 +81,7 @@ class EngineCache:
         nodes = list(settings.chosen_nodes.items())
         values = [settings.backbone, name, identity, settings.square, settings.image_size, str(nodes), precision]
         versions = [version(package) for package in _PACKAGES]
-        code = [hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest() for module in _CODE]
+        code = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in _CODE]
         key = hashlib.sha256(json.dumps([values, versions, code]).encode()).hexdigest()[:16]
         return cls(root / key, settings)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.options import Config, Overrides, load_settings
+from vidrnn.cli.options import Config, Overrides, load_settings, print_note
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -35,12 +35,15 @@ def check(
     from vidrnn.sequences.targets import label_map_of
 
     settings = load_settings(config, overrides)
-    annotations = read_annotations(settings.data)
+    notes: list[str] = []
+    annotations = read_annotations(settings.data, notes)
     if annotations:
         label_map_of(annotations, settings.model.head)  # raises where they do not fit, before anything is decoded
     seen = inspect(annotations, settings, quick=quick, bar=on_screen)
     for line in seen.lines:
         print(line)
+    for note in notes:
+        print_note(note)
     for finding in seen.findings:
         for line in finding.lines():
             print(line)

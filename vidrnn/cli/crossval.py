@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, NoReturn
 
-from vidrnn.cli.options import Config, Output, Overrides, load_settings, warn_missing
+from vidrnn.cli.options import Config, Output, Overrides, load_settings, print_note, warn_missing
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
 
     settings = load_settings(config, overrides)
     with tqdm(unit="fit", disable=None) as bar:
-        result = run_crossval(settings, output=output, on_total=bar.reset, on_fit=lambda: _advance(bar))
+        result = run_crossval(
+            settings, output=output, on_total=bar.reset, on_fit=lambda: _advance(bar), on_note=print_note
+        )
     values, name = result.as_dict(), HEADLINES[result.head].name
     means, deviations = {"model": values[f"{name}_mean"]} | values["baselines"], values["baselines_std"]
     deviations = {"model": values[f"{name}_std"]} | deviations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.options import Config, Overrides, load_settings
+from vidrnn.cli.options import Config, Overrides, load_settings, print_note
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
     from vidrnn.streams.passes import file_passes, load_passes, notes_of
 
     features, root = settings.features, settings.data.root
-    annotations = read_annotations(settings.data)
+    notes: list[str] = []
+    annotations = read_annotations(settings.data, notes)
+    for note in notes:
+        print_note(note)
     passes: list[Pass] = [*load_passes(features), *file_passes(annotations, root=root, settings=features)]
     num_passes = len(passes) + ("text" in features.streams)
     report = Report()

@@ -34,3 +34,8 @@ def warn_missing(missing: Sequence[str]) -> None:
             f"warning: {len(missing)} annotated videos have no features and were left out, first {missing[0]!r}",
             file=sys.stderr,
         )
+
+
+def print_note(note: str) -> None:
+    """Something that deserves a second look and stops nothing."""
+    print(f"note: {note}")

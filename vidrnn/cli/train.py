@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vidrnn.cli.options import Config, Overrides, load_settings, warn_missing
+from vidrnn.cli.options import Config, Overrides, load_settings, print_note, warn_missing
 from vidrnn.errors import ExitCode
 
 
@@ -32,7 +32,7 @@ def train(
             bar.update(int(row["epoch"]) - bar.n)
             bar.set_postfix_str(", ".join(f"{key} {row[key]:.3f}" for key in row if "loss" in key or "val" in key))
 
-        result = train_run(settings, output=folder, resume=resume, on_epoch=show)
+        result = train_run(settings, output=folder, resume=resume, on_epoch=show, on_note=print_note)
     warn_missing(result.metrics["missing_features"])
     figures = {key: result.metrics[key] for key in result.metrics if isinstance(result.metrics[key], float)}
     print(

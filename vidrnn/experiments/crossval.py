@@ -264,6 +264,7 @@ def run_crossval(
     output: Path,
     on_total: Callable[[int], None] = lambda _fits: None,
     on_fit: Callable[[], None] = lambda: None,
+    on_note: Callable[[str], object] = lambda _note: None,
 ) -> CrossValidation:
     """Cross-validate on stored features; writes crossval.json, predictions.csv, config.yaml, maybe confusion.png.
 
@@ -272,15 +273,19 @@ def run_crossval(
         output: folder of the results.
         on_total: gets the number of fits before the first.
         on_fit: called after each fit.
+        on_note: gets what deserves a second look before the first fit.
 
     Raises:
         AnnotationError, StoreError, MissingPathError: see the parts.
     """
-    annotations = read_annotations(settings.data)
+    notes: list[str] = []
+    annotations = read_annotations(settings.data, notes)
     folders = find_folders(settings.features)
     head = settings.model.head
     label_map = label_map_of(annotations, head)
     sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
+    for note in (*notes, *sequences.notes):
+        on_note(note)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
     fits = seeds_of_fits(settings)
     seeds = fits["model"]

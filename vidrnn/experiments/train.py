@@ -57,6 +57,7 @@ def train(
     output: Path,
     resume: bool = False,
     on_epoch: Callable[[dict[str, float]], None] = lambda _row: None,
+    on_note: Callable[[str], object] = lambda _note: None,
 ) -> TrainingRun:
     """Train on the stored features of the training split, choosing the epoch on the validation split.
 
@@ -66,12 +67,15 @@ def train(
     Raises:
         AnnotationError, StoreError, MissingPathError, TrainingError: see the parts; nothing computed before is lost.
     """
-    splits = split_annotations(read_annotations(settings.data), settings.data)
+    notes: list[str] = []
+    splits = split_annotations(read_annotations(settings.data, notes), settings.data)
     folders = find_folders(settings.features)
     label_map = label_map_of(splits["train"], settings.model.head)
     load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
     check_unknown(settings, splits["val"], label_map)
     train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
+    for note in (*notes, *train_set.notes, *(val_set.notes if val_set else ())):
+        on_note(note)
     output.mkdir(parents=True, exist_ok=True)
     fingerprint = fingerprint_of(settings, train_set, val_set, folders)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)

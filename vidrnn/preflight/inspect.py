@@ -8,7 +8,7 @@ from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_
 from vidrnn.preflight.bars import Bar, nowhere
 from vidrnn.preflight.files import find_identical, find_missing
 from vidrnn.preflight.findings import Finding
-from vidrnn.preflight.pictures import describe_pictures, find_leaks, look_at
+from vidrnn.preflight.pictures import describe_pictures, find_leaks, find_unmet_segments, look_at
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS
 from vidrnn.store.video_features import VideoMetadata
@@ -57,6 +57,6 @@ def inspect(
         pictures = look_at(annotations, sides, settings, bar=bar)
         videos = dict(zip((each.path for each in pictures.annotations), pictures.metadata, strict=True))
         lines += describe_pictures(pictures)
-        findings += find_leaks(pictures, settings)
+        findings += [*find_leaks(pictures, settings), *find_unmet_segments(pictures, settings)]
     lines.append(f"leaks were looked for between {sides.description}" + ("" if pixels else ", in names and bytes only"))
     return Inspection(tuple(lines), tuple(findings), videos)

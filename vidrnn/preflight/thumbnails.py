@@ -18,7 +18,8 @@ EDGE = 32
 """Pixels per side."""
 RATE = 30.0
 """Frames per second that are kept: the order of a trimmed copy's frames must be found again to the frame."""
-_MOST_FRAMES = 3000
+MOST_FRAMES = 3000
+"""Frames that are kept of a video; a longer one is thinned evenly."""
 _BLUR, _REACH = 2.0, 6  # pixels: deviation and reach of the Gaussian that is taken away
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -38,7 +39,7 @@ class Thumbnails(Alone):
                 dim=EDGE * EDGE,
                 grid=1,
                 preprocessing=self.preprocessing.as_dict(),
-                sampling={"kind": "fps", "rate": RATE, "max_frames": _MOST_FRAMES, **frame_folder_values(settings)},
+                sampling={"kind": "fps", "rate": RATE, "max_frames": MOST_FRAMES, **frame_folder_values(settings)},
                 precision="float32",
             ).to_json()
         )

@@ -8,16 +8,20 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.annotations import Annotation, LabelMap
-from vidrnn.errors import StoreError
+from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.sequences.alignment import Grid, align
 from vidrnn.sequences.identity import identify, identify_content
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import FoundStream, StreamTable, find_stream, load_table
 from vidrnn.sequences.targets import Targets, Timestamps, make_targets
+from vidrnn.sequences.unmet_segments import UnmetSegments, find_unmet
 from vidrnn.settings.model import Head, ModelSettings
 from vidrnn.settings.streams import in_order
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.spec import FeatureSpec
+
+_BY_STEP: frozenset[Head] = frozenset({"step_labels", "step_regression"})
+"""Heads that are taught at each step what its segment says."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class SequenceSet:
         identities: of each video those by which a model remembers it, see `vidrnn.sequences.identity`: the content of
             its file, and its name with each account that its streams give of it, because sound knows nothing of
             pictures.
+        notes: what deserves a second look, such as segments that no step lies in.
     """
 
     annotations: tuple[Annotation, ...]
@@ -67,6 +72,7 @@ class SequenceSet:
     grid: Grid | None = None
     hidden: frozenset[str] = frozenset()
     identities: tuple[frozenset[str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -209,7 +215,8 @@ def load_sequences(
 
     Raises:
         StoreError: no video has features, or see `load_table`.
-        AnnotationError: the annotations do not fit the head, or name a class that the label map does not know.
+        AnnotationError: the annotations do not fit the head, name a class that the label map does not know, or have
+            segments of which most, or all of a class, hold no step.
     """
     places, others = _by_stream(folders), _by_stream(mirrored or ())
     found = {name: find_stream(annotations, folder) for name, folder in places.items()}
@@ -232,6 +239,9 @@ def load_sequences(
         seconds = {name: [each.timestamps_s(i) for i in range(len(own))] for name, each in found.items()}
         grid, grids = align(seconds, causal=causal)
         totals, times = torch.tensor([len(each) for each in grids]), grids.__getitem__
+    unmet = find_unmet(own, times, metadata) if head in _BY_STEP else UnmetSegments()
+    if unmet.refusal:
+        raise AnnotationError(unmet.refusal)
     return SequenceSet(
         tuple(own),
         {name: tables[name] for name in in_order(tables)},
@@ -242,6 +252,7 @@ def load_sequences(
         grid,
         frozenset(spec.stream for spec in unseen),
         identities,
+        (unmet.note,) if unmet.note else (),
     )
 
 

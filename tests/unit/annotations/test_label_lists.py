@@ -182,8 +182,8 @@ def test_activitynet_segments_are_sorted_and_joined_and_secret_subsets_left_out(
         ({}, ": no videos under 'database'; expected {\"database\": {id: ...}}"),
         ({"a": {"subset": "training"}}, ", video 'a': expected an object with 'subset' and a list 'annotations'"),
         ({"a": video("dev")}, ", video 'a': subset 'dev' is unknown; allowed: training, validation, testing"),
-        ({"a": video("training", (3, 3, "run"))},
-         ", video 'a': segment from 3 to 3 s: start must be at least 0 and before the end"),
+        ({"a": video("training", (4, 3, "run"))},
+         ", video 'a': segment from 4 to 3 s: start must be at least 0 and before the end"),
         ({"a": video("training", (3, 4, " "))},
          (", video 'a': annotation {'segment': [3, 4], 'label': ' '}; expected "
           '{"segment": [start_s, end_s], "label": "name"}')),

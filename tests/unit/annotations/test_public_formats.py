@@ -157,8 +157,8 @@ def test_kinetics_files_are_named_after_id_and_seconds_and_grouped_by_id(tmp_pat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("youtube_id,time_start,time_end,split\n",
-         (", line 1: header 'youtube_id,time_start,time_end,split'; "
+        ("label,youtube_id,time_start,split\n",
+         (", line 1: header 'label,youtube_id,time_start,split'; "
           "expected label,youtube_id,time_start,time_end,split[,is_cc]")),
         (KINETICS_HEADER + "run,#NAME?,1,11,train",
          (", line 2: youtube_id '#NAME?' is not 11 letters, digits, - or _; spreadsheets spoil ids that begin with -, "
@@ -174,7 +174,9 @@ def test_kinetics_files_are_named_after_id_and_seconds_and_grouped_by_id(tmp_pat
           "keep one")),
         (KINETICS_HEADER + "run far,ZZZZZZZZZZZ,1,11,train\nrun_far,YYYYYYYYYYY,1,11,train\n",
          ": 'run far' and 'run_far' look like one class; use one spelling"),
-        (KINETICS_HEADER, " has no rows; add one row per clip"),
+        (KINETICS_HEADER, " has no rows with a label; add one row per clip"),
+        ("youtube_id,time_start,time_end,split\nZZZZZZZZZZZ,1,11,test\n",
+         " has no rows with a label; add one row per clip"),
         ("läuft".encode("latin-1"), ", line 1: b'l\\xe4uft' is not UTF-8; save the file as UTF-8"),
     ],
 )  # fmt: skip

@@ -1,0 +1,137 @@
+"""Segments that no step lies in are counted and named, and refused where a class or most segments are lost."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.integration.world import Outcome, call
+from tests.media import pictures, write_clip
+from tests.worlds import CPU, fill_store, tiny_model, tiny_training
+from vidrnn.annotations import Annotation, Segment
+from vidrnn.errors import AnnotationError
+from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.targets import label_map_of
+
+NUMBER = 6
+
+
+def loaded(folder: Path, *spans: tuple[float, float, str]) -> SequenceSet:
+    """Six videos of 2 s with steps at 0, 0.1 ... 1.9 s, all with the same segments."""
+    rng = np.random.default_rng(0)
+    store = fill_store(folder, {f"{number}.mp4": rng.normal(size=(20, 3)) for number in range(NUMBER)}, dim=3)
+    segments = tuple(Segment(*span) for span in spans)
+    annotations = [Annotation(f"{number}.mp4", "", None, str(number), segments=segments) for number in range(NUMBER)]
+    labels = label_map_of(annotations, "step_labels")
+    return load_sequences(annotations, store, labels, device=CPU, head="step_labels")
+
+
+@pytest.mark.parametrize(
+    ("spans", "message"),
+    [
+        (
+            [(2, 12, "fall"), (13, 15, "go")],
+            (
+                "most segments (12 of 12) lie outside their videos, the first from 2 to 12 s of 'fall' in '0.mp4', "
+                "which ends at 2 s; start and end are seconds, and these look like frames: divide them by the frame "
+                "rate"
+            ),
+        ),
+        (
+            [(200, 1200, "fall"), (1300, 1500, "go")],
+            (
+                "most segments (12 of 12) lie outside their videos, the first from 200 to 1200 s of 'fall' in '0.mp4', "
+                "which ends at 2 s; start and end are seconds, and these look like milliseconds: divide them by 1000"
+            ),
+        ),
+        (
+            [(200000, 200001, "fall")],
+            (
+                "most segments (6 of 6) lie outside their videos, the first from 200000 to 200001 s of 'fall' "
+                "in '0.mp4', which ends at 2 s; start and end are seconds; correct them, or the paths that they belong "
+                "to"
+            ),
+        ),
+        (
+            [(0.51, 0.55, "hit"), (1, 2, "go")],
+            (
+                "classes ['hit'] have no step: none of their segments holds one, as that from 0.51 to 0.55 s of "
+                "'hit' in '0.mp4'; raise features.rate, correct the segments, or drop these classes"
+            ),
+        ),
+        (
+            [(0.51, 0.55, "hit"), (0.61, 0.65, "hit"), (1, 2, "go")],
+            (
+                "most segments (12 of 18) hold no step, the first from 0.51 to 0.55 s of 'hit' in '0.mp4'; they are "
+                "shorter than the distance of the steps: raise features.rate, or correct the segments"
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(tmp_path, spans, message):
+    with pytest.raises(AnnotationError) as caught:
+        loaded(tmp_path, *spans)
+    assert str(caught.value) == message
+
+
+def test_a_few_segments_without_a_step_are_counted(tmp_path):
+    sequences = loaded(tmp_path, (0.05, 0.3, "hit"), (0.51, 0.55, "hit"), (1, 2, "go"))
+    assert sequences.notes == (
+        "6 of 18 segments hold no step and teach nothing (hit 6), the first from 0.51 to 0.55 s of 'hit' in '0.mp4'",
+    )
+
+
+def test_segments_that_all_have_a_step_need_no_note(tmp_path):
+    """Nor do those that end after the video."""
+    assert loaded(tmp_path, (0.5, 5, "go")).notes == ()
+
+
+def world(folder: Path, rows: list[tuple[float, float, str]]) -> Path:
+    lines = ["path,start,end,label,split,group"]
+    for split, number in (("train", 4), ("val", 2)):
+        for video in range(number):
+            path = f"{split}{video}.mp4"
+            write_clip(folder / "clips" / path, pictures(20), time_base=Fraction(1, 10))
+            lines += [f"{path},{start},{end},{label},{split},{path}" for start, end, label in rows]
+    (folder / "clips" / "list.csv").write_text("\n".join(lines))
+    tree = {
+        "data": {
+            "root": str(folder / "clips"),
+            "format": "csv",
+            "annotations": "list.csv",
+            "accept": ["near_duplicates", "identical_files"],
+        },
+        "features": {
+            "store": str(folder / "store"),
+            "streams": ["rows"],
+            "workers": 1,
+            "device": "cpu",
+            "rows": {"image_size": 32},
+        },
+        "model": tiny_model(head="step_labels").model_dump(mode="json"),
+        "training": tiny_training(epochs=1).model_dump(mode="json"),
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    return folder / "config.yaml"
+
+
+@pytest.fixture
+def verb(capsys, tmp_path):
+    def run(name: str, rows: list[tuple[float, float, str]]) -> Outcome:
+        return call(capsys, name, "--config", world(tmp_path, rows))
+
+    return run
+
+
+def test_check_counts_them_before_anything_is_extracted(verb):
+    outcome = verb("check", [(0.51, 0.55, "hit"), (0.6, 0.9, "hit"), (1, 2, "go")])
+    where = "the first from 0.51 to 0.55 s of 'hit' in 'train0.mp4'"
+    assert f"warning: 6 of 18 segments hold no step and teach nothing (hit 6), {where}" in outcome.out
+
+
+def test_check_refuses_segments_in_frames(verb):
+    outcome = verb("check", [(5, 15, "go"), (16, 19, "hit")])
+    assert outcome.code == 2
+    assert "these look like frames: divide them by the frame rate" in outcome.out
