@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
 from vidrnn.errors import AnnotationError
+from vidrnn.names import original
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -31,8 +32,8 @@ def one_form(name: str) -> str:
 
 
 def plain_path(text: str) -> str:
-    """One spelling for one file: ``./a//b.mp4`` is ``a/b.mp4``."""
-    return str(PurePosixPath(text)) if text else ""
+    """One spelling for one file: ``./a//b.mp4`` is ``a/b.mp4``, and bytes that are not UTF-8 are read as written."""
+    return str(PurePosixPath(original(text))) if text else ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Annotation:
             raise AnnotationError(
                 f"path {self.path!r} is not inside data.root; give it relative to the root without '..', or absolute"
             )
+        if any("\ud800" <= each <= "\udfff" and not "\udc80" <= each <= "\udcff" for each in self.path):
+            raise AnnotationError(f"path {self.path!r} cannot be the name of a file; correct its characters")
         if not self.label and self.labels is None and self.segments is None and self.target is None:
             raise AnnotationError(f"path {self.path!r} has an empty label; name its class")
         if "" in (self.labels or ()):

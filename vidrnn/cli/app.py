@@ -1,5 +1,6 @@
 """The command line: the verbs joined. Heavy libraries are imported inside the verbs, so that help is fast."""
 
+import io
 import sys
 from collections.abc import Callable
 from typing import cast
@@ -17,6 +18,7 @@ from vidrnn.cli.store import store_app
 from vidrnn.cli.train import train
 from vidrnn.cli.tune import tune
 from vidrnn.errors import ExitCode, VidrnnError
+from vidrnn.names import CONSOLE_ERRORS
 
 app = typer.Typer(
     name="vidrnn",
@@ -43,6 +45,9 @@ def main() -> None:
 
 def run(command: Callable[..., object]) -> None:
     """Call a verb with the arguments of the process and turn its outcome into an exit code of the contract."""
+    for stream in (sys.stdout, sys.stderr):  # a name in another encoding is shown, and ends nothing
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=CONSOLE_ERRORS)
     try:
         outcome = command(standalone_mode=False)
     except VidrnnError as error:

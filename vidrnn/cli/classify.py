@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,12 +73,13 @@ def classify(
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 
-def _write(predictions: "Iterable[Prediction]", writer: "PredictionWriter", *, total: int) -> int:
+def _write(predictions: "Generator[Prediction, None, None]", writer: "PredictionWriter", *, total: int) -> int:
     """Write predictions as they come, name what is wrong with them, and count the failed ones."""
     from tqdm import tqdm
 
     failed, lacking = 0, Counter[str]()
-    with writer as write, tqdm(total=total, unit="video", disable=None) as bar:
+    # Closed whatever happens: a generator that is left open keeps its decoders, and the process waits for them.
+    with closing(predictions), writer as write, tqdm(total=total, unit="video", disable=None) as bar:
         for prediction in predictions:
             write(prediction)
             bar.update()

@@ -1,14 +1,17 @@
 """predictions.csv: what was answered for each video beside what is true."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vidrnn.atomic import replacing
 from vidrnn.evaluation.measures import Outputs, Truth, sigmoid, softmax
 from vidrnn.evaluation.transcripts import collapse, edit_distance
+from vidrnn.names import writable
 from vidrnn.settings.model import Head
 
 Row = Sequence[object]
@@ -27,6 +30,8 @@ def write_predictions(
 ) -> None:
     """Write one row per seed and video, or per cached step from heads that answer there; scores are probabilities.
 
+    The file is there whole or not at all. Names are `writable`.
+
     The columns of the head are followed by ``group`` and ``seed``, which `vidrnn.evaluation.scores` reads to compare.
 
     Args:
@@ -40,12 +45,18 @@ def write_predictions(
         thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
     """
     header, rows = _TABLES[head](labels, thresholds)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", newline="")
         writer = csv.writer(file)
-        writer.writerow(["path", *header, "group", "seed"])
+        writer.writerow(_writable(["path", *header, "group", "seed"]))
         for seed, outputs in answers:
             for video, group, own, true in zip(paths, groups, outputs, truth, strict=True):
-                writer.writerows([video, *row, group, seed] for row in rows(own, true))
+                writer.writerows(_writable([video, *row, group, seed]) for row in rows(own, true))
+        file.detach()  # writes what is left; `replacing` closes it
+
+
+def _writable(row: Iterable[object]) -> list[object]:
+    return [writable(cell) if isinstance(cell, str) else cell for cell in row]
 
 
 def _label(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:

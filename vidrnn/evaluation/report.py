@@ -22,6 +22,7 @@ from vidrnn.evaluation.calibration import (
 )
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics
 from vidrnn.evaluation.metrics import Metrics
+from vidrnn.names import writable
 from vidrnn.settings.evaluation import Average
 from vidrnn.settings.model import Head
 
@@ -32,16 +33,18 @@ _PER_CLASS = ("average_precision", "recall", "precision", "f1", "threshold")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON atomically; nan and inf, which JSON does not have, become null. Raises OSError."""
+    """Write JSON atomically; nan and inf become null, and names are `writable`. Raises OSError."""
     text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path, (text + "\n").encode())
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  anything that JSON can hold
     if isinstance(value, Mapping):
-        return {name: _finite(each) for name, each in value.items()}
+        return {writable(str(name)): _finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
+    if isinstance(value, str):
+        return writable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -131,7 +134,7 @@ def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    labels = [row.label.replace("$", r"\$") for row in metrics.per_class]  # a dollar sign is no formula
+    labels = [writable(row.label).replace("$", r"\$") for row in metrics.per_class]  # a dollar sign is no formula
     counts = metrics.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     edge = max(4.0, 0.45 * len(labels) + 2.0)

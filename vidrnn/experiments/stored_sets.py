@@ -64,7 +64,7 @@ def fingerprint_of(
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),
         *(["both views"] if train_set.has_both_views else []),
     ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 def require_split(annotations: list[Annotation], split: Split) -> list[Annotation]:

@@ -172,7 +172,7 @@ def _fingerprint(task: _Task, folders: Sequence[FeatureFolder]) -> str:
         task.settings.inference.model_dump_json(),
         *(f"{fold.name} {','.join(map(str, fold.test))}" for fold in task.folds),
     ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 def _protocol(

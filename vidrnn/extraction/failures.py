@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vidrnn.atomic import write_atomically
 from vidrnn.extraction.jobs import ABSENT, Failure
+from vidrnn.names import original, writable
 from vidrnn.store.folders import ABSENT_LIST
 from vidrnn.store.source import Places, state_of
 
@@ -25,7 +26,8 @@ class _Record:
 
     def row(self) -> list[str]:
         failure = self.failure
-        return [failure.path, failure.stage, failure.cause, f"{failure.seconds:.1f}", self.size, self.mtime_ns]
+        path, cause = writable(failure.path), writable(failure.cause)
+        return [path, failure.stage, cause, f"{failure.seconds:.1f}", self.size, self.mtime_ns]
 
 
 class FailureList:
@@ -82,7 +84,8 @@ class FailureList:
         with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
             for row in csv.DictReader(file):
                 try:
-                    failure = Failure(row["path"], row["stage"], row["cause"], float(row["seconds"]))
+                    path, cause = original(row["path"]), original(row["cause"])
+                    failure = Failure(path, row["stage"], cause, float(row["seconds"]))
                     records[failure.path] = _Record(failure, row["size"] or "", row["mtime_ns"] or "")
                 except (KeyError, TypeError, ValueError):
                     continue

@@ -1,17 +1,21 @@
 """The file that ``classify`` writes: a row per video, and beside it what answered, so that no two models are mixed."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import ConfigError
 from vidrnn.inference.answers import COLUMNS, Answer
+from vidrnn.names import original, writable
 from vidrnn.settings.model import Head
 
 Origin = Mapping[str, str | float | None]
@@ -67,8 +71,7 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
 
 
 def _refuse_other_columns(path: Path, header: list[str]) -> None:
-    with path.open(encoding="utf-8", newline="") as file:
-        there = next(csv.reader(file), header)
+    there = next(csv.reader(io.StringIO(_whole_rows(path).decode(), newline="")), header)
     if there != header:
         raise ConfigError(
             f"--resume: {str(path)!r} has the columns {', '.join(there)}, and rows would have {', '.join(header)}; "
@@ -76,8 +79,39 @@ def _refuse_other_columns(path: Path, header: list[str]) -> None:
         )
 
 
+def _whole_rows(path: Path) -> bytes:
+    """The rows that are whole: the last one may have been cut off by a power loss or a full disk.
+
+    With a row that was cut off goes the rest of its video, which may have several.
+    """
+    content = path.read_bytes()
+    if path.suffix == ".jsonl":
+        return content[: content.rfind(b"\n") + 1]
+    ends, position, quotes = [0], 0, 0
+    for line in content.splitlines(keepends=True):
+        position, quotes = position + len(line), quotes + line.count(b'"')
+        if line.endswith(b"\n") and quotes % 2 == 0:  # else a line break within a cell
+            ends.append(position)
+    cut_off = content[ends[-1] :]
+    while cut_off and len(ends) > 2:
+        cell = _first_cell(content[ends[-2] : ends[-1]])
+        if cell[: len(cut_off)] != cut_off[: len(cell)]:
+            break
+        ends.pop()
+    return content[: ends[-1]]
+
+
+def _first_cell(row: bytes) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([next(csv.reader(io.StringIO(row.decode(), newline="")))[0], ""])
+    return text.getvalue().rstrip("\r\n").encode()
+
+
 class PredictionWriter:
     """Writes rows as they come, so that a stop loses nothing. Context manager.
+
+    The rows of a video are written at once, without a buffer, so that a kill leaves whole ones; what a power loss or a
+    full disk cut off is removed before a file is continued. Names are `vidrnn.names.writable`.
 
     A .csv has the columns path, status, those of the head, lacking (only for several streams), error; a video has one
     row, or one per segment. A .jsonl has one object per video, with a list ``segments`` from heads that answer at every
@@ -115,16 +149,18 @@ class PredictionWriter:
         self._append = append and path.exists()
         if self._append and path.suffix == ".csv":
             _refuse_other_columns(path, self._header)
-        self._file: IO[str] | None = None
+        self._file: FileIO | None = None
 
     def __enter__(self) -> Callable[[Prediction], None]:
         """Open the file and return the function that writes a row."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._origin is not None:
             write_atomically(_origin_file(self._path), (json.dumps(dict(self._origin), indent=1) + "\n").encode())
-        self._file = self._path.open("a" if self._append else "w", newline="", encoding="utf-8")
-        if self._path.suffix == ".csv" and not self._append:
-            csv.writer(self._file).writerow(self._header)
+        there = _whole_rows(self._path) if self._append else b""
+        self._file = self._path.open("ab" if self._append else "wb", buffering=0)
+        self._file.truncate(len(there))
+        if self._path.suffix == ".csv" and not there:
+            self._put(_csv_row(self._header))
         return self._write
 
     def __exit__(self, *_error: object) -> None:
@@ -133,27 +169,47 @@ class PredictionWriter:
         self._file.close()
 
     def _write(self, prediction: Prediction) -> None:
+        self._put(self._as_json(prediction) if self._path.suffix == ".jsonl" else self._as_csv(prediction))
+
+    def _put(self, rows: str) -> None:
+        """Append whole rows, or nothing. Raises OSError."""
         assert self._file is not None
-        self._file.write(self._as_json(prediction) if self._path.suffix == ".jsonl" else self._as_csv(prediction))
-        self._file.flush()
+        content = rows.encode()
+        before = self._file.seek(0, os.SEEK_END)
+        if self._file.write(content) != len(content):
+            self._file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def _as_json(self, prediction: Prediction) -> str:
-        row: dict[str, Any] = {"path": prediction.path, "status": prediction.status}
+        row: dict[str, Any] = {"path": writable(prediction.path), "status": prediction.status}
         if self._in_segments:
-            row["segments"] = list(prediction.answers) if prediction.error is None else None
+            row["segments"] = _writable(list(prediction.answers)) if prediction.error is None else None
         else:
-            row |= prediction.answers[0] if prediction.answers else dict.fromkeys(self._columns)
+            row |= _writable(prediction.answers[0]) if prediction.answers else dict.fromkeys(self._columns)
         row |= {"lacking": list(prediction.lacking)} if self._lacking else {}
-        return json.dumps(row | {"error": prediction.error}, ensure_ascii=False) + "\n"
+        return json.dumps(row | {"error": _writable(prediction.error)}, ensure_ascii=False) + "\n"
 
     def _as_csv(self, prediction: Prediction) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text)
+        rows = []
         for answer in prediction.answers or ({},):
             values = [_as_text(name, answer.get(name)) for name in self._columns]
             values += ["|".join(prediction.lacking)] if self._lacking else []
-            writer.writerow([prediction.path, prediction.status, *values, prediction.error or ""])
-        return text.getvalue()
+            rows.append(_csv_row([prediction.path, prediction.status, *values, prediction.error or ""]))
+        return "".join(rows)
+
+
+def _csv_row(cells: Iterable[str]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(map(writable, cells))
+    return text.getvalue()
+
+
+def _writable(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
+    if isinstance(value, Mapping):
+        return {key: _writable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(each) for each in value]
+    return writable(value) if isinstance(value, str) else value
 
 
 def _as_text(name: str, value: Any) -> str:  # noqa: ANN401  texts, numbers and lists of either
@@ -170,9 +226,9 @@ def finished_paths(path: Path) -> set[str]:
     """Videos that an earlier, interrupted run has already answered; empty when there is no file."""
     if not path.exists():
         return set()
-    with path.open(encoding="utf-8", newline="") as file:
-        if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in file if line.endswith("}\n")]
-        else:
-            rows = list(csv.DictReader(file))
-    return {row["path"] for row in rows if row.get("status") == "ok"}
+    text = _whole_rows(path).decode()
+    if path.suffix == ".jsonl":
+        rows = [json.loads(line) for line in text.split("\n") if line]
+    else:
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    return {original(row["path"]) for row in rows if row.get("status") == "ok"}

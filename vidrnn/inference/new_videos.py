@@ -1,6 +1,6 @@
 """New videos to predictions, by the way that a model needs; the command line adds the file and the bar."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def with_unknown_below(model: TrainedModel, threshold: float) -> TrainedModel:
 
 def predict_videos(
     videos: Sequence[Path], model: TrainedModel, *, side_files: SideFiles, changes: Mapping[str, str | float]
-) -> Iterator[Prediction]:
+) -> Generator[Prediction, None, None]:
     """Predictions by the way that the model needs; what cannot be done is refused at once.
 
     Args:

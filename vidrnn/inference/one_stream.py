@@ -1,6 +1,7 @@
 """The verb ``classify``: new videos to answers, with the model's own preprocessing and sampling."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def _difference(wanted: FeatureSpec, here: FeatureSpec) -> str:
 
 def classify(
     videos: Iterable[Path], model: TrainedModel, backbone: Backbone, *, settings: FeatureSettings
-) -> Iterator[Prediction]:
+) -> Generator[Prediction, None, None]:
     """Classify videos; each gives one prediction, in the order in which they finish, and a bad one costs only itself.
 
     Args:
@@ -79,14 +80,15 @@ def classify(
     both = model.settings.features.mirrored and model.settings.inference.views == "both"
     passes = [backbone, backbone.mirrored()] if both else [backbone]
     jobs = (Job(str(video), video, tuple(range(len(passes)))) for video in videos)
-    for path, found in embed_passes(jobs, passes, settings=settings):
-        seen = [view for view in found.values() if not isinstance(view, Failure)]
-        if failure := next((view for view in found.values() if isinstance(view, Failure)), None):
-            yield Prediction(path, "failed", error=failure.cause)
-        elif not all(np.isfinite(view.features).all() for view in seen):
-            yield Prediction(path, "failed", error="its features hold nan or inf; use another features.precision")
-        else:
-            yield _predict(path, seen, model)
+    with closing(embed_passes(jobs, passes, settings=settings)) as results:
+        for path, found in results:
+            seen = [view for view in found.values() if not isinstance(view, Failure)]
+            if failure := next((view for view in found.values() if isinstance(view, Failure)), None):
+                yield Prediction(path, "failed", error=failure.cause)
+            elif not all(np.isfinite(view.features).all() for view in seen):
+                yield Prediction(path, "failed", error="its features hold nan or inf; use another features.precision")
+            else:
+                yield _predict(path, seen, model)
 
 
 def _predict(path: str, views: Sequence[VideoFeatures], model: TrainedModel) -> Prediction:

@@ -5,7 +5,7 @@ aligned, masked and read as they were when the model learned.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -44,7 +44,7 @@ def needs_streams(model: TrainedModel) -> bool:
 
 def classify_streams(
     videos: Iterable[Path], model: TrainedModel, *, settings: FeatureSettings, side_files: SideFiles
-) -> Iterator[Prediction]:
+) -> Generator[Prediction, None, None]:
     """Classify videos; each gives one prediction, in order, and a bad one costs only itself.
 
     A video that does not have a stream, such as sound, is answered from the others, which the prediction says; one that
@@ -77,7 +77,7 @@ def _in_batches(
     *,
     settings: FeatureSettings,
     side_files: SideFiles,
-) -> Iterator[Prediction]:
+) -> Generator[Prediction, None, None]:
     waiting = iter(videos)
     while some := list(islice(waiting, _AT_ONCE)):
         with tempfile.TemporaryDirectory(prefix="vidrnn_") as folder:

@@ -24,6 +24,7 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.names import original
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
 from vidrnn.store import feature_file
@@ -63,7 +64,7 @@ class FeatureFolder:
         """Videos that do not have this stream, as extraction found, each with the cause."""
         try:
             with (self.path / ABSENT_LIST).open(encoding="utf-8", errors="replace", newline="") as file:
-                return {row["path"]: row["cause"] or "" for row in csv.DictReader(file) if row.get("path")}
+                return {original(row["path"]): row["cause"] or "" for row in csv.DictReader(file) if row.get("path")}
         except FileNotFoundError:
             return {}
 

@@ -56,6 +56,8 @@ class ReadArray:
         path = self.source(source)
         if not path.exists():
             raise AbsentStreamError(f"has no array at {path}")
+        if not path.is_file():
+            raise VideoError(f"its array {path} is no file but a folder, a pipe or a device; give a file")
         digest = Source.of(self.sources(source), on_read=lambda _count: on_progress())
         array, times = read_array(path)
         features = array[None] if array.ndim == 1 else array
@@ -106,8 +108,11 @@ class ReadArray:
 
 def read_array(path: Path) -> tuple[Array, Array | None]:
     """The array of a file, and its times where it has some. Raises VideoError, OSError; nothing is unpickled."""
+    if not path.is_file():  # a pipe would be waited for
+        raise VideoError(f"{path} is no file")
     try:
         if path.suffix == ".npy":
+            _refuse_short(path)
             array: Array = np.load(path, allow_pickle=False)
             if not isinstance(array, np.ndarray):  # a renamed .npz opens as something else
                 raise VideoError(f"{path} is no .npy file of one array")
@@ -121,6 +126,23 @@ def read_array(path: Path) -> tuple[Array, Array | None]:
         if isinstance(error, VideoError):
             raise
         raise VideoError(f"{path} cannot be read as an array: {error}") from error
+
+
+def _refuse_short(path: Path) -> None:
+    """Raise ValueError when the header of an .npy file says more values than it holds, before memory is taken."""
+    with path.open("rb") as file:
+        magic = file.read(6)
+        if magic != b"\x93NUMPY":
+            return  # numpy says what is wrong with it
+        file.seek(0)
+        read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+        version, _ = np.lib.format.read_magic(file)
+        if version not in read:
+            return
+        shape, _, dtype = read[version](file)
+        needed, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
+    if not dtype.hasobject and there < needed:
+        raise ValueError(f"its header says {shape} of {dtype}, {needed} bytes, and it holds {there}")
 
 
 def _checked_times(times: Array, num_steps: int, path: Path) -> npt.NDArray[np.float64]:

@@ -128,6 +128,8 @@ def _seconds(clock: Sequence[str | None]) -> float:
 def text_file(path: Path) -> bytes:
     """Contents of a text file. Raises AbsentStreamError when there is none, VideoError when it cannot be read."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise VideoError(f"its text {path} is no file but a folder, a pipe or a device; give a file")
         return path.read_bytes()
     except FileNotFoundError:
         raise AbsentStreamError(f"has no text at {path}") from None

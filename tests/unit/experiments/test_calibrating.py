@@ -71,7 +71,7 @@ def classified(
     """What `classify` says of stored features, as if a backbone had just made them."""
     folder = FeatureStore(settings.features.store).find(settings.features)
     results = [(path, folder.read(path)) for path in paths]
-    monkeypatch.setattr(classify_module, "embed_videos", lambda *_, **__: iter(results))
+    monkeypatch.setattr(classify_module, "embed_videos", lambda *_, **__: (each for each in results))
     found = classify([], model, None, settings=FeatureSettings())  # type: ignore[arg-type]  nothing is embedded
     return {prediction.path: prediction for prediction in found}
 

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any, get_args
 
@@ -232,6 +233,64 @@ def test_a_continued_file_knows_what_is_answered(tmp_path: Path, suffix: str) ->
         assert [row[0] for row in read_rows(path)] == ["path", "a\nb.mp4", "a\nb.mp4", "bad.mp4", "bad.mp4", "bad.mp4"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_row_that_was_cut_off_goes_with_its_video_when_the_file_is_continued(tmp_path: Path, suffix: str) -> None:
+    """Wherever a power loss cut: the videos before stay byte for byte, that one is answered again."""
+    path, names = tmp_path / f"out.{suffix}", ['a\n"ü".mp4', "b.mp4", "сидеть, c.mp4"]
+    said = SAID["step_labels"]
+    ends = []
+    for name in names:
+        write(path, "step_labels", Prediction(name, "ok", said), append=True)
+        ends.append(path.stat().st_size)
+    whole = path.read_bytes()
+    for cut in range(ends[0] + 1, len(whole)):
+        path.write_bytes(whole[:cut])
+        done = finished_paths(path)
+        missing = [name for name in names if name not in done]
+        assert done <= set(names)
+        assert names[0] in done
+        if suffix == "csv" and whole[cut - 1 : cut] == b"\n" and cut not in ends:
+            continue  # rows that are whole, of a video with more of them: one write holds them all
+        write(path, "step_labels", *(Prediction(name, "ok", said) for name in missing), append=True)
+        assert path.read_bytes() == whole, cut
+
+
+def test_a_file_that_lost_all_rows_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    write(path, "label", Prediction("a.mp4", "ok", SAID["label"]))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:9])
+    write(path, "label", Prediction("a.mp4", "ok", SAID["label"]), append=True)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_the_rows_of_a_video_are_one_write(tmp_path: Path, suffix: str) -> None:
+    path, said = tmp_path / f"out.{suffix}", ({"start": 0.0, "end": 1.0, "label": "x" * 99, "score": 0.5},) * 999
+    with PredictionWriter(path, head="step_labels") as put:
+        header = path.stat().st_size
+        assert header == 0 or suffix == "csv"
+        put(Prediction("a.mp4", "ok", said))
+        assert path.stat().st_size > 99_000, "on disk before the next one is asked for"
+    before = path.read_bytes()
+    with PredictionWriter(path, head="step_labels", append=True) as put:
+        writer = put.__self__  # type: ignore[attr-defined]
+        writer._file = _Full(path)
+        with pytest.raises(OSError, match="No space left"):
+            put(Prediction("b.mp4", "ok", said))
+    assert path.read_bytes() == before, "a disk that is full leaves whole rows"
+
+
+class _Full(FileIO):
+    """A file on a disk that has room for a part of what is written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "ab")
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        return super().write(content[: len(content) // 2])
+
+
 def test_rows_of_another_model_threshold_or_rate_are_not_continued(tmp_path: Path) -> None:
     """Else one file would hold answers of two models, and no row would say of which."""
     path, model = tmp_path / "out.csv", tmp_path / "m.safetensors"
@@ -322,7 +381,7 @@ def predictions(
     monkeypatch: pytest.MonkeyPatch, model: TrainedModel, results: dict[str, VideoFeatures | Failure]
 ) -> dict[str, Prediction]:
     """Of videos whose features are given."""
-    monkeypatch.setattr(module, "embed_videos", lambda *_, **__: iter(results.items()))
+    monkeypatch.setattr(module, "embed_videos", lambda *_, **__: (each for each in results.items()))
     found = classify([], model, None, settings=FeatureSettings())  # type: ignore[arg-type]  nothing is embedded
     return {prediction.path: prediction for prediction in found}
 

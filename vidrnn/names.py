@@ -1,0 +1,47 @@
+r"""Names of files in any encoding, written as UTF-8: one reversible escape, used wherever a name goes into a text file.
+
+File systems hold bytes. Those of a name that are not UTF-8 come from Python as lone surrogates (PEP 383), which no file
+in UTF-8 can hold. `writable` writes such a byte as ``\xe9``; where a name already looks like that, its backslashes are
+doubled, so that `original` gives every name back. All other names stay as they are.
+"""
+
+import codecs
+import re
+
+_SURROGATE = re.compile(r"(\\*)([\ud800-\udfff])")
+_LIKE_ESCAPE = re.compile(r"(\\+)(?=x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
+_ESCAPED = re.compile(r"(\\+)(x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
+_BYTES_FROM = 0xDC00  # a byte is this and its value
+CONSOLE_ERRORS = "vidrnn_names"
+"""Name of the error handler that shows such bytes in what is printed."""
+
+
+def writable(name: str) -> str:
+    r"""A name as text that UTF-8 can hold: ``caf\xe9.mp4`` for a byte E9."""
+    doubled = _LIKE_ESCAPE.sub(lambda found: 2 * found[1], name)
+    return _SURROGATE.sub(lambda found: 2 * found[1] + _escape(found[2]), doubled)
+
+
+def original(text: str) -> str:
+    """Inverse of `writable`."""
+    return _ESCAPED.sub(lambda found: len(found[1]) // 2 * "\\" + _unescape(found[2], len(found[1])), text)
+
+
+def _escape(surrogate: str) -> str:
+    value = ord(surrogate) - _BYTES_FROM
+    return f"\\x{value:02x}" if 0x80 <= value <= 0xFF else f"\\u{ord(surrogate):04x}"
+
+
+def _unescape(code: str, backslashes: int) -> str:
+    if backslashes % 2 == 0:
+        return code
+    return chr((_BYTES_FROM if code[0] == "x" else 0) + int(code[1:], 16))
+
+
+def _show(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    found = error.object[error.start : error.end]
+    return "".join(_escape(each) if "\ud800" <= each <= "\udfff" else "?" for each in found), error.end
+
+
+codecs.register_error(CONSOLE_ERRORS, _show)
