@@ -4,14 +4,16 @@
     CACHE/<key>/spec.json                   what it computes
     CACHE/<key>/proof.safetensors           some real frames, and the features that eager PyTorch gave for them
 
-CACHE is ``$VIDRNN_CACHE``, else ``vidrnn`` in the user's cache folder. It may be deleted at any time.
+CACHE is ``$VIDRNN_CACHE``, else ``vidrnn`` in the user's cache folder. It may be deleted at any time. Whatever
+else lies in it is never touched.
 """
 
 import hashlib
 import json
 import os
+import re
 import secrets
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from openvino import Model
 
 _KEPT = 20  # converted networks; the ones that were not used for longest go first
+_FILES = frozenset({"network.xml", "network.bin", "proof.safetensors", "spec.json"})
+_OURS = re.compile(r"[0-9a-f]{16}")
 _PACKAGES = ("vidrnn", "torch", "torchvision", "timm", "openvino", "numpy")
 _CODE = (networks, engines, preprocessing, quantization, weights)
 """What decides how a network is built, fed and converted: a change in any of them makes it anew."""
@@ -107,15 +111,33 @@ class EngineCache:
                 temporary / "proof.safetensors",
             )
             (temporary / "spec.json").write_text(converted.spec.to_json(), encoding="utf-8")
-            shutil.rmtree(self._path, ignore_errors=True)
+            _remove(self._path)
             temporary.rename(self._path)
-            kept = sorted(self._path.parent.glob("[!.]*"), key=lambda path: path.stat().st_mtime, reverse=True)
-            for old in kept[_KEPT:]:
-                shutil.rmtree(old, ignore_errors=True)
+            kept = sorted(filter(_is_ours, self._path.parent.iterdir()), key=lambda path: path.stat().st_mtime)
+            for old in kept[:-_KEPT]:
+                _remove(old)
         except (OSError, RuntimeError, SafetensorError):  # OpenVINO's own word for a full disk is RuntimeError
             pass
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a folder was made here: by its name, and because it holds nothing else than we put there."""
+    if not _OURS.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+        return False
+    names = {each.name for each in path.iterdir()}
+    return bool(names) and names <= _FILES
+
+
+def _remove(path: Path) -> None:
+    """Remove a converted network, or a part of one; a folder with anything else in it stays as it is."""
+    if path.is_symlink() or not path.is_dir() or {each.name for each in path.iterdir()} - _FILES:
+        return
+    with suppress(OSError):  # another process removes it too
+        for name in _FILES:
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
 
 
 def _root() -> Path | None:

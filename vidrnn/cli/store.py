@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vidrnn.errors import ExitCode, StoreError
+from vidrnn.names import original
 
 if TYPE_CHECKING:
     from vidrnn.store.folders import FeatureFolder
@@ -43,6 +44,8 @@ def info(store: Store) -> int:
         print(f"  sampling {spec.sampling}")
         if pack:
             print(f"  pack: {len(pack)} videos in {len(pack.shards)} shards, {pack.size / 1e6:.1f} MB")
+    for path in FeatureStore(store).newer():
+        print(f"{path.name}  of a later version of vidrnn, which reads it")
     return ExitCode.OK
 
 
@@ -95,6 +98,10 @@ def pack(
 def gc(
     store: Store,
     roots: Roots = None,
+    gone: Annotated[
+        list[str] | None,
+        typer.Option("--gone", help="Folder below a root whose videos are all gone on purpose; may be repeated."),
+    ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is shown.")] = False,
 ) -> int:
     """Show what nothing refers to: parts of killed writers, damaged files, replaced packs, empty folders."""
@@ -102,7 +109,7 @@ def gc(
     from vidrnn.store.garbage import find_garbage, remove
 
     number, size, kept = 0, 0, 0
-    for found in find_garbage(FeatureStore(store), roots or ()):
+    for found in find_garbage(FeatureStore(store), roots or (), gone_on_purpose=set(map(original, gone or ()))):
         for item in found.items:
             lost = f"; the pack loses {', '.join(item.dropped)}" if item.dropped else ""
             print(f"{item.size:>12}  {item.path}: {item.reason}{lost}")

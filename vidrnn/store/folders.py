@@ -31,7 +31,7 @@ from vidrnn.store import feature_file
 from vidrnn.store import pack as packed
 from vidrnn.store.pack import Pack
 from vidrnn.store.source import Places, Source
-from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec
+from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec, NewerSpecError
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
 ABSENT_LIST = "absent.csv"
@@ -202,19 +202,36 @@ class FeatureStore:
         self.root = root
 
     def folders(self) -> list[FeatureFolder]:
-        """One per spec. Raises MissingPathError when there is no store, StoreError when a spec is unreadable."""
+        """One per spec; those of later versions of vidrnn are left out (`newer`).
+
+        Raises MissingPathError when there is no store, StoreError when a spec is unreadable.
+        """
         if not self.root.is_dir():
             raise MissingPathError(f"feature store {str(self.root)!r} does not exist; run `vidrnn extract` first")
         folders = []
         for path in sorted(self.root.glob("*/spec.json")):
             try:
                 spec = FeatureSpec.from_json(path.read_text(encoding="utf-8"))
+            except NewerSpecError:
+                continue
             except (ValueError, TypeError) as error:
                 raise StoreError(f"{path} is not a feature spec of this version: {error}") from error
             if spec.digest != path.parent.name:
                 raise StoreError(f"{path} was changed by hand: its digest is {spec.digest}; extract again")
             folders.append(FeatureFolder(path.parent, spec))
         return folders
+
+    def newer(self) -> list[Path]:
+        """Folders whose spec was written by a later version of vidrnn, which nothing here reads or removes."""
+        found = []
+        for path in sorted(self.root.glob("*/spec.json")):
+            try:
+                FeatureSpec.from_json(path.read_text(encoding="utf-8"))
+            except NewerSpecError:
+                found.append(path.parent)
+            except (ValueError, TypeError):
+                continue
+        return found
 
     def folder(self, spec: FeatureSpec) -> FeatureFolder:
         """The folder of a spec, whether or not it is there yet."""
@@ -253,8 +270,9 @@ class FeatureStore:
         others = "; ".join(
             f"{each.spec.digest} has {', '.join(each.spec.differences(settings, stream=stream))}" for each in folders
         )
+        newer = "".join(f"; {path.name} is of a later version of vidrnn" for path in self.newer())
         raise StoreError(
-            f"no spec in {self.root} fits the configuration ({others or 'it is empty'}); run `vidrnn extract`"
+            f"no spec in {self.root} fits the configuration ({others or 'it is empty'}{newer}); run `vidrnn extract`"
         )
 
     def find_mirrored(self, settings: FeatureSettings, *, stream: Stream = "rgb") -> FeatureFolder:

@@ -6,26 +6,29 @@ since it was found stays.
 
 import os
 import re
+import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.names import writable
 from vidrnn.store import pack as packed
 from vidrnn.store.folders import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder, FeatureStore
 from vidrnn.store.pack import Pack
-from vidrnn.store.packing import locked, rewrite
+from vidrnn.store.packing import LOCK, locked, rewrite
 from vidrnn.store.source import is_there
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 _SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(packed.SHARD_SUFFIX))
-_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST}
+_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK}
 _YOUNG_S = 3600.0  # what is younger may belong to a process that is at work
 
 _State = tuple[int, int, int]
@@ -68,27 +71,33 @@ class SpecGarbage:
     items: tuple[Garbage, ...]
 
 
-def find_garbage(store: FeatureStore, roots: Sequence[Path] = ()) -> Iterator[SpecGarbage]:
+def find_garbage(
+    store: FeatureStore, roots: Sequence[Path] = (), *, gone_on_purpose: Collection[str] = ()
+) -> Iterator[SpecGarbage]:
     """Look through a store, spec by spec; every feature file and every shard is read.
 
     Args:
         store: the store.
         roots: the data roots: features of videos that are in none of them any more are garbage as well.
+        gone_on_purpose: folders below the roots of which all videos may be gone.
 
     Raises:
         MissingPathError: there is no store, or a root does not exist.
-        StoreError: a spec is unreadable, or the roots hold none of its videos.
+        StoreError: a spec is unreadable, the roots hold none of its videos, or all videos of a folder are gone, as
+            those of a share that is not mounted. Nothing was yielded then.
     """
     for root in roots:
         if not root.is_dir():
             raise MissingPathError(f"--root {str(root)!r} is not a folder; nothing was looked at")
     folders = {folder.path.name: folder for folder in store.folders()}
+    gone = {name: _gone(folder, roots, gone_on_purpose) for name, folder in folders.items()}
+    newer = {path.name for path in store.newer()}
     for entry in sorted(os.scandir(store.root), key=lambda each: each.name):
-        if _SPEC_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-            yield _find_in(Path(entry.path), folders.get(entry.name), roots)
+        if _SPEC_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and entry.name not in newer:
+            yield _find_in(Path(entry.path), folders.get(entry.name), gone.get(entry.name, set()))
 
 
-def _find_in(path: Path, folder: FeatureFolder | None, roots: Sequence[Path]) -> SpecGarbage:
+def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGarbage:
     items = [
         _file(each, "left by a writer that was killed")
         for each in _files(path)
@@ -96,7 +105,6 @@ def _find_in(path: Path, folder: FeatureFolder | None, roots: Sequence[Path]) ->
     ]
     pack = None
     if folder is not None:
-        gone = _gone(folder, roots)
         items += _feature_files(folder, gone)
         try:
             pack = folder.pack()
@@ -107,14 +115,15 @@ def _find_in(path: Path, folder: FeatureFolder | None, roots: Sequence[Path]) ->
     if pack is not None and pack.folder / packed.INDEX in doomed:  # then no shard is written again
         doomed |= {item.path for item in items}
     left = [each for each in _files(path) if each not in doomed]
-    if left and {str(each.relative_to(path)) for each in left} <= _OF_NO_FEATURE and min(map(_age_s, left)) > _YOUNG_S:
+    ages = [_age_s(each) for each in left if each.name != LOCK]
+    if left and {str(each.relative_to(path)) for each in left} <= _OF_NO_FEATURE and min(ages, default=0.0) > _YOUNG_S:
         items += [_file(each, "no feature of this spec is left") for each in left]
         doomed |= set(left)
     return SpecGarbage(folder, pack, (*items, *_empty_folders(path, doomed)))
 
 
-def _gone(folder: FeatureFolder, roots: Sequence[Path]) -> set[str]:
-    """Videos with features that exist below none of ``roots``."""
+def _gone(folder: FeatureFolder, roots: Sequence[Path], on_purpose: Collection[str]) -> set[str]:
+    """Videos with features that exist below none of ``roots``. Raises StoreError where a whole folder of them is."""
     if not roots:
         return set()
     try:
@@ -128,7 +137,25 @@ def _gone(folder: FeatureFolder, roots: Sequence[Path]) -> set[str]:
             f"none of the {len(videos)} videos of {folder.path} is in {where}: that is not their data root; "
             "remove the folder by hand if they are all gone"
         )
+    for subtree, number in _missing_subtrees(videos, gone):
+        if subtree not in on_purpose:
+            raise StoreError(
+                f"all {number} videos of {folder.path} below {subtree!r} are gone: is a disk or a share not mounted? "
+                f"Nothing was removed; if they are gone on purpose, add --gone {shlex.quote(writable(subtree))}"
+            )
     return gone
+
+
+def _missing_subtrees(videos: Collection[str], gone: set[str]) -> Iterator[tuple[str, int]]:
+    """The largest folders of several videos of which none is left, and how many were there."""
+    there, lost = Counter[str](), Counter[str]()
+    for video in videos:
+        for parent in PurePosixPath(video).parents[:-1]:
+            (lost if video in gone else there)[str(parent)] += 1
+    whole = {folder for folder, number in lost.items() if number > 1 and not there[folder]}
+    for folder in sorted(whole):
+        if str(PurePosixPath(folder).parent) not in whole:
+            yield folder, lost[folder]
 
 
 def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:
@@ -243,6 +270,8 @@ def remove(garbage: SpecGarbage) -> list[Garbage]:
         for item in garbage.items:
             if item.kind == "folder":
                 try:
+                    if garbage.folder and item.path == garbage.folder.path:
+                        (item.path / LOCK).unlink(missing_ok=True)  # ours, of a moment ago
                     item.path.rmdir()
                 except OSError:  # something new is in it
                     kept.append(item)

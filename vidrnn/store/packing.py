@@ -21,6 +21,8 @@ from vidrnn.store.pack_writer import PackWriter
 from vidrnn.store.video_features import VideoFeatures
 
 SHARD_BYTES = 1 << 30
+LOCK = ".lock"
+"""In the folder of a spec: an empty file, locked by whoever changes the pack."""
 _CLOCK_STEP_S = 0.02  # file systems may count time in steps of up to 10 ms
 
 
@@ -49,9 +51,11 @@ class PackReport:
 def locked(folder: FeatureFolder) -> Iterator[None]:
     """Keep other processes from changing the pack. The lock ends with the process, however that ends.
 
-    Raises StoreError when another process holds it.
+    NFS turns it into a lock of its own, which it gives only on a file that is open for writing.
+
+    Raises StoreError when another process holds it. OSError: the store is read-only, or its file system has no locks.
     """
-    number = os.open(folder.path, os.O_RDONLY)
+    number = os.open(folder.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +35,10 @@ def frame_folder_values(settings: FeatureSettings) -> dict[str, Any]:
     """The part of the sampling that says how folders of frames are read; empty when nothing is set."""
     folders = {"frame_rate": settings.frame_rate, "frame_template": settings.frame_template}
     return {key: value for key, value in folders.items() if value is not None}
+
+
+class NewerSpecError(ValueError):
+    """A spec that a later version of vidrnn wrote: it is no damage, and nothing here can read its features."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,16 @@ class FeatureSpec:
 
     @classmethod
     def from_json(cls, text: str) -> "FeatureSpec":
-        """Inverse of `to_json`. Raises TypeError or ValueError when the text is something else."""
-        return cls(**json.loads(text))
+        """Inverse of `to_json`. Raises TypeError or ValueError when the text is something else, or `NewerSpecError`."""
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise TypeError(f"expected an object, got {type(values).__name__}")
+        known = {field.name for field in fields(cls)}
+        version = values.get("format_version")
+        is_later = isinstance(version, int) and version > FORMAT_VERSION
+        if is_later or (known - {"parts"} <= values.keys() and values.keys() - known):
+            raise NewerSpecError(f"format {version} with {', '.join(sorted(values.keys() - known)) or 'no other keys'}")
+        return cls(**values)
 
     def differences(self, settings: FeatureSettings, *, stream: Stream = "rgb") -> list[str]:
         """Where this spec is not what a configuration asks for, as ``key: here, asked`` texts; empty when it fits.

@@ -11,7 +11,8 @@ from tests.media import pictures
 from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones import engines
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
-from vidrnn.backbones.engines import OpenVino, similarity
+from vidrnn.backbones.engine_cache import EngineCache
+from vidrnn.backbones.engines import EngineError, OpenVino, similarity
 from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import Network, build_network
 from vidrnn.errors import ConfigError
@@ -286,6 +287,33 @@ def test_only_the_latest_networks_are_kept(cache, monkeypatch):
     for size in (32, 40, 48):
         load_backbone(settings("timm/test_resnet", image_size=size)).embed(frames(1, size))
     assert len(list(cache.iterdir())) == 2
+
+
+def test_only_folders_of_our_own_are_ever_removed(cache, monkeypatch):
+    """Whoever points the cache at a folder of his own loses nothing, however a folder there is called."""
+    from vidrnn.backbones import engine_cache
+
+    monkeypatch.setattr(engine_cache, "_KEPT", 1)
+    theirs = [cache / name for name in ("photos", "0123456789abcdef", "fedcba9876543210", ".0123456789abcdef.part")]
+    for path in theirs:
+        path.mkdir(parents=True)
+        (path / "thesis.pdf").write_text("years of work")
+    (theirs[2] / "spec.json").write_text("{}")
+    (cache / "aaaaaaaaaaaaaaaa").symlink_to(theirs[0])
+    before = {path: path.read_text() for path in cache.rglob("*") if path.is_file()}
+    for size in (32, 40, 48):
+        load_backbone(settings("timm/test_resnet", image_size=size)).embed(frames(1, size))
+    assert {path: path.read_text() for path in before} == before
+    assert len(list(cache.iterdir())) == len(theirs) + 1 + 1
+
+
+def test_a_folder_of_others_in_the_place_of_a_network_stays(cache):
+    place = EngineCache.of(quick())._path
+    place.mkdir(parents=True)
+    (place / "thesis.pdf").write_text("years of work")
+    load_backbone(quick()).embed(frames(1))
+    assert [path.name for path in place.iterdir()] == ["thesis.pdf"]
+    assert [path.name for path in cache.iterdir()] == [place.name]
 
 
 @pytest.mark.parametrize("engine", ["auto", "openvino"])

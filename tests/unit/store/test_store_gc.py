@@ -1,5 +1,7 @@
 """`vidrnn.store.garbage`: what nothing refers to is shown, and just that is removed."""
 
+import errno
+import fcntl
 import os
 import shutil
 import time
@@ -296,3 +298,85 @@ def test_nothing_is_removed_while_another_process_packs(folder: FeatureFolder) -
     with locked(folder), pytest.raises(StoreError, match="another `vidrnn store pack` or `gc --delete` works on"):
         remove(found)
     assert folder.file_of(NAMES[0]).exists()
+
+
+def share(folder: FeatureFolder, videos: Path, *, names: tuple[str, ...] = ("x.mp4", "deep/y.mp4")) -> list[str]:
+    """Some more videos of the spec, below a folder that may be a mount."""
+    paths = [f"share/{name}" for name in names]
+    for path in paths:
+        (videos / path).parent.mkdir(parents=True, exist_ok=True)
+        (videos / path).write_bytes(b"video")
+        folder.write(path, video_features(np.zeros((2, 3))))
+    return paths
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
+def test_a_share_that_is_not_mounted_is_not_taken_for_deleted(folder: FeatureFolder, videos: Path, mount_point) -> None:
+    paths = share(folder, videos)
+    assert collect(folder, videos) == {}
+    shutil.rmtree(videos / "share")
+    if mount_point:
+        (videos / "share").mkdir()
+    with pytest.raises(StoreError) as caught:
+        delete(folder, videos)
+    assert str(caught.value) == (
+        f"all 2 videos of {folder.path} below 'share' are gone: is a disk or a share not mounted? Nothing was removed; "
+        "if they are gone on purpose, add --gone share"
+    )
+    assert set(folder.videos()) == {*NAMES, *paths}
+    (found,) = find_garbage(FeatureStore(folder.path.parent), [videos], gone_on_purpose=["share"])
+    assert {item.path.name for item in found.items if item.kind == "file"} == {"x.mp4.safetensors", "y.mp4.safetensors"}
+
+
+def test_a_share_of_a_later_spec_keeps_what_is_garbage_in_an_earlier_one(folder: FeatureFolder, videos: Path) -> None:
+    """Nothing is removed before all specs were looked at."""
+    other = FeatureStore(folder.path.parent).create(tiny_spec(dim=3, weights_digest="1" * 64))
+    first, second = sorted([folder, other], key=lambda each: each.path.name)
+    for each in (first, second):
+        each.write(NAMES[0], video_features(np.zeros((2, 3))))
+        (each.path / PART).write_bytes(b"half")
+        old(each.path / PART)
+    share(second, videos)
+    shutil.rmtree(videos / "share")
+    with pytest.raises(StoreError, match="below 'share' are gone"):
+        delete(folder, videos)
+    assert (first.path / PART).exists()
+
+
+def test_a_spec_of_a_later_version_is_left_alone(folder: FeatureFolder, videos: Path) -> None:
+    newer = folder.path.with_name("0123456789abcdef")
+    newer.mkdir()
+    (newer / "spec.json").write_text('{"format_version": 2, "stream": "rgb", "quality": "fine"}')
+    (newer / PART).write_bytes(b"half")
+    for path in (newer / PART, newer / "spec.json", newer):
+        old(path)
+    store = FeatureStore(folder.path.parent)
+    assert [each.path for each in store.folders()] == [folder.path]
+    assert store.newer() == [newer]
+    assert delete(folder, videos) == (set(), [])
+
+
+def test_an_empty_spec_that_was_locked_goes_whole(folder: FeatureFolder) -> None:
+    with locked(folder):
+        pass
+    for name in NAMES:
+        folder.file_of(name).unlink()
+    for path in (folder.path / "spec.json", folder.path, *folder.path.rglob("*")):
+        old(path)
+    delete(folder)
+    assert not folder.path.exists()
+
+
+def test_the_lock_is_one_that_nfs_gives(folder: FeatureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS makes flock a lock of its own kind, which it gives for writing only on a file that is open for writing."""
+    real = fcntl.flock
+
+    def of_nfs(number: int, operation: int) -> None:
+        if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(number, operation)
+
+    monkeypatch.setattr(fcntl, "flock", of_nfs)
+    pack(folder)
+    with locked(folder), pytest.raises(StoreError, match="another `vidrnn store pack`"):
+        pack(folder)
