@@ -1,10 +1,13 @@
 """Folders as annotations: a folder per class, and in it videos, folders of frames, still images or sounds."""
 
-from collections.abc import Iterator
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidrnn.annotations.class_names import refuse_twin_names
-from vidrnn.annotations.records import SPLITS, Annotation, as_split
+from vidrnn.annotations.records import SPLITS, Annotation, Split
+from vidrnn.annotations.rows import split_from_word
 from vidrnn.annotations.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from vidrnn.errors import AnnotationError, MissingPathError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
@@ -17,30 +20,44 @@ SUFFIXES: dict[Media, frozenset[str]] = {
     "sounds": SOUND_SUFFIXES,
 }
 """Which files each kind of video is found by."""
+_SHOWN = 5  # names in a message
 
 
 def find_media(folder: Path, media: Media) -> list[Path]:
     """All videos below a folder, sorted: files; with ``frames`` each folder, this one too, that holds a picture itself.
 
-    What is hidden, or lies in a hidden folder below, is not looked at.
+    What is hidden, or lies in a hidden folder below, is not looked at. Links to folders are followed, but for those
+    that lead back to where they lie.
     """
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES[media]
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.is_dir()
-    ]
+    files = [path for path in sorted(_files_below(folder)) if path.suffix.lower() in SUFFIXES[media]]
     return list(dict.fromkeys(path.parent for path in files)) if media == "frames" else files
 
 
-def read_folder(settings: DataSettings) -> list[Annotation]:
-    """Read ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``, at any depth below the folder of a class.
+def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """All files that are not hidden; ``above`` are device and number of the folders on the way."""
+    status = folder.stat()
+    here = above | {(status.st_dev, status.st_ino)}
+    if len(here) == len(above):  # a link led back
+        return
+    with os.scandir(folder) as entries:
+        names = [(folder / entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+    for path, is_folder in names:
+        if is_folder:
+            yield from _files_below(path, here)
+        else:
+            yield path
+
+
+def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
+    """Read ``root/<class>/*`` or ``root/<split>/<class>/*``, at any depth below the folder of a class.
+
+    A split is ``train``, ``val`` or ``test``, or another word for it, such as ``Training``. ``notes`` gets the files
+    that were left out, by their suffixes, and the classes without a video.
 
     Raises:
         MissingPathError: ``data.root`` is no folder.
-        AnnotationError: split folders beside others, no video, frames that lie in the folder of a class itself, or two
-            spellings of one class.
+        AnnotationError: split folders beside others, or two of one split, no video, frames that lie in the folder of a
+            class itself, or two spellings of one class.
     """
     root = settings.root
     if not root.is_dir():
@@ -48,35 +65,71 @@ def read_folder(settings: DataSettings) -> list[Annotation]:
             f"data.root {str(root)!r} is not a folder; give the folder that holds one folder per class"
         )
     annotations: list[Annotation] = []
-    for split, folder in _class_folders(root):
-        for video in find_media(folder, settings.media):
+    empty: list[str] = []
+    for split, folder in _class_folders(root, notes):
+        videos = find_media(folder, settings.media)
+        if not videos:
+            empty.append(folder.relative_to(root).as_posix())
+        for video in videos:
             if video == folder:
                 raise AnnotationError(
                     f"{str(folder)!r} holds pictures itself; with data.media: frames a class holds one folder per "
                     "video, for still images set data.media: pictures"
                 )
             path = video.relative_to(root).as_posix()
-            annotations.append(Annotation(path, folder.name, as_split(split) if split else None, group=path))
+            annotations.append(Annotation(path, folder.name, split, group=path))
     if not annotations:
         raise AnnotationError(_nothing_in(root, settings.media))
     refuse_twin_names(sorted({annotation.label for annotation in annotations}), where=str(root))
+    if empty:
+        notes.append(f"{len(empty)} folders hold no video and are no class: {_listed(empty)}")
+    notes += _left_out(root, settings.media)
     return annotations
 
 
-def _class_folders(root: Path) -> Iterator[tuple[str, Path]]:
-    """Name of the split, empty where there is none, and folder of each class."""
-    folders = _folders_in(root)
-    split_folders = [folder for folder in folders if folder.name in SPLITS]
-    if split_folders and len(split_folders) < len(folders):
-        others = sorted({folder.name for folder in folders} - set(SPLITS))
-        raise AnnotationError(
-            f"data.root {str(root)!r} holds both split folders and others ({', '.join(others[:5])}); "
-            "use root/<class>/ or root/{train,val,test}/<class>/, not both"
+def _left_out(root: Path, media: Media) -> Iterator[str]:
+    """A note on the files that are none of these videos."""
+    others = [path for path in sorted(_files_below(root)) if path.suffix.lower() not in SUFFIXES[media]]
+    if others:
+        counts = Counter(path.suffix.lower() or "none" for path in others)
+        suffixes = ", ".join(f"{suffix} {count}" for suffix, count in counts.most_common(_SHOWN))
+        yield (
+            f"{len(others)} files are no {media} by their suffix and were left out ({suffixes}"
+            f"{' ...' if len(counts) > _SHOWN else ''}), the first {others[0].relative_to(root).as_posix()!r}"
         )
-    if not split_folders:
-        yield from (("", folder) for folder in folders)
-    for split in split_folders:
-        yield from ((split.name, folder) for folder in _folders_in(split))
+    if media != "frames" and (loose := [each for each in find_media(root, media) if each.parent == root]):
+        yield f"{len(loose)} {media} lie in no folder of a class and were left out: {_listed([p.name for p in loose])}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+
+
+def _class_folders(root: Path, notes: list[str]) -> Iterator[tuple[Split | None, Path]]:
+    """Split, None where there is none, and folder of each class."""
+    folders = _folders_in(root)
+    words = {folder: split_from_word(folder.name) for folder in folders}
+    splits = {folder: split for folder, split in words.items() if split}
+    if splits and len(splits) < len(folders):
+        others = [folder.name for folder in folders if folder not in splits]
+        if not any(folder.name in SPLITS for folder in splits) and len(set(splits.values())) == 1:
+            # One folder called Training among jump and walk is an action like them.
+            notes.append(f"{_listed([each.name for each in splits])}: taken for a class, because other folders are")
+            splits = {}
+        else:
+            raise AnnotationError(
+                f"data.root {str(root)!r} holds both split folders ({_listed([each.name for each in splits])}) and "
+                f"others ({_listed(others)}); use root/<class>/ or root/{{train,val,test}}/<class>/, not both"
+            )
+    if len(set(splits.values())) < len(splits):
+        raise AnnotationError(
+            f"data.root {str(root)!r} holds several folders of one split ({_listed([each.name for each in splits])}); "
+            "join them"
+        )
+    if not splits:
+        yield from ((None, folder) for folder in folders)
+    for folder, split in splits.items():
+        yield from ((split, each) for each in _folders_in(folder))
 
 
 def _folders_in(path: Path) -> list[Path]:
@@ -91,7 +144,9 @@ def _nothing_in(root: Path, media: Media) -> str:
     )
     others: tuple[Media, ...] = ("videos", "pictures", "sounds")
     for other in others:
-        if SUFFIXES[other] != SUFFIXES[media] and any(find_media(folder, other) for _, folder in _class_folders(root)):
+        if SUFFIXES[other] != SUFFIXES[media] and any(
+            find_media(folder, other) for _, folder in _class_folders(root, [])
+        ):
             also = "frames, or pictures for still images" if other == "pictures" else other
             return f"{message}; there are {other}: set data.media to {also}"
     return message

@@ -31,7 +31,7 @@ def read_annotations(settings: DataSettings, notes: list[str] | None = None) -> 
     """
     notes = [] if notes is None else notes
     readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
-        "folder": read_folder,
+        "folder": lambda settings: read_folder(settings, notes),
         "csv": lambda settings: read_csv(settings.root / str(settings.annotations)),
         "ucf101": read_ucf101,
         "hmdb51": read_hmdb51,

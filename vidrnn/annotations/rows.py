@@ -14,6 +14,7 @@ _SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("val", "valid", "validate", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_OF_VIDEOS = re.compile(r"[\s_-]*(?:set|split|data|videos?|clips?)$")  # as in test_set
 
 
 @contextmanager
@@ -103,8 +104,8 @@ def list_folder(path: Path, *, expected: str) -> Path:
 
 
 def split_from_word(word: str) -> Split | None:
-    """``train``, ``val`` or ``test`` for the words that data sets use (``training``, ``validate`` ...), else None."""
-    return _SPLIT_WORDS.get(word.strip().casefold())
+    """``train``, ``val`` or ``test`` for the words that data sets use (``Training``, ``validate``, ``test_set``)."""
+    return _SPLIT_WORDS.get(_OF_VIDEOS.sub("", word.strip().casefold()))
 
 
 def fill_path(template: str, *, name: str, split: Split, label: str = "") -> str:

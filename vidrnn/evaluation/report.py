@@ -29,6 +29,9 @@ from vidrnn.settings.model import Head
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LARGEST_EDGE = 24.0  # inches, at 120 pixels each
+_MOST_NAMED = 60  # classes
+_LONGEST_TICK = 40  # letters
 _PER_CLASS = ("average_precision", "recall", "precision", "f1", "threshold")
 
 
@@ -130,30 +133,41 @@ def _figure(value: float | None) -> str:
 
 
 def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:
-    """Draw the confusion matrix as PNG: rows are the truth, colour is the share of the row, numbers are counts."""
+    """Draw the confusion matrix as PNG: rows are the truth, colour is the share of the row, numbers are counts.
+
+    The picture has at most about 3000 x 3000 pixels; of many classes only some are named.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    labels = [writable(row.label).replace("$", r"\$") for row in metrics.per_class]  # a dollar sign is no formula
+    labels = [_drawable(row.label) for row in metrics.per_class]
     counts = metrics.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    edge = max(4.0, 0.45 * len(labels) + 2.0)
+    edge = min(max(4.0, 0.45 * len(labels) + 2.0), _LARGEST_EDGE)
+    named = range(0, len(labels), -(-len(labels) // _MOST_NAMED))
     figure = Figure(figsize=(edge + 1.0, edge), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     image = axes.imshow(shares, vmin=0.0, vmax=1.0, cmap="Blues")
-    axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xticks(named, [labels[place] for place in named], rotation=60, ha="right")
+    axes.set_yticks(named, [labels[place] for place in named])
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(title.replace("$", r"\$"), fontsize=10)
-    if len(labels) <= 60:  # beyond, numbers would not be legible
+    if len(labels) <= _MOST_NAMED:  # beyond, numbers would not be legible
         for row, column in zip(*counts.nonzero(), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def _drawable(label: str) -> str:
+    """A class name as a tick: no formula, no line break, and not longer than the picture has room for."""
+    text = " ".join(writable(label).split())
+    short = text if len(text) <= _LONGEST_TICK else f"{text[: _LONGEST_TICK - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def draw_reliability(path: Path, logits: Floats, targets: Classes, *, measured: Calibration, title: str) -> None:

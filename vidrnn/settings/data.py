@@ -18,7 +18,8 @@ class DataSettings(Settings):
     root: PathSetting
     """Folder that all video paths are relative to; environment variables as ``${NAME:-default}``."""
     format: Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "pyslowfast", "mmaction", "activitynet"] = "folder"
-    """``folder``: ``root/<class>/*`` or ``root/{train,val,test}/<class>/*``; all others read ``annotations``."""
+    """``folder``: ``root/<class>/*`` or ``root/<split>/<class>/*`` (``train``, ``Testing`` ...); all others read
+    ``annotations``."""
     media: Media = "videos"
     """What the videos are, for ``folder`` and ``mmaction``, and where `vidrnn classify` looks into folders: ``videos``,
     files; ``frames``, folders of numbered pictures; ``pictures``, still images, each a video of one frame;

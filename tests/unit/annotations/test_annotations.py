@@ -69,7 +69,7 @@ def test_numbers_with_something_between_them_are_names_of_their_own(tmp_path: Pa
 def test_split_folders_beside_class_folders_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "train/walk/a.mp4", "jump/c.mp4")
     assert refusal(tmp_path, lambda: read_folder(tmp_path)) == (
-        "data.root 'ROOT' holds both split folders and others (jump); "
+        "data.root 'ROOT' holds both split folders (train) and others (jump); "
         "use root/<class>/ or root/{train,val,test}/<class>/, not both"
     )
 
@@ -96,7 +96,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path, lambda: read_folder(tmp_path))
     assert message == (
         "data.root 'ROOT' holds no video; expected files such as ROOT/<class>/clip.mp4 "
-        "(.3gp, .asf, .avi, .flv, .gif, .m2ts ...)"
+        "(.264, .265, .3g2, .3gp, .3gp2, .3gpp ...)"
     )
 
 

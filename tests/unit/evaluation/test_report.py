@@ -139,3 +139,15 @@ def test_reliability_is_a_readable_picture(tmp_path: Path, n: int, unknown_below
     assert image.shape[0] >= 300
     assert image.shape[1] >= 900
     assert image.std() > 5
+
+
+@pytest.mark.parametrize("number", [61, 1200])
+def test_the_matrix_of_many_classes_has_a_bounded_size(tmp_path: Path, number: int) -> None:
+    """1200 classes would be a picture of 65 000 x 65 000 pixels otherwise, and 26 GB."""
+    labels = tuple(
+        f"class {position} with a rather long name that goes on and on, for $ {'x' * 99}" for position in range(number)
+    )
+    draw_confusion(tmp_path / "many.png", make_metrics(labels, n=2 * number), title="many")
+    height, width = cv2.imread(str(tmp_path / "many.png")).shape[:2]
+    assert 1000 < height <= 3000
+    assert 1000 < width <= 3000

@@ -1,0 +1,86 @@
+"""Folders as people have them: links, spellings of splits, files of all kinds; what is left out is named."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from vidrnn.annotations import VIDEO_SUFFIXES, Annotation, find_media, read_annotations
+from vidrnn.config import validate
+from vidrnn.data_settings import DataSettings
+from vidrnn.errors import AnnotationError
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def read(root: Path, **settings: object) -> tuple[tuple[Annotation, ...], list[str]]:
+    notes: list[str] = []
+    return read_annotations(validate(DataSettings, {"root": str(root), **settings}), notes), notes
+
+
+@pytest.mark.parametrize(
+    "words", [("Training", "Validation", "Testing"), ("TRAIN", "Valid", "Test"), ("train_set", "val-set", "test data")]
+)
+def test_other_words_for_splits_are_splits(tmp_path, words):
+    touch(tmp_path, *(f"{word}/walk/{word}.mp4" for word in words))
+    found, notes = read(tmp_path)
+    assert {each.path: (each.split, each.label) for each in found} == {
+        f"{word}/walk/{word}.mp4": (split, "walk") for word, split in zip(words, ("train", "val", "test"), strict=True)
+    }
+    assert notes == []
+
+
+def test_split_folders_beside_others_and_two_of_one_split_are_refused(tmp_path):
+    touch(tmp_path / "a", "Training/walk/a.mp4", "Testing/walk/a.mp4", "extra/a.mp4")
+    with pytest.raises(AnnotationError, match=r"holds both split folders \(Testing, Training\) and others \(extra\)"):
+        read(tmp_path / "a")
+    touch(tmp_path / "b", "Training/walk/a.mp4", "train/walk/a.mp4")
+    with pytest.raises(AnnotationError, match=r"several folders of one split \(Training, train\); join them"):
+        read(tmp_path / "b")
+
+
+def test_an_action_that_is_called_like_a_split_is_a_class_among_others(tmp_path):
+    touch(tmp_path, "Training/a.mp4", "walk/a.mp4")
+    found, notes = read(tmp_path)
+    assert [each.label for each in found] == ["Training", "walk"]
+    assert notes == ["Training: taken for a class, because other folders are"]
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
+    touch(tmp_path, "elsewhere/session/b.mp4", "clips/walk/a.mp4")
+    (tmp_path / "clips" / "walk" / "linked").symlink_to(tmp_path / "elsewhere" / "session")
+    (tmp_path / "clips" / "run").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "clips" / "walk" / "up").symlink_to(tmp_path / "clips")
+    (tmp_path / "elsewhere" / "session" / "self").symlink_to(tmp_path / "elsewhere" / "session")
+    found, notes = read(tmp_path / "clips")
+    assert {"walk/a.mp4", "walk/linked/b.mp4", "run/session/b.mp4"} <= {each.path for each in found}
+    assert notes == []
+    assert max(Counter(Path(each.path).name for each in found).values()) < 8, "no path goes around in circles"
+    assert find_media(tmp_path / "clips" / "walk" / "linked", "videos")
+
+
+def test_what_is_left_out_is_counted_and_named(tmp_path):
+    touch(
+        tmp_path, "walk/a.mp4", "walk/notes.txt", "walk/more.TXT", "jump/deep/b.rar", "loose.mp4", ".hidden", "walk/.x"
+    )
+    (tmp_path / "sit").mkdir()
+    found, notes = read(tmp_path)
+    assert [each.path for each in found] == ["walk/a.mp4"]
+    assert notes == [
+        "2 folders hold no video and are no class: jump, sit",
+        "3 files are no videos by their suffix and were left out (.txt 2, .rar 1), the first 'jump/deep/b.rar'",
+        "1 videos lie in no folder of a class and were left out: loose.mp4",
+    ]
+
+
+@pytest.mark.parametrize(
+    "suffix", ["divx", "m2v", "dv", "3g2", "qt", "mod", "h264", "mpe", "mp4v", "f4v", "DIVX", "265"]
+)
+def test_suffixes_that_ffmpeg_reads_are_videos(tmp_path, suffix):
+    touch(tmp_path, f"walk/a.{suffix}")
+    assert [each.path for each in read(tmp_path)[0]] == [f"walk/a.{suffix}"]
+    assert f".{suffix.lower()}" in VIDEO_SUFFIXES
