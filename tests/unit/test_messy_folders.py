@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
-from vidrnn.annotations import VIDEO_SUFFIXES, Annotation, find_media, read_annotations
 from vidrnn.config import validate
 from vidrnn.data_settings import DataSettings
+
+from vidrnn.annotations import VIDEO_SUFFIXES, Annotation, find_media, read_annotations
 from vidrnn.errors import AnnotationError
 
 

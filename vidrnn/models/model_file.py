@@ -1,7 +1,7 @@
 """The one file of a trained model: weights as safetensors, all else as JSON in its header. Nothing is pickled."""
 
 import json
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,16 @@ from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, ModelFileError, VidrnnError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
+from vidrnn.models.model_header import (
+    answering,
+    check_counts,
+    find_weights,
+    label_names,
+    parse_header,
+    public_config,
+    public_metrics,
+    read_specs,
+)
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec
@@ -63,14 +73,14 @@ class TrainedModel:
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
-    """Write a model file atomically. Raises OSError."""
+    """Write a model file atomically, without absolute paths and without the command line. Raises OSError."""
     header = {
         "format_version": FORMAT_VERSION,
-        "config": model.settings.model_dump(mode="json"),
+        "config": public_config(model.settings),
         "label_map": list(model.label_map.names),
         "spec": json.loads(model.spec.to_json()),
         "specs": [json.loads(spec.to_json()) for spec in model.specs],
-        "metrics": model.metrics,
+        "metrics": public_metrics(model.metrics),
         "versions": model.versions,
         "thresholds": model.thresholds,
         "temperature": model.temperature,
@@ -87,52 +97,76 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
 
     Raises:
         MissingPathError: there is no such file.
-        ModelFileError: it is not a vidrnn model, is damaged, or is of another format version.
+        ModelFileError: it is not a vidrnn model, is damaged, holds nan or sizes that do not fit (found before anything
+            of them is allocated), or is of another format version.
     """
     if not path.is_file():
         raise MissingPathError(f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["vidrnn_model"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            header = parse_header((file.metadata() or {})["vidrnn_model"])
+            _check_format(header, path)
+            model = _read(file, header, path, device)
+    except ModelFileError:
+        raise
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ModelFileError(f"{str(path)!r} is not a vidrnn model file: {error}; give a model.safetensors") from error
-    if (found := header.get("format_version")) not in {1, FORMAT_VERSION}:
+    return model
+
+
+def _check_format(header: dict[str, Any], path: Path) -> None:
+    if (found := header.get("format_version")) not in (1, FORMAT_VERSION):
         raise ModelFileError(
             f"{str(path)!r} has model format {found}, allowed are 1 and {FORMAT_VERSION}; "
             "use the vidrnn that wrote it, or train again"
         )
-    if found == 1:
-        state = {_moved_since_1(name): value for name, value in state.items()}
+
+
+def _read(file: Any, header: dict[str, Any], path: Path, device: torch.device) -> TrainedModel:  # noqa: ANN401
+    """The model of an opened file; its sizes are compared before anything of them is allocated."""
+    moved = {name: _moved_since_1(name) if header["format_version"] == 1 else name for name in file.keys()}  # noqa: SIM118
     try:
-        settings = validate(RunSettings, header["config"], origin=str(path))
-        label_map, spec = LabelMap(tuple(header["label_map"])), FeatureSpec(**header["spec"])
-        others = tuple(FeatureSpec(**each) for each in header.get("specs", ())[1:])  # older files have one stream
-        dims, classes = {each.stream: each.dim for each in (spec, *others)}, len(label_map)
-        members = settings.training.members
-        classifier: Model = SequenceClassifier(settings.model, dim=dims, num_classes=classes)
-        if members > 1:
-            classifier = Ensemble.create(settings.model, members=members, dim=dims, num_classes=classes)
-        classifier.load_state_dict(state)
+        check_counts(header, len(moved))
+        settings = find_weights(validate(RunSettings, header["config"], origin=str(path)), path.parent)
+        label_map, specs = LabelMap(label_names(header)), read_specs(header)
+        rest = answering(header, num_classes=len(label_map)) | {"others": specs[1:]}
         metrics, versions = header["metrics"], header["versions"]
-        rest = _answering(header) | {"others": others}
-    except (VidrnnError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        if not isinstance(metrics, dict) or not isinstance(versions, dict):
+            raise ValueError("metrics or versions are no object")
+        with torch.device("meta"):  # shapes alone
+            expected = _build(settings, specs, len(label_map)).state_dict()
+        _check_sizes(file, moved, expected)
+        classifier = _build(settings, specs, len(label_map))
+        classifier.load_state_dict({now: _finite(file.get_tensor(then), now) for then, now in moved.items()})
+    except (VidrnnError, KeyError, TypeError, ValueError, OverflowError, RecursionError, RuntimeError) as error:
         raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
-    return TrainedModel(classifier.to(device).eval(), label_map, spec, settings, metrics, versions, **rest)
+    return TrainedModel(classifier.to(device).eval(), label_map, specs[0], settings, metrics, versions, **rest)
 
 
-def _answering(header: dict[str, Any]) -> dict[str, Any]:
-    """What turns outputs into answers; files that are older than some of it lack the key. Raises ValueError."""
-    temperature, unknown_below = float(header.get("temperature", 1.0)), header.get("unknown_below")
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"temperature {temperature} is not a number above 0")
-    return {
-        "thresholds": tuple(map(float, header["thresholds"])) if header.get("thresholds") else None,
-        "temperature": temperature,
-        "unknown_below": None if unknown_below is None else float(unknown_below),
-        "trained_on": frozenset(header.get("trained_on", ())),
-        "chosen_on": frozenset(header.get("chosen_on", ())),
-    }
+def _build(settings: RunSettings, specs: Sequence[FeatureSpec], num_classes: int) -> Model:
+    dims, members = {spec.stream: spec.dim for spec in specs}, settings.training.members
+    if members > 1:
+        return Ensemble.create(settings.model, members=members, dim=dims, num_classes=num_classes)
+    return SequenceClassifier(settings.model, dim=dims, num_classes=num_classes)
+
+
+def _check_sizes(file: Any, moved: Mapping[str, str], expected: Mapping[str, torch.Tensor]) -> None:  # noqa: ANN401
+    """Raise ValueError where the weights are not those of the settings. Nothing is read but the file's header."""
+    there = {now: file.get_slice(then) for then, now in moved.items()}
+    if lacking := sorted(expected.keys() - there.keys()):
+        raise ValueError(f"its settings need the weights {', '.join(lacking[:3])}, which it does not hold")
+    if unknown := sorted(there.keys() - expected.keys()):
+        raise ValueError(f"it holds the weights {', '.join(unknown[:3])}, which its settings do not know")
+    for name, wanted in expected.items():
+        shape = tuple(there[name].get_shape())
+        if shape != tuple(wanted.shape):
+            raise ValueError(f"its {name} is of size {shape}, and its settings say {tuple(wanted.shape)}")
+
+
+def _finite(values: torch.Tensor, name: str) -> torch.Tensor:
+    if values.is_floating_point() and not bool(values.isfinite().all()):
+        raise ValueError(f"its {name} holds nan or inf; train again, or give another model")
+    return values
 
 
 def _moved_since_1(name: str) -> str:

@@ -12,7 +12,7 @@ from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones import engines
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.backbones.engine_cache import EngineCache
-from vidrnn.backbones.engines import EngineError, OpenVino, similarity
+from vidrnn.backbones.engines import OpenVino, similarity
 from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import Network, build_network
 from vidrnn.errors import ConfigError

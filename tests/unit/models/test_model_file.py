@@ -16,8 +16,10 @@ from vidrnn.annotations import LabelMap
 from vidrnn.errors import MissingPathError, ModelFileError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
+from vidrnn.settings.base import validate
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.run import RunSettings
+from vidrnn.store.stream_specs import identity_of
 
 
 def make_model(**model: object) -> TrainedModel:
@@ -215,16 +217,36 @@ def test_a_file_of_format_1_is_read(tmp_path: Path, cell: str, pooling: str) -> 
     ("change", "message"),
     [
         (lambda header: header["config"]["model"].update(cell="mamba"), "FILE is inconsistent: FILE: model.cell: got"),
-        (lambda header: header["label_map"].pop(), "FILE is inconsistent: Error(s) in loading state_dict"),
+        (lambda header: header["label_map"].pop(), "FILE is inconsistent: its output.weight is of size (3, "),
         (lambda header: header["label_map"].append("walk"), "FILE is inconsistent: class names repeat"),
-        (lambda header: header["spec"].update(dim=6), "FILE is inconsistent: Error(s) in loading state_dict"),
+        (lambda header: header["spec"].update(dim=6), "FILE is inconsistent: its "),
         (lambda header: header["spec"].update(colour="red"), "FILE is inconsistent: "),
-        (lambda header: header["config"]["model"].update(hidden_size=9), "FILE is inconsistent: Error(s) in"),
+        (lambda header: header["config"]["model"].update(hidden_size=9), "FILE is inconsistent: its "),
         (lambda header: header.update(temperature=0), "FILE is inconsistent: temperature 0.0 is not a number above 0"),
-        (lambda header: header.update(temperature="hot"), "FILE is inconsistent: could not convert string to float"),
+        (lambda header: header.update(temperature="hot"), "FILE is inconsistent: temperature 'hot' is not a number"),
         (lambda header: header.pop("metrics"), "FILE is inconsistent: 'metrics'"),
         (lambda header: header.pop("label_map"), "FILE is inconsistent: 'label_map'"),
         (lambda header: header.pop("format_version"), "FILE has model format None, allowed are 1 and 2"),
+        (lambda header: header.update(format_version=[2]), "FILE has model format [2], allowed are 1 and 2"),
+        (lambda header: header.update(thresholds=[0.5]), "FILE is inconsistent: thresholds are not one for each of 3"),
+        (
+            lambda header: header.update(thresholds=[0.5, 2, 0]),
+            "FILE is inconsistent: thresholds lie between 0.0 and 2",
+        ),
+        (
+            lambda header: header.update(thresholds=[0.5, "a", 0]),
+            "FILE is inconsistent: a threshold 'a' is not a number",
+        ),
+        (lambda header: header.update(temperature=10**400), "FILE is inconsistent: temperature 1000"),
+        (lambda header: header.update(unknown_below=float("nan")), "FILE is inconsistent: unknown_below nan is not"),
+        (lambda header: header.update(label_map=[1, 2, 3]), "FILE is inconsistent: label_map is no list of names"),
+        (lambda header: header.update(label_map={"a": 1}), "FILE is inconsistent: label_map is no list of names"),
+        (lambda header: header.update(trained_on=[["a"]]), "FILE is inconsistent: trained_on is no list of names"),
+        (lambda header: header.update(metrics=[1]), "FILE is inconsistent: metrics or versions are no object"),
+        (lambda header: header.update(config=[1]), "FILE is inconsistent: FILE: "),
+        (lambda header: header.update(spec="rgb"), "FILE is inconsistent: expected an object, got str"),
+        (lambda header: header["spec"].update(dim="5"), "FILE is inconsistent: the spec of stream 'rgb' has dim '5'"),
+        (lambda header: header.update(specs=[header["spec"]] * 2), "FILE is inconsistent: two of its specs are of one"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(
@@ -242,3 +264,92 @@ def test_writing_replaces_the_file_in_one_step(tmp_path: Path) -> None:
     save_model(make_model(cell="lstm"), path)
     assert load_model(path, device=CPU).settings.model.cell == "lstm"
     assert [file.name for file in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", '"text"', "[" * 100_000, '{"a":' * 100_000])
+def test_a_foreign_header_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "m.safetensors"
+    save_file({"weight": torch.zeros(2)}, path, metadata={"vidrnn_model": text})
+    assert refusal(path).startswith(("FILE is not a vidrnn model file: ", "FILE has model format None"))
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("key", ["config", "spec", "label_map", "trained_on"])
+def test_nested_parts_are_refused(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    rewrite(path, lambda header: header.update({key: nested(900)}))
+    assert refusal(path).startswith("FILE is inconsistent: ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["config"]["model"].update(hidden_size=10**7),
+        lambda header: header["config"]["model"].update(layers=10**10),
+        lambda header: header["config"]["model"].update(layers=["gru"] * 10**5),
+        lambda header: header["config"]["model"].update(projection=10**9),
+        lambda header: header["config"]["training"].update(members=10**9),
+        lambda header: header["spec"].update(dim=10**12),
+        lambda header: header["spec"].update(dim=10**30),
+        lambda header: header.update(label_map=[str(number) for number in range(10**5)]),
+    ],
+)
+def test_sizes_that_do_not_match_are_refused_before_memory_is_taken(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    rewrite(path, change)
+    largest = 0
+    empty = torch.empty
+
+    def counted(*size: Any, **options: Any) -> torch.Tensor:
+        nonlocal largest
+        made = empty(*size, **options)
+        if made.device.type != "meta":
+            largest = max(largest, made.numel())
+        return made
+
+    monkeypatch.setattr(torch, "empty", counted)
+    assert refusal(path).startswith("FILE is inconsistent: ")
+    assert largest < 10**6
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    path, model = tmp_path / "m.safetensors", make_model()
+    model.classifier.state_dict()["output.bias"][1] = value
+    save_model(model, path)
+    assert refusal(path) == "FILE is inconsistent: its output.bias holds nan or inf; train again, or give another model"
+
+
+def test_a_file_holds_no_absolute_path_and_no_command(tmp_path: Path) -> None:
+    """What somebody gives away says nothing of where it was made."""
+    path, model = tmp_path / "m.safetensors", make_model()
+    private = tmp_path / "home" / "anna"
+    tree = model.settings.model_dump(mode="json")
+    tree["data"] |= {"root": str(private / "clips"), "format": "csv", "annotations": str(private / "list.csv")}
+    tree["data"]["group_pattern"] = r"/(\w+)$"
+    tree["features"] |= {"store": str(private / "store"), "weights": str(private / "w.pt")}
+    tree["features"]["external"] |= {"folder": str(private / "i3d")}
+    tree["features"]["text"] |= {"folder": str(private / "said"), "source": "txt"}
+    settings = validate(RunSettings, tree)
+    metrics = {"command": f"vidrnn train --config {private}/c.yaml", "missing_features": [f"{private}/a.mp4", "b.mp4"]}
+    save_model(replace(model, settings=settings, metrics=metrics), path)
+    assert str(tmp_path).encode() not in path.read_bytes()
+    assert b"anna" not in path.read_bytes()
+    again = load_model(path, device=CPU)
+    assert again.metrics == {"missing_features": ["a.mp4", "b.mp4"]}
+    assert again.settings.data.group_pattern == r"/(\w+)$"
+    assert again.settings.features.weights == "w.pt"
+    for stream in ("text", "external"):
+        assert identity_of(again.settings.features, stream) == identity_of(settings.features, stream)
+    (tmp_path / "w.pt").touch()
+    assert load_model(path, device=CPU).settings.features.weights == str(tmp_path / "w.pt"), "beside the model"

@@ -1,0 +1,156 @@
+"""What the header of a model file may hold: nothing private goes in, and nothing that cannot be right comes out."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from vidrnn.settings.run import RunSettings
+from vidrnn.store.spec import FeatureSpec
+
+_ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
+_SPARE_LAYERS = 64  # that hold no weights
+
+
+def public_config(settings: RunSettings) -> dict[str, Any]:
+    """The configuration as it goes into the file: of folders and files outside, only the last part of their names.
+
+    What a spec tells by the name of a folder is kept as a name of its own.
+    """
+    tree = settings.model_dump(mode="json")
+    features = tree["features"]
+    for stream in ("text", "external"):
+        if features[stream]["folder"] and _ABSOLUTE.match(features[stream]["folder"]):
+            features[stream]["name"] = getattr(settings.features, stream).chosen_name
+            features[stream]["folder"] = _last_part(features[stream]["folder"])
+    for section, key in (
+        *(("data", key) for key in ("root", "annotations", "classes")),
+        *(("features", key) for key in ("store", "weights")),
+        ("evaluation", "folds"),
+    ):
+        tree[section][key] = _last_part(tree[section][key])
+    return tree
+
+
+def public_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics without the command line, and without the folders of videos that were given by absolute paths."""
+    return {name: _shortened(value) for name, value in metrics.items() if name != "command"}
+
+
+def _shortened(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
+    if isinstance(value, Mapping):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shortened(each) for each in value]
+    return _last_part(value)
+
+
+def _last_part(value: Any) -> Any:  # noqa: ANN401
+    """The name behind an absolute path; anything else as it is."""
+    if not isinstance(value, str) or not _ABSOLUTE.match(value):
+        return value
+    return (PureWindowsPath(value) if "\\" in value else PurePosixPath(value)).name or "."
+
+
+def parse_header(text: str) -> dict[str, Any]:
+    """The header of a file that anybody may have written. Raises ValueError."""
+    try:
+        header = json.loads(text)
+    except RecursionError:
+        raise ValueError("its header is nested too deeply") from None
+    if not isinstance(header, dict):
+        raise ValueError(f"its header is no object but {type(header).__name__}")
+    return header
+
+
+def check_counts(header: Mapping[str, Any], num_tensors: int) -> None:
+    """Refuse more layers or members than there are weights, before any is built. Raises ValueError."""
+    config = header["config"]
+    for section, key, most in (("model", "layers", num_tensors + _SPARE_LAYERS), ("training", "members", num_tensors)):
+        own = config.get(section, {}) if isinstance(config, dict) else {}
+        said = own.get(key) if isinstance(own, dict) else None
+        number = len(said) if isinstance(said, list) else said
+        if isinstance(number, int) and number > max(most, 1):
+            raise ValueError(f"{section}.{key} is {number}, and the file holds {num_tensors} weights")
+
+
+def label_names(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes. Raises KeyError, ValueError."""
+    names = header["label_map"]
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("label_map is no list of names")
+    return tuple(names)
+
+
+def read_specs(header: Mapping[str, Any]) -> tuple[FeatureSpec, ...]:
+    """The specs of all streams; older files have one. Raises KeyError, TypeError, ValueError."""
+    others = header.get("specs", [])
+    if not isinstance(others, list):
+        raise ValueError("specs is no list")
+    specs = tuple(FeatureSpec.from_json(json.dumps(each)) for each in (header["spec"], *others[1:]))
+    for spec in specs:
+        if type(spec.dim) is not int or spec.dim < 1 or not all(type(part) is int and part > 0 for part in spec.parts):
+            raise ValueError(f"the spec of stream {spec.stream!r} has dim {spec.dim!r} and parts {spec.parts!r}")
+        if not (isinstance(spec.preprocessing, dict) and isinstance(spec.sampling, dict)):
+            raise ValueError(f"the spec of stream {spec.stream!r} has preprocessing or sampling that is no object")
+        if not all(isinstance(each, str) for each in (spec.stream, spec.backbone, spec.node, spec.precision)):
+            raise ValueError(f"the spec of stream {spec.stream!r} has a name that is no text")
+    if len({spec.stream for spec in specs}) < len(specs):
+        raise ValueError("two of its specs are of one stream")
+    return specs
+
+
+def answering(header: Mapping[str, Any], *, num_classes: int) -> dict[str, Any]:
+    """What turns outputs into answers; files that are older than some of it lack the key. Raises ValueError."""
+    thresholds, unknown_below = header.get("thresholds"), header.get("unknown_below")
+    temperature = _number(header.get("temperature", 1.0), "temperature")
+    if temperature <= 0:
+        raise ValueError(f"temperature {temperature} is not a number above 0")
+    if unknown_below is not None and _number(unknown_below, "unknown_below") < 0:
+        raise ValueError(f"unknown_below {unknown_below} is below 0")
+    return {
+        "thresholds": _thresholds(thresholds, num_classes) if thresholds else None,
+        "temperature": temperature,
+        "unknown_below": None if unknown_below is None else float(unknown_below),
+        "trained_on": _identities(header, "trained_on"),
+        "chosen_on": _identities(header, "chosen_on"),
+    }
+
+
+def _thresholds(values: object, num_classes: int) -> tuple[float, ...]:
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != num_classes:
+        raise ValueError(f"thresholds are not one for each of {num_classes} classes")
+    found = tuple(_number(value, "a threshold") for value in values)
+    if not all(0.0 <= value <= 1.0 for value in found):
+        raise ValueError(f"thresholds lie between {min(found)} and {max(found)}; a probability is wanted")
+    return found
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} {value!r} is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} {str(value)[:20]} is not a finite number")
+    return number
+
+
+def _identities(header: Mapping[str, Any], key: str) -> frozenset[str]:
+    values = header.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise ValueError(f"{key} is no list of names")
+    return frozenset(values)
+
+
+def find_weights(settings: RunSettings, beside: Path) -> RunSettings:
+    """The settings with the weights file that lies beside the model, where the one that they name is not there."""
+    named = settings.features.weights
+    if named in {"default", "random"} or Path(named).exists() or not (beside / Path(named).name).is_file():
+        return settings
+    features = settings.features.model_copy(update={"weights": str(beside / Path(named).name)})
+    return settings.model_copy(update={"features": features})
