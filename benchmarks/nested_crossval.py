@@ -17,6 +17,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ class Candidate:
         self.sequences = load_set(annotations, settings=self.settings, folders=folders, label_map=self.classes)
         self._known: dict[tuple[int, tuple[int, ...]], dict[int, bool]] = {}
 
-    def right(self, fold: Fold, *, seed: int) -> list[bool]:
+    def right(self, fold: "Fold | InnerFold", *, seed: int) -> list[bool]:
         """Whether each tested video of a fold is answered rightly.
 
         A fit is kept for all that it has not seen: what leaves out A and then B is what leaves out B and then A.
@@ -60,13 +61,22 @@ class Candidate:
         return [self._known[key][position] for position in fold.test]
 
 
-def inner_folds(candidate: Candidate, outer: Fold, *, number: int) -> list[Fold]:
+@dataclass(frozen=True)
+class InnerFold:
+    """A fold of the training side: it leaves the outer test videos out of both."""
+
+    name: str
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+def inner_folds(candidate: Candidate, outer: Fold, *, number: int) -> list[InnerFold]:
     """Folds of whole groups of the training side, as positions in the whole set; 0 leaves out one group at a time."""
     settings, annotations = candidate.settings, [candidate.sequences.annotations[i] for i in outer.train]
     protocol = "group_kfold" if number else "leave_one_group_out"
     inner = settings.evaluation.model_copy(update={"protocol": protocol, "folds": number or None})
     return [
-        Fold(fold.name, tuple(outer.train[i] for i in fold.train), tuple(outer.train[i] for i in fold.test))
+        InnerFold(fold.name, tuple(outer.train[i] for i in fold.train), tuple(outer.train[i] for i in fold.test))
         for fold in make_folds(annotations, inner, root=settings.data.root)
     ]
 

@@ -1,14 +1,15 @@
 """Who trains and who tests. A group (actor, source video, scene) is never on both sides."""
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from vidrnn.annotations import SPLITS, Annotation, Split
+from vidrnn.annotations.carving import carve
 from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import plain_path
 from vidrnn.errors import AnnotationError
@@ -18,11 +19,23 @@ from vidrnn.settings.evaluation import EvaluationSettings
 
 @dataclass(frozen=True)
 class Fold:
-    """One train/test cut: positions in the list of annotations."""
+    """One train/test cut: positions in the list of annotations.
+
+    Attributes:
+        name: of the fold.
+        test: positions.
+        total: how many annotations there are; all others train.
+    """
 
     name: str
-    train: tuple[int, ...]
     test: tuple[int, ...]
+    total: int
+
+    @property
+    def train(self) -> tuple[int, ...]:
+        """Positions. Not kept: of one fold per video they would grow with the square of the videos."""
+        tested = set(self.test)
+        return tuple(position for position in range(self.total) if position not in tested)
 
 
 @dataclass(frozen=True)
@@ -107,78 +120,9 @@ def _classes(annotations: Iterable[Annotation]) -> set[str]:
     return {name for annotation in annotations for name in annotation.names}
 
 
-def carve(
-    annotations: Sequence[Annotation], fraction: float, rng: random.Random
-) -> tuple[list[Annotation], list[Annotation]]:
-    """Move about ``fraction`` of the videos, in whole groups, to a second list that holds every class.
-
-    Groups are tried in random order; the one that brings the class counts of the second list closest to
-    ``fraction`` of all is moved next, as long as every class keeps a group on the first side.
-
-    Where videos have other than one label each, groups are taken in random order as long as the share allows it and no
-    class is lost for the first side.
-
-    Returns:
-        (kept, carved). ``carved`` is empty when ``fraction`` is 0, or when videos have one label each and it cannot
-        hold every class.
-    """
-    if fraction <= 0.0:
-        return list(annotations), []
-    one_each = all(annotation.label for annotation in annotations)
-    return (_carve_classes if one_each else _carve_videos)(annotations, fraction, rng)
-
-
-def _carve_classes(
-    annotations: Sequence[Annotation], fraction: float, rng: random.Random
-) -> tuple[list[Annotation], list[Annotation]]:
-    labels = sorted({annotation.label for annotation in annotations})
-    groups = sorted({annotation.group for annotation in annotations})
-    rng.shuffle(groups)
-    counts = {group: np.zeros(len(labels)) for group in groups}
-    for annotation in annotations:
-        counts[annotation.group][labels.index(annotation.label)] += 1
-    total = np.sum(list(counts.values()), axis=0)
-    target, carved_counts, carved = total * fraction, np.zeros(len(labels)), set[str]()
-
-    def distance(candidate: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-        return float(np.abs(candidate - target).sum())
-
-    while True:
-        allowed = [
-            group for group in groups if group not in carved and ((total - carved_counts - counts[group]) > 0).all()
-        ]
-        if not allowed:
-            break
-        best = min(allowed, key=lambda group: distance(carved_counts + counts[group]))
-        lacks_class = bool((carved_counts == 0).any())
-        if not lacks_class and distance(carved_counts + counts[best]) >= distance(carved_counts):
-            break
-        if lacks_class and not ((carved_counts == 0) & (counts[best] > 0)).any():
-            best = next((g for g in allowed if ((carved_counts == 0) & (counts[g] > 0)).any()), "")
-            if not best:
-                break
-        carved.add(best)
-        carved_counts = carved_counts + counts[best]
-    if (carved_counts == 0).any():
-        return list(annotations), []
-    kept = [annotation for annotation in annotations if annotation.group not in carved]
-    return kept, [annotation for annotation in annotations if annotation.group in carved]
-
-
-def _carve_videos(
-    annotations: Sequence[Annotation], fraction: float, rng: random.Random
-) -> tuple[list[Annotation], list[Annotation]]:
-    groups = sorted({annotation.group for annotation in annotations})
-    rng.shuffle(groups)
-    carved: set[str] = set()
-    for group in groups:
-        tried = carved | {group}
-        inside = [annotation for annotation in annotations if annotation.group in tried]
-        kept = [annotation for annotation in annotations if annotation.group not in tried]
-        if len(inside) <= fraction * len(annotations) + 0.5 and kept and _classes(inside) <= _classes(kept):
-            carved = tried
-    kept = [annotation for annotation in annotations if annotation.group not in carved]
-    return kept, [annotation for annotation in annotations if annotation.group in carved]
+def _count_classes(annotations: Iterable[Annotation]) -> Counter[str]:
+    """Videos of each class."""
+    return Counter(name for annotation in annotations for name in set(annotation.names))
 
 
 def make_folds(
@@ -212,16 +156,14 @@ def make_folds(
             f"cross-validation needs at least two folds, found {names}; give a group column "
             "(who or what a clip comes from) or data.group_pattern"
         )
-    folds = [
-        Fold(
-            name,
-            tuple(i for i, own in enumerate(fold_of) if own != name),
-            tuple(i for i, own in enumerate(fold_of) if own == name),
-        )
-        for name in names
-    ]
+    tested: dict[str, list[int]] = {name: [] for name in names}
+    for position, name in enumerate(fold_of):
+        tested[name].append(position)
+    folds = [Fold(name, tuple(positions), len(fold_of)) for name, positions in tested.items()]
+    everywhere = _count_classes(annotations)
     for fold in folds:
-        if lost := sorted(_classes(annotations[i] for i in fold.test) - _classes(annotations[i] for i in fold.train)):
+        here = _count_classes([annotations[position] for position in fold.test])
+        if lost := sorted(name for name, number in here.items() if number == everywhere[name]):
             raise AnnotationError(
                 f"fold {fold.name!r} tests classes {lost} that its training side lacks; use other folds"
             )

@@ -1,7 +1,9 @@
 """`vidrnn.annotations.splits`: groups never cross, classes never get lost, named splits are kept."""
 
 import csv
+import pickle
 import random
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import settings as configure
 from hypothesis import strategies as st
 
 from tests.worlds import annotate
-from vidrnn.annotations import Annotation, Segment, Split
+from vidrnn.annotations import Annotation, Segment, Split, carving
 from vidrnn.annotations.splits import carve, find_problems, make_folds, split_annotations
 from vidrnn.errors import AnnotationError, MissingPathError
 from vidrnn.settings.base import validate
@@ -343,3 +345,67 @@ def test_a_fold_may_test_videos_without_a_label_but_none_that_was_never_learned(
     with pytest.raises(AnnotationError) as caught:
         make_folds(annotations, evaluation("leave_one_group_out"), root=Path())
     assert str(caught.value) == "fold 'g2' tests classes ['class4'] that its training side lacks; use other folds"
+
+
+def greedy(annotations: list[Annotation], fraction: float, rng: random.Random) -> set[str]:
+    """The choice of groups as it is described, all of them tried each time."""
+    names, owners = sorted(labels(annotations)), sorted(groups(annotations))
+    rng.shuffle(owners)
+    counts = {owner: [Fraction(0)] * len(names) for owner in owners}
+    for each in annotations:
+        counts[each.group][names.index(each.label)] += 1
+    total = [sum(column) for column in zip(*counts.values(), strict=True)]
+    share, chosen = Fraction(fraction), [Fraction(0)] * len(names)
+    carved: set[str] = set()
+
+    def distance(own: list[Fraction]) -> Fraction:
+        return sum((abs(c + o - t * share) for c, o, t in zip(chosen, own, total, strict=True)), Fraction(0))
+
+    while True:
+        allowed = [
+            owner
+            for owner in owners
+            if owner not in carved and all(t - c - o > 0 for t, c, o in zip(total, chosen, counts[owner], strict=True))
+        ]
+        lacking = [place for place, number in enumerate(chosen) if number == 0]
+        if not allowed:
+            break
+        best = min(allowed, key=lambda owner: distance(counts[owner]))
+        if not lacking and distance(counts[best]) >= distance([Fraction(0)] * len(names)):
+            break
+        if lacking and not any(counts[best][place] for place in lacking):
+            helpful = [owner for owner in allowed if any(counts[owner][place] for place in lacking)]
+            if not helpful:
+                break
+            best = helpful[0]
+        carved.add(best)
+        chosen = [c + o for c, o in zip(chosen, counts[best], strict=True)]
+    return carved if all(chosen) else set()
+
+
+@configure(deadline=None)
+@given(worlds, st.sampled_from([0.125, 0.25, 0.5, 0.75]), st.integers(0, 3))
+def test_carving_is_the_greedy_choice_of_all_groups(annotations: list[Annotation], fraction: float, seed: int) -> None:
+    _, carved = carve(annotations, fraction, shuffler(seed))
+    assert groups(carved) == greedy(annotations, fraction, shuffler(seed))
+
+
+def test_carving_looks_at_each_group_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the videos, about twice the work: 100 000 took seven hours when every group was tried each time."""
+    calls = []
+    change = carving._Balanced._change
+    monkeypatch.setattr(carving._Balanced, "_change", lambda own, group: calls.append(1) or change(own, group))
+    for number in (1000, 2000):
+        calls.append(0)
+        videos = annotate(*((f"{i}.mp4", f"class{i % 7}") for i in range(number)))
+        carve(videos, 0.25, shuffler(0))
+        assert sum(calls) < 5 * number
+        calls.clear()
+
+
+def test_folds_of_single_videos_hold_each_video_once() -> None:
+    """One fold per video with all others in it would be 10 000 million positions for 100 000 videos."""
+    videos = annotate(*((f"{i}.mp4", f"class{i % 2}") for i in range(5000)))
+    folds = make_folds(videos, evaluation("leave_one_group_out"), root=Path())
+    assert sum(len(pickle.dumps(fold)) for fold in folds) < 200 * len(videos)
+    assert folds[7].train == tuple(i for i in range(5000) if i not in folds[7].test)
