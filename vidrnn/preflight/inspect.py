@@ -57,6 +57,6 @@ def inspect(
         pictures = look_at(annotations, sides, settings, bar=bar)
         videos = dict(zip((each.path for each in pictures.annotations), pictures.metadata, strict=True))
         lines += describe_pictures(pictures)
-        findings += [*find_leaks(pictures, settings), *find_unmet_segments(pictures, settings)]
+        findings += [*find_leaks(pictures, settings, bar=bar), *find_unmet_segments(pictures, settings)]
     lines.append(f"leaks were looked for between {sides.description}" + ("" if pixels else ", in names and bytes only"))
     return Inspection(tuple(lines), tuple(findings), videos)

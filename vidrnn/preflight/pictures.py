@@ -30,7 +30,7 @@ from vidrnn.store.spec import sampling_values
 from vidrnn.store.video_features import VideoMetadata
 from vidrnn.video.sampling import Sampling
 
-_KEPT_VIDEOS = 512  # motions in memory, about half a megabyte each
+_KEPT_VIDEOS = 64  # motions in memory, of 12 megabytes at most
 _GIVEN_AWAY = 0.9  # accuracy without pixels from which no number on these videos means anything
 _FOLDS = 5
 
@@ -128,14 +128,17 @@ def find_unmet_segments(pictures: Pictures, settings: RunSettings) -> Iterator[F
         yield Finding("warning", unmet.note)
 
 
-def find_leaks(pictures: Pictures, settings: RunSettings) -> Iterator[Finding]:
+def find_leaks(pictures: Pictures, settings: RunSettings, *, bar: Bar) -> Iterator[Finding]:
     """Videos that cannot be decoded, near-duplicates on two sides, labels that follow from metadata."""
     if pictures.failures:
         yield Finding("failed", f"{len(pictures.failures)} videos cannot be decoded", pictures.failures)
     accept, sides = settings.data.accept, pictures.sides
     if len(set(sides.names)) > 1:
         read = lru_cache(_KEPT_VIDEOS)(pictures.motion)
-        found = find_near_copies(read, [sorted(set(sides.names)).index(name) for name in sides.names])
+        of_side = {name: number for number, name in enumerate(sorted(set(sides.names)))}
+        numbers = [of_side[name] for name in sides.names]
+        with bar(total=2 * len(numbers), desc="looking for copies", unit="video") as shown:
+            found = find_near_copies(read, numbers, on_video=shown.update)
         # The same bytes are a finding of their own.
         if pairs := [pair for pair in found if pictures.digests[pair.first] != pictures.digests[pair.second]]:
             yield leak(

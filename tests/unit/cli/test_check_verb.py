@@ -14,11 +14,14 @@ import yaml
 from tests.fake_backbone import AverageColour
 from tests.integration.world import Outcome, call
 from tests.media import plain_decode, write_clip
-from vidrnn.annotations import read_annotations
+from vidrnn.annotations import Annotation, read_annotations
 from vidrnn.experiments.train import describe_data
 from vidrnn.extraction.decoder import Decoder
+from vidrnn.preflight.annotated import Sides
+from vidrnn.preflight.bars import nowhere
+from vidrnn.preflight.files import find_identical
 from vidrnn.preflight.inspect import inspect
-from vidrnn.settings.base import load
+from vidrnn.settings.base import load, validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.streams import passes
 from vidrnn.synthetic.clips import render_clip
@@ -259,3 +262,21 @@ def test_streams_without_a_forecast_are_named(world: World) -> None:
     lines = world.check().out.splitlines()
     assert lines[-2:] == ["audio: time and disk are not predicted", "nothing stands in the way"]
     assert any(line.startswith("features: 12 videos to extract") for line in lines)
+
+
+def test_many_identical_files_are_named_by_group(tmp_path):
+    """4000 empty files are 8 million pairs: as texts they took gigabytes."""
+    videos = [Annotation(f"{number}.mp4", "ab"[number % 2], None, str(number)) for number in range(4000)]
+    for video in videos:
+        (tmp_path / video.path).touch()
+    sides = Sides("halves", tuple(("train", "test")[number % 2] for number in range(4000)))
+    settings = validate(RunSettings, {"data": {"root": str(tmp_path)}})
+    findings = list(find_identical(videos, sides, settings, bar=nowhere))
+    assert [finding.text.split(" (")[0] for finding in findings] == [
+        "4000000 pairs of identical files on two sides",
+        "3998000 pairs of identical files on one side count twice",
+        "4000000 pairs of identical files have different labels; one of the two is wrong",
+    ]
+    assert findings[0].examples == (
+        "0.mp4 (train), 1.mp4 (test), 2.mp4 (train), 3.mp4 (test), 4.mp4 (train) and 3995 more",
+    )

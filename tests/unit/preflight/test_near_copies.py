@@ -43,10 +43,15 @@ def test_copies_on_one_side_are_no_leak() -> None:
     assert pairs(motions, [0, 1, 1]) == {(0, 1): False}
 
 
-def test_the_result_is_that_of_comparing_all_with_all_at_every_shift(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the comparison is cut into many blocks."""
-    monkeypatch.setattr(near_copies, "_ROWS", 3)
-    monkeypatch.setattr(near_copies, "_COLUMNS", 50)
+@pytest.mark.parametrize("indexed", [False, True])
+def test_the_result_is_that_of_comparing_all_with_all_at_every_shift(
+    monkeypatch: pytest.MonkeyPatch, indexed: bool
+) -> None:
+    """Also where the comparison is cut into many blocks, and where an index is asked."""
+    monkeypatch.setattr(near_copies, "_ROWS", 50)
+    monkeypatch.setattr(near_copies, "_VIDEOS_AT_ONCE", 2)
+    if indexed:
+        monkeypatch.setattr(near_copies, "_EXACT_STEPS", 10)
     rng = np.random.default_rng(1)
     films = [film(number % 4)[start : start + 40] for number, start in enumerate(rng.integers(0, 20, size=10).tolist())]
     sides = rng.integers(0, 3, size=10).tolist()
