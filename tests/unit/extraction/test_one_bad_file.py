@@ -8,23 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fake_backbone import AverageColour
+from tests.fake_backbone import AverageColour as PlainColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
 from vidrnn.cli import classify as classify_cli
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.extraction import decode_worker
-from vidrnn.extraction.decode_worker import DecodingError, decode_video
-from vidrnn.extraction.extract import Progress
+from vidrnn.extraction.embedder import Alone
+from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.inference.answer_file import Prediction, PredictionWriter
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings
 from vidrnn.streams.external import read_array
-from vidrnn.streams.passes import extract_stream
+from vidrnn.streams.passes import file_passes
 from vidrnn.streams.text_files import text_file
-from vidrnn.video.sampling import Sampling
+
+
+class AverageColour(PlainColour, Alone):
+    """As a pass that shares nothing."""
 
 
 def lying(path: Path, shape: str) -> Path:
@@ -59,28 +61,18 @@ def test_bad_arrays_cost_themselves_alone(tmp_path):
     settings = FeatureSettings(
         store=tmp_path / "store", streams=("external",), external=ExternalSettings(folder=Path(), name="n", rate=1.0)
     )
-    progress = Progress()
     annotations = [Annotation(name, "x", None, name) for name in names]
-    extract_stream(annotations, stream="external", root=tmp_path, settings=settings, progress=progress)
+    passes = file_passes(annotations, root=tmp_path, settings=settings)
+    progress = extract(annotations, passes, root=tmp_path, settings=settings).whole
     assert progress.summary() == "extracted 1, reused 0, failed 3"
     assert [each.path for each in progress.failures] == names[:3]
-
-
-def test_a_video_without_any_picture_of_a_stream_fails_by_name(tmp_path, monkeypatch):
-    write_clip(tmp_path / "a.mkv", pictures(4), codec="ffv1", pix_fmt="bgr0")
-    monkeypatch.setattr(decode_worker, "fitted_steps", lambda *_args, **_options: iter(()))
-    decoded = decode_video(
-        tmp_path / "a.mkv", Sampling("every", stride=1), AverageColour().preprocessing, 4, lambda: None
-    )
-    with pytest.raises(DecodingError, match=r"^gives no picture of this stream: none of its 4 frames came together"):
-        list(decoded)
 
 
 def test_an_error_while_answers_are_written_ends_the_run_at_once(tmp_path, monkeypatch):
     """The decoders go although the traceback still holds what called them."""
     for number in range(6):
         write_clip(tmp_path / f"{number}.mkv", pictures(40), codec="ffv1", pix_fmt="bgr0")
-    jobs = [Job(f"{number}.mkv", tmp_path / f"{number}.mkv") for number in range(6)]
+    jobs = [Job(f"{number}.mkv", tmp_path / f"{number}.mkv", (0,)) for number in range(6)]
 
     def answers():
         for path, _ in embed_videos(jobs, AverageColour(), settings=FeatureSettings(batch_size=4, workers=2)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.fake_backbone import AverageColour
+from tests.fake_backbone import AverageColour as PlainColour
 from tests.media import pictures, write_clip
 from tests.worlds import tiny_spec
 from vidrnn.annotations import Annotation
@@ -15,12 +15,17 @@ from vidrnn.backbones import engine_cache
 from vidrnn.backbones.engine_cache import EngineCache
 from vidrnn.errors import StoreError
 from vidrnn.experiments.stored_sets import find_folders
+from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.extract import extract
 from vidrnn.inference.side_files import SideFiles
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings, TextSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.streams.passes import file_passes
+
+
+class AverageColour(PlainColour, Alone):
+    """As a pass that shares nothing."""
 
 
 def weights(path: Path, value: float) -> str:
