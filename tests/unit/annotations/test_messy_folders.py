@@ -4,11 +4,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from vidrnn.config import validate
-from vidrnn.data_settings import DataSettings
 
 from vidrnn.annotations import VIDEO_SUFFIXES, Annotation, find_media, read_annotations
 from vidrnn.errors import AnnotationError
+from vidrnn.settings.base import validate
+from vidrnn.settings.data import DataSettings
 
 
 def touch(root: Path, *names: str) -> None:
