@@ -1,6 +1,6 @@
 """What the files tell before anything is decoded: which are missing, and which are the same."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

@@ -116,12 +116,12 @@ def find_unmet_segments(pictures: Pictures, settings: RunSettings) -> Iterator[F
     sampling = Sampling(**sampling_values(settings.features))
 
     def steps(position: int) -> npt.NDArray[np.float64]:
-        times, seconds = pictures.folder.read(pictures.annotations[position].path).timestamps_s, pictures.metadata[:, 3]
+        times, seconds = pictures.folder.read(pictures.annotations[position].path).timestamps_s, pictures.facts[:, 3]
         if len(times) < MOST_FRAMES:
             return times[sampling.select(times)]
         return np.arange(0.0, max(float(seconds[position]), 1.0), 1.0 / min(settings.features.rate, RATE))
 
-    unmet = find_unmet(pictures.annotations, steps, pictures.metadata)
+    unmet = find_unmet(pictures.annotations, steps, pictures.facts)
     if unmet.refusal:
         yield Finding("refused", unmet.refusal)
     if unmet.note:
