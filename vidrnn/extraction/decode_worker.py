@@ -133,7 +133,7 @@ def draw_video(
         if before != (digest.size, digest.mtime_ns):
             raise DecodingError("was written to while it was decoded; run again when the file is complete")
         for number, sheet in sheets.items():
-            yield sheet.end(video, digest, wanted=len(indices_of(video, drawings[number])))
+            yield sheet.end(video, digest, drawings[number])
     for number, cause in refused.items():
         yield Refused(number, "decode", cause)
 
@@ -159,10 +159,12 @@ class _Sheet:
         self.frames, self.timestamps_s = [], []
         return taken
 
-    def end(self, video: Video, source: Source, *, wanted: int) -> Drawn | Refused:
+    def end(self, video: Video, source: Source, drawing: Drawing) -> Drawn | Refused:
+        wanted = len(indices_of(video, drawing))
         if not self.num_frames:
             return Refused(self.reading, "decode", f"none of {wanted} wanted frames holds a picture")
-        notes = video.notes + _notes(wanted=wanted, got=self.num_frames, sizes=list(self.sizes))
+        notes = video.notes + drawing.sampling.thinning(video.timestamps_s)
+        notes += _notes(wanted=wanted, got=self.num_frames, sizes=list(self.sizes))
         codec = f"{video.codec} in {video.container.split(',')[0]}"
         metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s, codec)
         return Drawn(self.reading, self.num_frames, metadata, source, notes)

@@ -52,13 +52,28 @@ class Sampling:
             return np.zeros(0, dtype=np.int64)
         if self.kind == "uniform":
             return _uniform(timestamps_s, count=self.count or 1)
-        if self.kind == "fps":
-            indices = _at_rate(timestamps_s, rate=self.rate or 1.0)
-        else:
-            indices = np.arange(0, total, self.stride, dtype=np.int64)
+        indices = self._unbounded(timestamps_s)
         if self.max_frames is not None and len(indices) > self.max_frames:
             indices = indices[segment_centres(len(indices), self.max_frames)]
         return indices
+
+    def thinning(self, timestamps_s: Seconds) -> tuple[str, ...]:
+        """A note where ``max_frames`` leaves out frames of a video with these times; empty where it does not."""
+        if self.max_frames is None or self.kind == "uniform" or not len(timestamps_s):
+            return ()
+        asked = len(self._unbounded(timestamps_s))
+        if asked <= self.max_frames:
+            return ()
+        apart_s = (_end_s(timestamps_s) - timestamps_s[0]) / self.max_frames
+        return (
+            f"{asked} frames were asked for and {self.max_frames} kept, one every {apart_s:.2g} s "
+            "(features.max_frames; null keeps all)",
+        )
+
+    def _unbounded(self, timestamps_s: Seconds) -> Indices:
+        if self.kind == "fps":
+            return _at_rate(timestamps_s, rate=self.rate or 1.0)
+        return np.arange(0, len(timestamps_s), self.stride, dtype=np.int64)
 
 
 def segment_centres(total: int, count: int) -> Indices:

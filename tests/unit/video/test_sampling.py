@@ -150,3 +150,15 @@ def test_segment_centres_are_the_middles_of_equal_parts():
 def test_a_kind_without_its_number_is_a_programming_error(kind):
     with pytest.raises(AssertionError, match=f"sampling '{kind}' lacks its number"):
         Sampling(kind)
+
+
+def test_thinning_is_said_with_what_it_costs():
+    hour = np.arange(36_000) / 10
+    capped = Sampling("fps", rate=10.0, max_frames=600)
+    assert len(capped.select(hour)) == 600
+    assert capped.thinning(hour) == (
+        "36000 frames were asked for and 600 kept, one every 6 s (features.max_frames; null keeps all)",
+    )
+    assert capped.thinning(hour[:600]) == ()
+    assert Sampling("fps", rate=10.0).thinning(hour) == ()
+    assert Sampling("uniform", count=5).thinning(hour) == ()
