@@ -4,6 +4,7 @@ Until the index is renamed into its place nothing refers to the new shards, and 
 `vidrnn store gc --delete`: a process that is killed at any point leaves the old pack or the new one.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -53,9 +54,14 @@ def locked(folder: FeatureFolder) -> Iterator[None]:
 
     NFS turns it into a lock of its own, which it gives only on a file that is open for writing.
 
-    Raises StoreError when another process holds it. OSError: the store is read-only, or its file system has no locks.
+    Raises StoreError when another process holds it. OSError: the file system has no locks.
     """
-    number = os.open(folder.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        number = os.open(folder.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EROFS}:
+            raise
+        number = os.open(folder.path, os.O_RDONLY)  # read-only: whoever has nothing to change still gets in
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

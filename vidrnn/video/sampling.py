@@ -65,10 +65,8 @@ class Sampling:
         if asked <= self.max_frames:
             return ()
         apart_s = (_end_s(timestamps_s) - timestamps_s[0]) / self.max_frames
-        return (
-            f"{asked} frames were asked for and {self.max_frames} kept, one every {apart_s:.2g} s "
-            "(features.max_frames; null keeps all)",
-        )
+        kept = f"{self.max_frames} kept, one every {apart_s:.2g} s (features.max_frames; null keeps all)"
+        return (f"{asked} frames were asked for and {kept}",)
 
     def _unbounded(self, timestamps_s: Seconds) -> Indices:
         if self.kind == "fps":
