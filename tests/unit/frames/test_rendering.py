@@ -8,13 +8,14 @@ import pytest
 from tests.media import picture, pictures, write_clip
 from tests.unit.frames.test_flow import texture
 from vidrnn.errors import ConfigError, VideoError
-from vidrnn.frames.fitting import fitted_steps
+from vidrnn.frames.fitting import Drawing, Step, draw
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import DifferenceRendering, FlowRendering, RowRendering
 from vidrnn.settings.base import validate
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.streams.pixel_rows import Rows
 from vidrnn.video.probe import probe
+from vidrnn.video.sampling import Sampling
 
 SIZE = 64
 FLOW = FlowRendering("dis", "keep", bound=8.0, gap_s=0.0)
@@ -32,10 +33,13 @@ def sliding(count: int, *, across: int) -> list[np.ndarray]:
     return [np.ascontiguousarray(wide[:, 60 - across * number :][:, :SIZE]) for number in range(count)]
 
 
-def steps_of(path, how: Preprocessing, indices=None) -> np.ndarray:
-    video = probe(path)
-    kept = np.arange(video.num_frames) if indices is None else np.asarray(indices)
-    return np.stack([step.pixels for step in fitted_steps(video, kept, how)])
+def drawn(video, how: Preprocessing, *, stride: int = 1) -> list[Step]:
+    """One drawing alone, of every frame or of each ``stride`` th."""
+    return [step for _, step in draw(video, {0: Drawing(Sampling("every", stride=stride), how)})]
+
+
+def steps_of(path, how: Preprocessing) -> np.ndarray:
+    return np.stack([step.pixels for step in drawn(probe(path), how)])
 
 
 def lossless(path, images, **options):
@@ -110,10 +114,9 @@ def test_sparse_and_dense_sampling_give_the_same_pictures_at_the_same_times(tmp_
     """And the times are those of the plain frames."""
     video = probe(write_clip(tmp_path / "v.mp4", sliding(12, across=1), g="4"))
     how = preprocessing(rendering)
-    every = list(fitted_steps(video, np.arange(12), how))
-    some = np.array([1, 6, 11])
-    plain = list(fitted_steps(video, some, preprocessing()))
-    for step, frame, index in zip(fitted_steps(video, some, how), plain, some, strict=True):
+    every = drawn(video, how)
+    plain = drawn(video, preprocessing(), stride=5)
+    for step, frame, index in zip(drawn(video, how, stride=5), plain, (0, 5, 10), strict=True):
         np.testing.assert_array_equal(step.pixels, every[index].pixels)
         assert (step.timestamp_s, step.size) == (frame.timestamp_s, frame.size)
 
@@ -123,7 +126,7 @@ def test_rows_and_patches_hold_the_picture(tmp_path, patch):
     """Put together again, the steps are the fitted picture; their times go up by one."""
     image = picture(3, width=SIZE, height=SIZE)
     how = preprocessing(RowRendering(patch))
-    steps = list(fitted_steps(probe(lossless(tmp_path / "v.mkv", [image])), np.zeros(1, np.int64), how))
+    steps = drawn(probe(lossless(tmp_path / "v.mkv", [image])), how)
     assert [step.timestamp_s for step in steps] == list(range(SIZE if patch is None else 16))
     pixels = np.stack([step.pixels for step in steps])
     assert pixels.shape[1:] == how.shape
@@ -137,7 +140,7 @@ def test_rows_and_patches_hold_the_picture(tmp_path, patch):
 def test_rows_are_refused_to_videos(tmp_path):
     video = probe(lossless(tmp_path / "v.mkv", pictures(3)))
     with pytest.raises(VideoError, match=r"'rows' reads still images, and this video has 3 frames; take it out of"):
-        list(fitted_steps(video, np.arange(3), preprocessing(RowRendering(None))))
+        drawn(video, preprocessing(RowRendering(None)))
 
 
 @pytest.mark.parametrize(("rows", "dim"), [({"image_size": 8}, 24), ({"image_size": 8, "patch": 4}, 48)])

@@ -7,9 +7,16 @@ import pytest
 
 from tests.media import pictures, write_clip
 from vidrnn.video.decode import decode
-from vidrnn.video.neighbours import decode_pairs, neighbours
+from vidrnn.video.neighbours import Pairing, neighbours, on_screen
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
+
+
+def pairs_of(video, indices, *, gap_s, fit):
+    """Decode once, and pair up what is shown."""
+    pairing = Pairing(video, indices, gap_s=gap_s)
+    for index, picture in on_screen(video, pairing.wanted, fit=fit):
+        yield from pairing.advance(index, picture)
 
 
 def test_neighbours_are_the_nearest_to_the_gap_and_never_the_frame_itself():
@@ -51,7 +58,7 @@ def test_pairs_hold_the_decoded_frames_in_order_of_time(tmp_path, stride, gap_s)
         fitted.append(frame.rgb)
         return frame.rgb
 
-    pairs = list(decode_pairs(video, kept, gap_s=gap_s, fit=fit))
+    pairs = list(pairs_of(video, kept, gap_s=gap_s, fit=fit))
     every = list(decode(video, np.arange(15)))
     assert len(fitted) == len({*kept, *others})  # each frame once
     assert [pair.kept.timestamp_s for pair in pairs] == [video.timestamps_s[index] for index in kept]
@@ -74,6 +81,16 @@ def test_a_packet_without_a_picture_leaves_the_times_of_the_kept_frames(tmp_path
     monkeypatch.setattr("vidrnn.video.neighbours.decode", decode_with_gaps)
     kept = np.arange(0, 12, stride)
     expected = [frame.timestamp_s for frame in decode_with_gaps(video, kept)]
-    pairs = list(decode_pairs(video, kept, gap_s=0.0, fit=lambda frame: frame.rgb.copy()))
+    pairs = list(pairs_of(video, kept, gap_s=0.0, fit=lambda frame: frame.rgb.copy()))
     assert [pair.kept.timestamp_s for pair in pairs] == expected
     assert len(expected) == {1: 9, 2: 5, 3: 4}[stride]
+
+
+def test_without_a_gap_each_frame_is_its_own_neighbour(tmp_path):
+    """So plain frames and pairs come out of the same decode; what others want is passed over."""
+    video = probe(write_clip(tmp_path / "v.mkv", pictures(9), codec="ffv1", pix_fmt="bgr0"))
+    alone, every = Pairing(video, np.array([1, 4]), gap_s=None), np.arange(9)
+    assert alone.wanted.tolist() == [1, 4]
+    pairs = [pair for index, shown in on_screen(video, every, fit=lambda frame: 0) for pair in alone.advance(index, shown)]
+    assert [(pair.kept.timestamp_s, pair.seconds) for pair in pairs] == [(video.timestamps_s[at], 0) for at in (1, 4)]
+    assert all(pair.first is pair.second is pair.kept for pair in pairs)
