@@ -4,33 +4,34 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.extraction.decode_worker import Item, decode_video
+from vidrnn.extraction.decode_worker import Item, draw_video
+from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.preprocessing import Preprocessing
-from vidrnn.video.sampling import Sampling
+from vidrnn.video import neighbours
 
 
 def by_name(
-    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+    source: Path, drawings: Mapping[int, Drawing], chunk_size: int, on_progress: Callable[[], None]
 ) -> Iterator[Item]:
     """Decode as always, but after the first chunk do what the file's name says."""
-    items = decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+    items = draw_video(source, drawings, chunk_size, on_progress)
     yield next(items)
     misbehave(source.stem, on_progress)
     yield from items
 
 
 def growing(
-    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+    source: Path, drawings: Mapping[int, Drawing], chunk_size: int, on_progress: Callable[[], None]
 ) -> Iterator[Item]:
     """Decode as always, while somebody else adds to the file."""
-    items = decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+    items = draw_video(source, drawings, chunk_size, on_progress)
     yield next(items)
     with source.open("ab") as file:
         file.write(b"more")
@@ -60,24 +61,33 @@ def misbehave(name: str, on_progress: Callable[[], None]) -> None:
 
 
 def every_second(
-    source: Path, sampling: Sampling, preprocessing: Preprocessing, chunk_size: int, on_progress: Callable[[], None]
+    source: Path, drawings: Mapping[int, Drawing], chunk_size: int, on_progress: Callable[[], None]
 ) -> Iterator[Item]:
     """Decode one frame of two: what a file whose packets hold no pictures looks like."""
-    from vidrnn.frames import fitting
-
-    honest = fitting.decode
-    fitting.decode = lambda video, indices, **rest: honest(video, indices[::2], **rest)
+    honest = neighbours.decode
+    neighbours.decode = lambda video, indices, **rest: honest(video, indices[::2], **rest)
     try:
-        yield from decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+        yield from draw_video(source, drawings, chunk_size, on_progress)
     finally:
-        fitting.decode = honest
+        neighbours.decode = honest
+
+
+def no_picture(
+    source: Path, drawings: Mapping[int, Drawing], chunk_size: int, on_progress: Callable[[], None]
+) -> Iterator[Item]:
+    """Decode nothing: what a file looks like of whose packets none holds a picture."""
+    honest = neighbours.decode
+    neighbours.decode = lambda *_video, **_rest: iter(())
+    try:
+        yield from draw_video(source, drawings, chunk_size, on_progress)
+    finally:
+        neighbours.decode = honest
 
 
 def counting(
     log: Path,
     source: Path,
-    sampling: Sampling,
-    preprocessing: Preprocessing,
+    drawings: Mapping[int, Drawing],
     chunk_size: int,
     on_progress: Callable[[], None],
 ) -> Iterator[Item]:
@@ -91,6 +101,6 @@ def counting(
 
     Preprocessing.fit = fit
     try:
-        yield from decode_video(source, sampling, preprocessing, chunk_size, on_progress)
+        yield from draw_video(source, drawings, chunk_size, on_progress)
     finally:
         Preprocessing.fit = honest

@@ -2,15 +2,13 @@
 
 import torch
 
+from vidrnn.extraction.embedder import Alone
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.store.spec import FeatureSpec
 
 
-class AverageColour:
+class AverageColour(Alone):
     """(B, 3, S, S) uint8 to (B, 3): the mean of each channel on the 0..1 scale. Each frame is on its own, exactly."""
-
-    device = torch.device("cpu")
-    lanes = 1
 
     def __init__(self, *, sampling: dict[str, object] | None = None, image_size: int = 8) -> None:
         self.preprocessing = Preprocessing(image_size, image_size, "warp", "bilinear", (0.5,) * 3, (0.5,) * 3)

@@ -9,7 +9,8 @@ from tests.fake_backbone import AverageColour
 from tests.media import cut, picture, pictures, write_clip, write_pictures
 from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError
-from vidrnn.extraction.extract import Progress, extract
+from vidrnn.extraction.extract import extract
+from vidrnn.extraction.progress import Progress
 from vidrnn.inference.new_videos import find_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureFolder
@@ -31,12 +32,13 @@ class World:
         self.listed: dict[str, int] = {}
 
     def extract(self, **sampling: object) -> tuple[FeatureFolder, Progress]:
-        return extract(
+        report = extract(
             [Annotation(each, "run", None, each, listed_frames=self.listed.get(each)) for each in self.names],
+            [AverageColour(sampling={"kind": "fps", "rate": 10.0, "frame_rate": RATE} | sampling)],
             root=self.root,
             settings=FeatureSettings(store=self.store, batch_size=4),
-            backbone=AverageColour(sampling={"kind": "fps", "rate": 10.0, "frame_rate": RATE} | sampling),
         )
+        return report.folders[0], report.passes[0]
 
     def frames_after(self, change: str) -> VideoFeatures:
         folder, progress = self.extract()

@@ -17,8 +17,9 @@ from tests.fake_backbone import AverageColour
 from tests.media import flat, pictures, write_clip
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.extraction import decoder, pipeline
+from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.jobs import Failure, Job
-from vidrnn.extraction.pipeline import Throughput, embed_videos, num_workers
+from vidrnn.extraction.pipeline import embed_videos, num_workers
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
@@ -161,7 +162,7 @@ def test_what_happens_to_a_decoder_costs_that_video_only(bad_and_good, name, sta
     limits: dict[str, float] = {"memory_limit_mb": 500}  # the short limits only where they are meant to strike
     limits |= {"hang": {"stall_limit_s": 1.5}, "slow": {"time_limit_s": 4.0}}.get(name, {})
     jobs = [good[0], bad[name], *good[1:]]
-    results = embed(jobs, decode_one=bad_decoders.by_name, workers=1, **limits)
+    results = embed(jobs, draw_one=bad_decoders.by_name, workers=1, **limits)
     failure = results[name]
     assert isinstance(failure, Failure)
     assert failure.stage == stage
@@ -174,7 +175,7 @@ def test_what_happens_to_a_decoder_costs_that_video_only(bad_and_good, name, sta
 
 def test_seconds_of_a_failure_are_those_of_its_decoder(bad_and_good):
     bad, _ = bad_and_good
-    failure = embed([bad["hang"]], decode_one=bad_decoders.by_name, stall_limit_s=1.5)["hang"]
+    failure = embed([bad["hang"]], draw_one=bad_decoders.by_name, stall_limit_s=1.5)["hang"]
     assert 1.5 <= failure.seconds < 10
 
 
@@ -191,13 +192,13 @@ def test_time_in_which_the_backbone_is_busy_does_not_count_against_a_video(clips
 def test_many_crashes_in_a_row_do_not_end_the_run(bad_and_good):
     bad, good = bad_and_good
     jobs = [Job(f"crash {number}", bad["crash"].source) for number in range(8)]
-    results = embed([*jobs, *good], decode_one=bad_decoders.by_name)
+    results = embed([*jobs, *good], draw_one=bad_decoders.by_name)
     assert sum(isinstance(result, Failure) for result in results.values()) == 8
     assert len(results) == 8 + len(good)
 
 
 def test_frames_without_a_picture_of_their_own_are_noted(clips):
-    result = embed([clips[1]], decode_one=bad_decoders.every_second)[clips[1].path]
+    result = embed([clips[1]], draw_one=bad_decoders.every_second)[clips[1].path]
     assert len(result.features) == 7
     assert result.notes == ("6 of 13 wanted frames hold no picture of their own",)
 
@@ -213,7 +214,7 @@ def test_processes_are_renewed_and_nothing_is_lost(clips, monkeypatch):
 def test_a_video_that_is_written_to_meanwhile_is_a_failure(clips, tmp_path):
     growing = tmp_path / "growing.mkv"
     growing.write_bytes(clips[4].source.read_bytes())
-    results = embed([Job("growing", growing)], decode_one=bad_decoders.growing, batch_size=2, workers=1)
+    results = embed([Job("growing", growing)], draw_one=bad_decoders.growing, batch_size=2, workers=1)
     assert results["growing"].cause == "was written to while it was decoded; run again when the file is complete"
 
 
@@ -304,8 +305,7 @@ def test_decoded_frames_that_wait_for_the_backbone_are_bounded(tmp_path, workers
         Slow(image_size=128),
         batch_size=batch_size,
         workers=workers,
-        decode_one=partial(bad_decoders.counting, log),
+        draw_one=partial(bad_decoders.counting, log),
     )
     assert sum(len(each.features) for each in results.values()) == 600
-    # A pipe holds a few frames besides.
     assert batch_size < most <= chunk * (3 * workers + pipeline._QUEUED_CHUNKS) + 3 * batch_size
