@@ -116,7 +116,7 @@ def _print(report: "Report", engine_notes: Sequence[str], *, streams: int) -> No
             _print_absent(progress, folder.spec.stream, folder.path / ABSENT_LIST)
         counts = f" ({progress.summary()})" if len(report.passes) > 1 else ""
         lines.append(f"{title_of(folder.spec, streams=streams)} features: {folder.path}{counts}".lstrip())
-    if report.whole.extracted:
+    if report.speed.videos:
         print(report.speed)
     for line in (*(f"note: {note}" for note in engine_notes), *lines):
         print(line)

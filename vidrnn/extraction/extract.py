@@ -92,12 +92,13 @@ def extract(
             )
             for folder, each, progress in zip(report.folders, passes, report.passes, strict=True)
         ]
-        plan = _Plan(annotations, ledgers, root=root, on_video=lambda: _count(report.speed, on_video))
+        plan = _Plan(annotations, ledgers, root=root, on_video=on_video)
         results = embed_passes(
             plan.jobs(), passes, settings=settings, throughput=report.speed.throughput, draw_one=draw_one
         )
         with closing(results), _Writer(plan) as writer:  # whatever happens, no decoder stays behind
             for path, found in results:
+                report.speed.videos += 1
                 for number, result in found.items():
                     if isinstance(result, Failure):
                         plan.fail(number, result)
@@ -106,11 +107,6 @@ def extract(
         for ledger in ledgers:
             ledger.close()
     return report
-
-
-def _count(speed: Speed, on_video: Callable[[], object]) -> None:
-    speed.videos += 1
-    on_video()
 
 
 class _Plan:

@@ -43,6 +43,7 @@ class Ledger:
         )
         self._root, self._retry_failed = root, retry_failed
         self._known = MissingLists(folder.path)
+        self._plain = plain
         self._known_plain = FailureList(plain.path / "failures.csv") if plain and not retry_failed else None
         self._claims = Claims(folder.path / ".claims")
 
@@ -60,12 +61,12 @@ class Ledger:
     def is_settled(self, path: str) -> bool:
         """Whether the video needs nothing more, or nothing that can be had; this is entered."""
         source = self._source(path)
-        if self._is_done(path, source):
+        if _is_done(self.folder, path, source):
             self._reuse(path)
         elif not self._retry_failed and (failure := self._known.known(path, source)):
             self.progress.not_retried += failure.stage != ABSENT
             self.progress.miss(failure)
-        elif self._known_plain and (failure := self._known_plain.known(path, source)):
+        elif failure := self._failure_of_plain(path, source):
             self.fail(failure)
         else:
             return False
@@ -77,7 +78,7 @@ class Ledger:
 
     def was_done_meanwhile(self, path: str) -> bool:
         """Whether another extraction did a video that has just been claimed; this is entered."""
-        if not self._is_done(path, self._source(path)):
+        if not _is_done(self.folder, path, self._source(path)):
             return False
         self._claims.give_back(path)
         self._reuse(path)
@@ -118,8 +119,16 @@ class Ledger:
         except VideoError:
             return self._root / path
 
-    def _is_done(self, path: str, source: Places) -> bool:
-        try:
-            return is_there(source) and self.folder.is_current(path, source)
-        except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
-            return False
+    def _failure_of_plain(self, path: str, source: Places) -> Failure | None:
+        """What the view that is not mirrored failed with, unless it has been solved since."""
+        failure = self._known_plain.known(path, source) if self._known_plain else None
+        if failure is None or (self._plain is not None and _is_done(self._plain, path, source)):
+            return None
+        return failure
+
+
+def _is_done(folder: FeatureFolder, path: str, source: Places) -> bool:
+    try:
+        return is_there(source) and folder.is_current(path, source)
+    except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
+        return False

@@ -63,7 +63,13 @@ class Progress:
 
 @dataclass
 class Speed:
-    """Rates since the start, and the stage that limits them."""
+    """Rates since the start, and the stage that limits them.
+
+    Attributes:
+        throughput: of the networks.
+        videos: that were opened; what was there already does not count.
+        started_s: on the monotonic clock.
+    """
 
     throughput: Throughput = field(default_factory=Throughput)
     videos: int = 0

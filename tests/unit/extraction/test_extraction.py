@@ -12,9 +12,10 @@ from tests.bad_decoders import by_name
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
-from vidrnn.extraction.decode_worker import decode_video
-from vidrnn.extraction.extract import Progress, extract
+from vidrnn.extraction.decode_worker import draw_video
+from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Failure
+from vidrnn.extraction.progress import Progress
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureFolder
 
@@ -43,26 +44,34 @@ class World:
             write_clip(self.root / name, pictures(length), codec="ffv1", pix_fmt="bgr0")
         self.names = list(NAMES)
 
-    def extract(
-        self, *, retry_failed=False, mirrored_of: "Report | None" = None, decode_one=decode_video, **sampling
-    ) -> "Report":
-        self.seen = 0
+    def extract(self, *, retry_failed=False, mirrored=False, draw_one=draw_video, **sampling) -> "Report":
+        """One view of all videos; `extract_both` makes both in one go."""
         backbone = AverageColour(sampling=sampling or None)
+        view = backbone.mirrored() if mirrored else backbone
+        (report,) = self.extract_passes([view], retry_failed=retry_failed, draw_one=draw_one)
+        return report
+
+    def extract_passes(self, passes, *, retry_failed=False, draw_one=draw_video) -> "list[Report]":
+        self.seen = 0
 
         def count():
             self.seen += 1
 
-        folder, progress = extract(
+        report = extract(
             [Annotation(name, name.split("/", maxsplit=1)[0], None, name) for name in self.names],
+            passes,
             root=self.root,
             settings=FeatureSettings(store=self.store, batch_size=4),
-            backbone=backbone.mirrored() if mirrored_of else backbone,
             on_video=count,
             retry_failed=retry_failed,
-            plain=mirrored_of.folder if mirrored_of else None,
-            decode_one=decode_one,
+            draw_one=draw_one,
         )
-        return Report(folder, progress)
+        return [Report(*each) for each in zip(report.folders, report.passes, strict=True)]
+
+    def extract_both(self, **options) -> "tuple[Report, Report]":
+        """The plain and the mirrored view."""
+        plain, mirrored = self.extract_passes([AverageColour(), AverageColour().mirrored()], **options)
+        return plain, mirrored
 
 
 @pytest.fixture
@@ -263,37 +272,72 @@ def breaking(world) -> World:
 
 def test_what_failed_in_the_plain_view_is_the_same_failure_in_the_mirrored_one(breaking):
     """It is not decoded again: that would give features here."""
-    plain = breaking.extract(decode_one=by_name)
-    mirrored = breaking.extract(mirrored_of=plain)
+    plain = breaking.extract(draw_one=by_name)
+    mirrored = breaking.extract(mirrored=True)
     assert (plain.summary(), mirrored.summary()) == ("extracted 3, reused 0, failed 1",) * 2
     assert [each.cause for each in mirrored.failures] == ["[Errno 5] Input/output error"]
     assert breaking.seen == 4
     assert failures_of(mirrored) == failures_of(plain)
     assert mirrored.folder.path.name == plain.folder.spec.mirrored().digest
-    again = breaking.extract(mirrored_of=breaking.extract())
-    assert (again.summary(), again.progress.not_retried) == ("extracted 0, reused 3, failed 1", 1)
+    for again in breaking.extract_both():
+        assert (again.summary(), again.progress.not_retried) == ("extracted 0, reused 3, failed 1", 1)
+
+
+def test_what_fails_fails_in_both_views_at_once(breaking):
+    plain, mirrored = breaking.extract_both(draw_one=by_name)
+    assert (plain.summary(), mirrored.summary()) == ("extracted 3, reused 0, failed 1",) * 2
+    assert [each.cause for each in mirrored.failures] == ["[Errno 5] Input/output error"]
+    assert failures_of(mirrored) == failures_of(plain)
+    assert breaking.seen == 4
 
 
 def test_retrying_goes_for_both_views(breaking):
-    breaking.extract(mirrored_of=breaking.extract(decode_one=by_name))
-    still = breaking.extract(retry_failed=True, decode_one=by_name)
-    mirrored = breaking.extract(retry_failed=True, mirrored_of=still)
-    assert (mirrored.summary(), mirrored.progress.not_retried) == ("extracted 0, reused 3, failed 1", 0)
-    solved = breaking.extract(retry_failed=True)
-    mirrored = breaking.extract(retry_failed=True, mirrored_of=solved)
+    breaking.extract_both(draw_one=by_name)
+    for still in breaking.extract_both(retry_failed=True, draw_one=by_name):
+        assert (still.summary(), still.progress.not_retried) == ("extracted 0, reused 3, failed 1", 0)
+    solved, mirrored = breaking.extract_both(retry_failed=True)
     assert (solved.summary(), mirrored.summary()) == ("extracted 1, reused 3, failed 0",) * 2
     assert not (mirrored.folder.path / "failures.csv").exists()
 
 
 def test_a_video_that_was_mended_between_the_views_is_decoded(breaking):
-    plain = breaking.extract(decode_one=by_name)
+    breaking.extract(draw_one=by_name)
     write_clip(breaking.root / "broken.mkv", pictures(6), codec="ffv1", pix_fmt="bgr0")
-    assert breaking.extract(mirrored_of=plain).summary() == "extracted 4, reused 0, failed 0"
+    assert breaking.extract(mirrored=True).summary() == "extracted 4, reused 0, failed 0"
+
+
+def test_a_failure_of_the_plain_view_that_was_solved_does_not_count_for_the_mirrored_one(breaking):
+    """The list of failures still names it where the run that solved it was killed before it tidied up."""
+    listed = breaking.extract(draw_one=by_name).folder.path / "failures.csv"
+    before = listed.read_bytes()
+    breaking.extract(retry_failed=True)
+    listed.write_bytes(before)
+    plain, mirrored = breaking.extract_both()
+    assert plain.summary() == "extracted 0, reused 4, failed 0"
+    assert mirrored.summary() == "extracted 4, reused 0, failed 0"
 
 
 def test_mirrored_features_that_are_there_are_reused_whatever_became_of_the_plain_ones(breaking):
-    breaking.extract(mirrored_of=breaking.extract())
+    breaking.extract_both()
     (breaking.extract().folder.file_of("broken.mkv")).unlink()
-    plain = breaking.extract(decode_one=by_name)
+    plain, mirrored = breaking.extract_both(draw_one=by_name)
     assert plain.summary() == "extracted 0, reused 3, failed 1"
-    assert breaking.extract(mirrored_of=plain).summary() == "extracted 0, reused 4, failed 0"
+    assert mirrored.summary() == "extracted 0, reused 4, failed 0"
+
+
+def test_only_the_view_that_is_missing_is_computed(world):
+    """Of two views one is there, of one video neither: what is there is neither computed nor written again."""
+    first = world.extract()
+    first.folder.file_of(NAMES[0]).unlink()
+    files = {name: first.folder.file_of(name).stat().st_mtime_ns for name in NAMES[1:]}
+    backbone, turned = AverageColour(), AverageColour().mirrored()
+    plain, mirrored = world.extract_passes([backbone, turned])
+    assert (plain.summary(), mirrored.summary()) == (
+        "extracted 1, reused 2, failed 0",
+        "extracted 3, reused 0, failed 0",
+    )
+    assert world.seen == 3
+    assert (sum(backbone.batch_sizes), sum(turned.batch_sizes)) == (4, 4 + 5 + 6)
+    assert {name: plain.folder.file_of(name).stat().st_mtime_ns for name in NAMES[1:]} == files
+    for name in NAMES:  # the average of a frame does not say which way round it is
+        np.testing.assert_array_equal(plain.folder.read(name).features, mirrored.folder.read(name).features)
