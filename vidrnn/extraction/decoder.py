@@ -85,14 +85,13 @@ class Decoder:
             self._restart()
         self._videos += 1
         self._busy_s = 0.0
-        assert self._channel is not None and self._shared is not None
+        assert self._channel is not None
         left = set(wanted)
         try:
             self._channel.send(Request(job.source, tuple(wanted)))
             while not isinstance(message := self._receive(), Finished):
                 if isinstance(message, Frames):
-                    frames = torch.from_numpy(self._shared.get(message.place, message.shape))
-                    yield Chunk(job, message.reading, frames, message.timestamps_s)
+                    yield self._chunk(job, message)
                 elif message is not None:
                     left.discard(message.reading)
                     yield Ended(job, message.reading, self._how(job, message))
@@ -105,6 +104,11 @@ class Decoder:
             cause = self._obituary()
         for reading in sorted(left):
             yield Ended(job, reading, Failure(job.path, "process", cause, self._busy_s))
+
+    def _chunk(self, job: Job, message: Frames) -> Chunk:
+        assert self._shared is not None
+        frames = torch.from_numpy(self._shared.get(message.place, message.shape))
+        return Chunk(job, message.reading, frames, message.timestamps_s)
 
     def _how(self, job: Job, message: Drawn | Read | Refused) -> Drawn | Read | Failure:
         if isinstance(message, Refused):

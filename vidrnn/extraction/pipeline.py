@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from vidrnn.device import choose_batch_size
@@ -116,9 +117,11 @@ def _drive(
                 messages.put(Flush())
                 stop.wait(_PAUSE_S)
                 continue
+            job = replace(job)  # told apart from the others under way by its identity, and the same one may come twice
             messages.put(job)
             for message in decoder.decode(job, readings.wanted(job)):
                 messages.put(message)
+                del message  # else its frames would keep their place until the next ones come
                 if stop.is_set():
                     return
     except StoppedError:

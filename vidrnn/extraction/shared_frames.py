@@ -62,9 +62,13 @@ class SharedFrames:
         return place
 
     def get(self, place: int, shape: tuple[int, ...]) -> Pixels:
-        """What lies in a place, without a copy; the place is taken until the array is gone. For the owner."""
+        """What lies in a place, not copied; taken until the array and all parts of it are gone. For the owner.
+
+        The memory lasts as long as the arrays in it, also when the decoder and this object are gone.
+        """
         array = self._view(place, shape)
-        weakref.finalize(array, _release, self._taken, place)
+        # NumPy lets parts of a view refer to what the view was made of, not to the view, so that is what must be gone.
+        weakref.finalize(array.base, _release, self._taken, place)
         return array
 
     def _view(self, place: int, shape: tuple[int, ...]) -> Pixels:
