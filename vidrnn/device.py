@@ -27,10 +27,8 @@ def choose_device(name: str) -> torch.device:
     device = torch.device("cuda" if name == "auto" else name)
     count = torch.cuda.device_count()
     if device.index is not None and device.index >= count:
-        raise ConfigError(
-            f"device: {name!r} was asked for, but PyTorch sees {count} GPU{'s' if count > 1 else ''}, from cuda:0 to "
-            f"cuda:{count - 1}; use one of these or 'auto'"
-        )
+        there = f"{count} GPUs, from cuda:0 to cuda:{count - 1}; use one of these" if count > 1 else "1 GPU; use 'cuda'"
+        raise ConfigError(f"device: {name!r} was asked for, but PyTorch sees {there} or 'auto'")
     return device
 
 
