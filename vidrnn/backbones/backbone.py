@@ -147,6 +147,7 @@ class _Execution:
             try:
                 return torch.cat([_run(engine, frames, views, at, size) for at in range(0, len(views), size)])
             except torch.cuda.OutOfMemoryError as error:
+                del engine  # its memory is needed for the next one
                 with self._preparing:
                     if self._size == size:  # no other thread has done it yet
                         self._halve(error)

@@ -269,7 +269,7 @@ def test_a_cached_network_that_gives_other_features_is_made_anew(cache, monkeypa
     honest = OpenVino.__call__
     wrong = iter([True])
     monkeypatch.setattr(
-        OpenVino, "__call__", lambda self, batch: -honest(self, batch) if next(wrong, False) else honest(self, batch)
+        OpenVino, "__call__", lambda self, *batch: -honest(self, *batch) if next(wrong, False) else honest(self, *batch)
     )
     assert_close(load_backbone(quick()).embed(frames(3)), expected)
 
@@ -320,16 +320,18 @@ def test_a_folder_of_others_in_the_place_of_a_network_stays(cache):
 def test_an_engine_that_gives_other_features_is_refused(cache, monkeypatch, engine):
     """By name with an error; chosen automatically, eager does the work and says why."""
     honest = OpenVino.__call__
-    monkeypatch.setattr(OpenVino, "__call__", lambda self, batch: honest(self, batch).flip(1))
+    monkeypatch.setattr(OpenVino, "__call__", lambda self, *batch: honest(self, *batch).flip(1))
     backbone = load_backbone(settings(engine=engine))
     if engine == "openvino":
         with pytest.raises(
-            ConfigError, match=r"^features\.engine: 'openvino' gives other features than eager PyTorch \(c"
+            ConfigError, match=r"^features\.engine: 'openvino' gives other features than eager PyTorch \(s"
         ):
             backbone.embed(frames(2))
     else:
         assert_close(backbone.embed(frames(2)), load_backbone(settings(engine="eager")).embed(frames(2)))
-        assert backbone.notes[0].startswith("engine eager, because gives other features than eager PyTorch (cosine 0.")
+        assert backbone.notes[0].startswith(
+            "engine eager, because gives other features than eager PyTorch (similarity 0."
+        )
     assert not cache.exists(), "kept although it is wrong"
 
 
@@ -376,7 +378,7 @@ def test_int8_is_close_but_another_spec(cache, few_calibration_frames, no_networ
 def test_a_network_that_does_not_bear_int8_is_refused(cache, few_calibration_frames, monkeypatch):
     """Float features under the name of int8 would be a lie, so auto does not fall back to eager."""
     honest = OpenVino.__call__
-    monkeypatch.setattr(OpenVino, "__call__", lambda self, batch: honest(self, batch).flip(1))
+    monkeypatch.setattr(OpenVino, "__call__", lambda self, *batch: honest(self, *batch).flip(1))
     with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' for resnet18: gives other features"):
         load_backbone(settings(precision="int8")).embed(frames(2))
 
@@ -395,13 +397,27 @@ def test_int8_needs_nncf(monkeypatch):
         load_backbone(settings(precision="int8"))
 
 
-def test_similarity_is_the_smallest_cosine():
+def test_similarity_is_the_smallest_over_the_rows_in_direction_and_size():
     here = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     assert similarity(here, here) == pytest.approx(1.0)
-    assert similarity(here, torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])) == pytest.approx(0.5**0.5)
+    turned = torch.tensor([[1.0, 0.0], [2**0.5, 0.0], [0.0, 0.0]])
+    assert similarity(here, turned) == pytest.approx(0.5**0.5), "of one size it is the cosine"
+    assert similarity(here, torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])) == pytest.approx(2 / 3)
     assert similarity(here, torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])) == 0.0
+    assert similarity(here, -here) == pytest.approx(-1.0)
+    for ratio in (1.05, 2.0, 0.5):
+        assert similarity(here[:2], ratio * here[:2]) == pytest.approx(2 * ratio / (1 + ratio**2))
     assert similarity(here, here[:, :1]) == -1.0
     assert similarity(torch.full((1, 2), torch.nan), torch.ones(1, 2)) == -1.0
+    assert similarity(torch.full((1, 2), torch.inf), torch.ones(1, 2)) == -1.0
+
+
+def test_an_engine_that_gives_features_of_another_size_is_refused(cache, monkeypatch):
+    """Their direction is right, so that a cosine would not see it."""
+    honest = OpenVino.__call__
+    monkeypatch.setattr(OpenVino, "__call__", lambda self, *batch: 1.1 * honest(self, *batch))
+    with pytest.raises(ConfigError, match=r"gives other features than eager PyTorch \(similarity 0\.995"):
+        load_backbone(quick(engine="openvino")).embed(frames(2))
 
 
 def test_a_size_that_the_network_cannot_take_is_a_wrong_setting():
