@@ -41,9 +41,9 @@ def notes_of(passes: Sequence[Pass]) -> tuple[str, ...]:
 
 
 def title_of(spec: FeatureSpec, *, streams: int) -> str:
-    """How a pass is called in reports: the stream where there are several, and the view."""
-    words = [*(["mirrored"] if spec.is_mirrored else []), *([spec.stream] if streams > 1 else [])]
-    return " ".join(words)
+    """How a pass is called in reports: the view, and the stream where there are several or it is not of pictures."""
+    named = streams > 1 or spec.stream not in PICTURE_STREAMS
+    return " ".join([*(["mirrored"] if spec.is_mirrored else []), *([spec.stream] if named else [])])
 
 
 def file_passes(annotations: Sequence[Annotation], *, root: Path, settings: FeatureSettings) -> tuple[Computed, ...]:

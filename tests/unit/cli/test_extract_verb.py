@@ -1,5 +1,6 @@
 """``vidrnn extract`` with and without the mirrored view: what it prints and stores, and what other verbs make of it."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,20 +135,26 @@ def test_a_bad_video_is_named_once_and_counted_in_both_passes(world: World) -> N
     assert hint not in retried.err
 
 
-def test_ctrl_c_in_the_second_pass_counts_both(world: World, monkeypatch) -> None:
+def test_ctrl_c_counts_both_passes(world: World, monkeypatch) -> None:
     honest = extraction.extract
 
-    def extract(*arguments, backbone, **rest):
-        if backbone.spec.is_mirrored:
-            raise KeyboardInterrupt
-        return honest(*arguments, backbone=backbone, **rest)
+    def extract(annotations, passes, **rest):
+        honest(annotations[:2], passes, **rest)
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(extraction, "extract", extract)
         stopped = world.call("extract", *MIRRORED)
     assert stopped.code == 1
-    assert "extracted 3, reused 0, failed 0, 3 left\nstopped; what was finished stays" in stopped.err
-    assert world.call("extract", *MIRRORED).out.splitlines()[-1] == "extracted 3, reused 3, failed 0"
+    assert "extracted 4, reused 0, failed 0, 2 left\nstopped; what was finished stays" in stopped.err
+    assert world.call("extract", *MIRRORED).out.splitlines()[-1] == "extracted 2, reused 4, failed 0"
+
+
+def test_speed_is_that_of_videos_that_were_opened(world: World) -> None:
+    """Nothing is said where everything was there."""
+    pattern = r"[\d.]+ videos/s, \d+ frames/s, (decoding|backbone) limits"
+    assert any(re.fullmatch(pattern, line) for line in world.call("extract", *MIRRORED).out.splitlines())
+    assert "videos/s" not in world.call("extract", *MIRRORED).out
 
 
 def test_check_forecasts_both_passes(world: World) -> None:

@@ -60,9 +60,9 @@ def predict(annotations, tmp_path, backbone=None) -> Forecast:
 def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
     expected = predict(annotations, tmp_path)
     settings = FeatureSettings(store=tmp_path / "store", batch_size=4, workers=2)
-    folder, progress = extract(annotations, root=tmp_path / "videos", settings=settings, backbone=AverageColour())
-    assert (expected.videos, expected.frames) == (6, progress.throughput.frames) == (6, sum(LENGTHS))
-    files = sum(file.stat().st_size for file in folder.path.glob("*.safetensors"))
+    report = extract(annotations, [AverageColour()], root=tmp_path / "videos", settings=settings)
+    assert (expected.videos, expected.frames) == (6, report.speed.throughput.frames) == (6, sum(LENGTHS))
+    files = sum(file.stat().st_size for file in report.folders[0].path.glob("*.safetensors"))
     assert expected.num_bytes == pytest.approx(files, rel=0.1)
     assert not (tmp_path / "not").exists(), "a forecast leaves nothing behind"
 
@@ -94,10 +94,10 @@ def test_seconds_follow_the_speed_of_the_backbone(annotations, tmp_path):
 
 def test_what_is_there_is_not_counted(annotations, tmp_path):
     settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
-    extract(annotations[:4], root=tmp_path / "videos", settings=settings, backbone=AverageColour())
+    extract(annotations[:4], [AverageColour()], root=tmp_path / "videos", settings=settings)
     expected = predict(annotations, tmp_path)
     assert (expected.videos, expected.frames) == (2, 20)
-    extract(annotations, root=tmp_path / "videos", settings=settings, backbone=AverageColour())
+    extract(annotations, [AverageColour()], root=tmp_path / "videos", settings=settings)
     expected = predict(annotations, tmp_path)
     assert list(expected.lines()) == ["features: nothing left to extract"]
 

@@ -15,11 +15,14 @@ from tests.integration.world import Outcome, call
 from tests.media import pictures, write_clip
 from tests.sounds import tone, write_sound
 from vidrnn.annotations import read_annotations
-from vidrnn.extraction.jobs import Failure
+from vidrnn.extraction.jobs import Failure, Job
+from vidrnn.extraction.pipeline import embed_passes
+from vidrnn.extraction.progress import Progress
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore
-from vidrnn.streams.passes import stream_features
+from vidrnn.streams.passes import file_passes
+from vidrnn.streams.text import extract_text
 
 NAMES = ("loud.mkv", "low.mkv", "silent.mp4")
 TEXTS = {"loud.mkv": "a high tone", "low.mkv": "a low tone", "silent.mp4": ""}
@@ -186,14 +189,21 @@ def test_annotations_without_texts_are_refused(world: World) -> None:
 
 
 def test_a_new_video_gives_what_extraction_stores(world: World, text_extra: None) -> None:
+    """As for a model of several streams: sound from its decoders, and texts into another store."""
     world.extract("audio", "text")
     settings = world.settings("audio", "text")
-    annotations = read_annotations(settings.data)
-    for stream in ("audio", "text"):
-        found = dict(stream_features(annotations, stream=stream, root=world.root, settings=settings.features))
-        absent = found.pop("silent.mp4")
-        assert isinstance(absent, Failure) and absent.stage == "absent"
-        for name, video in found.items():
+    annotations, root = read_annotations(settings.data), world.root
+    passes = file_passes(annotations, root=root, settings=settings.features)
+    jobs = [Job(each.path, each.source(root)) for each in annotations]
+    found = {path: results[0] for path, results in embed_passes(jobs, passes, settings=settings.features)}
+    absent = found.pop("silent.mp4")
+    assert isinstance(absent, Failure) and absent.stage == "absent"
+    same = {"audio": found}
+    elsewhere = settings.features.model_copy(update={"store": world.path / "elsewhere"})
+    texts = extract_text(annotations, root=root, settings=elsewhere, progress=Progress())
+    same["text"] = {name: texts.read(name) for name in NAMES[:2]}
+    for stream, videos in same.items():
+        for name, video in videos.items():
             stored = world.folder(stream).read(name)
             np.testing.assert_array_equal(video.features, stored.features)
             np.testing.assert_array_equal(video.timestamps_s, stored.timestamps_s)

@@ -13,7 +13,7 @@ from vidrnn.backbones.backbone import load_backbone
 from vidrnn.errors import ConfigError, StoreError
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos
-from vidrnn.frames.fitting import fitted_steps
+from vidrnn.frames.fitting import Drawing, draw
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.settings.base import validate
 from vidrnn.settings.features import FeatureSettings
@@ -22,6 +22,7 @@ from vidrnn.store.spec import FeatureSpec
 from vidrnn.streams import passes
 from vidrnn.streams.passes import load_passes
 from vidrnn.video.probe import probe
+from vidrnn.video.sampling import Sampling
 
 TINY = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu", "batch_size": 4}
 SEVERAL = ("--set", "features.streams=[rgb, flow, rgb_diff]", "--set", "features.mirrored=true")
@@ -101,7 +102,7 @@ def test_the_decoder_process_gives_what_direct_computation_gives(tmp_path, strea
     how = settings(streams=[stream], engine="eager")
     (view,) = load_passes(how)
     ((_, got),) = embed_videos([Job("v", clip)], view, settings=how)
-    steps = list(fitted_steps(probe(clip), np.arange(11), view.preprocessing))
+    steps = [step for _, step in draw(probe(clip), {0: Drawing(Sampling("every", stride=1), view.preprocessing)})]
     expected = view.embed(torch.from_numpy(np.stack([step.pixels for step in steps])))
     np.testing.assert_array_equal(got.features, expected.to(torch.float16).numpy())
     np.testing.assert_array_equal(got.timestamps_s, np.arange(11) / 25)
