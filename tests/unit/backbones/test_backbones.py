@@ -392,7 +392,8 @@ def test_int8_needs_openvino(engine):
 def test_int8_needs_nncf(monkeypatch):
     from vidrnn.backbones import quantization
 
-    monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda _name: None)
+    honest = quantization.importlib.util.find_spec
+    monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda name: None if name == "nncf" else honest(name))
     with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' needs NNCF; run `pip install "):
         load_backbone(settings(precision="int8"))
 

@@ -1,5 +1,8 @@
 """Pretrained networks by name: the right layer, the right weights, the preprocessing that belongs to them."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import timm
@@ -171,6 +174,33 @@ def test_the_last_node_alone_is_the_plain_network():
 def test_tokens_of_a_layer_are_a_map_too():
     backbone = build_network(settings("timm/test_vit", nodes={"blocks.1": 1, "last": 1}))
     assert backbone.dims() == [backbone.model.num_features] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "layers"),
+    [
+        ("resnet18", 64, ["layer2", "layer4"]),
+        ("timm/test_resnet", 64, ["layer2"]),
+        ("timm/test_vit", None, ["blocks.2"]),
+    ],
+)
+def test_two_threads_that_run_one_network_get_their_own_maps(name, size, layers):
+    """Both are held behind the layer until its output is there for both: whoever reads the other's is found out."""
+    network = build_network(settings(name, image_size=size, nodes=dict.fromkeys(["last", *layers], 1)))
+    batches = frames(2, network.preprocessing.image_size).split(1)
+    expected = [embed(network, batch) for batch in batches]
+    assert (expected[0] - expected[1]).abs().max() > 1e-3 * expected[0].abs().max()
+    meeting = threading.Barrier(2)
+
+    def meet(*_layer: object) -> None:
+        meeting.wait(60)
+
+    for layer in layers:  # behind the hook that keeps the output
+        network.model.get_submodule(layer).register_forward_hook(meet)
+    with ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(lambda batch: embed(network, batch), batches, timeout=120))
+    for here, there in zip(got, expected, strict=True):
+        torch.testing.assert_close(here, there, rtol=0, atol=0)
 
 
 def test_a_layer_that_is_not_there_is_named_with_those_that_are():

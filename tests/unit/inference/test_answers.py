@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
@@ -20,10 +21,12 @@ from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_feat
 from vidrnn.annotations import LabelMap
 from vidrnn.errors import ConfigError
 from vidrnn.extraction.jobs import Failure
+from vidrnn.inference import new_videos
 from vidrnn.inference.answer_file import Prediction, PredictionWriter, finished_paths, origin_of
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.inference.new_videos import with_unknown_below
 from vidrnn.inference.one_stream import classify
+from vidrnn.inference.side_files import SideFiles
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.data import DataSettings
@@ -184,6 +187,30 @@ def write(path: Path, head: Head, *predictions: Prediction, append: bool = False
 def read_rows(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8/nncf-3.4.0"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_model_says_the_precision_of_its_features(
+    monkeypatch: pytest.MonkeyPatch, precision: str, several: bool
+) -> None:
+    """It was trained with `auto`, which is another one on another machine; the precision named here still counts."""
+    model = trained("label")
+    assert model.settings.features.precision == "auto"
+    model = replace(model, spec=replace(model.spec, precision=precision))
+    asked: list[str] = []
+
+    def take(*_arguments: object, settings: FeatureSettings, **_rest: object) -> Iterator[Prediction]:
+        asked.append(settings.precision)
+        return iter(())
+
+    monkeypatch.setattr(new_videos, "needs_streams", lambda _model: several)
+    monkeypatch.setattr(new_videos, "backbone_of", lambda _model, _settings: None)
+    monkeypatch.setattr(new_videos, "classify", take)
+    monkeypatch.setattr(new_videos, "classify_streams", take)
+    for changes in ({"device": "cpu"}, {"precision": "float16"}):
+        assert list(new_videos.predict_videos([], model, side_files=SideFiles(), changes=changes)) == []
+    assert asked == [precision.split("/", maxsplit=1)[0], "float16"]
 
 
 @pytest.mark.parametrize("head", get_args(Head))
@@ -381,7 +408,8 @@ def predictions(
     monkeypatch: pytest.MonkeyPatch, model: TrainedModel, results: dict[str, VideoFeatures | Failure]
 ) -> dict[str, Prediction]:
     """Of videos whose features are given."""
-    monkeypatch.setattr(module, "embed_videos", lambda *_, **__: (each for each in results.items()))
+    found_of = [(path, {0: result}) for path, result in results.items()]
+    monkeypatch.setattr(module, "embed_passes", lambda *_, **__: (each for each in found_of))
     found = classify([], model, None, settings=FeatureSettings())  # type: ignore[arg-type]  nothing is embedded
     return {prediction.path: prediction for prediction in found}
 

@@ -201,6 +201,18 @@ def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
     ]
 
 
+@pytest.mark.parametrize(("precision", "fits"), [("float32", True), ("bfloat16", True), ("float16", False),
+                                                 ("int8/nncf-3.4.0", False)])  # fmt: skip
+def test_auto_is_what_a_cpu_or_a_gpu_takes_by_itself(spec, precision, fits):
+    """So features from a GPU serve a training without one; what was asked for by name on purpose is another spec."""
+    made, (asked, _, _) = replace(spec, precision=precision), precision.partition("/")
+    assert SETTINGS.precision == "auto"
+    assert made.differences(SETTINGS) == ([] if fits else [f"precision: {asked!r}, asked 'auto'"])
+    assert made.differences(changed(precision=asked)) == []
+    for other in {"float32", "bfloat16", "float16", "int8"} - {asked}:
+        assert made.differences(changed(precision=other)) == [f"precision: {asked!r}, asked {other!r}"]
+
+
 def test_differences_survive_a_trip_through_json(spec):
     """Lists for tuples and floats for numbers: what was read back must compare equal."""
     assert FeatureSpec.from_json(spec.to_json()).differences(SETTINGS) == []
