@@ -6,7 +6,8 @@ In one run, on the same clips and the same kept frames:
 * backbone only: the engine on resident batches;
 * the bound: where both share the cores, the sum of their costs per frame; where a GPU embeds, the slower one;
 * reached: `embed_videos` as `vidrnn extract` calls it, and the whole verb with the feature store;
-* a pass of each stream of pictures through `embed_videos`: processor time of all processes per kept frame, against rgb;
+* a pass of each stream of pictures alone, and both views of all of them in one decode: processor time of all processes
+  per kept frame, against rgb;
 * the plain recipe: OpenCV's read loop, per-frame transforms by Pillow, eager float32, batch 16, one after the other.
 
 Stages alternate over several rounds and medians are printed, because other work may share the machine. The plain recipe
@@ -34,9 +35,11 @@ import torch
 
 from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone
+from vidrnn.device import choose_batch_size
+from vidrnn.extraction.embedder import Alone, Embedder
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Job
-from vidrnn.extraction.pipeline import embed_videos, num_workers
+from vidrnn.extraction.pipeline import embed_passes, embed_videos, num_workers
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.streams.passes import load_passes
 
@@ -57,22 +60,23 @@ from vidrnn.settings.features import FeatureSettings
 if __name__ == "__main__":
     settings = FeatureSettings(sampling="every", nodes={"last": 1})  # as the plain recipe pools
     backbone = load_backbone(settings)
-    embed, ends = backbone.embed, []
-    def timed(frames):
-        features = embed(frames)
+    execution, ends = type(backbone.executor), []
+    call = execution.__call__
+    def timed(self, frames, views):
+        features = call(self, frames, views)
         ends.append(time.perf_counter())
         return features
-    backbone.embed = timed
+    execution.__call__ = timed
     next(embed_videos([Job("a", Path(sys.argv[1]))], backbone, settings=settings))
     print(ends[0] - started)
 """
 
 
-class NoBackbone:
+class NoBackbone(Alone):
     """Takes the frames and gives nothing of worth, at no cost."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self.spec, self.preprocessing, self.lanes = backbone.spec, backbone.preprocessing, 1
+        self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """(B, 3, S, S) to (B, 1)."""
@@ -85,8 +89,9 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=40, help="how many of them")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--batch-size", type=int, default=None, help="default: as vidrnn chooses for the device")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--engines", nargs="*", default=["eager"], help="also time these engines, backbone only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +99,7 @@ def main() -> None:
         settings = FeatureSettings(
             sampling="every",
             nodes={"last": 1},  # as the plain recipe pools
-            batch_size=BATCH if arguments.device != "cuda" else 64,
+            batch_size=choose_batch_size(arguments.batch_size, arguments.device),
             workers=arguments.workers,
             device=arguments.device,
             precision=arguments.precision,
@@ -150,6 +155,16 @@ def embed(jobs: Sequence[Job], backbone: Backbone | NoBackbone, settings: Featur
     return total
 
 
+def embed_all(clips: Sequence[Path], passes: Sequence[Embedder], settings: FeatureSettings) -> int:
+    """All passes over all videos, each decoded once; returns the number of kept frames, each counted once."""
+    jobs = [Job(str(clip), clip, tuple(range(len(passes)))) for clip in clips]
+    total = 0
+    for path, results in embed_passes(jobs, passes, settings=settings):
+        assert all(hasattr(each, "features") for each in results.values()), f"{path}: {results}"
+        total += len(results[0].features)
+    return total
+
+
 def plain_recipe(clip: Path) -> int:
     """What is found in most tutorials: read with OpenCV, transform with Pillow, embed sixteen at a time in eager."""
     import cv2
@@ -202,20 +217,24 @@ def other_engines(names: Sequence[str], settings: FeatureSettings) -> dict[str, 
 
 
 def streams(clips: Sequence[Path], settings: FeatureSettings, *, rounds: int) -> dict[str, float]:
-    """Processor milliseconds and wall milliseconds per kept frame of each stream, and the processor's against rgb."""
-    passes = load_passes(settings.model_copy(update={"streams": ("rgb", "flow", "rgb_diff")}))
-    jobs = [Job(str(clip), clip) for clip in clips]
+    """Processor and wall milliseconds per kept frame of each stream and of several at once, the former against rgb.
+
+    Both views of all streams are six feature vectors for each kept frame.
+    """
+    several = load_passes(settings.model_copy(update={"streams": ("rgb", "flow", "rgb_diff"), "mirrored": True}))
+    wanted = {each.spec.stream: [each] for each in several if not each.spec.is_mirrored}
+    wanted |= {"rgb_both": list(several[:2]), "all_both": list(several)}
     costs: dict[str, list[float]] = {}
     for number in range(rounds + 1):
-        for each in passes:
+        for name, passes in wanted.items():
             before_s, started = _processor_s(), time.perf_counter()
-            frames = embed(jobs[:1] if number == 0 else jobs, each, settings)
+            frames = embed_all(clips[:1] if number == 0 else clips, passes, settings)
             wall_s = time.perf_counter() - started
             if number > 0:  # the first one warms up
-                costs.setdefault(f"{each.spec.stream}_cpu_ms", []).append(1e3 * (_processor_s() - before_s) / frames)
-                costs.setdefault(f"{each.spec.stream}_wall_ms", []).append(1e3 * wall_s / frames)
+                costs.setdefault(f"{name}_cpu_ms", []).append(1e3 * (_processor_s() - before_s) / frames)
+                costs.setdefault(f"{name}_wall_ms", []).append(1e3 * wall_s / frames)
     figures = {name: statistics.median(values) for name, values in costs.items()}
-    for name in ("flow", "rgb_diff"):
+    for name in ("flow", "rgb_diff", "rgb_both", "all_both"):
         figures[f"{name}_of_rgb_cpu"] = _median_ratio(costs[f"{name}_cpu_ms"], costs["rgb_cpu_ms"])
     return figures
 
@@ -280,8 +299,8 @@ def _resident(backbone: Backbone, clip: Path, settings: FeatureSettings) -> torc
 def _extract(clips: Sequence[Path], store: Path, backbone: Backbone, settings: FeatureSettings) -> None:
     annotations = [Annotation(str(clip.resolve()), "any", None, str(clip)) for clip in clips]
     settings = settings.model_copy(update={"store": store})
-    _, progress = extract(annotations, root=Path("/"), settings=settings, backbone=backbone)
-    assert progress.extracted == len(clips), progress.summary()
+    report = extract(annotations, [backbone], root=Path("/"), settings=settings)
+    assert report.whole.extracted == len(clips), report.whole.summary()
     shutil.rmtree(store)
 
 

@@ -114,10 +114,10 @@ def measure_self(folder: Path) -> None:
     settings, backbone = small_backbone(folder / "store")
     names = sorted(path.name for path in (folder / "videos").iterdir())
     annotations = [Annotation(name, "any", None, name) for name in names]
-    kept, progress = extract(annotations, root=folder / "videos", settings=settings, backbone=backbone)
+    report = extract(annotations, [backbone], root=folder / "videos", settings=settings)
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    frames = sum(len(kept.read(name).features) for name in names)
-    print(json.dumps({"videos": progress.extracted, "frames": frames, "peak_mb": round(peak_kb / 1024, 1)}))
+    frames = sum(len(report.folders[0].read(name).features) for name in names)
+    print(json.dumps({"videos": report.whole.extracted, "frames": frames, "peak_mb": round(peak_kb / 1024, 1)}))
 
 
 def measure_long_run(clip: Path) -> None:

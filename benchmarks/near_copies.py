@@ -118,9 +118,9 @@ def measure(
     settings: FeatureSettings,
 ) -> dict[str, float]:
     copies = [Annotation(path, "copy", None, "copy") for path in made]
-    originals, _ = extract(clips, root=root, settings=settings, backbone=Thumbnails(settings))
+    (originals,) = extract(clips, [Thumbnails(settings)], root=root, settings=settings).folders
     elsewhere = settings.model_copy(update={"store": folder / "copies"})
-    copied, _ = extract(copies, root=folder, settings=elsewhere, backbone=Thumbnails(settings))
+    (copied,) = extract(copies, [Thumbnails(settings)], root=folder, settings=elsewhere).folders
     places: list[tuple[FeatureFolder, Annotation]] = [(originals, each) for each in clips]
     places += [(copied, each) for each in copies]
 
