@@ -70,8 +70,8 @@ class FeatureSettings(Settings):
     """Arithmetic of the backbone: ``auto`` is float16 on a GPU and float32 on a CPU, int8 is for CPUs (needs NNCF).
     Features are stored in float16 in any case."""
     mirrored: bool = False
-    """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` then makes two passes,
-    and the features of the first one are the same as without."""
+    """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` makes both views
+    of one decode, and the features of the plain one are the same as without."""
     audio: AudioSettings = AudioSettings()
     """Of the stream ``audio``."""
     text: TextSettings = TextSettings()

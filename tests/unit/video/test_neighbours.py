@@ -91,6 +91,8 @@ def test_without_a_gap_each_frame_is_its_own_neighbour(tmp_path):
     video = probe(write_clip(tmp_path / "v.mkv", pictures(9), codec="ffv1", pix_fmt="bgr0"))
     alone, every = Pairing(video, np.array([1, 4]), gap_s=None), np.arange(9)
     assert alone.wanted.tolist() == [1, 4]
-    pairs = [pair for index, shown in on_screen(video, every, fit=lambda frame: 0) for pair in alone.advance(index, shown)]
+    pairs = [
+        pair for index, shown in on_screen(video, every, fit=lambda frame: 0) for pair in alone.advance(index, shown)
+    ]
     assert [(pair.kept.timestamp_s, pair.seconds) for pair in pairs] == [(video.timestamps_s[at], 0) for at in (1, 4)]
     assert all(pair.first is pair.second is pair.kept for pair in pairs)
