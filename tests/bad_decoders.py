@@ -94,10 +94,10 @@ def counting(
     """Decode as always; a byte is added to ``log`` for every frame that is fitted."""
     honest = Preprocessing.fit
 
-    def fit(self: Preprocessing, rgb: npt.NDArray[np.uint8]) -> torch.Tensor:
+    def fit(self: Preprocessing, rgb: npt.NDArray[np.uint8], **rest: float) -> torch.Tensor:
         with log.open("ab") as file:
             file.write(b".")
-        return honest(self, rgb)
+        return honest(self, rgb, **rest)
 
     Preprocessing.fit = fit
     try:

@@ -201,7 +201,7 @@ def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
     ]
 
 
-@pytest.mark.parametrize(("precision", "fits"), [("float32", True), ("bfloat16", True), ("float16", False),
+@pytest.mark.parametrize(("precision", "fits"), [("float32", True), ("float16", True), ("bfloat16", False),
                                                  ("int8/nncf-3.4.0", False)])  # fmt: skip
 def test_auto_is_what_a_cpu_or_a_gpu_takes_by_itself(spec, precision, fits):
     """So features from a GPU serve a training without one; what was asked for by name on purpose is another spec."""
