@@ -189,12 +189,21 @@ def read_rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8/nncf-3.4.0"])
+@pytest.mark.parametrize(
+    ("precision", "device", "expected"),
+    [
+        ("float32", "cpu", "float32"),
+        ("float32", "cuda", "float32"),
+        ("float16", "cuda", "float16"),
+        ("float16", "cpu", "float32"),  # slow there, and near enough
+        ("int8/nncf-3.4.0", "cpu", "int8"),
+    ],
+)
 @pytest.mark.parametrize("several", [False, True])
 def test_a_model_says_the_precision_of_its_features(
-    monkeypatch: pytest.MonkeyPatch, precision: str, several: bool
+    monkeypatch: pytest.MonkeyPatch, precision: str, device: str, expected: str, several: bool
 ) -> None:
-    """It was trained with `auto`, which is another one on another machine; the precision named here still counts."""
+    """It was trained with `auto`, which is another one on another machine."""
     model = trained("label")
     assert model.settings.features.precision == "auto"
     model = replace(model, spec=replace(model.spec, precision=precision))
