@@ -60,23 +60,10 @@ def _forecasts(
     annotations: "Sequence[Annotation]", settings: "RunSettings", videos: "Mapping[str, VideoMetadata]"
 ) -> "Iterator[str]":
     from vidrnn.preflight.forecast import forecast
-    from vidrnn.streams.passes import load_passes, title_of, unseen_streams
+    from vidrnn.streams.passes import load_passes, unseen_streams
 
-    taken = 0
-    passes = load_passes(settings.features)
-    streams = len({each.spec.stream for each in passes})
-    for view in passes:
-        expected = forecast(
-            annotations,
-            root=settings.data.root,
-            settings=settings.features,
-            backbone=view,
-            videos=videos,
-            taken_bytes=taken,
-        )
-        taken += expected.num_bytes
-        title = title_of(view.spec, streams=streams)
-        for line in expected.lines():
-            yield f"{title}: {line}" if title else line
+    if passes := load_passes(settings.features):
+        expected = forecast(annotations, passes, root=settings.data.root, settings=settings.features, videos=videos)
+        yield from expected.lines()
     if others := unseen_streams(settings.features):
         yield f"{', '.join(others)}: time and disk are not predicted"

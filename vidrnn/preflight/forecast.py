@@ -12,7 +12,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.jobs import Job
-from vidrnn.extraction.pipeline import embed_videos
+from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.source import is_reachable
@@ -29,13 +29,14 @@ class Forecast:
     """What is still to do.
 
     Attributes:
-        videos: without features so far.
+        videos: that lack the features of at least one pass.
         readable: share of these that can be decoded.
-        frames: that will be kept, in all.
+        frames: that will be kept, each once for every pass that is missing.
         num_bytes: of their features.
         seconds: on this machine, as busy as it was; None when no sampled video gave a frame.
         bottleneck: the stage that limits.
-        free_bytes: on the disk of the store, when the earlier passes are done.
+        free_bytes: on the disk of the store.
+        passes: how many are made of a video.
     """
 
     videos: int
@@ -45,14 +46,16 @@ class Forecast:
     seconds: float | None
     bottleneck: str
     free_bytes: int
+    passes: int = 1
 
     def lines(self) -> Iterator[str]:
         """For people."""
         if not self.videos:
             yield "features: nothing left to extract"
             return
+        over = f" in {self.passes} passes" if self.passes > 1 else ""
         yield (
-            f"features: {self.videos} videos to extract, about {self.frames} frames and {_size(self.num_bytes)} "
+            f"features: {self.videos} videos to extract, about {self.frames} frames{over} and {_size(self.num_bytes)} "
             f"({_size(self.free_bytes)} free)"
         )
         if self.seconds is not None:
@@ -65,51 +68,65 @@ class Forecast:
 
 def forecast(
     annotations: Sequence[Annotation],
+    passes: Sequence[Embedder],
     *,
     root: Path,
     settings: FeatureSettings,
-    backbone: Embedder,
     videos: Mapping[str, VideoMetadata],
-    taken_bytes: int = 0,
 ) -> Forecast:
     """Extract from a few videos, without storing anything. Takes seconds, whatever the data.
 
     Args:
         annotations: all videos.
+        passes: over pictures, as for the extraction.
         root: what their paths are relative to.
         settings: as for the extraction.
-        backbone: as for the extraction.
         videos: by their paths, what is known of all that can be decoded.
-        taken_bytes: what earlier passes will write.
     """
-    folder = FeatureStore(settings.store).folder(backbone.spec)
-    jobs = [Job(each.path, each.source(root)) for each in annotations]
-    waiting = [job for job in jobs if is_reachable(job.source) and not folder.is_current(job.path, job.source)]
+    waiting = list(_missing(annotations, passes, root=root, settings=settings))
     known = [job for job in waiting if job.path in videos]
-    sampling, counted = Sampling(**backbone.spec.sampling), _evenly(known, _COUNTED)
-    counts = [_count_frames(videos[job.path], sampling) for job in counted]
-    frames = round(len(known) * sum(counts) / len(counts)) if counts else 0
-    readable = len(known) / len(waiting) if waiting else 1.0
-    rate, bottleneck = _rate(_evenly(known, _TIMED), backbone, settings)
+    counted = _evenly(known, _COUNTED)
+    share = len(known) / len(counted) if counted else 0.0
+    frames = num_bytes = 0.0
+    for number, each in enumerate(passes):
+        sampling = Sampling(**each.spec.sampling)
+        count = sum(_count_frames(videos[job.path], sampling) for job in counted if number in job.wanted) * share
+        frames += count
+        num_bytes += count * (2 * each.spec.dim + 8) + sum(number in job.wanted for job in waiting) * _HEADER_BYTES
+    rate, bottleneck = _rate(_evenly(known, _TIMED), passes, settings)
     existing = next(path for path in (settings.store.absolute(), *settings.store.absolute().parents) if path.exists())
     return Forecast(
         videos=len(waiting),
-        readable=readable,
-        frames=frames,
-        num_bytes=frames * (2 * backbone.spec.dim + 8) + len(waiting) * _HEADER_BYTES,
+        readable=len(known) / len(waiting) if waiting else 1.0,
+        frames=round(frames),
+        num_bytes=round(num_bytes),
         seconds=frames / rate if rate else None,
         bottleneck=bottleneck,
-        free_bytes=max(shutil.disk_usage(existing).free - taken_bytes, 0),
+        free_bytes=shutil.disk_usage(existing).free,
+        passes=len(passes),
     )
 
 
-def _rate(jobs: Sequence[Job], backbone: Embedder, settings: FeatureSettings) -> tuple[float, str]:
+def _missing(
+    annotations: Sequence[Annotation], passes: Sequence[Embedder], *, root: Path, settings: FeatureSettings
+) -> Iterator[Job]:
+    """The videos that lack something, with the numbers of the passes that they lack."""
+    folders = [FeatureStore(settings.store).folder(each.spec) for each in passes]
+    for annotation in annotations:
+        source = annotation.source(root)
+        if is_reachable(source):
+            lacking = [n for n, folder in enumerate(folders) if not folder.is_current(annotation.path, source)]
+            if lacking:
+                yield Job(annotation.path, source, tuple(lacking))
+
+
+def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: FeatureSettings) -> tuple[float, str]:
     """Frames per second through the whole pipeline, and the stage that limits; 0 when there was nothing to measure."""
     short = settings.model_copy(update={"time_limit_s": _TIMED_LIMIT_S})
-    for _ in embed_videos(jobs[:1], backbone, settings=short):
+    for _ in embed_passes(jobs[:1], passes, settings=short):
         pass
     throughput, started = Throughput(), time.monotonic()
-    for _ in embed_videos(jobs[1:] or jobs, backbone, settings=short, throughput=throughput):
+    for _ in embed_passes(jobs[1:] or jobs, passes, settings=short, throughput=throughput):
         pass
     return throughput.frames / (time.monotonic() - started), throughput.bottleneck
 

@@ -48,13 +48,8 @@ def known(annotations, root: Path) -> dict[str, VideoMetadata]:
 
 def predict(annotations, tmp_path, backbone=None) -> Forecast:
     settings, root = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2), tmp_path / "videos"
-    return forecast(
-        annotations,
-        root=root,
-        settings=settings,
-        backbone=backbone or AverageColour(),
-        videos=known(annotations, root),
-    )
+    passes = [backbone or AverageColour()]
+    return forecast(annotations, passes, root=root, settings=settings, videos=known(annotations, root))
 
 
 def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
@@ -67,23 +62,22 @@ def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
     assert not (tmp_path / "not").exists(), "a forecast leaves nothing behind"
 
 
-def test_the_disk_must_hold_what_an_earlier_pass_takes_too(annotations, tmp_path, monkeypatch):
-    """Each of two passes alone would fit."""
-    settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
-    backbone, root = AverageColour(), tmp_path / "videos"
+def test_the_disk_must_hold_what_all_passes_take(annotations, tmp_path, monkeypatch):
+    """Each of two passes alone would fit; a video that has one of them needs the other alone."""
+    settings = FeatureSettings(store=tmp_path / "store", batch_size=4, workers=2)
+    both, root = [AverageColour(), AverageColour().mirrored()], tmp_path / "videos"
     videos = known(annotations, root)
-    first = forecast(annotations, root=root, settings=settings, backbone=backbone, videos=videos)
-    free = first.num_bytes * 3 // 2
+    one = forecast(annotations, both[:1], root=root, settings=settings, videos=videos)
+    free = one.num_bytes * 3 // 2
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(free, 0, free))
-    alone, second = (
-        forecast(
-            annotations, root=root, settings=settings, backbone=backbone.mirrored(), videos=videos, taken_bytes=taken
-        )
-        for taken in (0, first.num_bytes)
-    )
-    assert (alone.free_bytes, second.free_bytes) == (free, free - first.num_bytes)
-    warnings = [[line for line in each.lines() if line.startswith("warning: ")] for each in (alone, second)]
+    two = forecast(annotations, both, root=root, settings=settings, videos=videos)
+    assert (two.videos, two.frames, two.num_bytes) == (6, 2 * one.frames, 2 * one.num_bytes)
+    assert next(two.lines()).startswith("features: 6 videos to extract, about 96 frames in 2 passes and ")
+    warnings = [[line for line in each.lines() if line.startswith("warning: ")] for each in (one, two)]
     assert [len(each) for each in warnings] == [0, 1]
+    extract(annotations, both[:1], root=root, settings=settings)
+    rest = forecast(annotations, both, root=root, settings=settings, videos=videos)
+    assert (rest.videos, rest.frames, rest.num_bytes) == (6, one.frames, one.num_bytes)
 
 
 def test_seconds_follow_the_speed_of_the_backbone(annotations, tmp_path):

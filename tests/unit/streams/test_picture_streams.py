@@ -154,13 +154,9 @@ def test_a_bad_video_fails_in_each_pass_and_is_named_once(world):
 
 def test_check_forecasts_all_passes(world):
     outcome = world.call("check", *SEVERAL)
-    starts = [
-        line.split(": about")[0].split(": 3 videos")[0] for line in outcome.out.splitlines() if "to extract" in line
-    ]
-    assert starts == [
-        f"{title}: features"
-        for title in ("rgb", "mirrored rgb", "flow", "mirrored flow", "rgb_diff", "mirrored rgb_diff")
-    ]
+    (line,) = [line for line in outcome.out.splitlines() if "to extract" in line]
+    assert line.startswith("features: 3 videos to extract, about ")
+    assert " frames in 6 passes and " in line
 
 
 def test_streams_share_an_engine_that_is_compared_on_real_frames():
