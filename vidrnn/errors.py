@@ -58,6 +58,12 @@ class MissingPathError(VidrnnError, FileNotFoundError):
     """A file or folder that a setting or argument names does not exist."""
 
 
+class DecoderError(VidrnnError, RuntimeError):
+    """No process that decodes videos can be started."""
+
+    exit_code = 1
+
+
 class TrainingError(VidrnnError, RuntimeError):
     """A fit cannot go on: the loss is no longer a number, or a run folder cannot be continued."""
 

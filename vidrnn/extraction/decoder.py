@@ -12,9 +12,10 @@ from multiprocessing.reduction import send_handle
 
 import torch
 
+from vidrnn.errors import DecoderError
 from vidrnn.extraction.decode_worker import Drawn, Finished, Frames, Message, Read, Reader, Refused, Request, serve
 from vidrnn.extraction.jobs import Failure, Job
-from vidrnn.extraction.processes import decoder_context
+from vidrnn.extraction.processes import decoder_context, start
 from vidrnn.extraction.shared_frames import SharedFrames
 from vidrnn.settings.features import FeatureSettings
 
@@ -79,7 +80,7 @@ class Decoder:
             wanted: numbers of the readings.
 
         Raises:
-            StoppedError: the run was stopped. RuntimeError: no decoder process can be started at all.
+            StoppedError: the run was stopped. DecoderError: no decoder process can be started at all.
         """
         if self._process is None or self._videos >= _VIDEOS_PER_PROCESS or not self._process.is_alive():
             self._restart()
@@ -137,7 +138,7 @@ class Decoder:
             self._channel, theirs = context.Pipe()
             arguments = (theirs, self._reader, _PLACES, self._settings.memory_limit_mb)
             self._process = context.Process(target=serve, args=arguments, daemon=True)
-            self._process.start()
+            start(self._process)
             theirs.close()
             self._videos = 0
             assert self._process.pid is not None
@@ -146,9 +147,9 @@ class Decoder:
         except (EOFError, OSError, _LostError) as error:
             cause = f"not within {_START_LIMIT_S:g} s" if isinstance(error, _LostError) else self._obituary()
             self.close()
-            raise RuntimeError(
-                f"a decoder process cannot start ({cause}). A script that uses vidrnn must begin its work below "
-                "`if __name__ == '__main__':`, because each process imports it"
+            raise DecoderError(
+                f"a decoder process cannot start ({cause}); what it printed says more, and so does "
+                f"`python -c 'import {serve.__module__}'`"
             ) from error
         finally:
             os.close(file)
