@@ -13,7 +13,8 @@ from vidrnn.cli.options import Model
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
-    from vidrnn.inference.answer_file import Prediction, PredictionWriter
+    from vidrnn.inference.answer_file import PredictionWriter
+    from vidrnn.inference.prediction import Prediction
 
 
 def classify(
@@ -46,8 +47,9 @@ def classify(
     warm_up()
     from vidrnn.device import choose_device
     from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
-    from vidrnn.inference.new_videos import find_videos, predict_videos, with_unknown_below
-    from vidrnn.inference.several_streams import shown_streams
+    from vidrnn.inference.as_trained import shown_streams
+    from vidrnn.inference.new_videos import find_videos, with_unknown_below
+    from vidrnn.inference.recogniser import Recogniser
     from vidrnn.inference.side_files import find_side_files
     from vidrnn.models.model_file import load_model
 
@@ -67,7 +69,7 @@ def classify(
     waiting = [video for video in videos if str(video) not in done]
     given = {"device": device, "weights": weights, "frame_rate": frame_rate}
     changes = {key: value for key, value in given.items() if value is not None}
-    predictions = predict_videos(waiting, trained, side_files=side_files, changes=changes)
+    predictions = Recogniser(trained, changes=changes).answers(waiting, side_files=side_files)
     failed = _write(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK

@@ -59,8 +59,7 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
     from vidrnn.experiments.train import train
     from vidrnn.extraction.extract import extract
     from vidrnn.inference.answer_file import PredictionWriter
-    from vidrnn.inference.new_videos import find_videos
-    from vidrnn.inference.one_stream import classify
+    from vidrnn.inference.recogniser import Recogniser
     from vidrnn.synthetic.clips import render_clips
 
     started = time.perf_counter()
@@ -84,9 +83,7 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
     say("5 of 5  labels for a folder of new clips")
     render_clips(output / "new_clips", groups=1, clips_per_group=1, seed=_UNSEEN_SEED + seed)
     with PredictionWriter(output / "predictions.csv") as write:
-        for prediction in classify(
-            find_videos([output / "new_clips"]), run.model, backbone, settings=settings.features
-        ):
+        for prediction in Recogniser(run.model, pictures=[backbone]).predict_all(output / "new_clips"):
             write(prediction)
     _report(result, output, seconds=time.perf_counter() - started, say=say)
     return 0

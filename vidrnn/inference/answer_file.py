@@ -7,37 +7,18 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import ConfigError
-from vidrnn.inference.answers import COLUMNS, Answer
+from vidrnn.inference.answers import COLUMNS
+from vidrnn.inference.prediction import Prediction
 from vidrnn.names import original, writable
 from vidrnn.settings.model import Head
 
 Origin = Mapping[str, str | float | None]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one video.
-
-    Attributes:
-        path: as found on disk.
-        status: ``ok`` or ``failed``.
-        answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.answers.COLUMNS`.
-        error: the cause when failed.
-        lacking: streams of the model that the video does not have; it was answered from the others.
-    """
-
-    path: str
-    status: str
-    answers: tuple[Answer, ...] = ()
-    error: str | None = None
-    lacking: tuple[str, ...] = ()
 
 
 def origin_of(model: Path, *, unknown_below: float | None, frame_rate: float | None) -> Origin:
@@ -144,7 +125,7 @@ class PredictionWriter:
         self._origin = origin
         if append and path.exists() and origin is not None:
             _refuse_other_origin(path, origin)
-        self._columns, self._in_segments, self._lacking = COLUMNS[head], "start" in COLUMNS[head], several_streams
+        self._columns, self._lacking = COLUMNS[head], several_streams
         self._header = ["path", "status", *self._columns, *(["lacking"] if several_streams else []), "error"]
         self._append = append and path.exists()
         if self._append and path.suffix == ".csv":
@@ -181,13 +162,10 @@ class PredictionWriter:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def _as_json(self, prediction: Prediction) -> str:
-        row: dict[str, Any] = {"path": writable(prediction.path), "status": prediction.status}
-        if self._in_segments:
-            row["segments"] = _writable(list(prediction.answers)) if prediction.error is None else None
-        else:
-            row |= _writable(prediction.answers[0]) if prediction.answers else dict.fromkeys(self._columns)
-        row |= {"lacking": list(prediction.lacking)} if self._lacking else {}
-        return json.dumps(row | {"error": _writable(prediction.error)}, ensure_ascii=False) + "\n"
+        row = prediction.to_dict()
+        if not self._lacking:
+            del row["lacking"]
+        return json.dumps(_writable(row), ensure_ascii=False) + "\n"
 
     def _as_csv(self, prediction: Prediction) -> str:
         rows = []

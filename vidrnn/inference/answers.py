@@ -78,10 +78,11 @@ def answers_of(
         One answer; from step heads one per segment or step in order of time, where the background is no segment.
     """
     cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
+    scores = probabilities_of(head, outputs, temperature=temperature)
     read: dict[Head, Callable[[], list[Answer]]] = {
-        "label": lambda: [_label(softmax(calibrate(outputs, temperature)), labels, unknown_below)],
-        "multilabel": lambda: [_labels(sigmoid(outputs), labels, cuts)],
-        "step_labels": lambda: _segments(softmax(outputs), labels, clock.bounds()),
+        "label": lambda: [_label(scores, labels, unknown_below)],
+        "multilabel": lambda: [_labels(scores, labels, cuts)],
+        "step_labels": lambda: _segments(scores, labels, clock.bounds()),
         "transcript": lambda: [
             {"labels": [labels[each] for each in collapse(outputs.argmax(axis=1), blank=len(labels))]}
         ],
@@ -89,6 +90,24 @@ def answers_of(
         "step_regression": lambda: _numbers(outputs[:, 0], clock.bounds()),
     }
     return read[head]()
+
+
+def probabilities_of(head: Head, outputs: Outputs, *, temperature: float = 1.0) -> npt.NDArray[np.float64]:
+    """The scores behind the answers for one video; empty, (0,), for heads whose answers have none.
+
+    Args:
+        head: what is answered.
+        outputs: as from `vidrnn.training.predict.predict`.
+        temperature: see `answers_of`.
+
+    Returns:
+        (classes,) for ``label`` and ``multilabel``, (T, classes) for ``step_labels``.
+    """
+    if head == "label":
+        return softmax(calibrate(outputs, temperature))
+    if head == "multilabel":
+        return sigmoid(outputs)
+    return softmax(outputs) if head == "step_labels" else np.zeros(0)
 
 
 def _label(scores: npt.NDArray[np.float64], labels: Sequence[str], unknown_below: float | None) -> Answer:

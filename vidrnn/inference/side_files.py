@@ -63,26 +63,30 @@ class SideFiles:
 
 
 def find_side_files(
-    paths: Sequence[Path], videos: Sequence[Path], *, texts: Path | None, arrays: Path | None
+    paths: Sequence[Path], videos: Sequence[Path], *, texts: Path | Mapping[Path, str] | None, arrays: Path | None
 ) -> SideFiles:
     """What ``--texts`` and ``--arrays`` say of the videos that were found below the paths.
 
     Args:
         paths: as the user gave them.
         videos: found there.
-        texts: a CSV ``path,text`` or one of annotations, with paths relative to it; or a folder of text files.
+        texts: a CSV ``path,text`` or one of annotations, with paths relative to it; a folder of text files; or the
+            texts themselves, by path.
         arrays: a folder.
 
     Raises:
         MissingPathError: there is no such file or folder. AnnotationError: a wrong header, or a video listed twice.
         ConfigError: a folder is given, and the videos are not in one.
     """
-    text_folder = texts if texts is not None and texts.is_dir() else None
-    of_csv = _read_texts(texts) if texts is not None and text_folder is None else None
+    text_folder, known = None, None
+    if isinstance(texts, Path):
+        text_folder, known = (texts, None) if texts.is_dir() else (None, _read_texts(texts))
+    elif texts is not None:
+        known = {absolute(path): text for path, text in texts.items()}
     if arrays is not None and not arrays.is_dir():
         raise MissingPathError(f"--arrays {str(arrays)!r} is not a folder")
     if text_folder is None and arrays is None:
-        return SideFiles(of_csv)
+        return SideFiles(known)
     found = set(videos)
     roots = {absolute(path.parent if path in found else path) for path in paths}
     if len(roots) > 1:
@@ -91,7 +95,7 @@ def find_side_files(
             "do, give one folder of videos, or files of one folder"
         )
     return SideFiles(
-        of_csv,
+        known,
         text_folder=None if text_folder is None else absolute(text_folder),
         arrays=None if arrays is None else absolute(arrays),
         root=roots.pop(),

@@ -219,16 +219,55 @@ def load_sequences(
             segments of which most, or all of a class, hold no step.
     """
     places, others = _by_stream(folders), _by_stream(mirrored or ())
-    found = {name: find_stream(annotations, folder) for name, folder in places.items()}
+    return join_streams(
+        annotations,
+        {name: find_stream(annotations, folder) for name, folder in places.items()},
+        label_map,
+        device=device,
+        head=head,
+        mirrored={name: find_stream(annotations, others[name]) for name in places if name in others},
+        unseen=unseen,
+        causal=causal,
+    )
+
+
+def join_streams(
+    annotations: Sequence[Annotation],
+    found: Mapping[str, FoundStream],
+    label_map: LabelMap,
+    *,
+    device: torch.device,
+    head: Head = "label",
+    mirrored: Mapping[str, FoundStream] | None = None,
+    unseen: Sequence[FeatureSpec] = (),
+    causal: bool = False,
+) -> SequenceSet:
+    """The sequences of all annotated videos from what was found of each stream, aligned where there are several.
+
+    Args:
+        annotations: the videos.
+        found: stream to features of these videos, in canonical order.
+        label_map: order of the classes.
+        device: of the model.
+        head: what is answered.
+        mirrored: stream to the mirrored view of these videos, for models that see both.
+        unseen: further streams of a model that is to answer without them.
+        causal: for models that do not look ahead, see `align`.
+
+    Raises:
+        StoreError, AnnotationError: as `load_sequences`.
+    """
+    others = mirrored or {}
     present = np.any([each.present for each in found.values()], axis=0)
     if not present.any():
         raise StoreError(
             f"none of the {len(annotations)} annotated videos has features in "
-            f"{' or '.join(str(folder.path) for folder in places.values())}; run `vidrnn extract` with this config"
+            f"{' or '.join(each.where for each in found.values())}; run `vidrnn extract` with this config"
         )
     kept = np.flatnonzero(present)
     own = [annotations[position] for position in kept.tolist()]
     found = {name: each.subset(kept) for name, each in found.items()}
+    others = {name: each.subset(kept) for name, each in others.items()}
     loaded = {name: load_table(each, own, device=device, mirrored=others.get(name)) for name, each in found.items()}
     tables = {name: table for name, (table, _) in loaded.items()}
     metadata, identities = _known_facts(own, [(each, loaded[name][1]) for name, each in found.items()])

@@ -1,4 +1,4 @@
-"""The features of one stream for many videos: found in a store, in memory or mapped from a pack."""
+"""The features of one stream for many videos: found in a store (read, or mapped from a pack), or computed just now."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.pack import Pack
+from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 
 _LOOSE, _ABSENT = -1, -2
@@ -104,16 +105,25 @@ class FoundStream:
     """Which of n videos have features of a stream, and where.
 
     Attributes:
-        folder: that was searched.
-        pack: of the folder, None when there is none.
-        places: (n,) int64 number in the pack, or a negative number for a feature file and for no features at all.
-        loose: position to what was read from feature files.
+        spec: the identity of the features.
+        where: in which they were looked for, in words.
+        pack: that holds some, None when there is none.
+        places: (n,) int64 number in the pack, or a negative number for features in memory and for none at all.
+        loose: position to features in memory.
     """
 
-    folder: FeatureFolder
+    spec: FeatureSpec
+    where: str
     pack: Pack | None
     places: npt.NDArray[np.int64]
     loose: Mapping[int, VideoFeatures]
+
+    @classmethod
+    def in_memory(cls, spec: FeatureSpec, videos: Sequence[VideoFeatures | None]) -> "FoundStream":
+        """Features of n videos that were computed just now; None for a video that has no such stream."""
+        places = np.asarray([_ABSENT if video is None else _LOOSE for video in videos], dtype=np.int64)
+        loose = {position: video for position, video in enumerate(videos) if video is not None}
+        return cls(spec, "memory", None, places, loose)
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -143,7 +153,7 @@ class FoundStream:
         its name, and `vidrnn store verify` names the damage.
         """
         place = int(self.places[position])
-        if place == _ABSENT or self.folder.spec.stream in {"text", "external"}:
+        if place == _ABSENT or self.spec.stream in {"text", "external"}:
             return None
         if place == _LOOSE:
             return self.loose[position].source.sha256 or None
@@ -168,7 +178,7 @@ def find_stream(annotations: Sequence[Annotation], folder: FeatureFolder) -> Fou
             except MissingPathError:
                 continue
         places[position] = _LOOSE if number is None else number
-    return FoundStream(folder, pack, places, loose)
+    return FoundStream(folder.spec, str(folder.path), pack, places, loose)
 
 
 def load_table(
@@ -176,7 +186,7 @@ def load_table(
     annotations: Sequence[Annotation],
     *,
     device: torch.device,
-    mirrored: FeatureFolder | None = None,
+    mirrored: FoundStream | None = None,
 ) -> tuple[StreamTable, npt.NDArray[np.float64]]:
     """The table of one stream.
 
@@ -186,7 +196,7 @@ def load_table(
         found: the stream of n videos.
         annotations: the n videos.
         device: of the model.
-        mirrored: holds the features of their mirrored view, for models that see both.
+        mirrored: the mirrored view of the same videos, for models that see both.
 
     Returns:
         The table, and (n, 4) width, height, frames, seconds of the videos that have the stream.
@@ -201,24 +211,22 @@ def load_table(
     other = None
     if mirrored is not None:
         other = _mirrored_table(annotations, found.present, mirrored, table.totals, device=device)
-    own = StreamTable(
-        features, torch.from_numpy(offsets), torch.from_numpy(table.totals), found.folder.spec.parts, other
-    )
+    own = StreamTable(features, torch.from_numpy(offsets), torch.from_numpy(table.totals), found.spec.parts, other)
     return own, table.metadata
 
 
 def _mirrored_table(
     annotations: Sequence[Annotation],
     wanted: npt.NDArray[np.bool_],
-    folder: FeatureFolder,
+    found: FoundStream,
     totals: npt.NDArray[np.int64],
     *,
     device: torch.device,
 ) -> StreamTable:
-    found, advice = find_stream(annotations, folder), "run `vidrnn extract` with features.mirrored: true"
+    advice = "run `vidrnn extract` with features.mirrored: true"
     if (missing := np.flatnonzero(wanted & ~found.present)).size:
         raise StoreError(
-            f"{missing.size} videos have features but no mirrored ones in {folder.path}, the first is "
+            f"{missing.size} videos have features but no mirrored ones in {found.where}, the first is "
             f"{annotations[int(missing[0])].path!r}; {advice}"
         )
     found = replace(found, places=np.where(wanted, found.places, _ABSENT))
@@ -258,7 +266,7 @@ def _locate(found: FoundStream) -> _Located:
     loose = [found.loose[position] for position in np.flatnonzero(read).tolist()]
     offsets, totals, finite = np.zeros(n, np.int64), np.zeros(n, np.int64), np.ones(n, np.bool_)
     metadata = np.zeros((n, 4))
-    rows, first = np.zeros((0, found.folder.spec.dim), np.float16), 0
+    rows, first = np.zeros((0, found.spec.dim), np.float16), 0
     if loose:
         rows = np.concatenate([video.features for video in loose])
     if pack is not None and mapped.any():

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 import vidrnn.experiments.calibrating as module
-import vidrnn.inference.one_stream as classify_module
+import vidrnn.inference.recogniser as recogniser_module
 from tests.worlds import CPU, make_run
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import (
@@ -25,11 +26,10 @@ from vidrnn.evaluation.calibration import (
 )
 from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.train import train
-from vidrnn.inference.answer_file import Prediction
-from vidrnn.inference.one_stream import classify
+from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.settings.base import validate
-from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureStore
 
@@ -70,10 +70,10 @@ def classified(
 ) -> dict[str, Prediction]:
     """What `classify` says of stored features, as if a backbone had just made them."""
     folder = FeatureStore(settings.features.store).find(settings.features)
-    results = [(path, folder.read(path)) for path in paths]
-    monkeypatch.setattr(classify_module, "embed_videos", lambda *_, **__: (each for each in results))
-    found = classify([], model, None, settings=FeatureSettings())  # type: ignore[arg-type]  nothing is embedded
-    return {prediction.path: prediction for prediction in found}
+    made = [(path, {0: folder.read(path)}) for path in paths]
+    monkeypatch.setattr(recogniser_module, "embed_passes", lambda *_, **__: (each for each in made))
+    recogniser = Recogniser(model, pictures=[SimpleNamespace(spec=model.spec)])  # type: ignore[list-item]
+    return {prediction.path: prediction for prediction in recogniser.answers([])}
 
 
 def test_the_temperature_is_that_of_the_validation_videos_and_evaluate_divides_by_it(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 import csv
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -16,21 +16,20 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-import vidrnn.inference.one_stream as module
+import vidrnn.inference.recogniser as module
 from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations import LabelMap
 from vidrnn.errors import ConfigError
 from vidrnn.extraction.jobs import Failure
-from vidrnn.inference import new_videos
-from vidrnn.inference.answer_file import Prediction, PredictionWriter, finished_paths, origin_of
+from vidrnn.inference import as_trained
+from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
 from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.inference.new_videos import with_unknown_below
-from vidrnn.inference.one_stream import classify
-from vidrnn.inference.side_files import SideFiles
+from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.data import DataSettings
-from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.video_features import VideoFeatures
@@ -181,7 +180,7 @@ ROWS: dict[Head, list[list[str]]] = {
 def write(path: Path, head: Head, *predictions: Prediction, append: bool = False) -> None:
     with PredictionWriter(path, head=head, append=append) as put:
         for prediction in predictions:
-            put(prediction)
+            put(replace(prediction, head=head))
 
 
 def read_rows(path: Path) -> list[list[str]]:
@@ -199,27 +198,15 @@ def read_rows(path: Path) -> list[list[str]]:
         ("int8/nncf-3.4.0", "cpu", "int8"),
     ],
 )
-@pytest.mark.parametrize("several", [False, True])
 def test_a_model_says_the_precision_of_its_features(
-    monkeypatch: pytest.MonkeyPatch, precision: str, device: str, expected: str, several: bool
+    monkeypatch: pytest.MonkeyPatch, precision: str, device: str, expected: str
 ) -> None:
     """It was trained with `auto`, which is another one on another machine."""
     model = trained("label")
     assert model.settings.features.precision == "auto"
     model = replace(model, spec=replace(model.spec, precision=precision))
-    asked: list[str] = []
-
-    def take(*_arguments: object, settings: FeatureSettings, **_rest: object) -> Iterator[Prediction]:
-        asked.append(settings.precision)
-        return iter(())
-
-    monkeypatch.setattr(new_videos, "needs_streams", lambda _model: several)
-    monkeypatch.setattr(new_videos, "backbone_of", lambda _model, _settings: None)
-    monkeypatch.setattr(new_videos, "classify", take)
-    monkeypatch.setattr(new_videos, "classify_streams", take)
-    monkeypatch.setattr(new_videos, "choose_device", torch.device)
-    assert list(new_videos.predict_videos([], model, side_files=SideFiles(), changes={"device": device})) == []
-    assert asked == [expected]
+    monkeypatch.setattr(as_trained, "choose_device", torch.device)
+    assert as_trained.settings_for(model, {"device": device}).precision == expected
 
 
 @pytest.mark.parametrize("head", get_args(Head))
@@ -306,14 +293,14 @@ def test_the_rows_of_a_video_are_one_write(tmp_path: Path, suffix: str) -> None:
     with PredictionWriter(path, head="step_labels") as put:
         header = path.stat().st_size
         assert header == 0 or suffix == "csv"
-        put(Prediction("a.mp4", "ok", said))
+        put(Prediction("a.mp4", "ok", said, head="step_labels"))
         assert path.stat().st_size > 99_000, "on disk before the next one is asked for"
     before = path.read_bytes()
     with PredictionWriter(path, head="step_labels", append=True) as put:
         writer = put.__self__  # type: ignore[attr-defined]
         writer._file = _Full(path)
         with pytest.raises(OSError, match="No space left"):
-            put(Prediction("b.mp4", "ok", said))
+            put(Prediction("b.mp4", "ok", said, head="step_labels"))
     assert path.read_bytes() == before, "a disk that is full leaves whole rows"
 
 
@@ -417,10 +404,9 @@ def predictions(
     monkeypatch: pytest.MonkeyPatch, model: TrainedModel, results: dict[str, VideoFeatures | Failure]
 ) -> dict[str, Prediction]:
     """Of videos whose features are given."""
-    found_of = [(path, {0: result}) for path, result in results.items()]
-    monkeypatch.setattr(module, "embed_passes", lambda *_, **__: (each for each in found_of))
-    found = classify([], model, None, settings=FeatureSettings())  # type: ignore[arg-type]  nothing is embedded
-    return {prediction.path: prediction for prediction in found}
+    monkeypatch.setattr(module, "embed_passes", lambda *_, **__: ((path, {0: made}) for path, made in results.items()))
+    recogniser = Recogniser(model, pictures=[SimpleNamespace(spec=model.spec)])  # type: ignore[list-item]
+    return {prediction.path: prediction for prediction in recogniser.answers([])}
 
 
 @pytest.mark.parametrize("head", get_args(Head))

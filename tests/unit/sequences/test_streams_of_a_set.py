@@ -11,8 +11,9 @@ from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, t
 from vidrnn.errors import StoreError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.augmentation import augment, hide_streams
-from vidrnn.sequences.sequence_set import Batch, SequenceSet, load_sequences
+from vidrnn.sequences.sequence_set import Batch, SequenceSet, join_streams, load_sequences
 from vidrnn.sequences.steps import choose_steps
+from vidrnn.sequences.stream_table import FoundStream
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.packing import pack
 
@@ -104,6 +105,35 @@ def test_a_batch_shows_each_stream_at_the_time_of_the_step(tmp_path: Path, packe
                 expected, there = shown_by_hand(features, path, float(choice.indices[row, slot]) / rate)
                 assert batch.present[row, slot].tolist() == there
                 np.testing.assert_allclose(batch.features[row, slot].numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_features_in_memory_are_shown_as_stored_ones_are(tmp_path: Path, causal: bool) -> None:
+    """A new video alone, whose features were never written, against the same one in a packed set: every bit."""
+    features, model = make_features(), MODEL.model_copy(update={"bidirectional": not causal})
+    folders = fill(tmp_path, features)
+    pack(folders[0], remove_files=True)
+    stored = load_sequences(ANNOTATIONS, folders, LABELS, device=CPU, causal=causal)
+    for position, annotation in enumerate(stored.annotations):
+        own = {name: videos.get(annotation.path) for name, videos in features.items()}
+        found = {
+            name: FoundStream.in_memory(
+                tiny_spec(dim=DIMS[name], stream=name),  # type: ignore[arg-type]
+                [None if rows is None else video_features(rows, rate=RATES[name])],
+            )
+            for name, rows in own.items()
+        }
+        alone = join_streams([annotation], found, LABELS, device=CPU, causal=causal)
+        assert alone.totals.tolist() == [stored.totals[position]]
+        choice = choose_steps(alone.totals, 6)
+        here, there = (
+            alone.batch(torch.tensor([0]), choice, model),
+            stored.batch(torch.tensor([position]), choice, model),
+        )
+        assert torch.equal(here.features, there.features)
+        assert here.present is not None and there.present is not None
+        assert torch.equal(here.present, there.present)
+        assert alone.metadata.tolist() == stored.metadata[position : position + 1].tolist()
 
 
 def test_a_video_is_missing_only_when_it_has_no_stream_at_all(tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""What a model says about one video, for programs and for notebooks."""
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidrnn.inference.answers import COLUMNS, Answer
+from vidrnn.names import writable
+from vidrnn.settings.model import Head
+
+_ROWS_SHOWN = 20  # of a table in a notebook
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """The answer for one video.
+
+    Attributes:
+        path: as it was given, or found in a folder.
+        status: ``ok`` or ``failed``.
+        answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.answers.COLUMNS`.
+        error: the cause when failed.
+        lacking: streams of the model that the video does not have; it was answered from the others.
+        head: what the model answers.
+        classes: their names, in the order of ``probabilities``.
+        probabilities: (C,) of heads ``label`` and ``multilabel``, (T, C) of ``step_labels``, None of the others
+            and when failed.
+        bounds_s: (T + 1,) seconds, where the T steps of the video begin and where the last one ends; None when failed.
+    """
+
+    path: str
+    status: str
+    answers: tuple[Answer, ...] = ()
+    error: str | None = None
+    lacking: tuple[str, ...] = ()
+    head: Head = "label"
+    classes: tuple[str, ...] = field(default=(), compare=False)
+    probabilities: npt.NDArray[np.float64] | None = field(default=None, compare=False)
+    bounds_s: npt.NDArray[np.float64] | None = field(default=None, compare=False)
+
+    @property
+    def label(self) -> str | None:
+        """The class, or ``unknown``, from a model of head ``label``; None from others and when failed."""
+        return self.answers[0]["label"] if self.head == "label" and self.answers else None
+
+    @property
+    def score(self) -> float | None:
+        """The probability of the likeliest class, from a model of head ``label``; None as for `label`."""
+        return self.answers[0]["score"] if self.head == "label" and self.answers else None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All classes that are said: one, those of a ``multilabel`` answer, a transcript, or one for each segment."""
+        found: list[str] = []
+        for answer in self.answers:
+            found += answer["labels"] if "labels" in answer else [answer["label"]] if "label" in answer else []
+        return tuple(found)
+
+    @property
+    def target(self) -> float | None:
+        """The number, from a model of head ``regression``; None from others and when failed."""
+        return self.answers[0]["target"] if self.head == "regression" and self.answers else None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Class to probability, the likeliest first, from heads ``label`` and ``multilabel``; empty from others."""
+        if self.probabilities is None or self.probabilities.ndim != 1:
+            return {}
+        order = np.argsort(-self.probabilities, kind="stable").tolist()
+        return {self.classes[position]: float(self.probabilities[position]) for position in order}
+
+    @property
+    def segments(self) -> tuple[Answer, ...]:
+        """From heads that answer at every step: ``start`` and ``end`` in seconds, and what is said of that time."""
+        return self.answers if "start" in COLUMNS[self.head] else ()
+
+    @property
+    def steps(self) -> tuple[Answer, ...]:
+        """As `segments`, but one for every step, whatever its neighbours and also where nothing happens."""
+        if self.head != "step_labels" or self.probabilities is None or self.bounds_s is None:
+            return self.segments
+        spans = zip(self.bounds_s[:-1], self.bounds_s[1:], self.probabilities, strict=True)
+        return tuple(
+            {
+                "start": float(start),
+                "end": float(end),
+                "label": self.classes[int(row.argmax())],
+                "score": float(row.max()),
+            }
+            for start, end, row in spans
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `vidrnn classify` writes as a line of a .jsonl, always with ``lacking``; `json.dumps` takes it."""
+        row: dict[str, Any] = {"path": self.path, "status": self.status}
+        if "start" in COLUMNS[self.head]:
+            row["segments"] = list(self.answers) if self.error is None else None
+        else:
+            row |= self.answers[0] if self.answers else dict.fromkeys(COLUMNS[self.head])
+        return row | {"lacking": list(self.lacking), "error": self.error}
+
+    def __repr__(self) -> str:
+        return writable(f"<{self.path}: {self._summary()}>")
+
+    def _summary(self) -> str:
+        if self.error is not None:
+            return f"failed, {self.error}"
+        said = "; ".join(_words(answer) for answer in self.answers[:_ROWS_SHOWN]) or "nothing"
+        more = len(self.answers) - _ROWS_SHOWN
+        without = f" (without {', '.join(self.lacking)})" if self.lacking else ""
+        return said + (f"; and {more} more" if more > 0 else "") + without
+
+    def _repr_html_(self) -> str:
+        """A small table, which notebooks show."""
+        return writable(self._table())
+
+    def _table(self) -> str:
+        title = f"<b>{escape(self.path)}</b>"
+        if self.error is not None:
+            return f"{title}<br>failed: {escape(self.error)}"
+        header: tuple[str, ...]
+        rows: list[tuple[str, ...]]
+        if self.scores:
+            header, rows = ("class", "score"), [(name, f"{score:.3f}") for name, score in self.scores.items()]
+        else:
+            header = COLUMNS[self.head]
+            rows = [tuple(_text(answer[name]) for name in header) for answer in self.answers]
+        lines = [title, f"says {escape(', '.join(self.labels) or 'nothing')}"] if self.scores else [title]
+        lines += [f"without {escape(', '.join(self.lacking))}"] if self.lacking else []
+        lines += [f"the first {_ROWS_SHOWN} of {len(rows)}"] if len(rows) > _ROWS_SHOWN else []
+        cells = [_row(header, "th"), *(_row(row, "td") for row in rows[:_ROWS_SHOWN])]
+        return f"{'<br>'.join(lines)}<table>{''.join(cells)}</table>"
+
+
+def _words(answer: Answer) -> str:
+    values = {name: _text(value) for name, value in answer.items() if name != "top_k"}
+    when = f"{values.pop('start')} to {values.pop('end')} s: " if "start" in values else ""
+    return when + " ".join(value for value in values.values() if value)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  a text, a number or a list of texts
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value if isinstance(value, str) else f"{value:.3f}"
+
+
+def _row(cells: tuple[str, ...], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

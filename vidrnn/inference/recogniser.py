@@ -1,0 +1,273 @@
+"""New videos to answers: each is opened once for all that a model takes of it, and nothing is written."""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidrnn.annotations import Annotation, LabelMap
+from vidrnn.errors import ConfigError, StoreError
+from vidrnn.extraction.embedder import Embedder, Pass
+from vidrnn.extraction.jobs import ABSENT, Failure, Job
+from vidrnn.extraction.pipeline import embed_passes
+from vidrnn.inference.answers import Clock, answers_of, probabilities_of
+from vidrnn.inference.as_trained import refuse_other, settings_for
+from vidrnn.inference.new_videos import find_videos
+from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.side_files import SideFiles, absolute, find_side_files
+from vidrnn.models.model_file import TrainedModel
+from vidrnn.sequences.alignment import reference_of
+from vidrnn.sequences.sequence_set import SequenceSet, join_streams
+from vidrnn.sequences.stream_table import FoundStream
+from vidrnn.settings.streams import PICTURE_STREAMS
+from vidrnn.store.spec import FeatureSpec
+from vidrnn.store.video_features import VideoFeatures
+from vidrnn.streams.passes import file_passes, load_passes
+from vidrnn.streams.text import TextReader, embed_text
+from vidrnn.streams.text_encoder import TextEncoder
+from vidrnn.training.predict import asking_of, predict
+
+_LABELS = LabelMap(("any",))  # the targets are never asked for
+AnyPath = str | PathLike[str]
+
+
+@dataclass
+class _Seen:
+    """What there is of one video.
+
+    Attributes:
+        features: by stream and by whether it is the mirrored view.
+        absent: stream to why the video does not have it.
+        failed: the first cause for which there is no answer.
+    """
+
+    features: dict[tuple[str, bool], VideoFeatures] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    failed: str | None = None
+
+    def add(self, spec: FeatureSpec, made: VideoFeatures | Failure) -> None:
+        """Take what one pass made of it."""
+        if isinstance(made, VideoFeatures):
+            self.features[spec.stream, spec.is_mirrored] = made
+            if not np.isfinite(made.features).all():
+                self.failed = self.failed or "its features hold nan or inf; use another features.precision"
+        elif made.stage == ABSENT:
+            self.absent[spec.stream] = made.cause
+        else:
+            stream = "" if spec.stream in PICTURE_STREAMS else f"{spec.stream}: "
+            self.failed = self.failed or f"{stream}{made.cause}"
+
+    def times(self) -> dict[str, VideoFeatures]:
+        """The streams that it has, in the order of the passes."""
+        return {stream: video for (stream, mirrored), video in self.features.items() if not mirrored}
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """How the features of new videos are made: by a reading of the video, and, where ``texts`` are read, from these."""
+
+    passes: Sequence[Pass]
+    texts: TextReader | None
+    side_files: SideFiles
+
+
+class Recogniser:
+    """A trained model with the networks in front of it, ready for new videos.
+
+    Attributes:
+        model: the trained model.
+
+    Args:
+        model: from `vidrnn.models.model_file.load_model`.
+        changes: keys of the model's feature settings that differ here, such as its device.
+        pictures: passes over the pictures, where they are loaded already.
+
+    Raises:
+        ModelFileError: what is here computes other features than those of the training.
+        ConfigError, WeightsError: as from `load_passes`.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        *,
+        changes: Mapping[str, str | float] | None = None,
+        pictures: Sequence[Embedder] | None = None,
+    ) -> None:
+        self.model = model
+        self._settings = settings_for(model, changes or {})
+        self._pictures = load_passes(self._settings) if pictures is None else tuple(pictures)
+        named = SideFiles().applied_to(self._settings, model.specs)  # of texts in a folder the name is in the spec
+        self._encoder = TextEncoder(named) if "text" in named.streams else None
+        for each in self._pictures:
+            if not each.spec.is_mirrored:
+                self._refuse_other(each.spec)
+        if self._encoder is not None:
+            self._refuse_other(self._encoder.spec)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty for a model that answers with numbers."""
+        return self.model.label_map.names
+
+    def __repr__(self) -> str:
+        streams = "+".join(self._settings.streams)
+        return f"<Recogniser: {self.model.settings.model.head} of {len(self.classes)} classes from {streams}>"
+
+    def predict(self, path: AnyPath, *, text: str | None = None, arrays: AnyPath | None = None) -> Prediction:
+        """The answer for one video; one that cannot be read gives a prediction that says why.
+
+        Args:
+            path: a video file, a still image, or a folder of frames.
+            text: of the video, for a model that reads a column of texts.
+            arrays: a folder that holds the array of the video, for a model that takes arrays.
+
+        Raises:
+            MissingPathError: it does not exist. ConfigError: a folder of several videos, or see `SideFiles`.
+        """
+        video = Path(path)
+        found = find_videos([video], media=self.model.settings.data.media)
+        if len(found) != 1:
+            raise ConfigError(f"{str(video)!r} holds {len(found)} videos; predict_all answers for all of them")
+        texts = None if text is None else {found[0]: text}
+        (prediction,) = self.predict_all([video], texts=texts, arrays=arrays)
+        return prediction
+
+    def predict_all(
+        self,
+        paths: AnyPath | Iterable[AnyPath],
+        *,
+        texts: AnyPath | Mapping[Path, str] | None = None,
+        arrays: AnyPath | None = None,
+    ) -> Generator[Prediction, None, None]:
+        """Answers for many videos, one after the other as they finish; memory does not grow with their number.
+
+        What cannot be done is refused by the call; videos are opened when the first answer is asked for.
+
+        Args:
+            paths: files and folders, or one of them.
+            texts: a CSV ``path,text``, the folder of the text files, or path to text.
+            arrays: the folder of the arrays, which lie as the videos do.
+
+        Raises:
+            MissingPathError: a path does not exist, or there is no video. ConfigError: see `SideFiles`.
+        """
+        given = [paths] if isinstance(paths, str | PathLike) else list(paths)
+        places = [Path(path) for path in given]
+        videos = find_videos(places, media=self.model.settings.data.media)
+        told = texts if texts is None or isinstance(texts, Mapping) else Path(texts)
+        side_files = find_side_files(places, videos, texts=told, arrays=None if arrays is None else Path(arrays))
+        return self.answers(videos, side_files=side_files)
+
+    def answers(
+        self, videos: Iterable[Path], *, side_files: SideFiles | None = None
+    ) -> Generator[Prediction, None, None]:
+        """As `predict_all`, for videos and files beside them that were found already.
+
+        A video that does not have a stream, such as sound, is answered from the others, which the prediction says; one
+        that fails in any stream fails, and costs only itself.
+
+        Raises:
+            ConfigError: see `SideFiles.refuse_unfit`. ModelFileError: the arrays or the sound are read in another way.
+        """
+        beside = side_files or SideFiles()
+        settings = beside.applied_to(self._settings, self.model.specs)
+        beside.refuse_unfit(settings)
+        files = file_passes((), root=beside.root, settings=settings)
+        for each in files:
+            self._refuse_other(each.spec)
+        texts = None if self._encoder is None else TextReader(settings.text, beside.root)
+        return self._answer_all(videos, _Ways((*self._pictures, *files), texts, beside))
+
+    def _refuse_other(self, here: FeatureSpec) -> None:
+        wanted = next(spec for spec in self.model.specs if spec.stream == here.stream)
+        refuse_other(here, wanted.at_frame_rate(self._settings.frame_rate))
+
+    def _answer_all(self, videos: Iterable[Path], ways: _Ways) -> Generator[Prediction, None, None]:
+        numbers = tuple(range(len(ways.passes)))
+        if not numbers:  # texts alone: no video is opened
+            for video in videos:
+                yield self._answer(str(video), self._read_text(video, _Seen(), ways), ways)
+            return
+        jobs = (Job(str(video), absolute(video), numbers) for video in videos)
+        with closing(embed_passes(jobs, ways.passes, settings=self._settings)) as results:
+            for path, made in results:
+                seen = _Seen()
+                for number in sorted(made):
+                    seen.add(ways.passes[number].spec, made[number])
+                yield self._answer(path, self._read_text(Path(path), seen, ways), ways)
+
+    def _read_text(self, video: Path, seen: _Seen, ways: _Ways) -> _Seen:
+        if self._encoder is not None and ways.texts is not None and seen.failed is None:
+            found = ways.texts.read(_annotated(video, ways.side_files))
+            seen.add(self._encoder.spec, found if isinstance(found, Failure) else embed_text(self._encoder, found))
+        return seen
+
+    def _answer(self, path: str, seen: _Seen, ways: _Ways) -> Prediction:
+        head, streams, there = self.model.settings.model.head, self._settings.streams, seen.times()
+        if seen.failed is None and not there:
+            causes = "; ".join(seen.absent.values())
+            seen.failed = causes if len(streams) == 1 else f"has none of the streams {', '.join(streams)}: {causes}"
+        if seen.failed is not None:
+            return Prediction(path, "failed", error=seen.failed, head=head)
+        try:
+            (outputs,) = predict(self.model.classifier, self._sequences(seen, ways), asking_of(self.model.settings))
+        except StoreError as error:  # no chosen step shows anything of it
+            return Prediction(path, "failed", error=str(error), head=head)
+        reference = there[reference_of({name: video.timestamps_s for name, video in there.items()})]
+        clock = Clock(reference.timestamps_s, reference.metadata.duration_s)
+        lacking = tuple(name for name in streams if name not in there)
+        return replace(answered(path, outputs, self.model, clock=clock), lacking=lacking)
+
+    def _sequences(self, seen: _Seen, ways: _Ways) -> SequenceSet:
+        """The video as a set of one, joined and masked as stored videos are."""
+        specs = [each.spec for each in ways.passes]
+        specs += [self._encoder.spec] if self._encoder is not None else []
+        views: dict[bool, dict[str, FoundStream]] = {False: {}, True: {}}
+        for spec in specs:
+            made = seen.features.get((spec.stream, spec.is_mirrored))
+            views[spec.is_mirrored][spec.stream] = FoundStream.in_memory(spec, [made])
+        return join_streams(
+            [Annotation("the video", "any", None, "any")],
+            {name: views[False][name] for name in self._settings.streams},
+            _LABELS,
+            device=next(self.model.classifier.parameters()).device,
+            mirrored=views[True],
+            unseen=[spec for spec in self.model.specs if spec.stream not in self._settings.streams],
+            causal=not self.model.settings.model.bidirectional,
+        )
+
+
+def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:
+    """The outputs of a model for one video as an answer."""
+    head, values = model.settings.model.head, outputs.numpy()
+    answers = answers_of(
+        head,
+        values,
+        labels=model.label_map.names,
+        clock=clock,
+        thresholds=model.thresholds,
+        temperature=model.temperature,
+        unknown_below=model.unknown_below,
+    )
+    scores = probabilities_of(head, values, temperature=model.temperature)
+    return Prediction(
+        path,
+        "ok",
+        tuple(answers),
+        head=head,
+        classes=model.label_map.names,
+        probabilities=scores if scores.size else None,
+        bounds_s=clock.bounds(),
+    )
+
+
+def _annotated(video: Path, side_files: SideFiles) -> Annotation:
+    """A new video, whose label is not known; where texts are given, one that has none has an empty one."""
+    place = absolute(video)
+    text = None if side_files.texts is None else side_files.texts.get(place, "")
+    return Annotation(str(place), "any", None, "any", text=text)
