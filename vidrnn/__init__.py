@@ -1,3 +1,61 @@
-"""Turn a folder of videos into an action recogniser."""
+"""Turn a folder of videos into an action recogniser.
 
-__version__ = "0.1.0"
+The names below are all that is promised to programs; docs/python.md shows them at work. Each is imported when it is
+first used, so that `import vidrnn` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from vidrnn.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from vidrnn.annotations import Annotation, read_annotations
+    from vidrnn.api import check, classify, crossval, evaluate, extract, load, load_settings, train
+    from vidrnn.errors import VidrnnError
+    from vidrnn.inference.prediction import Prediction
+    from vidrnn.inference.recogniser import Recogniser
+    from vidrnn.settings.run import RunSettings
+    from vidrnn.store.folders import FeatureStore
+
+_HOMES = {
+    "vidrnn.annotations": ("Annotation", "read_annotations"),
+    "vidrnn.api": ("check", "classify", "crossval", "evaluate", "extract", "load", "load_settings", "train"),
+    "vidrnn.errors": ("VidrnnError",),
+    "vidrnn.inference.prediction": ("Prediction",),
+    "vidrnn.inference.recogniser": ("Recogniser",),
+    "vidrnn.settings.run": ("RunSettings",),
+    "vidrnn.store.folders": ("FeatureStore",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Annotation",
+    "FeatureStore",
+    "Prediction",
+    "Recogniser",
+    "RunSettings",
+    "VidrnnError",
+    "check",
+    "classify",
+    "crossval",
+    "evaluate",
+    "extract",
+    "load",
+    "load_settings",
+    "read_annotations",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is first asked for (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(_HOME_OF)}")
+    value: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -11,8 +11,6 @@ from vidrnn.cli.options import Config, Overrides, load_settings, print_note
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
-    from vidrnn.annotations import Annotation
-    from vidrnn.extraction.embedder import Pass
     from vidrnn.extraction.extract import Report
     from vidrnn.extraction.progress import Progress
     from vidrnn.settings.run import RunSettings
@@ -46,14 +44,15 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
     from vidrnn.annotations import read_annotations
     from vidrnn.extraction.extract import Report
     from vidrnn.extraction.extract import extract as extract_videos
-    from vidrnn.streams.passes import file_passes, load_passes, notes_of
+    from vidrnn.streams.passes import all_passes, notes_of
+    from vidrnn.streams.text import add_texts
 
     features, root = settings.features, settings.data.root
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
     for note in notes:
         print_note(note)
-    passes: list[Pass] = [*load_passes(features), *file_passes(annotations, root=root, settings=features)]
+    passes = all_passes(annotations, root=root, settings=features)
     num_passes = len(passes) + ("text" in features.streams)
     report = Report()
     try:
@@ -74,32 +73,14 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
                     on_video=show,
                 )
         if "text" in features.streams:
-            _add_texts(annotations, settings, report)
+            with tqdm(total=len(annotations), unit="text", desc="text", disable=None) as bar:
+                add_texts(report, annotations, root=root, settings=features, on_video=bar.update)
     except KeyboardInterrupt:
         left = num_passes * len(annotations) - report.whole.done
         print(f"{report.whole.summary()}, {left} left", file=sys.stderr)
         raise
     _print(report, notes_of(passes), streams=len(features.streams))
     return ExitCode.SOME_FAILED if report.whole.failures else ExitCode.OK
-
-
-def _add_texts(annotations: "Sequence[Annotation]", settings: "RunSettings", report: "Report") -> None:
-    """Texts are embedded by themselves: no video is opened for them."""
-    from tqdm import tqdm
-
-    from vidrnn.extraction.progress import Progress
-    from vidrnn.streams.text import extract_text
-
-    report.passes.append(Progress())
-    with tqdm(total=len(annotations), unit="text", desc="text", disable=None) as bar:
-        folder = extract_text(
-            annotations,
-            root=settings.data.root,
-            settings=settings.features,
-            progress=report.passes[-1],
-            on_video=bar.update,
-        )
-    report.folders.append(folder)
 
 
 def _print(report: "Report", engine_notes: Sequence[str], *, streams: int) -> None:

@@ -21,10 +21,9 @@ Output = Annotated[Path, typer.Option("--output", help="Folder for the results."
 
 def load_settings(config: Path, overrides: list[str] | None) -> "RunSettings":
     """Read a configuration. Raises ConfigError, MissingPathError."""
-    from vidrnn.settings.base import load
-    from vidrnn.settings.run import RunSettings
+    from vidrnn.api import load_settings as read
 
-    return load(RunSettings, config, overrides or ())
+    return read(config, overrides or ())
 
 
 def warn_missing(missing: Sequence[str]) -> None:

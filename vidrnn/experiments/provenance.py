@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-import vidrnn
 from vidrnn.atomic import write_atomically
 from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS
+from vidrnn.version import __version__
 
 
 def provenance(settings: RunSettings) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def command() -> str:
 def versions() -> dict[str, str]:
     """What a number depends on besides the configuration."""
     return {
-        "vidrnn": vidrnn.__version__,
+        "vidrnn": __version__,
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "python": platform.python_version(),

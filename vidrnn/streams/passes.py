@@ -34,6 +34,11 @@ def load_passes(settings: FeatureSettings) -> tuple[Embedder, ...]:
     return tuple(passes)
 
 
+def all_passes(annotations: Sequence[Annotation], *, root: Path, settings: FeatureSettings) -> tuple[Pass, ...]:
+    """Those of `load_passes`, then those of `file_passes`: all that is made of one reading of the videos."""
+    return (*load_passes(settings), *file_passes(annotations, root=root, settings=settings))
+
+
 def notes_of(passes: Sequence[Pass]) -> tuple[str, ...]:
     """What a user should know about the choice of the engine, each once."""
     notes = [note for each in passes if isinstance(each, Backbone) for note in each.notes]

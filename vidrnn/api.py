@@ -1,0 +1,218 @@
+"""The verbs as functions, for notebooks and programs: `import vidrnn` gives them. Imports nothing heavy.
+
+Each takes paths as text or as `pathlib.Path`, raises `VidrnnError` for what it refuses, and prints nothing.
+"""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidrnn.annotations import Split
+    from vidrnn.experiments.crossval import CrossValidation
+    from vidrnn.experiments.evaluate import Evaluation
+    from vidrnn.experiments.train import TrainingRun
+    from vidrnn.extraction.extract import Report
+    from vidrnn.inference.prediction import Prediction
+    from vidrnn.inference.recogniser import Recogniser
+    from vidrnn.preflight.inspect import Inspection
+    from vidrnn.settings.run import RunSettings
+
+AnyPath = str | PathLike[str]
+
+
+def load_settings(config: AnyPath, overrides: Sequence[str] = ()) -> "RunSettings":
+    """Read a configuration.
+
+    Args:
+        config: a YAML file.
+        overrides: ``section.key=value``, as for ``--set`` on the command line.
+
+    Raises:
+        ConfigError: it is not valid; each wrong value is named. MissingPathError: there is no such file.
+    """
+    from vidrnn.settings.base import load
+    from vidrnn.settings.run import RunSettings
+
+    return load(RunSettings, Path(config), overrides)
+
+
+def check(settings: "RunSettings", *, quick: bool = False) -> "Inspection":
+    """Look before anything runs, as ``vidrnn check`` does; time and disk of the extraction are not among it.
+
+    Args:
+        settings: the configuration.
+        quick: decode nothing.
+
+    Returns:
+        What there is (``lines``) and what deserves attention (``findings``).
+
+    Raises:
+        AnnotationError, ConfigError, MissingPathError: the annotations cannot be used. OSError: the store cannot be
+            written.
+    """
+    if not quick:
+        _warm_up()
+    from vidrnn.annotations import read_annotations
+    from vidrnn.preflight.inspect import inspect
+    from vidrnn.sequences.targets import label_map_of
+
+    annotations = read_annotations(settings.data)
+    if annotations:
+        label_map_of(annotations, settings.model.head)  # raises where they do not fit, before anything is decoded
+    return inspect(annotations, settings, quick=quick)
+
+
+def extract(settings: "RunSettings", *, retry_failed: bool = False) -> "Report":
+    """Videos to features in the store; finished ones are reused, failures are in the report.
+
+    Args:
+        settings: the configuration.
+        retry_failed: also try videos that failed before and have not changed.
+
+    Returns:
+        For each stream and view its folder in the store and what became of the videos; ``report.whole`` is the sum.
+
+    Raises:
+        AnnotationError, ConfigError, WeightsError: nothing was extracted. OSError: the store cannot be written.
+    """
+    _warm_up()
+    from vidrnn.annotations import read_annotations
+    from vidrnn.extraction.extract import Report
+    from vidrnn.extraction.extract import extract as extract_videos
+    from vidrnn.streams.passes import all_passes
+    from vidrnn.streams.text import add_texts
+
+    features, root = settings.features, settings.data.root
+    annotations, report = read_annotations(settings.data), Report()
+    if passes := all_passes(annotations, root=root, settings=features):
+        extract_videos(annotations, passes, root=root, settings=features, retry_failed=retry_failed, report=report)
+    if "text" in features.streams:
+        add_texts(report, annotations, root=root, settings=features)
+    return report
+
+
+def train(settings: "RunSettings", *, output: AnyPath, resume: bool = False) -> "TrainingRun":
+    """Features in the store to a trained model in the run folder ``output``, as ``vidrnn train`` does.
+
+    Args:
+        settings: the configuration.
+        output: folder for the model and its figures.
+        resume: continue from the checkpoint that is there.
+
+    Raises:
+        AnnotationError, StoreError, MissingPathError, TrainingError: see `vidrnn.experiments.train.train`.
+    """
+    from vidrnn.experiments.train import train as train_run
+
+    return train_run(settings, output=Path(output), resume=resume)
+
+
+def crossval(settings: "RunSettings", *, output: AnyPath) -> "CrossValidation":
+    """Cross-validate by group over several seeds, with the baselines beside it, as ``vidrnn crossval`` does.
+
+    Args:
+        settings: the configuration.
+        output: folder for the results.
+
+    Raises:
+        AnnotationError, StoreError, MissingPathError: see `vidrnn.experiments.crossval.run_crossval`.
+    """
+    from vidrnn.experiments.crossval import run_crossval
+
+    return run_crossval(settings, output=Path(output))
+
+
+def evaluate(model: AnyPath, settings: "RunSettings", *, output: AnyPath, split: "Split" = "test") -> "Evaluation":
+    """Score a model on a split, with the baselines beside it, as ``vidrnn evaluate`` does.
+
+    Args:
+        model: a model.safetensors.
+        settings: the configuration, whose store holds the features of the split.
+        output: folder for the results.
+        split: ``train``, ``val`` or ``test``.
+
+    Raises:
+        AnnotationError, ConfigError, StoreError, ModelFileError, MissingPathError: see
+            `vidrnn.experiments.evaluate.evaluate`.
+    """
+    from vidrnn.annotations.records import as_split
+    from vidrnn.experiments.evaluate import evaluate as evaluate_model
+
+    return evaluate_model(Path(model), settings, split=as_split(split), output=Path(output))
+
+
+def load(
+    model: AnyPath,
+    *,
+    device: str = "auto",
+    weights: str | None = None,
+    unknown_below: float | None = None,
+    frame_rate: float | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+) -> "Recogniser":
+    """A trained model with the networks in front of it, ready for new videos.
+
+    Args:
+        model: a model.safetensors.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        weights: the backbone's weights file, when it has moved since the training.
+        unknown_below: score below which the label is ``unknown``, in place of the model's own.
+        frame_rate: pictures per second in folders of frames, when not as in the training.
+        batch_size: frames that the backbone is given at once; None: as in the training.
+        workers: videos that are decoded at once; None: as in the training.
+
+    Raises:
+        MissingPathError: there is no such file. ModelFileError: it is no model, or takes other features than the
+            backbone here computes. ConfigError, WeightsError: an option cannot be used.
+    """
+    _warm_up()
+    from vidrnn.device import choose_device
+    from vidrnn.inference.new_videos import with_unknown_below
+    from vidrnn.inference.recogniser import Recogniser
+    from vidrnn.models.model_file import load_model
+
+    trained = load_model(Path(model), device=choose_device(device))
+    if unknown_below is not None:
+        trained = with_unknown_below(trained, unknown_below)
+    given = {
+        "device": device,
+        "weights": weights,
+        "frame_rate": frame_rate,
+        "batch_size": batch_size,
+        "workers": workers,
+    }
+    return Recogniser(trained, changes={name: value for name, value in given.items() if value is not None})
+
+
+def classify(
+    paths: AnyPath | Iterable[AnyPath],
+    model: "Recogniser | AnyPath",
+    *,
+    texts: AnyPath | Mapping[Path, str] | None = None,
+    arrays: AnyPath | None = None,
+) -> "Generator[Prediction, None, None]":
+    """Answers for new videos, one after the other as they finish; nothing is opened before the first is asked for.
+
+    Args:
+        paths: files and folders, or one of them.
+        model: from `load`, or a model.safetensors.
+        texts: of the videos, for models that read texts: a CSV ``path,text``, the folder of the text files, or path
+            to text.
+        arrays: the folder of the videos' arrays, for models with the stream ``external``.
+
+    Raises:
+        MissingPathError: a path does not exist, or there is no video. ConfigError: the model lacks texts or arrays, or
+            has no use for them. As `load`.
+    """
+    recogniser = load(model) if isinstance(model, str | PathLike) else model
+    return recogniser.predict_all(paths, texts=texts, arrays=arrays)
+
+
+def _warm_up() -> None:
+    """Decoders import PyTorch in a process of their own, beside this one."""
+    from vidrnn.extraction.processes import warm_up
+
+    warm_up()
