@@ -308,7 +308,7 @@ def test_only_folders_of_our_own_are_ever_removed(cache, monkeypatch):
 
 
 def test_a_folder_of_others_in_the_place_of_a_network_stays(cache):
-    place = EngineCache.of(quick())._path
+    place = EngineCache.of(quick(precision="float32"))._path
     place.mkdir(parents=True)
     (place / "thesis.pdf").write_text("years of work")
     load_backbone(quick()).embed(frames(1))
