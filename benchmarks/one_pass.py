@@ -29,7 +29,7 @@ from vidrnn.extraction.pipeline import embed_passes, embed_videos
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.synthetic.clips import ACTIONS, render_clip
 
-RENDERED, MOST = 6, 12
+RENDERED = 6
 
 
 class Nothing(Alone):
@@ -84,6 +84,7 @@ def render(folder: Path) -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=Path, help="folder of videos; default: rendered ones")
+    parser.add_argument("--videos", type=int, default=12, help="how many of them")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     sampling = {"sampling": "every"} if options.clips else {"sampling": "fps", "rate": 10.0}
@@ -91,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.clips:
             every = sorted(path for path in options.clips.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-            clips = every[:: max(len(every) // MOST, 1)][:MOST]
+            clips = every[:: max(len(every) // options.videos, 1)][: options.videos]
         else:
             clips = render(Path(folder))
         figures = measure(clips, settings, options.rounds)
