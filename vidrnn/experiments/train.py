@@ -104,15 +104,24 @@ def train(
     others = _save_others(model, result, val_set, output)
     model = _with_figures(model, result.model, result.epochs, result.history, val_set)
     model = replace(model, metrics=model.metrics | figures)
-    files = [output / "model.safetensors", *others]
+    written = _write(model, result.history, settings, output)
+    states = [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
+    files = (written[0], *others, *written[1:], *states)
+    return TrainingRun(model, result.history, model.metrics, verdict, files)
+
+
+def _write(model: TrainedModel, history: History, settings: RunSettings, output: Path) -> tuple[Path, ...]:
+    """Write the model and its records, and give their paths.
+
+    Called after the fit: a refused ``--resume`` must leave the folder of another run as it is.
+    """
+    names = ("model.safetensors", "config.yaml", "log.csv", "metrics.json")
+    files = tuple(output / name for name in names)
     save_model(model, files[0])
-    # Not before the fit: a refused --resume must leave the folder of another run as it is.
-    write_config(output / "config.yaml", settings)
-    write_log(output / "log.csv", result.history)
-    write_json(output / "metrics.json", model.metrics)
-    files += [output / name for name in ("config.yaml", "log.csv", "metrics.json")]
-    files += [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
-    return TrainingRun(model, result.history, model.metrics, verdict, tuple(files))
+    write_config(files[1], settings)
+    write_log(files[2], history)
+    write_json(files[3], model.metrics)
+    return files
 
 
 def _beside(

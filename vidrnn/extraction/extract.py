@@ -80,17 +80,8 @@ def extract(
     report.passes = [Progress() for _ in passes]
     with ExitStack() as stack:
         ledgers = [
-            stack.enter_context(
-                Ledger(
-                    folder,
-                    each,
-                    root=root,
-                    progress=progress,
-                    retry_failed=retry_failed,
-                    plain=store.folder(each.spec.mirrored()) if each.spec.is_mirrored else None,
-                )
-            )
-            for folder, each, progress in zip(report.folders, passes, report.passes, strict=True)
+            stack.enter_context(ledger)
+            for ledger in _ledgers(report, passes, store=store, root=root, retry_failed=retry_failed)
         ]
         plan = _Plan(annotations, ledgers, root=root, on_video=on_video)
         results = embed_passes(
@@ -107,6 +98,16 @@ def extract(
         for ledger in ledgers:
             ledger.close()
     return report
+
+
+def _ledgers(
+    report: Report, passes: Sequence[Pass], *, store: FeatureStore, root: Path, retry_failed: bool
+) -> Iterator[Ledger]:
+    """The books of each pass."""
+    for folder, one_pass, progress in zip(report.folders, passes, report.passes, strict=True):
+        spec = one_pass.spec
+        plain = store.folder(spec.mirrored()) if spec.is_mirrored else None
+        yield Ledger(folder, one_pass, root=root, progress=progress, retry_failed=retry_failed, plain=plain)
 
 
 class _Plan:

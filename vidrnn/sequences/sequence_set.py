@@ -272,12 +272,7 @@ def join_streams(
     tables = {name: table for name, (table, _) in loaded.items()}
     metadata, identities = _known_facts(own, [(each, loaded[name][1]) for name, each in found.items()])
     tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
-    grid, totals = None, tables[next(iter(found))].totals
-    times: Timestamps = next(iter(found.values())).timestamps_s
-    if len(tables) > 1:
-        seconds = {name: [each.timestamps_s(i) for i in range(len(own))] for name, each in found.items()}
-        grid, grids = align(seconds, causal=causal)
-        totals, times = torch.tensor([len(each) for each in grids]), grids.__getitem__
+    grid, totals, times = _timing(found, tables, causal=causal)
     unmet = find_unmet(own, times, metadata) if head in _BY_STEP else UnmetSegments()
     if unmet.refusal:
         raise AnnotationError(unmet.refusal)
@@ -293,6 +288,18 @@ def join_streams(
         identities,
         (unmet.note,) if unmet.note else (),
     )
+
+
+def _timing(
+    found: Mapping[str, FoundStream], tables: Mapping[str, StreamTable], *, causal: bool
+) -> tuple[Grid | None, torch.Tensor, Timestamps]:
+    """What aligns several streams, the number of steps of each video (n,), and the times of their steps in seconds."""
+    first, totals = next(iter(found.values())), tables[next(iter(found))].totals
+    if len(tables) == 1:
+        return None, totals, first.timestamps_s
+    seconds = {name: [stream.timestamps_s(i) for i in range(len(totals))] for name, stream in found.items()}
+    grid, grids = align(seconds, causal=causal)
+    return grid, torch.tensor([len(steps) for steps in grids]), grids.__getitem__
 
 
 def _known_facts(
