@@ -145,7 +145,8 @@ class _Execution:
                 self._engine = engine = self._engine or self._make(frames)
                 size = self._size
             try:
-                return torch.cat([_run(engine, frames, views, at, size) for at in range(0, len(views), size)])
+                parts = [_run(engine, frames, views, at, size) for at in range(0, len(views), size)]
+                return parts[0] if len(parts) == 1 else torch.cat(parts)
             except torch.cuda.OutOfMemoryError as error:
                 del engine  # its memory is needed for the next one
                 with self._preparing:

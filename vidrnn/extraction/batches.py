@@ -65,7 +65,8 @@ class _Filling:
     def add(self, frames: torch.Tensor) -> torch.Tensor:
         """Copy frames; their places in the batch."""
         places = torch.arange(self.count, self.count + len(frames))
-        self.frames[self.count : self.count + len(frames)] = frames
+        # By NumPy: PyTorch would wake a thread on every core, each of which then spins where a decoder could work.
+        np.copyto(self.frames[self.count : self.count + len(frames)].numpy(), frames.numpy())
         self.count += len(frames)
         return places
 
@@ -88,7 +89,7 @@ class Batches:
     def __init__(self, executor: Executor, *, size: int, shape: tuple[int, ...], throughput: Throughput) -> None:
         self._executor, self._size, self._shape, self._throughput = executor, size, shape, throughput
         self._pool = ThreadPoolExecutor(executor.lanes, thread_name_prefix="backbone")
-        self._under_way: deque[tuple[_Filling, Future[torch.Tensor]]] = deque()
+        self._under_way: deque[tuple[_Filling, Future[Features]]] = deque()
         self._done: list[tuple[Part, Features]] = []
         self._unused: list[torch.Tensor] = []
         self._filling: _Filling | None = None
@@ -151,8 +152,8 @@ class Batches:
             return self._unused.pop()
         return torch.empty((self._size, *self._shape), dtype=torch.uint8, pin_memory=self._executor.page_locked)
 
-    def _embed(self, filling: _Filling) -> torch.Tensor:
-        return self._executor(filling.frames[: filling.count], filling.views).to(torch.float16)
+    def _embed(self, filling: _Filling) -> Features:
+        return self._executor(filling.frames[: filling.count], filling.views).numpy().astype(np.float16)
 
     def _finish_oldest(self) -> None:
         filling, future = self._under_way.popleft()
@@ -161,7 +162,9 @@ class Batches:
         self._throughput.embedding_s += time.monotonic() - started
         self._throughput.frames += len(features)
         self._unused.append(filling.frames)
-        sizes = [len(part.timestamps_s) for part in filling.parts]
-        for part, rows in zip(filling.parts, torch.split(features, sizes), strict=True):
+        start = 0
+        for part in filling.parts:
             # A copy: a view would keep the whole batch alive for as long as its longest video is under way.
-            self._done.append((part, rows.numpy().copy()))
+            self._done.append((part, features[start : start + len(part.timestamps_s)].copy()))
+            start += len(part.timestamps_s)
+        assert start == len(features), (start, len(features))

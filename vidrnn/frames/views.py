@@ -33,10 +33,16 @@ class Views:
 
     def of(self, frames: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) to (R, 3, H, W), on any device."""
-        if self.source.device.type == "cpu" and self.are_the_frames:
-            return frames[: len(self)]
+        if self.source.device.type == "cpu":
+            return frames[: len(self)] if self.are_the_frames else self._on_the_cpu(frames)
         shown = frames.index_select(0, self.source)
         return torch.where(self.mirrored[:, None, None, None], shown.flip(3), shown)
+
+    def _on_the_cpu(self, frames: torch.Tensor) -> torch.Tensor:
+        # By NumPy: PyTorch would wake a thread on every core, each of which then spins where a decoder could work.
+        shown, mirrored = frames.numpy()[self.source.numpy()], self.mirrored.numpy()
+        shown[mirrored] = shown[mirrored][..., ::-1]
+        return torch.from_numpy(shown)
 
     def to(self, device: torch.device) -> "Views":
         """The same where frames lie on another device."""
