@@ -5,7 +5,7 @@
 * decoding only, with 1 to all cores: decoder processes fit every frame and nobody embeds them;
 * end to end: both views through `embed_passes`, against the slower of decoding and backbone;
 * cores that fill the GPU: the backbone's rate over the frames that one core decodes;
-* NVDEC: frames per second that stay on the GPU, from several threads, decoded and brought to the network's square;
+* the same with `features.decoder: nvdec`, where the GPU decodes and fits the frames;
 * fits: `fit` against a bare loop, and several fits at once against one after another, in processes of their own;
 * a training step of each layer type against the number of steps T (`benchmarks/temporal.py`).
 
@@ -15,6 +15,7 @@ timm, PyAV, OpenCV, scikit-learn, typer and pydantic is needed; OpenVINO is not.
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -32,7 +33,6 @@ from typing import Any
 import temporal
 import torch
 import training
-from torch.nn import functional
 
 from vidrnn.backbones.backbone import Backbone, load_backbone
 from vidrnn.backbones.networks import build_network
@@ -43,7 +43,7 @@ from vidrnn.frames.views import Views
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.synthetic.clips import ACTIONS, render_clip
 
-CLIPS, FRAMES_PER_CORE = 24, 2000
+CLIPS, FRAMES_PER_CORE = 24, {"cpu": 1200, "nvdec": 3000}
 LARGER = ("resnet50", "convnext_tiny", "timm/vit_small_patch16_224")
 STEPS = (128, 1024, 8192)
 CELLS = ("gru", "lstm", "mingru", "transformer", "tcn")
@@ -58,9 +58,9 @@ class NoBackbone(Alone):
     def __init__(self, backbone: Backbone) -> None:
         self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
 
-    def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) to (B, 1)."""
-        return torch.zeros(len(frames), 1)
+    def __call__(self, _frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """A row for each view, without touching a frame."""
+        return torch.zeros(len(views), 1)
 
 
 def settings_of(backbone: str = "efficientnet_lite0", **changes: Any) -> FeatureSettings:  # noqa: ANN401
@@ -139,11 +139,11 @@ def render(folder: Path) -> list[Path]:
         return list(pool.map(draw, range(CLIPS)))
 
 
-def stream_rate(clips: Sequence[Path], passes: Sequence[Any], *, workers: int) -> float:
+def stream_rate(clips: Sequence[Path], passes: Sequence[Any], *, workers: int, decoder: str) -> float:
     """Features per second, of all passes together, in the last two thirds: by then all decoders are at work."""
-    how = settings_of(workers=workers)
+    how = settings_of(workers=workers, decoder=decoder)
     wanted = tuple(range(len(passes)))
-    total = FRAMES_PER_CORE * workers
+    total = FRAMES_PER_CORE[decoder] * workers
     started, frames, seen = 0.0, 0, 0
     number = 0
 
@@ -160,72 +160,31 @@ def stream_rate(clips: Sequence[Path], passes: Sequence[Any], *, workers: int) -
         seen += here
         if not started and seen > total * len(passes) / 3:
             started = time.perf_counter()
-    return frames / (time.perf_counter() - started)
+    rate = frames / (time.perf_counter() - started)
+    print(f"  {decoder}, {workers} decoders, {len(passes)} passes: {rate:.0f} a second", flush=True)
+    return rate
 
 
-def end_to_end(folder: Path, figures: Figures) -> Figures:
+def end_to_end(clips: Sequence[Path], decoder: str, backbone_fps: float) -> Figures:
     """Decoding against cores, and both together."""
-    clips = render(folder)
     loaded = load_backbone(settings_of())
     cores = len(os.sched_getaffinity(0))
     counts = [count for count in (1, 2, 4, 8, 16) if count <= cores]
-    decoding = {count: stream_rate(clips, [NoBackbone(loaded)], workers=count) for count in counts}
+    decoding = {count: stream_rate(clips, [NoBackbone(loaded)], workers=count, decoder=decoder) for count in counts}
     loaded.embed(torch.zeros(1, 3, 224, 224, dtype=torch.uint8))  # the engine is there before the clock starts
-    one = stream_rate(clips, [loaded], workers=cores)
-    both = stream_rate(clips, [loaded, loaded.mirrored()], workers=cores)
-    backbone, decoded = figures["graph_fps"], decoding[counts[-1]]
-    return {
+    one = stream_rate(clips, [loaded], workers=cores, decoder=decoder)
+    both = stream_rate(clips, [loaded, loaded.mirrored()], workers=cores, decoder=decoder)
+    decoded = decoding[counts[-1]]
+    figures = {
         "decode_fps": {str(count): round(rate) for count, rate in decoding.items()},
         "one_view_fps": round(one),
-        "one_view_of_bound": round(one / min(decoded, backbone), 2),
+        "one_view_of_bound": round(one / min(decoded, backbone_fps), 2),
         "both_views_fps": round(both),
-        "both_views_of_bound": round(both / min(2 * decoded, backbone), 2),
-        "cores_that_fill_the_gpu_one_view": round(backbone / (decoded / counts[-1]), 1),
-        "cores_that_fill_the_gpu_both_views": round(backbone / 2 / (decoded / counts[-1]), 1),
+        "both_views_of_bound": round(both / min(2 * decoded, backbone_fps), 2),
+        "cores_that_fill_the_gpu_one_view": round(backbone_fps / (decoded / counts[-1]), 1),
+        "cores_that_fill_the_gpu_both_views": round(backbone_fps / 2 / (decoded / counts[-1]), 1),
     }
-
-
-def nvdec(folder: Path) -> Figures:
-    """Frames per second decoded by the GPU's own circuits, alone and brought to the network's square there."""
-    import av
-    from av.codec.hwaccel import HWAccel
-
-    clip = min(folder.glob("*.mp4"))
-
-    def decode(*, fit: bool) -> int:
-        hardware = HWAccel("cuda", allow_software_fallback=False, is_hw_owned=True)
-        count = 0
-        with av.open(str(clip), hwaccel=hardware) as container:
-            for frame in container.decode(video=0):
-                count += 1
-                if fit:
-                    _square(frame)
-        return count
-
-    try:
-        frames = decode(fit=True)
-    except OSError as error:  # a GPU whose driver does not hand its video circuits on
-        return {"nvdec": f"not here: {error}"}
-    figures: Figures = {}
-    for threads in (1, 4, 16):
-        for fit in (False, True):
-            with ThreadPoolExecutor(threads) as pool:
-                started = time.perf_counter()
-                list(pool.map(lambda _, fit=fit: decode(fit=fit), range(4 * threads)))
-                torch.cuda.synchronize()
-                rate = 4 * threads * frames / (time.perf_counter() - started)
-            figures[f"nvdec_fps_{threads}_threads{'_fitted' if fit else ''}"] = round(rate)
-    return figures
-
-
-def _square(frame: Any) -> torch.Tensor:  # noqa: ANN401
-    """NV12 on the GPU to (3, 224, 224) uint8 there, by BT.601 in limited range."""
-    luma, chroma = (torch.utils.dlpack.from_dlpack(plane.__dlpack__()) for plane in frame.planes)
-    y = (luma.reshape(frame.height, -1)[:, : frame.width].float() - 16.0) * (255.0 / 219.0)
-    uv = chroma.reshape(frame.height // 2, -1)[:, : frame.width].reshape(frame.height // 2, -1, 2).float() - 128.0
-    u, v = functional.interpolate(uv.permute(2, 0, 1)[None], y.shape, mode="bilinear")[0]
-    rgb = torch.stack([y + 1.596 * v, y - 0.392 * u - 0.813 * v, y + 2.017 * u]).clamp(0.0, 255.0)
-    return functional.interpolate(rgb[None], (224, 224), mode="bicubic", antialias=True)[0].clamp(0, 255).byte()
+    return {f"{decoder}_{name}": value for name, value in figures.items()}
 
 
 def one_loop() -> Figures:
@@ -282,10 +241,11 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}", flush=True)
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
+        clips = render(Path(folder))
         parts: list[tuple[str, Callable[[], Figures]]] = [
             ("backbone_only", backbone_only),
-            ("end_to_end", lambda: end_to_end(Path(folder), figures)),
-            ("nvdec", lambda: nvdec(Path(folder))),
+            ("cpu", lambda: end_to_end(clips, "cpu", figures.get("graph_fps", math.inf))),
+            ("nvdec", lambda: end_to_end(clips, "nvdec", figures.get("graph_fps", math.inf))),
             ("one_loop", one_loop),
             ("layers", layers),
             ("fits_at_once", fits_at_once),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
@@ -94,7 +95,12 @@ DrawVideo = Callable[[Path, Mapping[int, Drawing], int, Callable[[], None]], Ite
 
 
 def draw_video(
-    source: Path, drawings: Mapping[int, Drawing], chunk_size: int, on_progress: Callable[[], None]
+    source: Path,
+    drawings: Mapping[int, Drawing],
+    chunk_size: int,
+    on_progress: Callable[[], None],
+    *,
+    gpu: int | None = None,
 ) -> Iterator[Item]:
     """Decode a video once, draw what is wanted, and hand it on in chunks.
 
@@ -103,6 +109,7 @@ def draw_video(
         drawings: what is wanted, by the number of its reading; all read folders of frames in the same way.
         chunk_size: most frames in a chunk.
         on_progress: called for every packet and frame.
+        gpu: as in `draw`.
 
     Yields:
         `Pixels` of all drawings, then one `Drawn` or `Refused` for each.
@@ -119,7 +126,9 @@ def draw_video(
     sheets = {number: _Sheet(number) for number in drawings if number not in refused}
     if sheets:
         try:
-            for number, step in draw(video, {each: drawings[each] for each in sheets}, on_progress=on_progress):
+            for number, step in draw(
+                video, {each: drawings[each] for each in sheets}, gpu=gpu, on_progress=on_progress
+            ):
                 sheet = sheets[number]
                 sheet.add(step)
                 if len(sheet.frames) == chunk_size:
@@ -133,7 +142,7 @@ def draw_video(
         if before != (digest.size, digest.mtime_ns):
             raise DecodingError("was written to while it was decoded; run again when the file is complete")
         for number, sheet in sheets.items():
-            yield sheet.end(video, digest, drawings[number])
+            yield sheet.end(video, digest, drawings[number], gpu=gpu)
     for number, cause in refused.items():
         yield Refused(number, "decode", cause)
 
@@ -147,24 +156,28 @@ class _Sheet:
     timestamps_s: list[float] = field(default_factory=list)
     num_frames: int = 0
     sizes: dict[tuple[int, int], None] = field(default_factory=dict)
+    by_gpu: int = 0
 
     def add(self, step: Step) -> None:
         self.frames.append(step.pixels)
         self.timestamps_s.append(step.timestamp_s)
         self.sizes[step.size] = None
         self.num_frames += 1
+        self.by_gpu += step.by_gpu
 
     def take(self) -> Pixels:
         taken = Pixels(self.reading, self.timestamps_s, self.frames)
         self.frames, self.timestamps_s = [], []
         return taken
 
-    def end(self, video: Video, source: Source, drawing: Drawing) -> Drawn | Refused:
+    def end(self, video: Video, source: Source, drawing: Drawing, *, gpu: int | None) -> Drawn | Refused:
         wanted = len(indices_of(video, drawing))
         if not self.num_frames:
             return Refused(self.reading, "decode", f"none of {wanted} wanted frames holds a picture")
         notes = video.notes + drawing.sampling.thinning(video.timestamps_s)
         notes += _notes(wanted=wanted, got=self.num_frames, sizes=list(self.sizes))
+        if gpu is not None and video.pictures is None and self.by_gpu < self.num_frames:
+            notes += (f"the GPU does not decode it ({video.codec}, {video.pixel_format}); decoded on the CPU",)
         codec = f"{video.codec} in {video.container.split(',')[0]}"
         metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s, codec)
         return Drawn(self.reading, self.num_frames, metadata, source, notes)
@@ -194,18 +207,21 @@ class Reader:
         streams: of other things in the file.
         chunk_size: most frames in a chunk.
         draw_one: how pictures are drawn.
+        gpu: number of the GPU that decodes, None: the CPU.
     """
 
     drawings: Mapping[int, Drawing]
     streams: Mapping[int, ReadStream]
     chunk_size: int
     draw_one: DrawVideo = draw_video
+    gpu: int | None = None
 
     def __call__(self, request: Request, on_progress: Callable[[], None]) -> Iterator[Item]:
         """All that is wanted of a file; a reading that fails costs only itself."""
         drawings = {number: self.drawings[number] for number in request.wanted if number in self.drawings}
         if drawings:
-            yield from _or_refused(drawings, self.draw_one(request.source, drawings, self.chunk_size, on_progress))
+            draw_one = self.draw_one if self.gpu is None else partial(draw_video, gpu=self.gpu)
+            yield from _or_refused(drawings, draw_one(request.source, drawings, self.chunk_size, on_progress))
         for number in request.wanted:
             if number in self.streams:
                 found = (Read(number, each) for each in self.streams[number](request.source, on_progress))
@@ -246,6 +262,8 @@ def serve(channel: Connection, read: Reader, places: int, memory_limit_mb: int) 
     file = recv_handle(channel)
     shared = SharedFrames(file, places=places, place_bytes=read.place_bytes())
     os.close(file)
+    if read.gpu is not None:  # PyTorch's context, in which FFmpeg decodes; what it takes is not the video's
+        torch.zeros(1, device=f"cuda:{read.gpu}")
     _limit_memory(memory_limit_mb)
     try:
         channel.send(None)  # ready

@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from vidrnn.device import choose_batch_size
+from vidrnn.device import choose_batch_size, choose_device
+from vidrnn.errors import ConfigError
 from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.collector import Collector, Flush, Message, Result
 from vidrnn.extraction.decode_worker import DrawVideo, Reader, draw_video
@@ -37,6 +38,20 @@ def num_workers(settings: FeatureSettings) -> int:
     if settings.workers is not None:
         return settings.workers
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decoding_gpu(settings: FeatureSettings) -> int | None:
+    """Number of the GPU whose circuits decode, None for the CPU.
+
+    Raises:
+        ConfigError: ``decoder: nvdec`` without a GPU.
+    """
+    if settings.decoder == "cpu":
+        return None
+    device = choose_device(settings.device)
+    if device.type != "cuda":
+        raise ConfigError("features.decoder: nvdec decodes on an NVIDIA GPU, and the device is a CPU; use 'cpu'")
+    return device.index or 0
 
 
 def embed_videos(
@@ -77,7 +92,7 @@ def embed_passes(
     readings = Readings.of(passes)
     size = choose_batch_size(settings.batch_size, settings.device)
     chunk_size = min(max(size // 2, 1), _MOST_FRAMES_OF_CHUNK)
-    reader = Reader(readings.drawings, readings.streams, chunk_size, draw_one)
+    reader = Reader(readings.drawings, readings.streams, chunk_size, draw_one, decoding_gpu(settings))
     messages: queue.Queue[Message] = queue.Queue(maxsize=_QUEUED_CHUNKS)
     waiting, lock, stop = iter(jobs), threading.Lock(), threading.Event()
     workers = num_workers(settings)

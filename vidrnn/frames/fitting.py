@@ -33,21 +33,28 @@ class Step:
         pixels: uint8, of the shape `Preprocessing.shape`.
         timestamp_s: seconds since the start of the file.
         size: width and height of the frame before it was fitted.
+        by_gpu: whether a GPU decoded it.
     """
 
     pixels: npt.NDArray[np.uint8]
     timestamp_s: float
     size: tuple[int, int]
+    by_gpu: bool = False
 
 
 def draw(
-    video: Video, drawings: Mapping[int, Drawing], *, on_progress: Callable[[], None] = lambda: None
+    video: Video,
+    drawings: Mapping[int, Drawing],
+    *,
+    gpu: int | None = None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, Step]]:
     """Decode a video once and draw all that is asked for.
 
     Args:
         video: what `probe` returned.
         drawings: what to draw, by a number; `refusal` must have had no objection.
+        gpu: number of the GPU that decodes and fits what it can; None: the CPU.
         on_progress: called for each packet and frame.
 
     Yields:
@@ -62,10 +69,11 @@ def draw(
 
     def fit(frame: Frame) -> dict[Preprocessing, _Square]:
         fitted = {geometry: geometry.fit(frame.rgb, pixel_aspect=frame.pixel_aspect) for geometry in fits}
-        return {geometry: _Square(square) for geometry, square in fitted.items()}
+        by_gpu = isinstance(frame.rgb, torch.Tensor)
+        return {geometry: _Square(square, by_gpu=by_gpu) for geometry, square in fitted.items()}
 
     wanted = np.unique(np.concatenate([pen.wanted for pen in pens.values()]))
-    for index, picture in on_screen(video, wanted, fit=fit, on_progress=on_progress):
+    for index, picture in on_screen(video, wanted, fit=fit, gpu=gpu, on_progress=on_progress):
         for number, pen in pens.items():
             for pair in pen.advance(index, picture):
                 for step in pen.steps(pair):
@@ -90,8 +98,8 @@ def refusal(video: Video, drawing: Drawing) -> str | None:
 class _Square:
     """A fitted frame, as the network takes it and as OpenCV does, plain and mirrored; made when it is asked for."""
 
-    def __init__(self, fitted: torch.Tensor) -> None:
-        self._fitted = fitted
+    def __init__(self, fitted: torch.Tensor, *, by_gpu: bool) -> None:
+        self._fitted, self.by_gpu = fitted, by_gpu
 
     def channels_first(self, *, mirrored: bool) -> npt.NDArray[np.uint8]:
         """(3, S, S)."""
@@ -135,12 +143,16 @@ class _Pen:
             first, second = (
                 shown.fitted[self._geometry].channels_last(mirrored=mirrored) for shown in (pair.first, pair.second)
             )
-            yield Step(self._render(first, second, pair.seconds), pair.kept.timestamp_s, pair.kept.size)
+            yield self._step(pair, self._render(first, second, pair.seconds))
         elif isinstance(self._rendering, RowRendering):
             for number, pixels in enumerate(self._rendering.cut(kept.channels_last(mirrored=mirrored))):
                 yield Step(pixels, float(number), pair.kept.size)
         else:
-            yield Step(kept.channels_first(mirrored=mirrored), pair.kept.timestamp_s, pair.kept.size)
+            yield self._step(pair, kept.channels_first(mirrored=mirrored))
+
+    def _step(self, pair: Pair[dict[Preprocessing, _Square]], pixels: npt.NDArray[np.uint8]) -> Step:
+        kept = pair.kept
+        return Step(pixels, kept.timestamp_s, kept.size, kept.fitted[self._geometry].by_gpu)
 
 
 def _geometry(preprocessing: Preprocessing) -> Preprocessing:

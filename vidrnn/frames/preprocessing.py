@@ -47,18 +47,19 @@ class Preprocessing:
         size = self.image_size
         return self.rendering.shape(size) if isinstance(self.rendering, RowRendering) else (3, size, size)
 
-    def fit(self, rgb: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> torch.Tensor:
-        """Bring one frame to the network's square, on the CPU, in uint8: a quarter of the bytes to move.
+    def fit(self, rgb: npt.NDArray[np.uint8] | torch.Tensor, *, pixel_aspect: float = 1.0) -> torch.Tensor:
+        """Bring one frame to the network's square where it lies, in uint8: a quarter of the bytes to move.
 
         Args:
-            rgb: (H, W, 3) uint8.
+            rgb: (H, W, 3) uint8; a tensor may lie on a GPU.
             pixel_aspect: width of a pixel over its height. Things have the proportions that players show; a square
                 that is squeezed (``warp``) has none to keep.
 
         Returns:
-            (3, S, S) uint8.
+            (3, S, S) uint8 in the memory of the CPU.
         """
-        square = self._fit_plain(torch.from_numpy(rgb).permute(2, 0, 1), pixel_aspect)
+        frame = torch.from_numpy(rgb) if isinstance(rgb, np.ndarray) else rgb
+        square = self._fit_plain(frame.permute(2, 0, 1), pixel_aspect).cpu()
         # After the resize, so that both views show exactly the same part of the frame, also where a crop leaves out
         # an odd number of columns.
         return square.flip(2) if self.mirrored else square
@@ -118,7 +119,7 @@ class Preprocessing:
             return frame[:, top : top + size, left : left + size]
         scale = size / max(height, width)
         inner = self._resize(frame, max(round(height * scale), 1), max(round(width * scale), 1))
-        padded = torch.tensor(self.mean).mul(255).round().to(torch.uint8)[:, None, None].repeat(1, size, size)
+        padded = torch.tensor(self.mean).mul(255).round().to(inner)[:, None, None].repeat(1, size, size)
         top, left = (size - inner.shape[1]) // 2, (size - inner.shape[2]) // 2
         padded[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
         return padded
@@ -126,4 +127,17 @@ class Preprocessing:
     def _resize(self, frame: torch.Tensor, height: int, width: int) -> torch.Tensor:
         if frame.shape[1:] == (height, width):
             return frame
+        if frame.is_cuda:
+            return resize_in_floats(frame, height, width, self.interpolation)
         return functional.interpolate(frame[None], (height, width), mode=self.interpolation, antialias=True)[0]
+
+
+def resize_in_floats(frame: torch.Tensor, height: int, width: int, interpolation: str) -> torch.Tensor:
+    """Resize (3, H, W) uint8 as PyTorch does it on a CPU, within one grey level, where it has no whole numbers (GPU).
+
+    As there, columns come first and are rounded before the rows.
+    """
+    for size in ((frame.shape[1], width), (height, width)):
+        resized = functional.interpolate(frame[None].float(), size, mode=interpolation, antialias=True)[0]
+        frame = resized.round_().clamp_(0, 255).to(torch.uint8)
+    return frame

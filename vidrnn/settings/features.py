@@ -87,6 +87,9 @@ class FeatureSettings(Settings):
     """How the backbone is executed: ``eager`` PyTorch, ``graph`` (a captured CUDA graph), ``compile`` (torch.compile;
     needs a C++ compiler), ``openvino`` (CPU); ``auto`` is openvino on a CPU in float32 or int8, graph on a GPU, else
     eager. Each is compared with eager on real frames."""
+    decoder: Literal["cpu", "nvdec"] = "cpu"
+    """What decodes: FFmpeg on the cores of the CPU, or the circuits of an NVIDIA GPU, which also fits the frames there,
+    alike within one grey level (two at hard edges). What it cannot decode alike goes to the CPU, with a note."""
     workers: Positive | None = None
     """Videos decoded at the same time, one process with one decoder thread each; null: one per core."""
     time_limit_s: Annotated[float, Field(gt=0.0)] = 3600.0

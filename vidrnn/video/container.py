@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import av
 from av.audio.stream import AudioStream
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.format import Flags
 from av.packet import Packet
@@ -54,15 +55,15 @@ _KINDS = {
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a local file and its video stream, decoded by one thread.
+def open_video(path: Path, *, hardware: HWAccel | None = None) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a local file and its video stream, decoded by one thread, or by hardware where that can decode it.
 
-    Of several the default one is taken, else the largest.
+    Of several streams the default one is taken, else the largest.
 
     Raises:
         VideoError: not a regular file, not a container of video, or without a video stream that can be decoded.
     """
-    with _open(path) as container:
+    with _open(path, hardware=hardware) as container:
         stream = _choose(container)
         context = stream.codec_context
         if context is None:
@@ -145,14 +146,14 @@ def size_of(path: Path) -> int:
     return status.st_size
 
 
-def _open(path: Path, *, options: dict[str, str] = _OPTIONS) -> InputContainer:
+def _open(path: Path, *, options: dict[str, str] = _OPTIONS, hardware: HWAccel | None = None) -> InputContainer:
     """Let FFmpeg open the file, when it is one."""
     size = size_of(path)
     if size == 0:
         raise VideoError("cannot be opened as a video (0 bytes): the file is empty; replace it")
     try:
         # The protocol is spelled out so that a file called 'http:...' or 'concat:...' is still only a file.
-        opened: InputContainer = av.open(f"file:{path}", mode="r", options=options, **ANY_TEXT)
+        opened: InputContainer = av.open(f"file:{path}", mode="r", options=options, hwaccel=hardware, **ANY_TEXT)
         return opened
     except av.ArgumentError as error:
         raise VideoError(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -13,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
 from vidrnn.video.container import damage_of, decode_all, open_video
+from vidrnn.video.nvdec import hardware_for
 from vidrnn.video.pictures import read_picture
 from vidrnn.video.plan import plan
 from vidrnn.video.probe import Video
@@ -20,27 +22,32 @@ from vidrnn.video.sampling import Indices, Seconds
 from vidrnn.video.sparse import Doubt, decode_runs
 from vidrnn.video.upright import Upright
 
+if TYPE_CHECKING:
+    import torch
+
 
 @dataclass(frozen=True)
 class Frame:
     """One decoded picture.
 
     Attributes:
-        rgb: (H, W, 3) uint8, upright (rotation metadata applied).
+        rgb: (H, W, 3) uint8, upright (rotation metadata applied); a tensor on the GPU that decoded it.
         timestamp_s: when it is shown, in seconds since the start of the file.
         pixel_aspect: width of a pixel over its height, upright.
     """
 
-    rgb: npt.NDArray[np.uint8]
+    rgb: "npt.NDArray[np.uint8] | torch.Tensor"
     timestamp_s: float
     pixel_aspect: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the layout once, where it is made."""
-        assert self.rgb.ndim == 3 and self.rgb.shape[2] == 3 and self.rgb.dtype == np.uint8, self.rgb.shape
+        assert self.rgb.ndim == 3 and self.rgb.shape[2] == 3 and self.rgb.itemsize == 1, self.rgb.shape
 
 
-def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = lambda: None) -> Iterator[Frame]:
+def decode(
+    video: Video, indices: Indices, *, gpu: int | None = None, on_progress: Callable[[], None] = lambda: None
+) -> Iterator[Frame]:
     """Decode chosen frames of a probed video, in order; stops after the last one wanted.
 
     Where it is known beyond doubt which packets the wanted frames need, only those are decoded; the result is the same
@@ -52,6 +59,7 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
     Args:
         video: what `probe` returned.
         indices: (T,) strictly increasing positions in ``video.timestamps_s``.
+        gpu: number of the GPU whose circuits decode what they can, see `vidrnn.video.nvdec`; None: the CPU.
         on_progress: called for each packet or picture that is read, so that whoever waits can tell slow from hung.
 
     Yields:
@@ -63,7 +71,7 @@ def decode(video: Video, indices: Indices, *, on_progress: Callable[[], None] = 
     if video.pictures is not None:
         yield from _from_pictures(video.pictures, video.timestamps_s, indices, on_progress=on_progress)
         return
-    frames, num_frames, latest_s = _pictures(video, indices, on_progress=on_progress), 0, 0.0
+    frames, num_frames, latest_s = _pictures(video, indices, gpu=gpu, on_progress=on_progress), 0, 0.0
     upright = Upright(pixel_aspect=video.pixel_aspect, guess_matrix=video.codec != "webp")
     try:
         for decoded, timestamp_s in frames:
@@ -92,27 +100,30 @@ def _from_pictures(
         yield Frame(upright(read_picture(files[index]))[0], float(timestamps_s[index]))
 
 
-def _pictures(video: Video, indices: Indices, *, on_progress: Callable[[], None]) -> Iterator[tuple[VideoFrame, float]]:
+def _pictures(
+    video: Video, indices: Indices, *, gpu: int | None, on_progress: Callable[[], None]
+) -> Iterator[tuple[VideoFrame, float]]:
     """The picture that is shown at each wanted time, each once, with the time at which it appeared."""
     keys = video.pts if video.pts is not None else np.arange(video.num_frames)
     wanted = deque(int(keys[index]) for index in indices)
     latest: int | None = None
     if video.packets is not None and (runs := plan(video.packets, wanted)) is not None:
         # A failure may be the fault of the shorter way: only decoding from the start tells.
-        with suppress(Doubt, av.FFmpegError, OSError), open_video(video.path) as (container, stream):
+        opened = open_video(video.path, hardware=hardware_for(video, gpu))
+        with suppress(Doubt, av.FFmpegError, OSError), opened as (container, stream):
             for frame in decode_runs(container, stream, video.packets, runs, on_progress=on_progress):
                 latest = wanted.popleft()
                 yield frame, _time_of(video, latest)
     if wanted:
-        yield from _from_the_start(video, wanted, latest=latest, on_progress=on_progress)
+        yield from _from_the_start(video, wanted, latest=latest, gpu=gpu, on_progress=on_progress)
 
 
 def _from_the_start(
-    video: Video, wanted: deque[int], *, latest: int | None, on_progress: Callable[[], None]
+    video: Video, wanted: deque[int], *, latest: int | None, gpu: int | None, on_progress: Callable[[], None]
 ) -> Iterator[tuple[VideoFrame, float]]:
     """The same by decoding every frame; pictures up to the ``latest`` one that was handed out do not count again."""
     shown: tuple[VideoFrame, int] | None = None
-    with open_video(video.path) as (container, stream):
+    with open_video(video.path, hardware=hardware_for(video, gpu)) as (container, stream):
         for ordinal, decoded in enumerate(decode_all(container, stream, on_progress=on_progress)):
             key = ordinal if video.pts is None else decoded.pts
             if key is None or (latest is not None and key <= latest):

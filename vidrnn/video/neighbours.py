@@ -109,7 +109,12 @@ class Pairing(Generic[Fitted]):
 
 
 def on_screen(
-    video: Video, indices: Indices, *, fit: Fit[Fitted], on_progress: Callable[[], None] = lambda: None
+    video: Video,
+    indices: Indices,
+    *,
+    fit: Fit[Fitted],
+    gpu: int | None = None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, Picture[Fitted] | None]]:
     """Decode once and say what is shown at the time of each frame; None before the first picture.
 
@@ -117,12 +122,13 @@ def on_screen(
         video: what `probe` returned.
         indices: (T,) the frames, strictly increasing.
         fit: what is done with each picture.
+        gpu: as in `decode`.
         on_progress: as in `decode`.
 
     Raises:
         VideoError: as from `decode`.
     """
-    frames = decode(video, indices, on_progress=on_progress)
+    frames = decode(video, indices, gpu=gpu, on_progress=on_progress)
     upcoming: Frame | None = next(frames, None)
     latest: Picture[Fitted] | None = None
     for index in indices:

@@ -53,6 +53,7 @@ class Video:
         packets: which packets need which, where that is known beyond doubt; None: decode from the start.
         pixel_aspect: width of a pixel over its height, before rotation.
         pictures: the file of each frame, where each is a picture of its own; None: the frames are in ``path``.
+        pixel_format: FFmpeg's name of how pixels are stored; None where it is not known before decoding.
     """
 
     path: Path
@@ -69,6 +70,7 @@ class Video:
     packets: PacketIndex | None = field(default=None, repr=False)
     pictures: tuple[Path, ...] | None = field(default=None, repr=False)
     pixel_aspect: float = 1.0
+    pixel_format: str | None = None
 
     @property
     def num_frames(self) -> int:
@@ -118,6 +120,7 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         time_base = _positive(stream.time_base) or 1e-3
         shape = stream.codec_context.width, stream.codec_context.height
         names = container.format.name, stream.codec_context.name
+        pixel_format = stream.codec_context.pix_fmt
         has_audio = bool(container.streams.audio)
         aspect, told = _pixels(stream)
         notes = _stream_notes(container, stream) + told
@@ -151,6 +154,7 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         pts=pts,
         packets=packets,
         pixel_aspect=float(aspect),
+        pixel_format=pixel_format,
     )
 
 

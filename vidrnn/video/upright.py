@@ -2,12 +2,18 @@
 
 import math
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+
+from vidrnn.video.nvdec import is_on_gpu, to_rgb
+
+if TYPE_CHECKING:
+    import torch
 
 _BT709, _UNTAGGED = 1, 2  # ITU-T H.273, table 4
 
@@ -24,16 +30,20 @@ class Upright:
         self._pixel_aspect, self._guess_matrix = pixel_aspect, guess_matrix
         self._reformatter = VideoReformatter()  # one for all frames: each would start threads of its own
 
-    def __call__(self, frame: VideoFrame) -> tuple[npt.NDArray[np.uint8], float]:
+    def __call__(self, frame: VideoFrame) -> "tuple[npt.NDArray[np.uint8] | torch.Tensor, float]":
         """Convert with the colour matrix that the frame names, and show it as the file's display matrix says.
 
         Returns:
-            (H, W, 3) uint8, contiguous, and the width of its pixels over their height.
+            (H, W, 3) uint8, a tensor where the frame lies on a GPU, else contiguous; the width of its pixels over their
+            height.
         """
         mirrored, quarter_turns = _placement(frame)
         pixel_aspect = 1 / self._pixel_aspect if quarter_turns % 2 else self._pixel_aspect
         if self._guess_matrix and frame.colorspace == _UNTAGGED and _is_hd(frame):
             frame.colorspace = _BT709
+        if is_on_gpu(frame):
+            on_gpu = to_rgb(frame)
+            return (on_gpu.flip(1) if mirrored else on_gpu).rot90(quarter_turns), pixel_aspect
         rgb = np.asarray(self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
         if not mirrored and not quarter_turns:
             return rgb, pixel_aspect

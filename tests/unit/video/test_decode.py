@@ -164,8 +164,8 @@ def test_a_decoder_error_is_a_video_error_with_its_cause_and_time(tmp_path, monk
     path = write_clip(tmp_path / "a.mkv", pictures(10), codec="ffv1")
     honest = decode_module._pictures
 
-    def breaking(video, indices, *, on_progress):
-        for number, item in enumerate(honest(video, indices, on_progress=on_progress)):
+    def breaking(video, indices, **how):
+        for number, item in enumerate(honest(video, indices, **how)):
             if number == 4:
                 raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
             yield item

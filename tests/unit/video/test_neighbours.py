@@ -74,7 +74,7 @@ def test_a_packet_without_a_picture_leaves_the_times_of_the_kept_frames(tmp_path
     video = probe(write_clip(tmp_path / "v.mkv", pictures(12), codec="ffv1", pix_fmt="bgr0"))
     frames, empty = list(decode(video, np.arange(12))), {3, 4, 8}
 
-    def decode_with_gaps(_video, indices, *, on_progress=None):
+    def decode_with_gaps(_video, indices, **_how):
         shown = [max(set(range(index + 1)) - empty) for index in indices]
         yield from (frames[index] for index in dict.fromkeys(shown))
 
