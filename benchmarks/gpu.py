@@ -5,15 +5,17 @@
 * decoding only, with 1 to all cores: decoder processes fit every frame and nobody embeds them;
 * end to end: both views through `embed_passes`, against the slower of decoding and backbone;
 * cores that fill the GPU: the backbone's rate over the frames that one core decodes;
-* the same with `features.decoder: nvdec`, where the GPU decodes and fits the frames;
+* the same with `features.decoder: nvdec`, where the GPU decodes and fits the frames, and both ways for videos
+  of half a minute: the circuits take a while to get ready for each video;
 * fits: `fit` against a bare loop, and several fits at once against one after another, in processes of their own;
 * a training step of each layer type against the number of steps T (`benchmarks/temporal.py`).
 
-Clips are rendered here (640 x 480, H.264, 48 to 72 frames). The last line is JSON. Nothing but PyTorch, torchvision,
-timm, PyAV, OpenCV, scikit-learn, typer and pydantic is needed; OpenVINO is not.
+Clips are rendered here (640 x 480, H.264, 48 to 72 frames; the long ones repeat them). The last line is JSON. Nothing
+but PyTorch, torchvision, timm, PyAV, OpenCV, scikit-learn, typer and pydantic is needed; OpenVINO is not.
 """
 
 import argparse
+import itertools
 import json
 import math
 import multiprocessing
@@ -22,20 +24,24 @@ import platform
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import av
 import temporal
 import torch
 import training
 
 from vidrnn.backbones.backbone import Backbone, load_backbone
 from vidrnn.backbones.networks import build_network
+from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
@@ -139,43 +145,64 @@ def render(folder: Path) -> list[Path]:
         return list(pool.map(draw, range(CLIPS)))
 
 
+def lengthen(clips: Sequence[Path], folder: Path, *, frames: int = 900) -> list[Path]:
+    """Videos of half a minute, each one clip again and again."""
+
+    def write(clip: Path) -> Path:
+        path = folder / f"long_{clip.name}"
+        with av.open(str(clip)) as short, av.open(str(path), "w") as long:
+            pictures = [frame.to_ndarray(format="rgb24") for frame in short.decode(video=0)]
+            stream = long.add_stream("libx264", rate=30, options={"preset": "veryfast"})
+            stream.width, stream.height, stream.pix_fmt = pictures[0].shape[1], pictures[0].shape[0], "yuv420p"
+            for number in range(frames):
+                picture = av.VideoFrame.from_ndarray(pictures[number % len(pictures)])
+                long.mux(stream.encode(picture))
+            long.mux(stream.encode(None))
+        return path
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(write, clips))
+
+
 def stream_rate(clips: Sequence[Path], passes: Sequence[Any], *, workers: int, decoder: str) -> float:
-    """Features per second, of all passes together, in the last two thirds: by then all decoders are at work."""
+    """Features per second, of all passes together, once a third of them is there: by then all decoders are at work."""
     how = settings_of(workers=workers, decoder=decoder)
-    wanted = tuple(range(len(passes)))
-    total = FRAMES_PER_CORE[decoder] * workers
-    started, frames, seen = 0.0, 0, 0
-    number = 0
+    wanted, total = tuple(range(len(passes))), FRAMES_PER_CORE[decoder] * workers * len(passes)
+    done, seen, ended = Throughput(), [(0.0, 0)], threading.Event()
 
-    def jobs() -> Any:  # noqa: ANN401
-        nonlocal number
-        while seen < total * len(passes):
+    def jobs() -> Iterator[Job]:
+        for number in itertools.count():
+            if done.frames >= total:
+                return
             yield Job(str(number), clips[number % len(clips)], wanted)
-            number += 1
 
-    for _, found in embed_passes(jobs(), passes, settings=how):
-        here = sum(len(result.features) for result in found.values())
-        if started:
-            frames += here
-        seen += here
-        if not started and seen > total * len(passes) / 3:
-            started = time.perf_counter()
-    rate = frames / (time.perf_counter() - started)
+    def watch() -> None:
+        while not ended.wait(0.02):
+            seen.append((time.perf_counter(), done.frames))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in embed_passes(jobs(), passes, settings=how, throughput=done):
+        pass
+    ended.set()
+    watcher.join()
+    inside = [(at, frames) for at, frames in seen if total / 3 <= frames <= total]
+    rate = (inside[-1][1] - inside[0][1]) / (inside[-1][0] - inside[0][0])
     print(f"  {decoder}, {workers} decoders, {len(passes)} passes: {rate:.0f} a second", flush=True)
     return rate
 
 
-def end_to_end(clips: Sequence[Path], decoder: str, backbone_fps: float) -> Figures:
-    """Decoding against cores, and both together."""
+def end_to_end(clips: Sequence[Path], decoder: str, backbone_fps: float, *, most: Sequence[int]) -> Figures:
+    """Decoding against decoders, and both together."""
     loaded = load_backbone(settings_of())
     cores = len(os.sched_getaffinity(0))
-    counts = [count for count in (1, 2, 4, 8, 16) if count <= cores]
+    counts = [count for count in most if count <= cores]
     decoding = {count: stream_rate(clips, [NoBackbone(loaded)], workers=count, decoder=decoder) for count in counts}
     loaded.embed(torch.zeros(1, 3, 224, 224, dtype=torch.uint8))  # the engine is there before the clock starts
     one = stream_rate(clips, [loaded], workers=cores, decoder=decoder)
     both = stream_rate(clips, [loaded, loaded.mirrored()], workers=cores, decoder=decoder)
     decoded = decoding[counts[-1]]
-    figures = {
+    return {
         "decode_fps": {str(count): round(rate) for count, rate in decoding.items()},
         "one_view_fps": round(one),
         "one_view_of_bound": round(one / min(decoded, backbone_fps), 2),
@@ -184,7 +211,6 @@ def end_to_end(clips: Sequence[Path], decoder: str, backbone_fps: float) -> Figu
         "cores_that_fill_the_gpu_one_view": round(backbone_fps / (decoded / counts[-1]), 1),
         "cores_that_fill_the_gpu_both_views": round(backbone_fps / 2 / (decoded / counts[-1]), 1),
     }
-    return {f"{decoder}_{name}": value for name, value in figures.items()}
 
 
 def one_loop() -> Figures:
@@ -242,10 +268,20 @@ def main() -> None:
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
         clips = render(Path(folder))
+        videos = {"": clips, "_long": lengthen(clips[:8], Path(folder))}
+
+        def measure_decoder(decoder: str, name: str) -> Figures:
+            most = (1, 4, 16) if name else (1, 2, 4, 8, 16)
+            found = end_to_end(videos[name], decoder, figures.get("graph_fps", math.nan), most=most)
+            return {f"{decoder}{name}_{key}": value for key, value in found.items()}
+
         parts: list[tuple[str, Callable[[], Figures]]] = [
             ("backbone_only", backbone_only),
-            ("cpu", lambda: end_to_end(clips, "cpu", figures.get("graph_fps", math.inf))),
-            ("nvdec", lambda: end_to_end(clips, "nvdec", figures.get("graph_fps", math.inf))),
+            *(
+                (f"{decoder}{name}", partial(measure_decoder, decoder, name))
+                for name in ("", "_long")
+                for decoder in ("cpu", "nvdec")
+            ),
             ("one_loop", one_loop),
             ("layers", layers),
             ("fits_at_once", fits_at_once),

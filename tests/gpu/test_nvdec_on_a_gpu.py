@@ -1,5 +1,6 @@
 """The circuits of a GPU give the frames that the CPU gives, of whole and of damaged files, and leave the rest to it."""
 
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,15 +17,12 @@ from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.preprocessing import Preprocessing
-from vidrnn.frames.rendering import FlowRendering
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.synthetic.clips import render_clip
 from vidrnn.video.sampling import Sampling
 
 CODECS = ("libx264", "libx265", "libvpx", "libvpx-vp9")
 SQUARE = Preprocessing(224, 224, "warp", "bicubic", (0.5,) * 3, (0.5,) * 3)
 EVERY_OTHER = Sampling("every", stride=2)
-FLOW = FlowRendering(method="dis", camera="keep", bound=2.0, gap_s=0.04)
 
 
 def drawn(path: Path, gpu: int | None, *, square: Preprocessing = SQUARE) -> tuple[np.ndarray, list[float], Drawn]:
@@ -43,7 +41,6 @@ def assert_alike(path: Path, *, square: Preprocessing = SQUARE) -> None:
     found, found_times, end = drawn(path, 0, square=square)
     assert found_times == times
     levels = np.abs(found - expected)
-    print(path.name, levels.max(), levels.mean(), (levels > 1).mean())
     assert levels.max() <= 2
     assert (levels > 1).mean() < 1e-4
     assert not [note for note in end.notes if "GPU" in note]
@@ -67,15 +64,6 @@ def test_of_a_turned_and_a_mirrored_video(tmp_path):
         assert_alike(clip)
 
 
-def test_motion_between_such_frames_is_that_of_the_cpu(tmp_path):
-    clip = tmp_path / "clip.mp4"
-    render_clip(clip, action="sit_down", group_seed=0, clip_seed=0, width=640, height=480)
-    square = Preprocessing(224, 224, "warp", "bicubic", (0.5,) * 3, (0.5,) * 3, rendering=FLOW)
-    expected, found = (drawn(clip, gpu, square=square)[0] for gpu in (None, 0))
-    print(np.abs(found - expected).mean(), np.abs(found - expected).max())
-    assert np.abs(found - expected).mean() < 0.5
-
-
 OTHERS = [("libx264", "h264", "yuv444p"), ("libx264", "h264", "yuv420p10le"), ("mpeg4", "mpeg4", "yuv420p")]
 
 
@@ -97,26 +85,23 @@ def test_a_tiny_video_comes_from_the_cpu(tmp_path):
     assert end.notes[-1].endswith("decoded on the CPU")
 
 
-def test_damaged_files_end_as_on_the_cpu_or_with_a_cause(tmp_path):
+def test_damaged_files_cost_themselves(tmp_path):
+    """Each ends with frames or with a cause. The circuits hide damage that the CPU reports, so the two may differ."""
     whole = write_clip(tmp_path / "clip.ts", pictures(60, width=320, height=240), container="mpegts").read_bytes()
-    outcomes = []
     for number in range(12):
-        draw = np.random.default_rng(number)
         damaged = bytearray(whole)
-        for place in draw.integers(2000, len(whole), 20):
+        for place in np.random.default_rng(number).integers(2000, len(whole), 20):
             damaged[place] ^= 0xFF
         path = tmp_path / f"{number}.ts"
         path.write_bytes(bytes(damaged))
-        for gpu in (None, 0):
-            try:
-                frames, _, _ = drawn(path, gpu)
-                outcomes.append((number, gpu, len(frames)))
-            except VideoError as error:
-                outcomes.append((number, gpu, str(error)))
-    print(*outcomes, sep="\n")
+        with suppress(VideoError):
+            frames, times, _ = drawn(path, 0)
+            assert len(frames) == len(times) <= 30
     assert_alike(write_clip(tmp_path / "after.mp4", pictures(20, width=640, height=480)))  # the GPU is as it was
-    cut_short = cut(write_clip(tmp_path / "cut.mkv", pictures(60, width=320, height=240)), 0.6)
-    assert_alike(cut_short)
+
+
+def test_a_video_that_was_cut_off(tmp_path):
+    assert_alike(cut(write_clip(tmp_path / "cut.mkv", pictures(60, width=320, height=240)), 0.6))
 
 
 def test_features_of_both_ways_agree_and_a_broken_file_costs_itself(tmp_path):
@@ -131,7 +116,5 @@ def test_features_of_both_ways_agree_and_a_broken_file_costs_itself(tmp_path):
     assert found["nvdec"]["broken.mp4"].cause == found["cpu"]["broken.mp4"].cause
     for clip in clips:
         ours, theirs = (torch.from_numpy(found[each][clip.name].features).float() for each in ("nvdec", "cpu"))
-        alike = similarity(ours, theirs)
-        print(clip.name, alike)
-        assert alike > 0.999
+        assert similarity(ours, theirs) > 0.9999
         assert not found["nvdec"][clip.name].notes
