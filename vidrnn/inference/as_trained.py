@@ -32,7 +32,7 @@ def settings_for(model: TrainedModel, changes: Mapping[str, str | float]) -> Fea
     tree = model.settings.features.model_dump(mode="json") | dict(changes)
     settings = _in_arithmetic_of(model, validate(FeatureSettings, tree, origin="options"))
     both = settings.mirrored and model.settings.inference.views == "both"
-    return settings.model_copy(update={"streams": shown_streams(model), "mirrored": both, "spec": None})
+    return settings.model_copy(update={"streams": shown_streams(model), "mirrored": both, "spec_digest": None})
 
 
 def _in_arithmetic_of(model: TrainedModel, settings: FeatureSettings) -> FeatureSettings:

@@ -26,6 +26,7 @@ from vidrnn.models.model_header import (
     read_specs,
 )
 from vidrnn.settings.base import validate
+from vidrnn.settings.moved import with_moved_keys
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec
 
@@ -127,7 +128,8 @@ def _read(file: Any, header: dict[str, Any], path: Path, device: torch.device) -
     moved = {name: _moved_since_1(name) if header["format_version"] == 1 else name for name in file.keys()}  # noqa: SIM118
     try:
         check_counts(header, len(moved))
-        settings = find_weights(validate(RunSettings, header["config"], origin=str(path)), path.parent)
+        settings = validate(RunSettings, with_moved_keys(header["config"]), origin=str(path))
+        settings = find_weights(settings, path.parent)
         label_map, specs = LabelMap(label_names(header)), read_specs(header)
         rest = answering(header, num_classes=len(label_map)) | {"others": specs[1:]}
         metrics, versions = header["metrics"], header["versions"]

@@ -15,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vidrnn.errors import ConfigError, MissingPathError
+from vidrnn.settings.moved import advice
 
 
 class Settings(BaseModel):
@@ -184,6 +185,8 @@ def validate(kind: type[SettingsT], tree: dict[str, Any], *, origin: str = "conf
 def _describe(kind: type[Settings], item: dict[str, Any]) -> str:
     dotted = ".".join(str(part) for part in item["loc"]) or "(whole configuration)"
     if item["type"] == "extra_forbidden":
+        if moved := advice(dotted, item["input"]):
+            return moved
         section = kind
         for part in item["loc"][:-1]:
             if part in section.model_fields:  # other parts are keys of a mapping, or say which kind of value

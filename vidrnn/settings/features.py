@@ -78,7 +78,7 @@ class FeatureSettings(Settings):
     """Of the stream ``text``."""
     external: ExternalSettings = ExternalSettings()
     """Of the stream ``external``."""
-    spec: str | dict[Stream, str] | None = None
+    spec_digest: str | dict[Stream, str] | None = None
     """Digest (or its start) of one spec in the store, when several fit the keys above; of several ``streams`` by their
     names, such as ``{rgb: 26a6, flow: 2b7a}``."""
     batch_size: Positive | None = None
@@ -106,10 +106,10 @@ class FeatureSettings(Settings):
     def _check(self) -> "FeatureSettings":
         if "external" in self.streams and self.external.folder is None:
             raise ValueError("the stream external needs features.external.folder, where its arrays are")
-        if isinstance(self.spec, str) and len(set(self.streams)) > 1:
+        if isinstance(self.spec_digest, str) and len(set(self.streams)) > 1:
             raise ValueError(
-                f"features.spec {self.spec!r} could be that of any of the streams {', '.join(self.streams)}; say of "
-                f"which, such as {{{self.streams[0]}: {self.spec}}}"
+                f"features.spec_digest {self.spec_digest!r} could be that of any of the streams "
+                f"{', '.join(self.streams)}; say of which, such as {{{self.streams[0]}: {self.spec_digest}}}"
             )
         if self.frame_template is not None:
             try:
@@ -118,9 +118,9 @@ class FeatureSettings(Settings):
                 raise ValueError(f"features.frame_template: {error}") from None
         return self
 
-    def spec_of(self, stream: Stream) -> str | None:
-        """What ``spec`` says of a stream."""
-        return self.spec.get(stream) if isinstance(self.spec, dict) else self.spec
+    def spec_digest_of(self, stream: Stream) -> str | None:
+        """The part of ``spec_digest`` that is about a stream."""
+        return self.spec_digest.get(stream) if isinstance(self.spec_digest, dict) else self.spec_digest
 
     @property
     def chosen_nodes(self) -> dict[str, Grid]:

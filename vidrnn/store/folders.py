@@ -265,7 +265,8 @@ class FeatureStore:
             return fitting[0]
         if fitting:
             digests = ", ".join(folder.spec.digest for folder in fitting)
-            place = "features.spec" if len(set(settings.streams)) == 1 else f"features.spec.{stream}"
+            key = "features.spec_digest"
+            place = key if len(set(settings.streams)) == 1 else f"{key}.{stream}"
             raise StoreError(f"several specs in {self.root} fit the configuration; set {place} to one of {digests}")
         others = "; ".join(
             f"{each.spec.digest} has {', '.join(each.spec.differences(settings, stream=stream))}" for each in folders

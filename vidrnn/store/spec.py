@@ -139,8 +139,8 @@ class FeatureSpec:
         if self.is_mirrored:
             pairs.append(("mirrored", True, False))
         found = [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in pairs if here != asked]
-        if (asked := settings.spec_of(stream)) and not self.digest.startswith(asked):
-            found.append(f"spec: {self.digest!r}, asked {asked!r}")
+        if (asked := settings.spec_digest_of(stream)) and not self.digest.startswith(asked):
+            found.append(f"spec_digest: {self.digest!r}, asked {asked!r}")
         return found
 
     def _pairs(self, settings: FeatureSettings, stream: Stream) -> list[tuple[str, Any, Any]]:

@@ -232,10 +232,10 @@ def test_each_stream_is_told_apart_by_its_own_digest(tmp_path: Path) -> None:
     first = store.find(settings.features, stream="rgb").spec
     store.create(replace(first, weights_digest="b" * 64))
     with pytest.raises(
-        StoreError, match=r"several specs in .* fit the configuration; set features\.spec\.rgb to one of"
+        StoreError, match=r"several specs in .* fit the configuration; set features\.spec_digest\.rgb to one of"
     ):
         train(settings, output=tmp_path / "run")
-    named = changed(settings, "features", spec={"rgb": first.digest[:6]})
+    named = changed(settings, "features", spec_digest={"rgb": first.digest[:6]})
     protocol = train(named, output=tmp_path / "run").metrics["protocol"]
     assert f"rgb {first.digest} + text {digest_of('text')}" in protocol
 
@@ -263,8 +263,8 @@ def test_results_hold_every_baseline_of_several_streams(tmp_path: Path, fusion: 
         ({"inference": {"streams": []}}, r"inference.streams: got \[\]: Tuple should have at least 1 item"),
         ({"model": {"stream_inputs": {"smell": ["features"]}}}, "model.stream_inputs"),
         (
-            {"features": {"spec": "26a6"}},
-            r"features.spec '26a6' could be that of any of the streams rgb, text; say of which, such as \{rgb: 26a6\}",
+            {"features": {"spec_digest": "26a6"}},
+            r"features.spec_digest '26a6' could be .* of the streams rgb, text; say of which, such as \{rgb: 26a6\}",
         ),
     ],
 )

@@ -61,7 +61,7 @@ def test_the_digest_changes_with_each_setting_that_changes_the_numbers(spec, cha
         {"store": "elsewhere"},
         {"count": 99},  # belongs to another kind of sampling, as the next one
         {"stride": 9},
-        {"spec": "abcd"},
+        {"spec_digest": "abcd"},
         {"mirrored": True},  # a second spec beside this one
     ],
     ids=str,
@@ -175,7 +175,7 @@ def test_the_rate_of_frame_folders_can_be_another_without_changing_anything_else
 
 def test_no_differences_to_the_settings_that_it_came_from(spec):
     assert spec.differences(SETTINGS) == []
-    assert spec.differences(changed(image_size=None, batch_size=1, spec=spec.digest[:6])) == []
+    assert spec.differences(changed(image_size=None, batch_size=1, spec_digest=spec.digest[:6])) == []
 
 
 def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
@@ -187,7 +187,7 @@ def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
         rate=5.0,
         precision="bfloat16",
         image_size=64,
-        spec="zz",
+        spec_digest="zz",
     )
     assert spec.differences(settings) == [
         "backbone: 'timm/test_resnet', asked 'resnet18'",
@@ -197,7 +197,7 @@ def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):
         "sampling: {'kind': 'fps', 'rate': 10.0}, asked {'kind': 'fps', 'rate': 5.0}",
         "precision: 'float32', asked 'bfloat16'",
         "image_size: 32, asked 64",
-        f"spec: {spec.digest!r}, asked 'zz'",
+        f"spec_digest: {spec.digest!r}, asked 'zz'",
     ]
 
 

@@ -350,10 +350,11 @@ def test_several_fitting_specs_must_be_told_apart_by_digest(tmp_path):
     with pytest.raises(StoreError) as caught:
         store.find(SETTINGS)
     assert str(caught.value) == (
-        f"several specs in {tmp_path / 'store'} fit the configuration; set features.spec to one of {', '.join(digests)}"
+        f"several specs in {tmp_path / 'store'} fit the configuration; set features.spec_digest to one of "
+        f"{', '.join(digests)}"
     )
     for named in (digests[1][:5], {"rgb": digests[1][:5]}):
-        assert store.find(SETTINGS.model_copy(update={"spec": named})).path.name == digests[1]
+        assert store.find(SETTINGS.model_copy(update={"spec_digest": named})).path.name == digests[1]
 
 
 @pytest.mark.parametrize("asked", [False, True])
@@ -364,7 +365,7 @@ def test_the_plain_and_the_mirrored_spec_are_each_found(tmp_path, asked):
         store.create(spec)
     assert store.find(settings).spec.digest == SPEC.digest
     assert store.find_mirrored(settings).spec.digest == SPEC.mirrored().digest
-    named = settings.model_copy(update={"spec": SPEC.digest})
+    named = settings.model_copy(update={"spec_digest": SPEC.digest})
     assert store.find_mirrored(named).spec.digest == SPEC.mirrored().digest
 
 
@@ -374,9 +375,12 @@ def test_the_mirrored_spec_is_of_the_weights_that_were_found(tmp_path):
     own, other = (replace(SPEC, weights_digest=each * 64) for each in "ab")
     for spec in (own, other, other.mirrored()):
         store.create(spec)
-    assert store.find_mirrored(SETTINGS.model_copy(update={"spec": other.digest})).path.name == other.mirrored().digest
+    assert (
+        store.find_mirrored(SETTINGS.model_copy(update={"spec_digest": other.digest})).path.name
+        == other.mirrored().digest
+    )
     with pytest.raises(StoreError) as caught:
-        store.find_mirrored(SETTINGS.model_copy(update={"spec": own.digest}))
+        store.find_mirrored(SETTINGS.model_copy(update={"spec_digest": own.digest}))
     assert str(caught.value) == (
         f"no mirrored features of spec {own.digest} in {tmp_path / 'store'}; "
         "run `vidrnn extract` with features.mirrored: true"

@@ -1,0 +1,34 @@
+"""Keys that stand elsewhere since an earlier version: refused by name in a configuration, moved in a model file."""
+
+import json
+from typing import Any
+
+MOVED = {
+    "features.spec": "features.spec_digest",
+}
+"""Dotted path of a setting in earlier versions to where it stands now."""
+
+
+def advice(key: str, value: object) -> str | None:
+    """What to write in place of a key that has moved; None for a key that never was one.
+
+    Args:
+        key: its dotted path.
+        value: what it was given.
+    """
+    return f"{key}: this key has moved; write {MOVED[key]}: {json.dumps(value)}" if key in MOVED else None
+
+
+def with_moved_keys(tree: Any) -> Any:  # noqa: ANN401  what a file holds may be anything
+    """A configuration of an earlier version with every key where it stands now; anything else as it is."""
+    if not isinstance(tree, dict):
+        return tree
+    sections = {name: dict(section) if isinstance(section, dict) else section for name, section in tree.items()}
+    for old, new in MOVED.items():
+        (section, key), (new_section, new_key) = old.split("."), new.split(".")
+        here = sections.get(section)
+        if isinstance(here, dict) and key in here:
+            there = sections.setdefault(new_section, {})
+            if isinstance(there, dict) and new_key not in there:
+                there[new_key] = here.pop(key)
+    return sections
