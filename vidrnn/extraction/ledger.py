@@ -10,6 +10,7 @@ from vidrnn.extraction.embedder import Computed, Pass
 from vidrnn.extraction.failures import FailureList, MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
+from vidrnn.extraction.stored import is_stored
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.source import Places, is_there
 from vidrnn.store.video_features import VideoFeatures
@@ -129,6 +130,6 @@ class Ledger:
 
 def _is_done(folder: FeatureFolder, path: str, source: Places) -> bool:
     try:
-        return is_there(source) and folder.is_current(path, source)
+        return is_there(source) and is_stored(folder, path, source)
     except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
         return False

@@ -13,6 +13,7 @@ from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
+from vidrnn.extraction.stored import is_stored
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.source import is_reachable
@@ -115,7 +116,7 @@ def _missing(
     for annotation in annotations:
         source = annotation.source(root)
         if is_reachable(source):
-            lacking = [n for n, folder in enumerate(folders) if not folder.is_current(annotation.path, source)]
+            lacking = [n for n, folder in enumerate(folders) if not is_stored(folder, annotation.path, source)]
             if lacking:
                 yield Job(annotation.path, source, tuple(lacking))
 

@@ -187,12 +187,13 @@ class FeatureFolder:
             raise StoreError(f"{path} is damaged (checksum differs); {advice}")
         return VideoFeatures(features, timestamps_s, metadata, source, notes)
 
-    def is_current(self, video_path: str, source: Places) -> bool:
-        """Whether readable features of exactly this source exist."""
+    def current(self, video_path: str, source: Places) -> VideoFeatures | None:
+        """The features of exactly this source, None where there are none that can be read."""
         try:
-            return self.read(video_path, check=True).source.is_still(source)
+            video = self.read(video_path, check=True)
         except (StoreError, MissingPathError):
-            return False
+            return None
+        return video if video.source.is_still(source) else None
 
 
 class FeatureStore:

@@ -14,6 +14,8 @@ class VideoMetadata:
 
     Attributes:
         codec: how the pictures are coded and in what container, for people; empty where it is not known.
+        pixel_aspect: width of a pixel over its height, as its frames were taken; None where nothing says so, as in
+            features of versions that took all pixels as square.
     """
 
     width: int
@@ -21,6 +23,7 @@ class VideoMetadata:
     num_frames: int
     duration_s: float
     codec: str = field(default="", compare=False)
+    pixel_aspect: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

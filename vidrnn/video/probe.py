@@ -112,6 +112,14 @@ def probe(
     return _probe_file(path, on_progress=on_progress)
 
 
+def pixel_shape(path: Path) -> float:
+    """`Video.pixel_aspect` of a video, from its header alone. Raises VideoError."""
+    if _is_folder(path) or is_still(path):
+        return 1.0
+    with open_video(path) as (_, stream):
+        return float(_pixels(stream)[0])
+
+
 def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
     with open_video(path) as (container, stream):
         listing = list_packets(container, stream, on_progress=on_progress)

@@ -216,14 +216,14 @@ def test_a_name_that_the_system_refuses_is_one_failure(world):
 def test_a_source_that_cannot_be_read_any_more_is_one_failure(world, monkeypatch):
     """Its features are there; whether they are current cannot be said."""
     world.extract()
-    honest = FeatureFolder.is_current
+    honest = FeatureFolder.current
 
-    def is_current(folder, path, source):
+    def current(folder, path, source):
         if path == NAMES[0]:
             raise PermissionError(13, "Permission denied")
         return honest(folder, path, source)
 
-    monkeypatch.setattr(FeatureFolder, "is_current", is_current)
+    monkeypatch.setattr(FeatureFolder, "current", current)
     assert world.extract().summary() == "extracted 1, reused 2, failed 0"
 
 

@@ -203,9 +203,9 @@ def test_extraction_reuses_what_only_the_pack_holds(folder: FeatureFolder, tmp_p
     source.write_bytes(b"video")
     folder.write("a.mp4", replace(sequence("a.mp4"), source=Source.of(source)))
     pack(folder, remove_files=True)
-    assert folder.is_current("a.mp4", source)
+    assert folder.current("a.mp4", source)
     source.write_bytes(b"other")
-    assert not folder.is_current("a.mp4", source)
+    assert not folder.current("a.mp4", source)
 
 
 def test_a_reader_keeps_its_pack_when_a_newer_one_comes(folder: FeatureFolder) -> None:
@@ -343,7 +343,7 @@ def test_a_cut_off_index_is_named(folder: FeatureFolder, share: float) -> None:
     assert str(caught.value).startswith(f"{index} is damaged (")
     assert str(caught.value).endswith(packed.ADVICE)
     assert [finding.health for finding in verify(fresh)] == ["damaged"]
-    assert not fresh.is_current(NAMES[0], Path(__file__))
+    assert not fresh.current(NAMES[0], Path(__file__))
 
 
 def test_a_flipped_bit_anywhere_in_the_index_is_noticed(folder: FeatureFolder) -> None:

@@ -108,7 +108,7 @@ def test_an_absolute_path_is_mirrored_inside_the_folder(folder, root):
     folder.write(absolute, features_of(Path(absolute)))
     assert files(folder.path) == [f"_absolute{absolute}.safetensors", "spec.json"]
     assert list(folder.videos()) == [absolute]
-    assert folder.is_current(absolute, Path(absolute))
+    assert folder.current(absolute, Path(absolute))
     assert health(folder, absolute, Path("/some/other/root")) == ("ok", "")
 
 
@@ -116,7 +116,7 @@ def test_features_that_were_never_extracted(folder):
     with pytest.raises(MissingPathError) as caught:
         folder.read("gone.avi")
     assert str(caught.value) == f"no features of 'gone.avi' in {folder.path}; run `vidrnn extract`"
-    assert not folder.is_current("gone.avi", Path("gone.avi"))
+    assert not folder.current("gone.avi", Path("gone.avi"))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_cut_off_file_is_damaged_and_extracted_again(folder, root, share):
     message = str(caught.value)
     assert message.startswith(f"{file} is damaged (")
     assert message.endswith("); delete it and run `vidrnn extract` again")
-    assert not folder.is_current("a.avi", root / "a.avi")
+    assert not folder.current("a.avi", root / "a.avi")
     assert health(folder, "a.avi", root) == ("damaged", message)
 
 
@@ -190,7 +190,7 @@ def test_a_flipped_bit_in_the_values_is_found_when_checked(folder, root):
         folder.read("a.avi", check=True)
     expected = f"{file} is damaged (checksum differs); delete it and run `vidrnn extract` again"
     assert str(caught.value) == expected
-    assert not folder.is_current("a.avi", root / "a.avi")
+    assert not folder.current("a.avi", root / "a.avi")
     assert health(folder, "a.avi", None) == ("damaged", expected)
 
 
@@ -291,14 +291,14 @@ def test_a_video_that_is_named_like_a_shortened_one_is_itself(folder):
 def test_current_means_the_same_source_by_time_or_by_content(folder, root):
     stored(folder, root)
     source = root / "a.avi"
-    assert folder.is_current("a.avi", source)
+    assert folder.current("a.avi", source)
     os.utime(source, ns=(1, 1))
-    assert folder.is_current("a.avi", source), "only the time differs, as after a copy"
+    assert folder.current("a.avi", source), "only the time differs, as after a copy"
     same_size = bytes(reversed(source.read_bytes()))
     source.write_bytes(same_size)
-    assert not folder.is_current("a.avi", source), "the content differs"
+    assert not folder.current("a.avi", source), "the content differs"
     source.write_bytes(b"longer than it was before")
-    assert not folder.is_current("a.avi", source)
+    assert not folder.current("a.avi", source)
 
 
 def test_health_of_a_store_without_its_videos(folder, root):
