@@ -1,11 +1,12 @@
 """Pooling over time: (B, S, C) and true lengths to (B, C); steps beyond a sequence's length never count."""
 
+import math
 from typing import Literal
 
 import torch
 from torch import nn
 
-Kind = Literal["mean", "max", "last", "attention", "mixture"]
+Kind = Literal["mean", "max", "last", "attention", "log_sum_exp", "mixture"]
 
 
 def valid_steps(lengths: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
@@ -29,6 +30,32 @@ def last_step(steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """The last true step of each sequence."""
     position = (lengths - 1).to(steps.device)
     return steps[torch.arange(len(steps), device=steps.device), position]
+
+
+class LogSumExpPooling(nn.Module):
+    """Between mean and maximum: log(mean_t exp(r x_t)) / r with a sharpness r > 0 for each channel.
+
+    Pinheiro & Collobert 2015, where r is one constant; here it is learned, from 4 on. Small r gives the mean, large r
+    the maximum.
+
+    Args:
+        channels: C of a step.
+    """
+
+    _START = 4.0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.log_sharpness = nn.Parameter(torch.full((channels,), math.log(self._START)))
+
+    def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """(B, S, C) to (B, C)."""
+        dtype = torch.promote_types(steps.dtype, torch.float32)
+        sharpness = self.log_sharpness.to(dtype).exp()
+        valid = valid_steps(lengths, steps).unsqueeze(2)
+        shown = steps.to(dtype).masked_fill(~valid, 0.0)  # nan there would become nan in the gradient of the sharpness
+        sums = torch.logsumexp((shown * sharpness).masked_fill(~valid, float("-inf")), dim=1)
+        return ((sums - lengths.to(sums).log().unsqueeze(1)) / sharpness).to(steps.dtype)
 
 
 class AttentionPooling(nn.Module):
@@ -75,8 +102,8 @@ class AttentionPooling(nn.Module):
 class Pooling(nn.Module):
     """Any kind of pooling behind one interface.
 
-    ``mixture`` is a weighted sum of the four others; the weights of a channel are the softmax of four learned numbers
-    that start equal.
+    ``mixture`` is a weighted sum of mean, max, last and attention; the weights of a channel are the softmax of four
+    learned numbers that start equal.
     """
 
     _PARTS: tuple[Kind, ...] = ("mean", "max", "last", "attention")
@@ -85,6 +112,7 @@ class Pooling(nn.Module):
         super().__init__()
         self.kind = kind
         self.attention = AttentionPooling(channels, heads=heads) if kind in {"attention", "mixture"} else None
+        self.log_sum_exp = LogSumExpPooling(channels) if kind == "log_sum_exp" else None
         self.mixture = nn.Parameter(torch.zeros(len(self._PARTS), channels)) if kind == "mixture" else None
 
     def forward(self, steps: torch.Tensor, end: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -106,8 +134,8 @@ class Pooling(nn.Module):
     def _pool(self, kind: Kind, steps: torch.Tensor, end: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         if kind == "last":
             return end
-        if kind == "attention":
-            assert self.attention is not None
-            pooled: torch.Tensor = self.attention(steps, lengths)
+        learned = self.attention if kind == "attention" else self.log_sum_exp
+        if learned is not None:
+            pooled: torch.Tensor = learned(steps, lengths)
             return pooled
         return (mean_over_time if kind == "mean" else max_over_time)(steps, lengths)

@@ -59,9 +59,9 @@ class ModelSettings(Settings):
     """Width of the linear layer before the temporal layers; 0 leaves it out."""
     input_norm: bool = True
     """LayerNorm over each feature vector."""
-    pooling: Literal["mean", "max", "last", "attention", "mixture"] = "mean"
-    """Steps to one vector; ``last`` is the end state of each direction, ``mixture`` weighs the four others per channel
-    with weights that are learned."""
+    pooling: Literal["mean", "max", "last", "attention", "log_sum_exp", "mixture"] = "mean"
+    """Steps to one vector; ``last`` is the end state of each direction, ``log_sum_exp`` lies between mean and max, how
+    far is learned per channel, and ``mixture`` weighs mean, max, last and attention per channel, which is learned."""
     pooling_heads: Positive = 1
     """Of ``attention`` and ``mixture``: each head weighs the steps for its own share of the channels."""
     dropout: Fraction = 0.3

@@ -11,7 +11,7 @@ from tests.worlds import tiny_model
 from vidrnn.models.classifier import SequenceClassifier
 
 CELLS = ("rnn", "gru", "lstm", "mingru", "minlstm", "transformer", "tcn", "none")
-POOLINGS = ("mean", "max", "last", "attention", "mixture")
+POOLINGS = ("mean", "max", "last", "attention", "log_sum_exp", "mixture")
 STACKS = (["gru", "transformer"], ["transformer", "gru"], ["tcn", "mingru", "minlstm"])
 WRONG_LENGTHS = "must be 2 numbers from 1 to 4; a video without frames cannot be classified"
 

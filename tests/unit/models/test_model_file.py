@@ -62,7 +62,7 @@ def refusal(path: Path) -> str:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("pooling", ["mean", "attention", "mixture"])
+@pytest.mark.parametrize("pooling", ["mean", "attention", "log_sum_exp", "mixture"])
 def test_a_model_comes_back_with_the_same_logits_and_facts(
     tmp_path: Path, layers: dict[str, object], pooling: str
 ) -> None:

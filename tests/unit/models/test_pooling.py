@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from tests.worlds import Array
-from vidrnn.models.pooling import AttentionPooling, Pooling, last_step, max_over_time, mean_over_time, valid_steps
+from vidrnn.models.pooling import (
+    AttentionPooling,
+    LogSumExpPooling,
+    Pooling,
+    last_step,
+    max_over_time,
+    mean_over_time,
+    valid_steps,
+)
 
 LENGTHS = [4, 1, 6, 2]
 
@@ -109,6 +117,38 @@ def test_attention_knows_the_order_of_time() -> None:
     assert not torch.allclose(pooling(steps, lengths), pooling(steps.flip(1), lengths), atol=1e-4)
 
 
+def make_log_sum_exp() -> LogSumExpPooling:
+    """Another sharpness in each channel, from nearly the mean to nearly the maximum."""
+    pooling = LogSumExpPooling(5).double()
+    pooling.log_sharpness.data = torch.tensor([1e-6, 0.5, 4.0, 20.0, 1e5], dtype=torch.float64).log()
+    return pooling
+
+
+@pytest.mark.parametrize("garbage", [0.0, 1e6, -1e6, np.nan, np.inf])
+def test_log_sum_exp_equals_its_formula_and_goes_from_the_mean_to_the_maximum(garbage: float) -> None:
+    steps, lengths = batch(garbage)
+    pooling = make_log_sum_exp()
+    with torch.no_grad():
+        pooled = pooling(steps, lengths).numpy()
+    sharpness = pooling.log_sharpness.exp().detach().numpy()
+    for row, length in enumerate(LENGTHS):
+        sequence = steps[row, :length].numpy()
+        np.testing.assert_allclose(pooled[row, 0], sequence[:, 0].mean(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(pooled[row, 4], sequence[:, 4].max(), rtol=0, atol=1e-4)
+        for channel in (1, 2, 3):  # written out, which the others overflow
+            expected = np.log(np.exp(sharpness[channel] * sequence[:, channel]).mean()) / sharpness[channel]
+            np.testing.assert_allclose(pooled[row, channel], expected, rtol=0, atol=1e-12)
+
+
+def test_log_sum_exp_learns_its_sharpness() -> None:
+    """A target above what it says of a sequence asks for more of the maximum."""
+    pooling = LogSumExpPooling(5).double()
+    steps, lengths = batch(np.nan)
+    (-pooling(steps, lengths)[0].sum()).backward()
+    assert pooling.log_sharpness.grad is not None
+    assert bool((pooling.log_sharpness.grad < 0).all())
+
+
 def make_mixture() -> Pooling:
     torch.manual_seed(0)
     return Pooling("mixture", channels=5, heads=2).double()
@@ -140,8 +180,8 @@ def test_a_mixture_weighs_each_channel_by_a_softmax(number: int) -> None:
     assert torch.equal(after[:, :3], before[:, :3])
 
 
-@pytest.mark.parametrize("kind", ["mean", "max", "last", "attention"])
-def test_pooling_by_name(kind: Literal["mean", "max", "last", "attention"]) -> None:
+@pytest.mark.parametrize("kind", ["mean", "max", "last", "attention", "log_sum_exp"])
+def test_pooling_by_name(kind: Literal["mean", "max", "last", "attention", "log_sum_exp"]) -> None:
     torch.manual_seed(0)
     pooling = Pooling(kind, channels=5).double()
     steps, lengths = batch(np.nan)
@@ -151,11 +191,12 @@ def test_pooling_by_name(kind: Literal["mean", "max", "last", "attention"]) -> N
         "max": lambda: max_over_time(steps, lengths),
         "last": lambda: end,
         "attention": lambda: make_attention()(steps, lengths),
+        "log_sum_exp": lambda: LogSumExpPooling(5).double()(steps, lengths),
     }
     torch.testing.assert_close(pooling(steps, end, lengths), expected[kind]())
 
 
-@pytest.mark.parametrize("pool", [mean_over_time, max_over_time, last_step, make_attention()])
+@pytest.mark.parametrize("pool", [mean_over_time, max_over_time, last_step, make_attention(), make_log_sum_exp()])
 def test_gradients_are_finite_and_zero_on_padding(
     pool: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> None:
@@ -174,3 +215,6 @@ def test_pooling_keeps_half_precision_finite() -> None:
     steps, lengths = batch(0.0)
     assert pooling.weights(steps.bfloat16(), lengths).dtype == torch.float32
     assert pooling(steps.bfloat16(), lengths).dtype == torch.bfloat16
+    soft = LogSumExpPooling(5)
+    assert soft(steps.bfloat16(), lengths).dtype == torch.bfloat16
+    torch.testing.assert_close(soft(steps.bfloat16(), lengths).double(), soft(steps, lengths), atol=0.02, rtol=0.02)
