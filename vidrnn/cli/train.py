@@ -26,13 +26,16 @@ def train(
 
     settings = load_settings(config, overrides)
     folder = output or Path("runs") / config.stem
-    with tqdm(total=settings.training.epochs, unit="epoch", disable=None) as bar:
+    with tqdm(unit="epoch", disable=None) as bar:
 
         def show(row: dict[str, float]) -> None:
             bar.update(int(row["epoch"]) - bar.n)
             bar.set_postfix_str(", ".join(f"{key} {row[key]:.3f}" for key in row if "loss" in key or "val" in key))
 
-        result = train_run(settings, output=folder, resume=resume, on_epoch=show, on_note=print_note)
+        def expect(epochs: int) -> None:
+            bar.total = epochs
+
+        result = train_run(settings, output=folder, resume=resume, on_total=expect, on_epoch=show, on_note=print_note)
     warn_missing(result.metrics["missing_features"])
     figures = {key: result.metrics[key] for key in result.metrics if isinstance(result.metrics[key], float)}
     print(
@@ -41,6 +44,7 @@ def train(
     print(f" ({describe_choice(settings.training, 'val_loss' in figures)})")
     if "calibration" in result.metrics:
         print(f"on the validation split that it is fitted to: {format_calibration(result.metrics['calibration'])}")
+    print(result.convergence)
     if result.verdict:
         print(result.verdict)
     print(f"model: {folder / 'model.safetensors'}")

@@ -27,6 +27,7 @@ from vidrnn.settings.run import RunSettings
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.training.checkpoint import History
+from vidrnn.training.convergence import Convergence, judge_convergence
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import asking_of, predict
@@ -40,6 +41,7 @@ class TrainingRun:
         model: with the selected weights.
         history: one row per epoch.
         metrics: the content of metrics.json.
+        convergence: how the training loss went, and whether the fit had converged.
         verdict: says when the model is no better than an answer without learning or without recurrence; else empty.
         files: what was written.
     """
@@ -47,6 +49,7 @@ class TrainingRun:
     model: TrainedModel
     history: list[dict[str, float]]
     metrics: dict[str, Any]
+    convergence: Convergence
     verdict: str
     files: tuple[Path, ...]
 
@@ -56,6 +59,7 @@ def train(
     *,
     output: Path,
     resume: bool = False,
+    on_total: Callable[[int], None] = lambda _epochs: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _row: None,
     on_note: Callable[[str], object] = lambda _note: None,
 ) -> TrainingRun:
@@ -77,6 +81,7 @@ def train(
     for note in (*notes, *train_set.notes, *(val_set.notes if val_set else ())):
         on_note(note)
     output.mkdir(parents=True, exist_ok=True)
+    on_total(settings.training.epochs_of(len(train_set)))
     fingerprint = fingerprint_of(settings, train_set, val_set, folders)
     checkpointing = Checkpointing(output / "checkpoint.safetensors", fingerprint, resume)
     result = fit_members(
@@ -103,11 +108,13 @@ def train(
     )
     others = _save_others(model, result, val_set, output)
     model = _with_figures(model, result.model, result.epochs, result.history, val_set)
+    convergence = judge_convergence(result.history)
+    figures |= {"updates": convergence.updates, "converged": convergence.converged}
     model = replace(model, metrics=model.metrics | figures)
     written = _write(model, result.history, settings, output)
     states = [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
     files = (written[0], *others, *written[1:], *states)
-    return TrainingRun(model, result.history, model.metrics, verdict, files)
+    return TrainingRun(model, result.history, model.metrics, convergence, verdict, files)
 
 
 def _write(model: TrainedModel, history: History, settings: RunSettings, output: Path) -> tuple[Path, ...]:

@@ -1,5 +1,6 @@
 """Settings of the section `training`: how the temporal model is fitted."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -28,7 +29,10 @@ class TrainingSettings(Settings):
     jitter: bool = True
     """Draw each step at random inside its segment while training, instead of at the segment's middle."""
     epochs: Positive = 40
-    """Passes over the training set."""
+    """Passes over the training set; ``min_updates`` may ask for more."""
+    min_updates: Annotated[int, Field(ge=0)] = 0
+    """Smallest number of optimiser steps of a fit: where ``epochs`` come to fewer, because there are few videos, whole
+    epochs are added, and the learning rate takes its course over all of them."""
     batch_size: Positive = 32
     """Sequences per optimiser step."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
@@ -82,3 +86,8 @@ class TrainingSettings(Settings):
     """Seed of initialisation, order, jitter and dropout."""
     device: Device = "auto"
     """Where the temporal model runs; ``auto`` takes CUDA when there is one."""
+
+    def epochs_of(self, videos: int) -> int:
+        """Passes over a training set of this many videos: ``epochs``, or more until ``min_updates`` are reached."""
+        updates_per_epoch = math.ceil(videos / self.batch_size)
+        return max(self.epochs, math.ceil(self.min_updates / updates_per_epoch))

@@ -93,7 +93,8 @@ def fit(
     parts = work.model, work.average.model if work.average else None, work.optimiser, work.generator
     if checkpointing and checkpointing.resume and checkpointing.path.exists():
         state = load_checkpoint(checkpointing.path, checkpointing.fingerprint, *parts)
-    while state.epoch < settings.epochs and not _stops_early(state, settings):
+    epochs = settings.epochs_of(len(train))
+    while state.epoch < epochs and not _stops_early(state, settings):
         started = time.perf_counter()
         row = work.train_epoch(state.epoch)
         if val is not None:
@@ -166,12 +167,13 @@ class _Work:
         balanced = settings.sampling == "balanced"
         order = draw_order(self._train.targets.values, len(self._train), balanced=balanced, generator=self.generator)
         batches = torch.split(order, settings.batch_size)
+        epochs = settings.epochs_of(len(self._train))
         losses, norms = torch.zeros(len(batches), device=device), torch.zeros(len(batches), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
         rate = 0.0
         for number, positions in enumerate(batches):
             step = epoch * len(batches) + number
-            rate = learning_rate(step, total_steps=settings.epochs * len(batches), settings=settings)
+            rate = learning_rate(step, total_steps=epochs * len(batches), settings=settings)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             batch = self._draw(positions)
@@ -188,6 +190,7 @@ class _Work:
                 correct += (outputs.argmax(1) == targets).sum()
         row = {
             "epoch": epoch + 1.0,
+            "updates": (epoch + 1.0) * len(batches),
             "learning_rate": rate,
             "train_loss": float(losses.mean()),
             **({"train_top1": float(correct) / len(order)} if self.objective.head == "label" else {}),

@@ -93,10 +93,19 @@ def test_a_row_of_the_log_says_what_happened() -> None:
     assert rows == result.history
     assert [row["epoch"] for row in rows] == [1.0, 2.0]
     assert set(rows[0]) == {
-        "epoch", "learning_rate", "train_loss", "train_top1", "gradient_norm_mean", "gradient_norm_max",
+        "epoch", "updates", "learning_rate", "train_loss", "train_top1", "gradient_norm_mean", "gradient_norm_max",
         "val_loss", "val_top1", "seconds",
     }  # fmt: skip
+    assert [row["updates"] for row in rows] == [3.0, 6.0]  # 16 videos in batches of 6
     assert rows[1]["learning_rate"] == pytest.approx(0.02 / 25 / 1e4)  # the end of one cycle
+
+
+@pytest.mark.parametrize(("min_updates", "epochs"), [(0, 2), (6, 2), (7, 3), (20, 7)])
+def test_few_videos_get_more_epochs_until_the_smallest_number_of_updates(min_updates: int, epochs: int) -> None:
+    """16 videos in batches of 6 are 3 updates an epoch; the learning rate ends with the last epoch, however many."""
+    result = run(tiny_training(epochs=2, batch_size=6, learning_rate=0.02, min_updates=min_updates))
+    assert [row["epoch"] for row in result.history] == [1.0 + number for number in range(epochs)]
+    assert result.history[-1]["learning_rate"] == pytest.approx(0.02 / 25 / 1e4)
 
 
 def test_validation_loss_is_plain_cross_entropy_of_the_logits() -> None:
