@@ -8,6 +8,7 @@ from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_
 from vidrnn.preflight.bars import Bar, nowhere
 from vidrnn.preflight.files import find_identical, find_missing
 from vidrnn.preflight.findings import Finding
+from vidrnn.preflight.mirrored import find_mirror_classes
 from vidrnn.preflight.pictures import describe_pictures, find_leaks, find_unmet_segments, look_at
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS
@@ -50,6 +51,7 @@ def inspect(
     root, sides = settings.data.root, sides_of(annotations, settings)
     lines = [f"{len(annotations)} videos in {root}", *describe_splits(annotations, settings)]
     findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, root)]
+    findings += find_mirror_classes((name for each in annotations for name in each.names), settings)
     findings += find_identical(annotations, sides, settings, bar=bar)
     videos: dict[str, VideoMetadata] = {}
     pixels = not quick and bool(PICTURE_STREAMS & set(settings.features.streams))
