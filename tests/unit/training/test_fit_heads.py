@@ -122,8 +122,8 @@ def test_validation_measures_the_headline_of_the_head(head: Head) -> None:
     }  # fmt: skip
     row = result.history[-1]
     assert set(row) == {
-        "epoch", "learning_rate", "train_loss", "gradient_norm_mean", "gradient_norm_max", "val_loss",
-        f"val_{names[head]}", "seconds",
+        "epoch", "updates", "learning_rate", "train_loss", "gradient_norm_mean", "gradient_norm_max",
+        "val_loss", f"val_{names[head]}", "seconds",
     }  # fmt: skip
     outputs = predict(result.model, val, Asking(steps=None))
     assert row[f"val_{names[head]}"] == pytest.approx(score(head, outputs, val, classes))
