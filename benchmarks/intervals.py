@@ -42,7 +42,7 @@ def accuracies(rng: np.random.Generator, *, groups: int, accuracy: float, alike:
 
 def bootstrap(right: Array, member: Array, *, groups: int, seed: int) -> tuple[float, float]:
     part, whole = np.bincount(member, right, minlength=groups), np.bincount(member, minlength=groups)
-    drawn = draw_groups(groups, resamples=RESAMPLES, seed=seed)
+    drawn = np.stack(list(draw_groups(groups, resamples=RESAMPLES, seed=seed)))
     means = part[drawn].sum(axis=1) / whole[drawn].sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -1,7 +1,7 @@
 """Intervals over groups: videos of a group stand or fall together, and a few groups say little about others."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,11 @@ def number_groups(groups: Sequence[str]) -> tuple[int, npt.NDArray[np.int64]]:
     return len(names), member
 
 
-def draw_groups(count: int, *, resamples: int, seed: int) -> npt.NDArray[np.int64]:
-    """(resamples, count) groups drawn with replacement."""
-    return np.random.default_rng(seed).integers(0, count, size=(resamples, count))
+def draw_groups(count: int, *, resamples: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """(count,) groups drawn with replacement, as often as ``resamples`` says; one draw is in memory at a time."""
+    rng = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield rng.integers(0, count, size=count)
 
 
 def ratio_and_error(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -> tuple[float, float, int]:
