@@ -7,11 +7,13 @@ doubled, so that `original` gives every name back. All other names stay as they 
 
 import codecs
 import re
+from pathlib import PurePosixPath, PureWindowsPath
 
 _SURROGATE = re.compile(r"(\\*)([\ud800-\udfff])")
 _LIKE_ESCAPE = re.compile(r"(\\+)(?=x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _ESCAPED = re.compile(r"(\\+)(x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _BYTES_FROM = 0xDC00  # a byte is this and its value
+_ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
 CONSOLE_ERRORS = "vidrnn_names"
 """Name of the error handler that shows such bytes in what is printed."""
 
@@ -25,6 +27,18 @@ def writable(name: str) -> str:
 def original(text: str) -> str:
     """Inverse of `writable`."""
     return _ESCAPED.sub(lambda found: len(found[1]) // 2 * "\\" + _unescape(found[2], len(found[1])), text)
+
+
+def is_absolute(path: str) -> bool:
+    """Whether it begins as an absolute path does on any system, or in somebody's home."""
+    return _ABSOLUTE.match(path) is not None
+
+
+def last_part(path: str) -> str:
+    """The name behind an absolute path, without the folders, which are nobody's business; anything else as it is."""
+    if not is_absolute(path):
+        return path
+    return (PureWindowsPath(path) if "\\" in path else PurePosixPath(path)).name or "."
 
 
 def _escape(surrogate: str) -> str:

@@ -35,7 +35,6 @@ SHARED = {
     "model",
     "config_digest",
     "versions",
-    "command",
 }
 FIGURES = {
     "multilabel": {"mean_average_precision", "macro_f1", "micro_f1", "exact_match", "per_class"},

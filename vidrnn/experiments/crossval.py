@@ -20,6 +20,7 @@ from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.provenance import describe_data, provenance, write_config
 from vidrnn.experiments.stored_sets import find_folders, load_set, name_specs
 from vidrnn.experiments.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines
+from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.evaluation import Average, EvaluationSettings
@@ -300,7 +301,7 @@ def run_crossval(
     result = crossvalidate(sequences, folds, label_map=label_map, settings=settings, protocol=protocol, on_fit=on_fit)
     output.mkdir(parents=True, exist_ok=True)
     lacking = {"lacking_streams": sequences.lacking} if sequences.lacking else {}
-    write_json(output / "crossval.json", result.as_dict() | lacking | provenance(settings))
+    write_json(output / "crossval.json", public_metrics(result.as_dict() | lacking | provenance(settings)))
     write_config(output / "config.yaml", settings)
     write_predictions(
         output / "predictions.csv",

@@ -24,6 +24,7 @@ from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
+from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
@@ -108,7 +109,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         "model": str(model_path),
         **provenance(model.settings),
     }
-    write_json(output / "metrics.json", values)
+    write_json(output / "metrics.json", public_metrics(values))
     _write_predictions(output / "predictions.csv", model, said.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
     if isinstance(metrics, Metrics) and calibration is not None:

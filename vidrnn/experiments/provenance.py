@@ -2,8 +2,6 @@
 
 import hashlib
 import platform
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 
 from vidrnn.atomic import write_atomically
+from vidrnn.names import last_part
 from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS
@@ -18,13 +17,11 @@ from vidrnn.version import __version__
 
 
 def provenance(settings: RunSettings) -> dict[str, Any]:
-    """What it takes to make a number again: the digest of the configuration, the versions and the command."""
-    return {"config_digest": config_digest(settings), "versions": versions(), "command": command()}
+    """What it takes to make a number again: the digest of the configuration and the versions.
 
-
-def command() -> str:
-    """What was typed, or the script that called."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    Results are shown around, so the command line is not among it: it tells folders, and with them who works where.
+    """
+    return {"config_digest": config_digest(settings), "versions": versions()}
 
 
 def versions() -> dict[str, str]:
@@ -53,7 +50,7 @@ def write_config(path: Path, settings: RunSettings) -> None:
 def describe_data(settings: RunSettings, spec_digest: str) -> str:
     """The part of a protocol string that says which videos and features a number belongs to."""
     data = settings.data
-    source = data.annotations or data.root.name
+    source = last_part(data.annotations or data.root.name)
     if data.format in {"ucf101", "hmdb51"}:
         source += f", split {data.split_number}"
     steps = settings.training.steps or "all"

@@ -21,6 +21,7 @@ from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_se
 from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
+from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.run import RunSettings
@@ -127,7 +128,7 @@ def _write(model: TrainedModel, history: History, settings: RunSettings, output:
     save_model(model, files[0])
     write_config(files[1], settings)
     write_log(files[2], history)
-    write_json(files[3], model.metrics)
+    write_json(files[3], public_metrics(model.metrics))
     return files
 
 

@@ -22,6 +22,7 @@ from vidrnn.evaluation.report import write_json
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
+from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
@@ -238,7 +239,7 @@ def _write(task: _Task, search: "Search") -> Tuning:
     write_atomically(best_config, dump_yaml(tuned).encode())
     table = _trials_csv(records, list(task.space.entries), name=HEADLINES[task.settings.model.head].name)
     write_atomically(task.output / "trials.csv", table.encode())
-    write_json(task.output / "tune.json", _summary(task, records, best, untuned))
+    write_json(task.output / "tune.json", public_metrics(_summary(task, records, best, untuned)))
     return Tuning(
         records=tuple(records),
         ranking=tuple(ranking),

@@ -2,15 +2,14 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
+from vidrnn.names import is_absolute, last_part
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec
 
-_ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
 _SPARE_LAYERS = 64  # that hold no weights
 
 
@@ -22,21 +21,21 @@ def public_config(settings: RunSettings) -> dict[str, Any]:
     tree = settings.model_dump(mode="json")
     features = tree["features"]
     for stream in ("text", "external"):
-        if features[stream]["folder"] and _ABSOLUTE.match(features[stream]["folder"]):
+        if features[stream]["folder"] and is_absolute(features[stream]["folder"]):
             features[stream]["name"] = getattr(settings.features, stream).chosen_name
-            features[stream]["folder"] = _last_part(features[stream]["folder"])
+            features[stream]["folder"] = last_part(features[stream]["folder"])
     for section, key in (
         *(("data", key) for key in ("root", "annotations", "classes")),
         *(("features", key) for key in ("store", "weights")),
         ("evaluation", "folds"),
     ):
-        tree[section][key] = _last_part(tree[section][key])
+        tree[section][key] = _shortened(tree[section][key])
     return tree
 
 
 def public_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics without the command line, and without the folders of videos that were given by absolute paths."""
-    return {name: _shortened(value) for name, value in metrics.items() if name != "command"}
+    """The metrics without the folders of videos that were given by absolute paths."""
+    return {name: _shortened(value) for name, value in metrics.items()}
 
 
 def _shortened(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
@@ -44,14 +43,7 @@ def _shortened(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
         return {name: _shortened(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_shortened(each) for each in value]
-    return _last_part(value)
-
-
-def _last_part(value: Any) -> Any:  # noqa: ANN401
-    """The name behind an absolute path; anything else as it is."""
-    if not isinstance(value, str) or not _ABSOLUTE.match(value):
-        return value
-    return (PureWindowsPath(value) if "\\" in value else PurePosixPath(value)).name or "."
+    return last_part(value) if isinstance(value, str) else value
 
 
 def parse_header(text: str) -> dict[str, Any]:
