@@ -58,3 +58,39 @@ def nearest_chosen(chosen: torch.Tensor, total: int) -> torch.Tensor:
     """
     middles = (chosen[:-1] + chosen[1:]) / 2
     return torch.bucketize(torch.arange(total, dtype=middles.dtype), middles)
+
+
+def similar_lengths(lengths: torch.Tensor) -> list[torch.Tensor]:
+    """Cut a batch into parts that are padded to at most twice the steps that there are.
+
+    Args:
+        lengths: (B,) int64 steps of each sequence, at least 1.
+
+    Returns:
+        Positions in the batch of each part, the longest first; all in their order where one part is enough.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    ends, start, true = [], 0, 0
+    for number, length in enumerate(lengths[order].tolist()):
+        longest = int(lengths[order[start]])
+        if (number + 1 - start) * longest > 2 * (true + length):
+            ends.append(number)
+            start, true = number, 0
+        true += length
+    return list(torch.tensor_split(order, ends)) if ends else [torch.arange(len(lengths))]
+
+
+def full_batches(lengths: torch.Tensor, *, most_steps: int) -> list[torch.Tensor]:
+    """Neighbouring positions of a set in batches that, padded, have at most so many steps, or one sequence.
+
+    Args:
+        lengths: (n,) int64 steps of each sequence.
+        most_steps: of a batch, padding included.
+    """
+    ends, start, longest = [], 0, 0
+    for number, length in enumerate(lengths.tolist()):
+        longest = max(longest, length)
+        if number > start and (number + 1 - start) * longest > most_steps:
+            ends.append(number)
+            start, longest = number, length
+    return list(torch.tensor_split(torch.arange(len(lengths)), ends))

@@ -17,7 +17,7 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Model
 from vidrnn.sequences.augmentation import augment, draw_order, draw_steps
 from vidrnn.sequences.sequence_set import Batch, SequenceSet
-from vidrnn.sequences.steps import shuffle_steps
+from vidrnn.sequences.steps import shuffle_steps, similar_lengths
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.averaging import AveragedWeights
@@ -176,18 +176,12 @@ class _Work:
             rate = learning_rate(step, total_steps=epochs * len(batches), settings=settings)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
-            batch = self._draw(positions)
-            outputs, value = self._forward(batch)
-            self.optimiser.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
+            losses[number], right = self._descend(positions)
+            correct += right
             norms[number] = nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
             self.optimiser.step()
             if self.average:
                 self.average.update(self.model, number=step + 1)
-            losses[number] = value.detach()
-            if self.objective.head == "label":
-                targets = batch.targets.argmax(1) if settings.mixup else batch.targets
-                correct += (outputs.argmax(1) == targets).sum()
         row = {
             "epoch": epoch + 1.0,
             "updates": (epoch + 1.0) * len(batches),
@@ -203,6 +197,32 @@ class _Work:
                 f"{row['gradient_norm_max']}; lower training.learning_rate or training.clip_norm"
             )
         return row
+
+    def _descend(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Put the gradients of a batch into the model; its loss, and of ``label`` how many videos were right.
+
+        A long sequence is not padded together with short ones: each part of similar lengths adds its gradients, and
+        the mean is that over the whole batch. What mixup mixes then comes from one part.
+        """
+        self.optimiser.zero_grad()
+        totals, steps = self._train.totals[positions], self._settings.steps
+        parts = similar_lengths(totals if steps is None else totals.clamp(max=steps))
+        device, answers = self._train.device, 0
+        loss, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+        for part in parts:
+            batch = self._draw(positions[part])
+            outputs, value = self._forward(batch)
+            own = self.objective.count(batch.targets) if len(parts) > 1 else 1
+            (value * own).backward()  # type: ignore[no-untyped-call]  # torch gives it no type
+            loss, answers = loss + value.detach() * own, answers + own
+            if self.objective.head == "label":
+                targets = batch.targets.argmax(1) if self._settings.mixup else batch.targets
+                correct = correct + (outputs.argmax(1) == targets).sum()
+        if answers > 1:
+            for parameter in self.model.parameters():
+                if parameter.grad is not None:
+                    parameter.grad /= answers
+        return loss / max(answers, 1), correct
 
     def _draw(self, positions: torch.Tensor) -> Batch:
         train, model = self._train, self.model.settings

@@ -86,6 +86,12 @@ class Objective:
         value: torch.Tensor = self._loss(outputs, targets)
         return value
 
+    def count(self, targets: torch.Tensor) -> int:
+        """How many answers the loss of a batch is the mean over; ``targets`` as there."""
+        if self.head == "step_labels":
+            return int((targets != IGNORED).sum())
+        return len(targets) if self.scale is None else int((~targets.isnan()).sum())
+
     def of_steps(self, step_outputs: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """The loss of every true step as if it alone had to answer for its video, averaged over all steps of a batch.
 

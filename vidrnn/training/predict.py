@@ -9,7 +9,7 @@ from vidrnn.device import repeatable
 from vidrnn.evaluation.measures import Output
 from vidrnn.models.ensemble import Model, combine_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen, shuffle_steps
+from vidrnn.sequences.steps import StepChoice, choose_steps, full_batches, nearest_chosen, shuffle_steps
 from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import in_order
@@ -103,8 +103,9 @@ def _in_batches(model: Model, sequences: SequenceSet, asking: Asking) -> Iterato
     sequences = sequences.showing(asking.inference.streams)
     views = (False, True) if sequences.has_both_views and asking.inference.views == "both" else (False,)
     shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if asking.shuffled_time else None
-    longest = int(sequences.totals.max()) if asking.steps is None else asking.steps
-    for positions in torch.split(torch.arange(len(sequences)), max(_STEPS_PER_BATCH // longest, 1)):
+    # Of a fixed number of steps all batches have the same size, however short some videos are.
+    lengths = sequences.totals if asking.steps is None else torch.full_like(sequences.totals, asking.steps)
+    for positions in full_batches(lengths, most_steps=_STEPS_PER_BATCH):
         answers: list[list[torch.Tensor]] = []
         for jitter in range(asking.inference.jitters):
             choice = _choose(sequences, positions, asking.steps, jitter=jitter, shuffle=shuffle)

@@ -1,6 +1,7 @@
 """`vidrnn.sequences.steps`: which cached steps a model sees."""
 
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-from vidrnn.sequences.steps import choose_steps, shuffle_steps
+from vidrnn.sequences.steps import choose_steps, full_batches, shuffle_steps, similar_lengths
 
 totals_and_steps = st.tuples(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.integers(1, 40))
 
@@ -89,3 +90,37 @@ def test_shuffling_does_shuffle() -> None:
     choice = choose_steps(torch.tensor([40] * 20), 40)
     shuffled = shuffle_steps(choice, generator=torch.Generator().manual_seed(0))
     assert len({tuple(row) for row in shuffled.indices.tolist()}) == 20
+
+
+many_lengths = st.lists(st.one_of(st.integers(1, 20), st.integers(1, 5000)), min_size=1, max_size=40)
+
+
+@configure(deadline=None)
+@given(many_lengths)
+def test_parts_of_similar_lengths_hold_each_sequence_once_and_little_padding(lengths: list[int]) -> None:
+    parts = [part.tolist() for part in similar_lengths(torch.tensor(lengths))]
+    assert sorted(position for part in parts for position in part) == list(range(len(lengths)))
+    for part in parts:
+        own = [lengths[position] for position in part]
+        assert len(own) * max(own) <= 2 * sum(own)
+
+
+def test_similar_sequences_stay_one_batch_in_their_order() -> None:
+    assert [part.tolist() for part in similar_lengths(torch.tensor([24, 12, 20, 24]))] == [[0, 1, 2, 3]]
+
+
+def test_a_long_sequence_is_not_padded_together_with_short_ones() -> None:
+    parts = [part.tolist() for part in similar_lengths(torch.tensor([10, 5000, 12, 11]))]
+    assert parts == [[1, 2], [3, 0]]  # beside the long one there is room for as much again
+
+
+@configure(deadline=None)
+@given(many_lengths, st.integers(1, 10_000))
+def test_batches_are_full_and_keep_the_order(lengths: list[int], most: int) -> None:
+    batches = [batch.tolist() for batch in full_batches(torch.tensor(lengths), most_steps=most)]
+    assert [position for batch in batches for position in batch] == list(range(len(lengths)))
+    padded = [len(batch) * max(lengths[position] for position in batch) for batch in batches]
+    assert all(steps <= most or len(batch) == 1 for steps, batch in zip(padded, batches, strict=True))
+    for batch, following in pairwise(batches):  # not one more would have had room
+        together = [lengths[position] for position in [*batch, following[0]]]
+        assert len(together) * max(together) > most

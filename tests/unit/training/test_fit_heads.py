@@ -1,7 +1,7 @@
 """`vidrnn.training.fit` with every head: answers in the order of time, toy tasks learned, resumed to the bit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
+import vidrnn.training.fit as module
 from tests.worlds import Array, rgb, sequence_set, tiny_model, tiny_training, with_rgb
 from vidrnn.annotations import Annotation
 from vidrnn.errors import TrainingError
@@ -385,3 +386,51 @@ def test_features_that_are_no_numbers_stop_the_fit_with_what_to_do(head: Head) -
         "the loss became nan in epoch 1, the largest gradient norm nan; "
         "lower training.learning_rate or training.clip_norm"
     )
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_long_sequence_does_not_inflate_its_batch_and_changes_no_gradient(
+    head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven videos of a dozen steps and one of 300: padded together they would be 2400 steps, of 400 that are there."""
+    train, classes = with_a_long_one(head)
+    settings = tiny_training(steps=None, clip_norm=1e9)
+    volumes, gradients = [], []
+    for together in (False, True):
+        if together:
+            monkeypatch.setattr(module, "similar_lengths", lambda lengths: [torch.arange(len(lengths))])
+        work = module._Work(train, classes, tiny_model(head=head, dropout=0.0), settings, shuffled_time=False)
+        monkeypatch.setattr(work.model, "unscaled", watched(work.model.unscaled, seen := []))
+        work._descend(torch.arange(8))
+        volumes.append(max(seen))
+        gradients.append({name: each.grad for name, each in work.model.named_parameters() if each.grad is not None})
+    assert volumes[1] == 2400
+    assert volumes[0] < 700
+    for name, gradient in gradients[1].items():
+        torch.testing.assert_close(gradients[0][name], gradient, rtol=1e-3, atol=1e-5)
+
+
+def watched(forward: Callable[..., torch.Tensor], seen: list[int]) -> Callable[..., torch.Tensor]:
+    """The same, remembering how many steps each batch has, padding included."""
+
+    def watch(features: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        seen.append(features.shape[0] * features.shape[1])
+        return forward(features, *rest)
+
+    return watch
+
+
+def with_a_long_one(head: Head) -> tuple[SequenceSet, int]:
+    """Eight videos of noise with random answers, the first of them far longer than the others."""
+    rng = np.random.default_rng(0)
+    lengths = [300, *(int(length) for length in rng.integers(9, 16, 7))]
+    arrays = [rng.normal(size=(length, 6)) for length in lengths]
+    values = {
+        "multilabel": torch.from_numpy((rng.random((8, 3)) < 0.5).astype(np.float32)),
+        "transcript": torch.from_numpy(rng.integers(0, 3, (8, 2))),
+        "regression": torch.from_numpy(rng.normal(size=8).astype(np.float32)),
+        "step_labels": torch.from_numpy(rng.integers(0, 3, sum(lengths))),
+        "step_regression": torch.from_numpy(rng.normal(size=sum(lengths)).astype(np.float32)),
+    }[head]
+    classes = 0 if head in {"regression", "step_regression"} else 3
+    return make_set(arrays, values, per_step=head.startswith("step_")), classes
