@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
 
 _BT709, _UNTAGGED = 1, 2  # ITU-T H.273, table 4
+_LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG: black is 16 and white 235
+_STRETCHED = np.rint((np.arange(256.0) - 16) * 255 / 219).clip(0, 255).astype(np.uint8)
 
 
 class Upright:
@@ -45,6 +47,8 @@ class Upright:
             on_gpu = to_rgb(frame)
             return (on_gpu.flip(1) if mirrored else on_gpu).rot90(quarter_turns), pixel_aspect
         rgb = np.asarray(self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
+        if frame.color_range == _LIMITED and frame.format.name.startswith("gray"):
+            rgb = _STRETCHED[rgb]  # FFmpeg takes frames without colour as full range, whatever they say
         if not mirrored and not quarter_turns:
             return rgb, pixel_aspect
         turned = np.ascontiguousarray(np.rot90(rgb[:, ::-1] if mirrored else rgb, quarter_turns))
