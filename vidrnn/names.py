@@ -7,6 +7,7 @@ doubled, so that `original` gives every name back. All other names stay as they 
 
 import codecs
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
 _SURROGATE = re.compile(r"(\\*)([\ud800-\udfff])")
@@ -39,6 +40,12 @@ def last_part(path: str) -> str:
     if not is_absolute(path):
         return path
     return (PureWindowsPath(path) if "\\" in path else PurePosixPath(path)).name or "."
+
+
+def of_windows(names: Iterable[str]) -> str:
+    """What to do about names that are not found, where one looks like a path of Windows; empty where none does."""
+    shown = next((name for name in names if "\\" in name), None)
+    return "" if shown is None else f"; folders are separated by / and not by the backslashes of {shown!r}"
 
 
 def _escape(surrogate: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
+from vidrnn.names import of_windows
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
@@ -20,7 +21,7 @@ def find_missing(annotations: Sequence[Annotation], root: Path) -> Iterator[Find
     if missing:
         text = (
             f"{len(missing)} of {len(annotations)} videos do not exist or may not be read; looked in {root.resolve()}; "
-            "correct the annotations or data.root"
+            f"correct the annotations or data.root{of_windows(missing)}"
         )
         yield Finding("failed", text, tuple(missing))
 

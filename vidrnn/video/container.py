@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.names import of_windows
 from vidrnn.video.clock import JUMP_S
 
 _Stream = TypeVar("_Stream", VideoStream, AudioStream)
@@ -33,6 +34,7 @@ _CONTAINERS = (
     *("nsv", "nut", "ogg", "rm", "webp_pipe", "wtv"),
     *("av1", "h261", "h263", "h264", "hevc", "m4v", "mjpeg", "mpegvideo", "obu", "vc1"),  # streams without container
 )
+_SIGNATURE, _PIECE = 12, 1 << 20  # bytes: that tell a kind of file, and that are read at once
 _SOUND_CONTAINERS = ("aac", "aiff", "au", "caf", "flac", "mp3", "w64", "wav")
 _OPTIONS = {
     "format_whitelist": ",".join(_CONTAINERS),
@@ -137,7 +139,8 @@ def size_of(path: Path) -> int:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise VideoError("does not exist; check the path in the annotations against data.root") from None
+        cause = "does not exist; check the path in the annotations against data.root"
+        raise VideoError(cause + of_windows([path.name])) from None
     except (OSError, ValueError) as error:
         raise VideoError(f"cannot be looked at: {cause_of(error)}") from error
     if not stat.S_ISREG(status.st_mode):
@@ -181,6 +184,26 @@ def longest_step_s(container: InputContainer) -> float:
     The limit is that of ffmpeg's ``-dts_delta_threshold``, which holds for the same containers.
     """
     return JUMP_S if Flags.ts_discont in Flags(container.format.flags) else math.inf
+
+
+def ends_with_its_first(container: InputContainer) -> bool:
+    """Whether of files that were joined byte for byte only the first is read, without a word."""
+    return container.format.name.split(",")[0] in {"mov", "flv", "asf"}
+
+
+def is_followed(path: Path, end: int, *, on_read: Callable[[], object] = lambda: None) -> bool:
+    """Whether behind ``end``, the last byte that was read as video, another file of the same kind begins."""
+    with path.open("rb") as file:
+        head = file.read(_SIGNATURE)
+        signature = head[4:] if head[4:8] == b"ftyp" else head  # before that stands the length of the box
+        file.seek(end)
+        before = b""
+        while piece := file.read(_PIECE):
+            on_read()
+            if signature in before + piece:
+                return True
+            before = piece[-len(signature) :]
+    return False
 
 
 def file_start_s(container: InputContainer, stream: VideoStream | AudioStream) -> float:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import av
@@ -71,12 +71,14 @@ class Listing:
         index: None when anything about it is in doubt.
         is_sure: whether the times are those of the frames beyond doubt; otherwise only decoding tells.
         in_fields: whether some frames come in two packets.
+        end: where in the file the last of them ends, 0 when not all were read.
     """
 
     pts: Integers | None
     index: PacketIndex | None
     is_sure: bool
     in_fields: bool = False
+    end: int = 0
 
 
 _UNUSABLE = Listing(None, None, is_sure=False)
@@ -95,12 +97,13 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
     context = stream.codec_context
     role_of = role_reader(context.codec.canonical_name, context.extradata or b"")
     rows: list[_Row] = []
-    empty = 0
+    empty = end = 0
     decoded_at: list[int] = []
     fields = FieldPairs()
     try:
         for packet in packets_of(container, stream):
             on_progress()
+            end = max(end, (packet.pos or 0) + packet.size)
             if packet.size == 0:
                 empty += 1
             elif packet.pts is not None:
@@ -117,7 +120,7 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
     pts = sorted(row.pts for row in rows if row.shown)
     made_up = container.format.name == "avi" and context.has_b_frames
     if made_up or len(set(pts)) < len(pts) or (pts and pts[-1] - pts[0] > _WIDEST):
-        return _UNUSABLE
+        return replace(_UNUSABLE, end=end)
     # PyAV ends with one empty packet of its own; any other is a sign to the decoder that is not understood here.
     index = _index(rows, reorder_depth=context.reorder_depth) if empty == 1 and not fields.found else None
     limit = longest_step_s(container) / float(stream.time_base or 1)
@@ -127,7 +130,7 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
         and all(earlier <= later for earlier, later in pairwise(decoded_at))
         and all(later - earlier <= limit for earlier, later in pairwise(pts))
     )
-    return Listing(np.asarray(pts, dtype=np.int64), index, is_sure, fields.found)
+    return Listing(np.asarray(pts, dtype=np.int64), index, is_sure, fields.found, end)
 
 
 def _brings_change(packet: "Packet[VideoStream]", later: bool) -> bool:

@@ -21,7 +21,9 @@ from vidrnn.video.clock import Output, Shown, Stamp, Ticks, shown_times
 from vidrnn.video.container import (
     cause_of,
     damage_of,
+    ends_with_its_first,
     file_start_s,
+    is_followed,
     longest_step_s,
     moving_streams,
     open_video,
@@ -129,6 +131,7 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         shape = stream.codec_context.width, stream.codec_context.height
         names = container.format.name, stream.codec_context.name
         pixel_format = stream.codec_context.pix_fmt
+        may_be_followed = ends_with_its_first(container)
         has_audio = bool(container.streams.audio)
         aspect, told = _pixels(stream)
         notes = _stream_notes(container, stream) + told
@@ -146,6 +149,11 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
             pts, packets = None, None
     if timestamps_s is None or len(timestamps_s) == 0:
         raise VideoError("holds no frame; the file is empty or was cut off before its first picture")
+    if may_be_followed and listing.end and is_followed(path, listing.end, on_read=on_progress):
+        notes.append(
+            f"another file follows in it, joined byte for byte; only the {len(timestamps_s)} frames of the first are "
+            "read, so join them with a tool for videos, or cut them apart"
+        )
     if header_frames > len(timestamps_s) * (1 + _HEADER_TOLERANCE) + 1:
         notes.append(f"header claims {header_frames} frames, the file holds {len(timestamps_s)}")
     return Video(

@@ -85,7 +85,7 @@ def packet(pts, *, size=3, discard=False, side_data=()):
         pass
 
     made = Packet(b"\x10\0\0"[:size])
-    made.pts, made.dts, made.size, made.is_discard = pts, pts, size, discard
+    made.pts, made.dts, made.pos, made.size, made.is_discard = pts, pts, None, size, discard
     made.iter_sidedata = lambda: [SimpleNamespace(data_type=kind) for kind in side_data]
     return made
 
