@@ -16,6 +16,7 @@ _SPAN = ("start", "end")
 _FORMS = (
     "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group][,text]"
 )
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 
 
@@ -31,7 +32,8 @@ def read_csv(path: Path) -> list[Annotation]:
         MissingPathError: there is no such file.
         AnnotationError: with the line, the value and what is expected; also for two spellings of one class.
     """
-    rows = read_rows(path, required=("path",), optional=(*_ANSWERS, *_SPAN, "split", "group", "text"), expected=_FORMS)
+    optional = (*_ANSWERS, *_SPAN, "split", "group", "text")
+    rows = read_rows(path, required=("path",), optional=optional, numbers=("target", *_SPAN), expected=_FORMS)
     if not rows:
         raise AnnotationError(f"{path} has a header but no rows; add one row per video")
     columns = set(rows[0][1])
@@ -151,14 +153,23 @@ def _said(annotation: Annotation) -> str:
 
 
 def read_rows(
-    path: Path, *, required: tuple[str, ...], optional: tuple[str, ...], expected: str = ""
+    path: Path,
+    *,
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+    numbers: tuple[str, ...] = (),
+    expected: str = "",
 ) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV with a header; values are stripped. A byte order mark is skipped.
+    """Read a CSV with a header, as programs and spreadsheets of any country write it; values are stripped.
+
+    A byte order mark is skipped. Commas, semicolons or tabs separate, whichever the header has most of. Columns
+    without a name are left out: row numbers of pandas, and empty columns of spreadsheets.
 
     Args:
         path: the file.
         required: columns that must be there.
         optional: columns that may be there.
+        numbers: columns in which a comma is a decimal point where it does not separate.
         expected: what an error says about the header; empty lists the columns.
 
     Returns:
@@ -168,22 +179,28 @@ def read_rows(
         MissingPathError: there is no such file.
         AnnotationError: not UTF-8, a wrong header, or a row of another width; with the line and what is expected.
     """
-    reader = csv.reader(io.StringIO(read_text(path)))
+    text = read_text(path)
+    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
     rows: list[tuple[int, dict[str, str]]] = []
     try:
         header = [name.strip() for name in next(reader, [])]
+        named = [name for name in header if name]
         expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional)
-        if not set(required) <= set(header) <= {*required, *optional} or len(set(header)) != len(header):
-            raise AnnotationError(f"{path}, line 1: header {','.join(header)!r}; {expected}")
+        if not set(required) <= set(named) <= {*required, *optional} or len(set(named)) != len(named):
+            raise AnnotationError(f"{path}, line 1: header {separator.join(header)!r}; {expected}")
         for values in reader:
             if not any(value.strip() for value in values):
                 continue
             if len(values) != len(header):
                 raise AnnotationError(
                     f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
-                    "put a value that holds a comma into double quotes"
+                    f"put a value that holds a {_SEPARATORS[separator]} into double quotes"
                 )
-            rows.append((reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))))
+            row = {name: value.strip() for name, value in zip(header, values, strict=True) if name}
+            if separator != ",":
+                row |= {name: row[name].replace(",", ".") for name in numbers if name in row}
+            rows.append((reader.line_num, row))
     except csv.Error as error:
         raise AnnotationError(f"{path}, line {reader.line_num}: {error}; is a double quote left open?") from error
     return rows
