@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from vidrnn.annotations.rows import read_json_object, read_lines
 from vidrnn.errors import AnnotationError
 
 _NO_LETTERS = re.compile(r"(?<!\d)[\s_-]+|[\s_-]+(?!\d)")  # "walk 2" is "walk2", but "1-1" is not "11"
+_UNSEEN = frozenset({"Cc", "Cf"})  # Unicode's categories of controls and of formats, such as a space of no width
 _MISSING = frozenset({"nan", "null", "none", "n/a", "na", "#n/a", "#name?", "#value!", "undefined", "?", "-"})
 _NUMBERED = re.compile(r"(\d{1,9})[\s,]+(.+)")
 
@@ -52,7 +54,7 @@ def read_class_names(path: Path) -> dict[int, str]:
 
 
 def refuse_twin_names(names: Iterable[str], *, where: str) -> None:
-    """Refuse names that differ in case, spaces, hyphens or underscores alone: they would be two classes.
+    """Refuse names that `find_twin_names` finds alike: they would be two classes.
 
     Raises:
         AnnotationError: with both spellings.
@@ -62,10 +64,14 @@ def refuse_twin_names(names: Iterable[str], *, where: str) -> None:
 
 
 def find_twin_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Names that differ in case, spaces, hyphens or underscores alone from an earlier one: (earlier, name)."""
+    """Names that differ in case, spaces, hyphens, underscores or what prints nothing from an earlier one.
+
+    As (earlier, name). Pages of the web and word processors leave characters without width behind.
+    """
     spelling: dict[str, str] = {}
     for name in names:
-        before = spelling.setdefault(_NO_LETTERS.sub("", name).casefold(), name)
+        printed = "".join(each for each in name if unicodedata.category(each) not in _UNSEEN)
+        before = spelling.setdefault(_NO_LETTERS.sub("", printed).casefold(), name)
         if before != name:
             yield before, name
 
