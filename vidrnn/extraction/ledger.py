@@ -10,9 +10,9 @@ from vidrnn.extraction.embedder import Computed, Pass
 from vidrnn.extraction.failures import FailureList, MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
-from vidrnn.extraction.stored import is_stored
+from vidrnn.extraction.stored import Stored
 from vidrnn.store.folders import FeatureFolder
-from vidrnn.store.source import Places, is_there
+from vidrnn.store.source import Places
 from vidrnn.store.video_features import VideoFeatures
 
 
@@ -44,15 +44,19 @@ class Ledger:
         )
         self._root, self._retry_failed = root, retry_failed
         self._known = MissingLists(folder.path)
-        self._plain = plain
         self._known_plain = FailureList(plain.path / "failures.csv") if plain and not retry_failed else None
         self._claims = Claims(folder.path / ".claims")
+        self._stored = Stored(folder)
+        self._stored_plain = Stored(plain) if plain else None
 
     def __enter__(self) -> "Ledger":
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._claims.close()
+        for stored in (self._stored, self._stored_plain):
+            if stored is not None:
+                stored.close()
 
     def close(self) -> None:
         """Put the lists in order. Raises OSError."""
@@ -62,7 +66,7 @@ class Ledger:
     def is_settled(self, path: str) -> bool:
         """Whether the video needs nothing more, or nothing that can be had; this is entered."""
         source = self._source(path)
-        if _is_done(self.folder, path, source):
+        if _is_done(self._stored, path, source):
             self._reuse(path)
         elif not self._retry_failed and (failure := self._known.known(path, source)):
             self.progress.not_retried += failure.stage != ABSENT
@@ -79,7 +83,7 @@ class Ledger:
 
     def was_done_meanwhile(self, path: str) -> bool:
         """Whether another extraction did a video that has just been claimed; this is entered."""
-        if not _is_done(self.folder, path, self._source(path)):
+        if not _is_done(self._stored, path, self._source(path)):
             return False
         self._claims.give_back(path)
         self._reuse(path)
@@ -103,7 +107,7 @@ class Ledger:
         if listed_frames is not None and held not in {0, listed_frames}:
             note = f"the list says {listed_frames} frames, there are {held}; all of these count"
             video = replace(video, notes=(*video.notes, note))
-        self.folder.write(path, video)
+        self._stored.write(path, video)
         self._claims.give_back(path)  # from here on another extraction finds them
         self._known.solve(path)
         self.progress.extracted += 1
@@ -123,13 +127,13 @@ class Ledger:
     def _failure_of_plain(self, path: str, source: Places) -> Failure | None:
         """What the view that is not mirrored failed with, unless it has been solved since."""
         failure = self._known_plain.known(path, source) if self._known_plain else None
-        if failure is None or (self._plain is not None and _is_done(self._plain, path, source)):
+        if failure is None or (self._stored_plain and _is_done(self._stored_plain, path, source)):
             return None
         return failure
 
 
-def _is_done(folder: FeatureFolder, path: str, source: Places) -> bool:
+def _is_done(stored: Stored, path: str, source: Places) -> bool:
     try:
-        return is_there(source) and is_stored(folder, path, source)
+        return stored.has(path, source)
     except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
         return False

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
-from vidrnn.extraction.stored import is_stored
+from vidrnn.extraction.stored import Stored
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.source import is_reachable
@@ -112,13 +113,15 @@ def _missing(
     annotations: Sequence[Annotation], passes: Sequence[Embedder], *, root: Path, settings: FeatureSettings
 ) -> Iterator[Job]:
     """The videos that lack something, with the numbers of the passes that they lack."""
-    folders = [FeatureStore(settings.store).folder(each.spec) for each in passes]
-    for annotation in annotations:
-        source = annotation.source(root)
-        if is_reachable(source):
-            lacking = [n for n, folder in enumerate(folders) if not is_stored(folder, annotation.path, source)]
-            if lacking:
-                yield Job(annotation.path, source, tuple(lacking))
+    store = FeatureStore(settings.store)
+    with ExitStack() as stack:
+        known = [stack.enter_context(Stored(store.folder(each.spec))) for each in passes]
+        for annotation in annotations:
+            source = annotation.source(root)
+            if is_reachable(source):
+                lacking = [number for number, stored in enumerate(known) if not stored.has(annotation.path, source)]
+                if lacking:
+                    yield Job(annotation.path, source, tuple(lacking))
 
 
 def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: FeatureSettings) -> tuple[float, str]:

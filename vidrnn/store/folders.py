@@ -187,13 +187,33 @@ class FeatureFolder:
             raise StoreError(f"{path} is damaged (checksum differs); {advice}")
         return VideoFeatures(features, timestamps_s, metadata, source, notes)
 
-    def current(self, video_path: str, source: Places) -> VideoFeatures | None:
-        """The features of exactly this source, None where there are none that can be read."""
+    def state_of(self, video_path: str) -> tuple[int, int, int] | None:
+        """Inode, size and time of the file that holds the features of a video, None where there is none."""
+        try:
+            return _state(self.file_of(video_path).stat())
+        except FileNotFoundError:
+            pass
+        try:
+            pack = self.pack()
+            number = pack.number_of(str(PurePosixPath(video_path))) if pack else None
+            return None if pack is None or number is None else _state(pack.shard_of(number).stat())
+        except (FileNotFoundError, StoreError):
+            return None
+
+    def current(self, video_path: str, source: Places, *, sha256: str | None = None) -> VideoFeatures | None:
+        """The features of exactly this source, None where there are none that can be read.
+
+        Args:
+            video_path: as in the annotations.
+            source: what decides its features. Raises OSError where it is not there.
+            sha256: its hash, where that is known; None: it is computed where size and time do not tell.
+        """
         try:
             video = self.read(video_path, check=True)
         except (StoreError, MissingPathError):
             return None
-        return video if video.source.is_still(source) else None
+        same = video.source.is_still(source) if sha256 is None else video.source.sha256 == sha256
+        return video if same else None
 
 
 class FeatureStore:

@@ -19,6 +19,7 @@ import numpy as np
 
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import writable
+from vidrnn.store import manifest
 from vidrnn.store import pack as packed
 from vidrnn.store.folders import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder, FeatureStore
 from vidrnn.store.pack import Pack
@@ -28,7 +29,7 @@ from vidrnn.store.source import is_there
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 _SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(packed.SHARD_SUFFIX))
-_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK}
+_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK, manifest.FILE, manifest.JOURNAL}
 _YOUNG_S = 3600.0  # what is younger may belong to a process that is at work
 
 _State = tuple[int, int, int]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ def state_of(path: Places) -> tuple[int, int]:
         sizes, times = zip(*map(state_of, path), strict=True)
         return sum(sizes), sum(times)
     status = path.stat()
-    if not path.is_dir():
+    if not stat.S_ISDIR(status.st_mode):
         return status.st_size, status.st_mtime_ns
     pictures = [file.stat() for file in picture_files(path)]
     return sum(each.st_size for each in pictures), status.st_mtime_ns + sum(each.st_mtime_ns for each in pictures)

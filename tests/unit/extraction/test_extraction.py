@@ -12,6 +12,7 @@ from tests.bad_decoders import by_name
 from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
+from vidrnn.extraction import stored
 from vidrnn.extraction.decode_worker import draw_video
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Failure
@@ -216,14 +217,14 @@ def test_a_name_that_the_system_refuses_is_one_failure(world):
 def test_a_source_that_cannot_be_read_any_more_is_one_failure(world, monkeypatch):
     """Its features are there; whether they are current cannot be said."""
     world.extract()
-    honest = FeatureFolder.current
+    honest = stored.state_of
 
-    def current(folder, path, source):
-        if path == NAMES[0]:
+    def state_of(source):
+        if source == world.root / NAMES[0]:
             raise PermissionError(13, "Permission denied")
-        return honest(folder, path, source)
+        return honest(source)
 
-    monkeypatch.setattr(FeatureFolder, "current", current)
+    monkeypatch.setattr(stored, "state_of", state_of)
     assert world.extract().summary() == "extracted 1, reused 2, failed 0"
 
 
