@@ -31,7 +31,7 @@ from vidrnn.settings.run import RunSettings
 
 def check(config: Path, overrides: list[str], store: str, *options: str) -> float:
     """Seconds of `vidrnn check`."""
-    changes = [word for each in [*overrides, f"features.store={store}"] for word in ("--set", each)]
+    changes = [word for each in [*overrides, f"extraction.store={store}"] for word in ("--set", each)]
     call = "import sys; from vidrnn.cli.app import main; sys.argv[0] = 'vidrnn'; main()"
     started = time.perf_counter()
     command = [sys.executable, "-c", call, "check", "--config", str(config), *options, *changes]
@@ -43,7 +43,7 @@ def fits(settings: RunSettings) -> tuple[dict[str, float], dict[str, int]]:
     """Seconds of a fold for the model and each baseline, and how often the cross-validation fits each."""
     annotations, head = read_annotations(settings.data), settings.model.head
     label_map = label_map_of(annotations, head)
-    folders = find_folders(settings.features)
+    folders = find_folders(settings.features, store=settings.extraction.store)
     sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
     train, test = sequences.subset(folds[0].train), sequences.subset(folds[0].test)

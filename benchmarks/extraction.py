@@ -40,6 +40,7 @@ from vidrnn.extraction.embedder import Alone, Embedder
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes, embed_videos, num_workers
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.streams.passes import load_passes
 
@@ -56,10 +57,11 @@ from pathlib import Path
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_videos
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 if __name__ == "__main__":
-    settings = FeatureSettings(sampling="every", nodes={"last": 1})  # as the plain recipe pools
-    backbone = load_backbone(settings)
+    features, settings = FeatureSettings(sampling="every", nodes={"last": 1}), ExtractionSettings()
+    backbone = load_backbone(features, settings)  # which pools as the plain recipe does
     execution, ends = type(backbone.executor), []
     call = execution.__call__
     def timed(self, frames, views):
@@ -96,24 +98,25 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clips = _clips(arguments.clips, Path(folder))[: arguments.videos]
-        settings = FeatureSettings(
-            sampling="every",
-            nodes={"last": 1},  # as the plain recipe pools
+        nodes = {"last": 1}  # as the plain recipe pools
+        features = FeatureSettings(sampling="every", nodes=nodes, precision=arguments.precision)
+        settings = ExtractionSettings(
             batch_size=choose_batch_size(arguments.batch_size, arguments.device),
             workers=arguments.workers,
             device=arguments.device,
-            precision=arguments.precision,
         )
-        figures = measure(clips, settings, Path(folder), rounds=arguments.rounds)
-        figures |= other_engines(arguments.engines, settings)
-        figures |= streams(clips, settings, rounds=arguments.rounds)
+        figures = measure(clips, features, settings, Path(folder), rounds=arguments.rounds)
+        figures |= other_engines(arguments.engines, features, settings)
+        figures |= streams(clips, features, settings, rounds=arguments.rounds)
         figures["first_feature_s"] = statistics.median(first_feature(clips[0]) for _ in range(3))
-    report(figures, settings)
+    report(figures, settings, precision=arguments.precision)
 
 
-def measure(clips: Sequence[Path], settings: FeatureSettings, folder: Path, *, rounds: int) -> dict[str, float]:
+def measure(
+    clips: Sequence[Path], features: FeatureSettings, settings: ExtractionSettings, folder: Path, *, rounds: int
+) -> dict[str, float]:
     """Frames per second of each stage, medians over rounds."""
-    backbone = load_backbone(settings)
+    backbone = load_backbone(features, settings)
     jobs = [Job(str(clip), clip) for clip in clips]
     frames = embed(jobs, backbone, settings)  # warms everything up, and counts
     resident = _resident(backbone, clips[0], settings)
@@ -146,7 +149,7 @@ def measure(clips: Sequence[Path], settings: FeatureSettings, folder: Path, *, r
     return figures
 
 
-def embed(jobs: Sequence[Job], backbone: Backbone | NoBackbone, settings: FeatureSettings) -> int:
+def embed(jobs: Sequence[Job], backbone: Backbone | NoBackbone, settings: ExtractionSettings) -> int:
     """All videos through the pipeline; returns the number of frames."""
     total = 0
     for path, result in embed_videos(jobs, backbone, settings=settings):
@@ -155,7 +158,7 @@ def embed(jobs: Sequence[Job], backbone: Backbone | NoBackbone, settings: Featur
     return total
 
 
-def embed_all(clips: Sequence[Path], passes: Sequence[Embedder], settings: FeatureSettings) -> int:
+def embed_all(clips: Sequence[Path], passes: Sequence[Embedder], settings: ExtractionSettings) -> int:
     """All passes over all videos, each decoded once; returns the number of kept frames, each counted once."""
     jobs = [Job(str(clip), clip, tuple(range(len(passes)))) for clip in clips]
     total = 0
@@ -203,11 +206,11 @@ def _plain_network(kept: dict[str, object] = {}) -> object:  # noqa: B006  built
     return kept["network"]
 
 
-def other_engines(names: Sequence[str], settings: FeatureSettings) -> dict[str, float]:
+def other_engines(names: Sequence[str], features: FeatureSettings, settings: ExtractionSettings) -> dict[str, float]:
     """Backbone only, for engines beside the automatic choice."""
     figures = {}
     for name in names:
-        backbone = load_backbone(settings.model_copy(update={"engine": name}))
+        backbone = load_backbone(features, settings.model_copy(update={"engine": name}))
         size = backbone.preprocessing.image_size
         frames = torch.randint(0, 256, (settings.batch_size, 3, size, size), dtype=torch.uint8)
         backbone.embed(frames)
@@ -216,12 +219,15 @@ def other_engines(names: Sequence[str], settings: FeatureSettings) -> dict[str, 
     return figures
 
 
-def streams(clips: Sequence[Path], settings: FeatureSettings, *, rounds: int) -> dict[str, float]:
+def streams(
+    clips: Sequence[Path], features: FeatureSettings, settings: ExtractionSettings, *, rounds: int
+) -> dict[str, float]:
     """Processor and wall milliseconds per kept frame of each stream and of several at once, the former against rgb.
 
     Both views of all streams are six feature vectors for each kept frame.
     """
-    several = load_passes(settings.model_copy(update={"streams": ("rgb", "flow", "rgb_diff"), "mirrored": True}))
+    pictures = features.model_copy(update={"streams": ("rgb", "flow", "rgb_diff"), "mirrored": True})
+    several = load_passes(pictures, settings)
     wanted = {each.spec.stream: [each] for each in several if not each.spec.is_mirrored}
     wanted |= {"rgb_both": list(several[:2]), "all_both": list(several)}
     costs: dict[str, list[float]] = {}
@@ -256,12 +262,12 @@ def first_feature(clip: Path) -> float:
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def report(figures: dict[str, float], settings: FeatureSettings) -> None:
+def report(figures: dict[str, float], settings: ExtractionSettings, *, precision: str) -> None:
     packages = ("vidrnn", "torch", "torchvision", "openvino", "av", "opencv-python-headless", "pillow")
     print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads, "
-        f"{num_workers(settings)} decoders, batch {settings.batch_size}, {settings.precision}; load average "
+        f"{num_workers(settings)} decoders, batch {settings.batch_size}, {precision}; load average "
         f"{os.getloadavg()[0]:.1f} at the end\n"
     )
     print("| what | figure |\n|---|---|")
@@ -285,7 +291,7 @@ def _clips(folder: Path | None, scratch: Path) -> list[Path]:
     return clips
 
 
-def _resident(backbone: Backbone, clip: Path, settings: FeatureSettings) -> torch.Tensor:
+def _resident(backbone: Backbone, clip: Path, settings: ExtractionSettings) -> torch.Tensor:
     from vidrnn.video.decode import decode
     from vidrnn.video.probe import probe
     from vidrnn.video.sampling import Sampling
@@ -296,10 +302,10 @@ def _resident(backbone: Backbone, clip: Path, settings: FeatureSettings) -> torc
     return torch.stack((frames * settings.batch_size)[: settings.batch_size])
 
 
-def _extract(clips: Sequence[Path], store: Path, backbone: Backbone, settings: FeatureSettings) -> None:
+def _extract(clips: Sequence[Path], store: Path, backbone: Backbone, settings: ExtractionSettings) -> None:
     annotations = [Annotation(str(clip.resolve()), "any", None, str(clip)) for clip in clips]
     settings = settings.model_copy(update={"store": store})
-    report = extract(annotations, [backbone], root=Path("/"), settings=settings)
+    report = extract(annotations, [backbone], root=Path("/"), settings=settings, weights="default")
     assert report.whole.extracted == len(clips), report.whole.summary()
     shutil.rmtree(store)
 

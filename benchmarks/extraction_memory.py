@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vidrnn.backbones.backbone import Backbone
-    from vidrnn.settings.features import FeatureSettings
+    from vidrnn.settings.extraction import ExtractionSettings
 
 FPS, WIDTH, HEIGHT = 25, 128, 96
 SHORT_S, LONG_S = 10, 100
@@ -114,7 +114,7 @@ def measure_self(folder: Path) -> None:
     settings, backbone = small_backbone(folder / "store")
     names = sorted(path.name for path in (folder / "videos").iterdir())
     annotations = [Annotation(name, "any", None, name) for name in names]
-    report = extract(annotations, [backbone], root=folder / "videos", settings=settings)
+    report = extract(annotations, [backbone], root=folder / "videos", settings=settings, weights="random")
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     frames = sum(len(report.folders[0].read(name).features) for name in names)
     print(json.dumps({"videos": report.whole.extracted, "frames": frames, "peak_mb": round(peak_kb / 1024, 1)}))
@@ -135,25 +135,18 @@ def measure_long_run(clip: Path) -> None:
     print(json.dumps(held))
 
 
-def small_backbone(store: Path) -> tuple["FeatureSettings", "Backbone"]:
+def small_backbone(store: Path) -> tuple["ExtractionSettings", "Backbone"]:
     """One torch thread, small frames, random weights."""
     import torch
 
     from vidrnn.backbones.backbone import load_backbone
+    from vidrnn.settings.extraction import ExtractionSettings
     from vidrnn.settings.features import FeatureSettings
 
     torch.set_num_threads(1)
-    settings = FeatureSettings(
-        store=store,
-        backbone="mobilenet_v3_small",
-        weights="random",
-        image_size=64,
-        sampling="every",
-        batch_size=BATCH_SIZE,
-        workers=WORKERS,
-        device="cpu",
-    )
-    return settings, load_backbone(settings)
+    features = FeatureSettings(backbone="mobilenet_v3_small", weights="random", image_size=64, sampling="every")
+    settings = ExtractionSettings(store=store, batch_size=BATCH_SIZE, workers=WORKERS, device="cpu")
+    return settings, load_backbone(features, settings)
 
 
 def proportional_mb() -> float:

@@ -5,7 +5,7 @@
 * decoding only, with 1 to all cores: decoder processes fit every frame and nobody embeds them;
 * end to end: both views through `embed_passes`, against the slower of decoding and backbone;
 * cores that fill the GPU: the backbone's rate over the frames that one core decodes;
-* the same with `features.decoder: nvdec`, where the GPU decodes and fits the frames, and both ways for videos
+* the same with `extraction.decoder: nvdec`, where the GPU decodes and fits the frames, and both ways for videos
   of half a minute: the circuits take a while to get ready for each video;
 * fits: `fit` against a bare loop, and several fits at once against one after another, in processes of their own;
 * a training step of each layer type against the number of steps T (`benchmarks/temporal.py`).
@@ -46,6 +46,7 @@ from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.frames.views import Views
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.synthetic.clips import ACTIONS, render_clip
 
@@ -69,9 +70,9 @@ class NoBackbone(Alone):
         return torch.zeros(len(views), 1)
 
 
-def settings_of(backbone: str = "efficientnet_lite0", **changes: Any) -> FeatureSettings:  # noqa: ANN401
+def features_of(backbone: str = "efficientnet_lite0") -> FeatureSettings:
     weights = "default" if backbone == "efficientnet_lite0" else "random"
-    return FeatureSettings(**{"backbone": backbone, "weights": weights, "sampling": "every", "stride": 1, **changes})
+    return FeatureSettings(backbone=backbone, weights=weights, sampling="every", stride=1)
 
 
 def rate_of(call: Callable[[], object], count: int, *, seconds: float = 1.0) -> float:
@@ -91,7 +92,7 @@ def rate_of(call: Callable[[], object], count: int, *, seconds: float = 1.0) -> 
 
 def bare_rate(backbone: str, batch_size: int) -> float:
     """Frames per second of the network alone: channels last, float16, on batches that lie on the GPU."""
-    network = build_network(settings_of(backbone)).to("cuda").to(memory_format=torch.channels_last)
+    network = build_network(features_of(backbone)).to("cuda").to(memory_format=torch.channels_last)
     network.to_precision(torch.float16)
     size = network.preprocessing.image_size
     frames = torch.randint(0, 256, (batch_size, 3, size, size), dtype=torch.uint8, device="cuda")
@@ -102,7 +103,7 @@ def bare_rate(backbone: str, batch_size: int) -> float:
 def engine_rate(backbone: str, engine: str) -> tuple[float, float]:
     """Frames per second from memory to memory with all lanes at work, and seconds until the first batch was there."""
     started = time.perf_counter()
-    loaded = load_backbone(settings_of(backbone, engine=engine))
+    loaded = load_backbone(features_of(backbone), ExtractionSettings(engine=engine))
     size, batch = loaded.preprocessing.image_size, loaded.executor._size  # noqa: SLF001  no setting says it
     batches = [
         torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8).pin_memory()
@@ -166,7 +167,7 @@ def lengthen(clips: Sequence[Path], folder: Path, *, frames: int = 900) -> list[
 
 def stream_rate(clips: Sequence[Path], passes: Sequence[Any], *, workers: int, decoder: str) -> float:
     """Features per second, of all passes together, once a third of them is there: by then all decoders are at work."""
-    how = settings_of(workers=workers, decoder=decoder)
+    how = ExtractionSettings(workers=workers, decoder=decoder)
     wanted, total = tuple(range(len(passes))), FRAMES_PER_CORE[decoder] * workers * len(passes)
     done, seen, ended = Throughput(), [(0.0, 0)], threading.Event()
 
@@ -194,7 +195,7 @@ def stream_rate(clips: Sequence[Path], passes: Sequence[Any], *, workers: int, d
 
 def end_to_end(clips: Sequence[Path], decoder: str, backbone_fps: float, *, most: Sequence[int]) -> Figures:
     """Decoding against decoders, and both together."""
-    loaded = load_backbone(settings_of())
+    loaded = load_backbone(features_of(), ExtractionSettings())
     cores = len(os.sched_getaffinity(0))
     counts = [count for count in most if count <= cores]
     decoding = {count: stream_rate(clips, [NoBackbone(loaded)], workers=count, decoder=decoder) for count in counts}

@@ -35,7 +35,7 @@ Scores = dict[str, list[float]]
 def cut_into_pieces(config: Path, overrides: list[str], pieces: int, folder: Path) -> list[str]:
     """Write a store and annotations of the pieces; the overrides that lead to them."""
     settings = load(RunSettings, config, overrides)
-    store, features = FeatureStore(settings.features.store), settings.features
+    store, features = FeatureStore(settings.extraction.store), settings.features
     rows = []
     for stored in [store.find(features), *([store.find_mirrored(features)] if features.mirrored else [])]:
         target = FeatureStore(folder / "features").create(stored.spec)
@@ -56,13 +56,13 @@ def cut_into_pieces(config: Path, overrides: list[str], pieces: int, folder: Pat
     with (folder / "pieces.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     places = [f"data.root={folder}", "data.format=csv", "data.annotations=pieces.csv"]
-    return [*overrides, *places, f"features.store={folder / 'features'}"]
+    return [*overrides, *places, f"extraction.store={folder / 'features'}"]
 
 
 def nearest_neighbour(settings: RunSettings) -> float:
     """Accuracy on the folds of the configuration."""
     annotations = read_annotations(settings.data)
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folder = FeatureStore(settings.extraction.store).find(settings.features)
     means = np.stack([folder.read(each.path).features.astype(np.float32).mean(axis=0) for each in annotations])
     distances = np.square(means[:, None] - means[None]).sum(axis=2)
     folds = make_folds(annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)

@@ -25,7 +25,6 @@ from vidrnn.preflight import near_copies
 from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.thumbnails import Thumbnails
 from vidrnn.settings.base import load
-from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.video.decode import decode
@@ -102,25 +101,29 @@ def main() -> None:
     near_copies.LEAST = 0.0  # every similarity is wanted, not only those that count
     with tempfile.TemporaryDirectory() as name:
         made = make_copies(clips[:: arguments.every], settings.data.root, Path(name))
-        here = settings.features.model_copy(update={"store": Path(name) / "store"})
-        figures = measure(clips, made, settings.data.root, Path(name), here)
+        figures = measure(clips, made, settings, Path(name))
     print("| what | value |\n|---|---|")
     for key, value in figures.items():
         print(f"| {key} | {value:.3g} |")
     print(f"\n{json.dumps({key: round(value, 3) for key, value in figures.items()})}")
 
 
+def thumbnails(clips: Sequence[Annotation], root: Path, settings: RunSettings, *, store: Path) -> FeatureFolder:
+    how = settings.extraction.model_copy(update={"store": store})
+    return extract(clips, [Thumbnails(settings.features)], root=root, settings=how, weights="default").folders[0]
+
+
 def measure(
     clips: Sequence[Annotation],
     made: dict[str, tuple[str, str]],
-    root: Path,
+    settings: RunSettings,
     folder: Path,
-    settings: FeatureSettings,
 ) -> dict[str, float]:
     copies = [Annotation(path, "copy", None, "copy") for path in made]
-    (originals,) = extract(clips, [Thumbnails(settings)], root=root, settings=settings).folders
-    elsewhere = settings.model_copy(update={"store": folder / "copies"})
-    (copied,) = extract(copies, [Thumbnails(settings)], root=folder, settings=elsewhere).folders
+    originals, copied = (
+        thumbnails(several, root, settings, store=folder / name)
+        for several, root, name in ((clips, settings.data.root, "store"), (copies, folder, "copies"))
+    )
     places: list[tuple[FeatureFolder, Annotation]] = [(originals, each) for each in clips]
     places += [(copied, each) for each in copies]
 

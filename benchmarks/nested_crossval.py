@@ -41,7 +41,7 @@ class Candidate:
         self.settings = load(RunSettings, config, [*overrides, *changes.split()])
         annotations = read_annotations(self.settings.data)
         self.classes = label_map_of(annotations, self.settings.model.head)
-        folders = find_folders(self.settings.features)
+        folders = find_folders(self.settings.features, store=self.settings.extraction.store)
         self.sequences = load_set(annotations, settings=self.settings, folders=folders, label_map=self.classes)
         self._known: dict[tuple[int, tuple[int, ...]], dict[int, bool]] = {}
 

@@ -23,10 +23,16 @@ CLIPS, RUNS = 128, 4
 
 
 def recogniser(streams: list[str]) -> Recogniser:
-    features = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 64, "device": "cpu"}
-    tree = {"data": {"root": "."}, "features": {**features, "streams": streams, "mirrored": True}}
+    features = {
+        "backbone": "timm/test_resnet",
+        "weights": "random",
+        "image_size": 64,
+        "streams": streams,
+        "mirrored": True,
+    }
+    tree = {"data": {"root": "."}, "features": features, "extraction": {"device": "cpu"}}
     settings = validate(RunSettings, tree)
-    passes = load_passes(settings.features)
+    passes = load_passes(settings.features, settings.extraction)
     specs = [each.spec for each in passes if not each.spec.is_mirrored]
     labels = LabelMap(("a", "b", "c"))
     dims = {spec.stream: spec.dim for spec in specs}

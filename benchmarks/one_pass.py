@@ -26,6 +26,7 @@ from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes, embed_videos
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.synthetic.clips import ACTIONS, render_clip
 
@@ -49,9 +50,10 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure(clips: Sequence[Path], settings: FeatureSettings, rounds: int) -> dict[str, float]:
+def measure(clips: Sequence[Path], features: FeatureSettings, rounds: int) -> dict[str, float]:
     """Frames kept, and the median over rounds of each time and ratio."""
-    passes = views(load_backbone(settings), settings)
+    settings = ExtractionSettings()
+    passes = views(load_backbone(features, settings), features)
     jobs = [Job(str(clip), clip, tuple(range(len(passes)))) for clip in clips]
     alone = [Job(job.path, job.source) for job in jobs]
     found = dict(embed_passes(jobs[:1], passes, settings=settings))  # the engine is ready
@@ -88,14 +90,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     sampling = {"sampling": "every"} if options.clips else {"sampling": "fps", "rate": 10.0}
-    settings = FeatureSettings(streams=("rgb", "flow"), mirrored=True, **sampling)
+    features = FeatureSettings(streams=("rgb", "flow"), mirrored=True, **sampling)
     with tempfile.TemporaryDirectory() as folder:
         if options.clips:
             every = sorted(path for path in options.clips.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
             clips = every[:: max(len(every) // options.videos, 1)][: options.videos]
         else:
             clips = render(Path(folder))
-        figures = measure(clips, settings, options.rounds)
+        figures = measure(clips, features, options.rounds)
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores")
     print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
 

@@ -22,7 +22,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.extract import extract
 from vidrnn.frames.preprocessing import Preprocessing
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec
@@ -77,13 +77,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         root, store = Path(scratch, "videos"), Path(scratch, "store")
         annotations = fill(root, store, arguments.videos)
-        settings = FeatureSettings(store=store, workers=1)
+        settings = ExtractionSettings(store=store, workers=1)
         for name in ("without a manifest", "with it", "with it, again", "all touched", "with it, after that"):
             if name == "all touched":
                 for annotation in annotations:
                     os.utime(root / annotation.path)
             started, computing = time.perf_counter(), time.process_time()
-            report = extract(annotations, [Network()], root=root, settings=settings)
+            report = extract(annotations, [Network()], root=root, settings=settings, weights="default")
             assert report.whole.reused == arguments.videos, report
             seconds, computed = time.perf_counter() - started, time.process_time() - computing
             print(f"{name}: {seconds:.2f} s, of which {computed:.2f} s on a core", flush=True)

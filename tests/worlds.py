@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings.base import validate
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.run import RunSettings
@@ -30,6 +31,20 @@ from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 Array = npt.NDArray[Any]
 CPU = torch.device("cpu")
 ONE_NODE = FeatureSettings(nodes={"last": 1})
+
+
+class Sections(NamedTuple):
+    """What `load_backbone` and `load_passes` take."""
+
+    features: FeatureSettings
+    extraction: ExtractionSettings
+
+
+def sections(**keys: object) -> Sections:
+    """Keys of `features` and `extraction`, which have no name in common, each in its own section; on the CPU."""
+    fast = {key: value for key, value in keys.items() if key in ExtractionSettings.model_fields}
+    rest = {key: value for key, value in keys.items() if key not in fast}
+    return Sections(validate(FeatureSettings, rest), validate(ExtractionSettings, {"device": "cpu", **fast}))
 
 
 def tiny_spec(
@@ -192,7 +207,8 @@ def make_run(folder: Path, *, groups: int = 4, splits: bool = False, **evaluatio
     fill_store(folder / "features", sequences, dim=6)
     tree = {
         "data": {"root": str(folder / "videos"), "format": "csv", "annotations": "list.csv"},
-        "features": {"store": str(folder / "features"), "nodes": ONE_NODE.nodes},
+        "features": {"nodes": ONE_NODE.nodes},
+        "extraction": {"store": str(folder / "features")},
         "model": tiny_model().model_dump(mode="json"),
         "training": tiny_training().model_dump(mode="json"),
         "evaluation": {"protocol": "leave_one_group_out", "seeds": 2, "baselines": True, "bootstrap": 50} | evaluation,

@@ -84,12 +84,20 @@ def extract(settings: "RunSettings", *, retry_failed: bool = False) -> "Report":
     from vidrnn.streams.passes import all_passes
     from vidrnn.streams.text import add_texts
 
-    features, root = settings.features, settings.data.root
+    features, extraction, root = settings.features, settings.extraction, settings.data.root
     annotations, report = read_annotations(settings.data), Report()
-    if passes := all_passes(annotations, root=root, settings=features):
-        extract_videos(annotations, passes, root=root, settings=features, retry_failed=retry_failed, report=report)
+    if passes := all_passes(annotations, root=root, features=features, extraction=extraction):
+        extract_videos(
+            annotations,
+            passes,
+            root=root,
+            settings=extraction,
+            weights=features.weights,
+            retry_failed=retry_failed,
+            report=report,
+        )
     if "text" in features.streams:
-        add_texts(report, annotations, root=root, settings=features)
+        add_texts(report, annotations, root=root, features=features, extraction=extraction)
     return report
 
 
@@ -177,14 +185,9 @@ def load(
     trained = load_model(Path(model), device=choose_device(device))
     if unknown_below is not None:
         trained = with_unknown_below(trained, unknown_below)
-    given = {
-        "device": device,
-        "weights": weights,
-        "frame_rate": frame_rate,
-        "batch_size": batch_size,
-        "workers": workers,
-    }
-    return Recogniser(trained, changes={name: value for name, value in given.items() if value is not None})
+    features = {"weights": weights, "frame_rate": frame_rate}
+    extraction = {"device": device, "batch_size": batch_size, "workers": workers}
+    return Recogniser(trained, features=features, extraction=extraction)
 
 
 def classify(

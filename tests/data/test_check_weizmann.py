@@ -30,10 +30,10 @@ def store(tmp_path_factory) -> Path:
 
 
 def check(folder: Path, root: Path, annotations: str, store: Path, capsys, monkeypatch) -> Outcome:
-    monkeypatch.setattr(passes, "load_passes", lambda _settings: (AverageColour(),))
+    monkeypatch.setattr(passes, "load_passes", lambda *_sections: (AverageColour(),))
     tree = {
         "data": {"root": str(root), "format": "csv", "annotations": annotations, "val_fraction": 0.0},
-        "features": {"store": str(store)},
+        "extraction": {"store": str(store)},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(tree))
     return call(capsys, "check", "--config", folder / "config.yaml")

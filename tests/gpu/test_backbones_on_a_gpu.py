@@ -6,19 +6,21 @@ import pytest
 import torch
 
 from tests.media import pictures
+from tests.worlds import Sections, sections
 from vidrnn.backbones.backbone import Backbone, load_backbone
 from vidrnn.backbones.engines import similarity
 from vidrnn.errors import ConfigError
 from vidrnn.frames.views import Views
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 
 FAMILIES = ("efficientnet_lite0", "resnet50", "convnext_tiny", "timm/vit_small_patch16_224")
 LEAST = {"float32": 0.9995, "float16": 0.999, "bfloat16": 0.999}
 
 
-def settings(backbone: str = "efficientnet_lite0", **changes) -> FeatureSettings:
+def settings(backbone: str = "efficientnet_lite0", **changes) -> Sections:
     weights = "default" if backbone == "efficientnet_lite0" else "random"
-    return FeatureSettings(**{"backbone": backbone, "weights": weights, "device": "cuda", "batch_size": 8, **changes})
+    return sections(**{"backbone": backbone, "weights": weights, "device": "cuda", "batch_size": 8, **changes})
 
 
 def frames(backbone: Backbone, count: int, *, offset: int = 0) -> torch.Tensor:
@@ -30,7 +32,7 @@ def frames(backbone: Backbone, count: int, *, offset: int = 0) -> torch.Tensor:
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request) -> tuple[str, torch.Tensor, torch.Tensor]:
     """A network by name, eight frames, and their features on the CPU in plain PyTorch."""
-    backbone = load_backbone(settings(request.param, device="cpu", engine="eager", precision="float32"))
+    backbone = load_backbone(*settings(request.param, device="cpu", engine="eager", precision="float32"))
     batch = frames(backbone, 8)
     return request.param, batch, backbone.embed(batch)
 
@@ -39,7 +41,7 @@ def family(request) -> tuple[str, torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("engine", ["eager", "graph"])
 def test_features_agree_with_those_of_the_cpu(family, engine, precision):
     name, batch, expected = family
-    backbone = load_backbone(settings(name, engine=engine, precision=precision))
+    backbone = load_backbone(*settings(name, engine=engine, precision=precision))
     alike = similarity(backbone.embed(batch), expected)
     if (name, precision) == ("efficientnet_lite0", "bfloat16"):
         assert backbone.notes[0].startswith("bfloat16 changes the features (similarity to float32 0.9")
@@ -49,26 +51,26 @@ def test_features_agree_with_those_of_the_cpu(family, engine, precision):
 
 
 def test_automatic_is_a_graph_in_float16_with_batches_of_256():
-    backbone = load_backbone(FeatureSettings())
+    backbone = load_backbone(FeatureSettings(), ExtractionSettings())
     assert backbone.device.type == "cuda"
     assert backbone.spec.precision == "float16"
     assert backbone.executor._engine_name == "graph"
     assert backbone.executor._size == 256
     batch = frames(backbone, 5)
-    expected = load_backbone(settings(device="cpu", engine="eager", precision="float32")).embed(batch)
+    expected = load_backbone(*settings(device="cpu", engine="eager", precision="float32")).embed(batch)
     assert similarity(backbone.embed(batch), expected) >= LEAST["float16"]
 
 
 def test_compiled_features_agree():
-    backbone = load_backbone(settings(engine="compile"))
+    backbone = load_backbone(*settings(engine="compile"))
     batch = frames(backbone, 8)
-    expected = load_backbone(settings(device="cpu", engine="eager", precision="float32")).embed(batch)
+    expected = load_backbone(*settings(device="cpu", engine="eager", precision="float32")).embed(batch)
     assert similarity(backbone.embed(batch), expected) >= LEAST["float16"]
     assert backbone.notes == ()
 
 
 def test_features_do_not_depend_on_the_company():
-    backbone = load_backbone(settings())
+    backbone = load_backbone(*settings())
     batch = frames(backbone, 11)
     together = backbone.embed(batch)
     alone = torch.cat([backbone.embed(frame[None]) for frame in batch])
@@ -76,7 +78,7 @@ def test_features_do_not_depend_on_the_company():
 
 
 def test_the_gpu_mirrors_as_the_cpu_does():
-    backbone = load_backbone(settings())
+    backbone = load_backbone(*settings())
     batch = frames(backbone, 8)
     views = Views(torch.arange(8), torch.ones(8, dtype=torch.bool))
     assert torch.equal(backbone.executor(batch, views), backbone.embed(batch.flip(3)))
@@ -86,7 +88,7 @@ def test_the_gpu_mirrors_as_the_cpu_does():
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50", "timm/vit_small_patch16_224"])
 def test_threads_get_the_features_of_their_own_frames(name, engine):
     nodes = {"resnet50": {"layer3": 2, "last": 1}, "timm/vit_small_patch16_224": {"blocks.5": 1, "last": 1}}.get(name)
-    backbone = load_backbone(settings(name, engine=engine, nodes=nodes))
+    backbone = load_backbone(*settings(name, engine=engine, nodes=nodes))
     batches = [frames(backbone, 8, offset=8 * number) for number in range(4)] * 15
     expected = [backbone.embed(batch) for batch in batches]
     with ThreadPoolExecutor(6) as pool:
@@ -96,7 +98,7 @@ def test_threads_get_the_features_of_their_own_frames(name, engine):
 
 
 def test_batches_that_do_not_fit_are_halved_with_a_note():
-    small = load_backbone(settings("resnet50", batch_size=4))
+    small = load_backbone(*settings("resnet50", batch_size=4))
     batch = frames(small, 4)
     expected = small.embed(batch)
     del small
@@ -104,7 +106,7 @@ def test_batches_that_do_not_fit_are_halved_with_a_note():
     taken, whole = torch.cuda.memory_reserved(), torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction((taken + 600e6) / whole)
     try:
-        backbone = load_backbone(settings("resnet50", batch_size=512))
+        backbone = load_backbone(*settings("resnet50", batch_size=512))
         found = backbone.embed(batch)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
@@ -114,6 +116,6 @@ def test_batches_that_do_not_fit_are_halved_with_a_note():
 
 
 def test_a_gpu_by_number():
-    assert load_backbone(settings(device="cuda:0")).device == torch.device("cuda:0")
+    assert load_backbone(*settings(device="cuda:0")).device == torch.device("cuda:0")
     with pytest.raises(ConfigError, match=r"'cuda:99' was asked for, but PyTorch sees \d+ GPU"):
-        load_backbone(settings(device="cuda:99"))
+        load_backbone(*settings(device="cuda:99"))

@@ -17,6 +17,7 @@ from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.video.sampling import Sampling
 
@@ -110,9 +111,10 @@ def test_features_of_both_ways_agree_and_a_broken_file_costs_itself(tmp_path):
     broken.write_bytes(clips[0].read_bytes()[:3000])
     found = {}
     for decoder in ("cpu", "nvdec"):
-        how = FeatureSettings(decoder=decoder, workers=3)
+        how = ExtractionSettings(decoder=decoder, workers=3)
+        backbone = load_backbone(FeatureSettings(), how)
         jobs = [Job(path.name, path, (0,)) for path in (*clips, broken)]
-        found[decoder] = {name: result[0] for name, result in embed_passes(jobs, [load_backbone(how)], settings=how)}
+        found[decoder] = {name: result[0] for name, result in embed_passes(jobs, [backbone], settings=how)}
     assert found["nvdec"]["broken.mp4"].cause == found["cpu"]["broken.mp4"].cause
     for clip in clips:
         ours, theirs = (torch.from_numpy(found[each][clip.name].features).float() for each in ("nvdec", "cpu"))

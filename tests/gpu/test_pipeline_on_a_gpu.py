@@ -15,6 +15,7 @@ from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.settings.base import validate
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.model import ModelSettings
 
@@ -36,8 +37,8 @@ def extracted(world):
 
 
 def test_lanes_give_each_video_its_own_features_in_both_views(world):
-    how = FeatureSettings(sampling="uniform", count=6, batch_size=16, mirrored=True)
-    both = views(load_backbone(how), how)
+    features, how = FeatureSettings(sampling="uniform", count=6, mirrored=True), ExtractionSettings(batch_size=16)
+    both = views(load_backbone(features, how), features)
     clips = sorted(world.clips.rglob("*.mp4"))
     jobs = [Job(str(clip), clip, (0, 1)) for clip in clips]
     together = dict(embed_passes(jobs, both, settings=how))

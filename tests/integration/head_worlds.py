@@ -112,15 +112,14 @@ def make_head_world(head: Head, folder: Path) -> HeadWorld:
     tree: Mapping[str, object] = {
         "data": {"root": str(world.clips), "format": "csv", "annotations": "annotations.csv"},
         "features": {
-            "store": str(folder / "features"),
             "backbone": "timm/test_resnet",
             "weights": "random",
-            "engine": "eager",
             "image_size": 64,
             "nodes": {"last": 2},
             "sampling": "every",
             "stride": STRIDE,
         },
+        "extraction": {"store": str(folder / "features"), "engine": "eager"},
         "model": {"head": head, "hidden_size": 32, "projection": 64, "dropout": 0.1},
         "training": {"steps": 24, "learning_rate": 0.005} | _TRAINING[head],
         "evaluation": {"seeds": 1, "bootstrap": 100, "protocol": "group_kfold", "folds": 2},

@@ -51,7 +51,7 @@ def test_bad_videos_are_listed_and_the_others_extracted_and_trained(world: World
         (
             "modle.cell=gru",
             2,
-            "modle: unknown key; known here: data, features, model, training, inference, evaluation, tuning",
+            "modle: unknown key; known here: data, features, extraction, model, training, inference, evaluation, ",
         ),
         ("model.cell=mamba", 2, "model.cell: got 'mamba'"),
         ("features.backbone=resnet999", 2, "features.backbone: 'resnet999' is unknown"),

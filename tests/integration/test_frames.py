@@ -16,7 +16,8 @@ RATE = 12.0  # of the rendered clips
 
 def write_config(folder: Path, **sections: dict[str, object]) -> Path:
     tree = {
-        "features": {"store": str(folder / "features"), "image_size": 32, "rate": 6.0},
+        "features": {"image_size": 32, "rate": 6.0},
+        "extraction": {"store": str(folder / "features")},
         "model": {"hidden_size": 16, "projection": 32},
         "training": {"steps": 4, "epochs": 3},
         "evaluation": {"bootstrap": 50},

@@ -39,15 +39,12 @@ class Folder:
     def start(self, store: str, **options: Callable[[], None]) -> "subprocess.Popen[str]":
         """Begin to extract, in a process group of its own."""
         config = self.path / f"{store}.yaml"
-        features = {
-            "store": str(self.path / store),
-            "backbone": "timm/test_resnet",
-            "weights": "random",
-            "image_size": 32,
-            "sampling": "every",
-            "workers": 2,
+        tree = {
+            "data": {"root": str(self.path / "videos")},
+            "features": {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "sampling": "every"},
+            "extraction": {"store": str(self.path / store), "workers": 2},
         }
-        config.write_text(yaml.safe_dump({"data": {"root": str(self.path / "videos")}, "features": features}))
+        config.write_text(yaml.safe_dump(tree))
         return subprocess.Popen(
             [sys.executable, "-m", "vidrnn", "extract", "--config", str(config)],
             stdout=subprocess.PIPE,

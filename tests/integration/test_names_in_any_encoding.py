@@ -34,7 +34,8 @@ def world(tmp_path_factory) -> Path:
     (folder / "clips" / ACTIONS[0] / BAD).touch()
     tree = {
         "data": {"root": str(folder / "clips"), "group_pattern": r"(\d)\.mp4"},
-        "features": {"store": str(folder / "store"), "image_size": 32, "sampling": "uniform", "count": 4, "workers": 1},
+        "features": {"image_size": 32, "sampling": "uniform", "count": 4},
+        "extraction": {"store": str(folder / "store"), "workers": 1},
         "model": {"hidden_size": 8, "projection": 8},
         "training": {"steps": 4, "epochs": 2},
         "evaluation": {"seeds": 1, "bootstrap": 50, "baselines": False},

@@ -39,7 +39,8 @@ class World:
 def configure(folder: Path, **data: object) -> Path:
     tree = {
         "data": {"root": str(folder / "videos"), **data},
-        "features": {"store": str(folder / "store"), "image_size": 32, "sampling": "every", "stride": 1, "workers": 1},
+        "features": {"image_size": 32, "sampling": "every", "stride": 1},
+        "extraction": {"store": str(folder / "store"), "workers": 1},
         "model": {"hidden_size": 8, "projection": 8},
         "training": {"steps": 4, "epochs": 1},
         "evaluation": {"seeds": 1, "bootstrap": 50, "baselines": False},

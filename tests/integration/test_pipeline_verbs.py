@@ -41,7 +41,7 @@ def test_a_second_extraction_reuses_all_and_computes_nothing(extracted: World, c
 
 
 def test_check_counts_videos_classes_and_groups(world: World, tmp_path, capsys) -> None:
-    outcome = call(capsys, "check", "--config", world.config, "--set", f"features.store={tmp_path}")
+    outcome = call(capsys, "check", "--config", world.config, "--set", f"extraction.store={tmp_path}")
     assert outcome.code == 0
     assert "train: 12 videos, 4 groups; videos/groups of open_door 4/4, raise_arms 4/4, sit_down 4/4" in outcome.out
 

@@ -25,7 +25,8 @@ from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
 
-FEATURES = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu", "batch_size": 4}
+FEATURES = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32}
+EXTRACTION = {"device": "cpu", "batch_size": 4}
 DOCUMENT = REPOSITORY / "docs" / "python.md"
 PROGRAM = """
 import vidrnn
@@ -71,9 +72,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     for number, name in enumerate(("a.mp4", "b.mp4")):
         write_clip(folder / "clips" / name, pictures(6 + number, width=64, height=48))
     (folder / "clips" / "broken.mp4").write_bytes(b"no video at all")
-    tree = {"data": {"root": str(folder)}, "features": FEATURES}
+    tree = {"data": {"root": str(folder)}, "features": FEATURES, "extraction": EXTRACTION}
     settings = validate(RunSettings, tree).model_copy(update={"model": tiny_model(), "training": tiny_training()})
-    spec, labels = load_backbone(settings.features).spec, LabelMap(("sit <down>", "raise_arms", "wave"))
+    spec, labels = (
+        load_backbone(settings.features, settings.extraction).spec,
+        LabelMap(("sit <down>", "raise_arms", "wave")),
+    )
     torch.manual_seed(0)
     classifier = SequenceClassifier(settings.model, dim=spec.dim, num_classes=len(labels)).eval()
     save_model(TrainedModel(classifier, labels, spec, settings, {}, {}), folder / "model.safetensors")

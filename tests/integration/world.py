@@ -43,7 +43,8 @@ def make_world(folder: Path) -> World:
     config = folder / "config.yaml"
     tree = {
         "data": {"root": str(clips), "format": "csv", "annotations": "annotations.csv"},
-        "features": {"store": str(folder / "features"), "image_size": 64, "sampling": "uniform", "count": 6},
+        "features": {"image_size": 64, "sampling": "uniform", "count": 6},
+        "extraction": {"store": str(folder / "features")},
         "model": {"hidden_size": 16, "projection": 32},
         "training": {"steps": 4, "epochs": 12, "learning_rate": 0.005},
         "evaluation": {"seeds": 2, "bootstrap": 200},

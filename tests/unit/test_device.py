@@ -6,7 +6,7 @@ import torch
 from vidrnn.device import choose_batch_size, choose_device
 from vidrnn.errors import ConfigError
 from vidrnn.settings.base import validate
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 
 
 @pytest.fixture
@@ -54,13 +54,13 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_there_is(gpus, count, name
 
 @pytest.mark.parametrize("name", ["cuda:0", "cuda:12", "cuda", "cpu", "auto"])
 def test_names_of_devices_are_settings(name):
-    assert validate(FeatureSettings, {"device": name}).device == name
+    assert validate(ExtractionSettings, {"device": name}).device == name
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cuda:x", "CPU", "", "cuda:1 ", "mps"])
 def test_other_names_are_refused_with_those_that_there_are(name):
     with pytest.raises(ConfigError) as caught:
-        validate(FeatureSettings, {"device": name})
+        validate(ExtractionSettings, {"device": name})
     assert f"got {name!r}: use 'auto', 'cpu', 'cuda', or 'cuda:1' for the second GPU" in str(caught.value)
 
 

@@ -30,6 +30,7 @@ from vidrnn.errors import ConfigError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import FlowRendering, rendering_from
 from vidrnn.frames.views import Views
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import LAST_NODE, FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
 from vidrnn.store.spec import FeatureSpec, sampling_values
@@ -94,7 +95,7 @@ class Backbone:
         return Backbone(self._execution, spec.mirrored() if self.spec.is_mirrored else spec)
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        """Compute features, in batches of exactly ``features.batch_size``: the last one is filled up.
+        """Compute features, in batches of exactly ``extraction.batch_size``: the last one is filled up.
 
         One size means that a frame's features do not depend on its company, and that the CPU libraries, which keep
         prepared code for each size that they meet, stay small.
@@ -119,16 +120,17 @@ class _Execution:
     Of which view they are does not matter; ``spec`` and with it the cache and the calibration are of the plain one.
     """
 
-    def __init__(self, settings: FeatureSettings) -> None:
-        self.device = choose_device(settings.device)
+    def __init__(self, settings: FeatureSettings, extraction: ExtractionSettings) -> None:
+        self.device = choose_device(extraction.device)
         self.notes: tuple[str, ...] = ()
         self._preparing = threading.Lock()
         precision = choose_precision(settings, self.device)
         self._settings = settings = settings.model_copy(update={"precision": precision})
-        self._size = choose_batch_size(settings.batch_size, settings.device)
+        self._size = choose_batch_size(extraction.batch_size, extraction.device)
         self._least = LEAST_SIMILARITY[precision]
         self._engine: Engine | None = None
-        self._engine_name = choose_engine(settings, self.device)
+        self._engine_is_asked_for = extraction.engine != "auto"
+        self._engine_name = choose_engine(extraction, self.device, precision=precision)
         # On a GPU one batch is copied while the other is computed; on a CPU one batch takes all cores.
         self.page_locked = self.device.type == "cuda"
         self.lanes = SLOTS if self.page_locked else 1
@@ -165,7 +167,7 @@ class _Execution:
         """Go on with batches of half the size; what was there is thrown away."""
         if self._size == 1:
             raise ConfigError(
-                f"features.device: {self.device} has no memory for a single frame of {self._settings.backbone} "
+                f"extraction.device: {self.device} has no memory for a single frame of {self._settings.backbone} "
                 f"({str(error).splitlines()[0]}); use a smaller network or device 'cpu'"
             ) from error
         self._size, self._engine = self._size // 2, None
@@ -224,8 +226,8 @@ class _Execution:
                 raise ConfigError(
                     f"features.precision: 'int8' for {self.spec.backbone}: {error}; use 'float32'"
                 ) from error
-            if self._settings.engine != "auto":
-                raise ConfigError(f"features.engine: {self._settings.engine!r} {error}; use 'eager'") from error
+            if self._engine_is_asked_for:
+                raise ConfigError(f"extraction.engine: {self._engine_name!r} {error}; use 'eager'") from error
             self.notes += (f"engine eager, because {error}",)
             return eager
 
@@ -292,14 +294,18 @@ class _Execution:
         return OpenVino(model, batch_size=self._size, image_size=size)
 
 
-def load_backbone(settings: FeatureSettings) -> Backbone:
+def load_backbone(features: FeatureSettings, extraction: ExtractionSettings) -> Backbone:
     """The backbone that a configuration names, with frames as they are: `views` also gives the mirrored one.
+
+    Args:
+        features: which network, with which weights.
+        extraction: its device, engine and batch size.
 
     Raises:
         ConfigError: no such backbone, ``cuda`` without a GPU, or an engine that does not fit.
         WeightsError: the weights are not at hand or do not fit; names the file to fetch.
     """
-    execution = _Execution(settings)
+    execution = _Execution(features, extraction)
     return Backbone(execution, execution.spec)
 
 

@@ -16,6 +16,7 @@ from vidrnn.backbones.networks import Network
 from vidrnn.device import full_precision
 from vidrnn.errors import ConfigError
 from vidrnn.frames.views import Views
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 
 if TYPE_CHECKING:
@@ -58,30 +59,30 @@ def choose_precision(settings: FeatureSettings, device: torch.device) -> str:
     return "float16" if device.type == "cuda" else "float32"
 
 
-def choose_engine(settings: FeatureSettings, device: torch.device) -> EngineName:
+def choose_engine(settings: ExtractionSettings, device: torch.device, *, precision: str) -> EngineName:
     """Resolve ``auto``: OpenVINO is the fastest on a CPU, and on a GPU a graph is there without compiling.
 
     Args:
-        settings: of the features, with the precision that `choose_precision` gives.
+        settings: which engine is asked for.
         device: where the network runs.
+        precision: as `choose_precision` gives it.
 
     Raises:
         ConfigError: an engine, a precision and a device that do not go together.
     """
-    precision = settings.precision
     on_gpu, fits = device.type == "cuda", device.type == "cpu" and precision in {"float32", "int8"}
     has_openvino = importlib.util.find_spec("openvino") is not None
     best: EngineName = "graph" if on_gpu else "openvino" if fits and (has_openvino or precision == "int8") else "eager"
     engine: EngineName = best if settings.engine == "auto" else settings.engine
     if engine == "openvino" and not fits:
         raise ConfigError(
-            f"features.engine: 'openvino' runs float32 and int8 on the CPU, but precision is {precision!r} "
+            f"extraction.engine: 'openvino' runs float32 and int8 on the CPU, but precision is {precision!r} "
             f"and the device {device.type!r}; use 'auto'"
         )
     if engine == "openvino" and not has_openvino:
-        raise ConfigError("features.engine: 'openvino' is not installed; run `pip install openvino`, or use 'eager'")
+        raise ConfigError("extraction.engine: 'openvino' is not installed; run `pip install openvino`, or use 'eager'")
     if engine == "graph" and not on_gpu:
-        raise ConfigError(f"features.engine: 'graph' runs on a GPU, but the device is {device.type!r}; use 'auto'")
+        raise ConfigError(f"extraction.engine: 'graph' runs on a GPU, but the device is {device.type!r}; use 'auto'")
     if engine != "openvino" and precision == "int8":
         raise ConfigError(
             f"features.precision: 'int8' runs on the CPU in OpenVINO, but the device is {device.type!r} and the engine "

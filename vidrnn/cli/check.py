@@ -62,8 +62,8 @@ def _forecasts(
     from vidrnn.preflight.forecast import forecast
     from vidrnn.streams.passes import load_passes, unseen_streams
 
-    if passes := load_passes(settings.features):
-        expected = forecast(annotations, passes, root=settings.data.root, settings=settings.features, videos=videos)
+    if passes := load_passes(settings.features, settings.extraction):
+        expected = forecast(annotations, passes, root=settings.data.root, settings=settings.extraction, videos=videos)
         yield from expected.lines()
     if others := unseen_streams(settings.features):
         yield f"{', '.join(others)}: time and disk are not predicted"

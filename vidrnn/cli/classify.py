@@ -67,9 +67,8 @@ def classify(
     side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
     done = finished_paths(output) if resume else set()
     waiting = [video for video in videos if str(video) not in done]
-    given = {"device": device, "weights": weights, "frame_rate": frame_rate}
-    changes = {key: value for key, value in given.items() if value is not None}
-    predictions = Recogniser(trained, changes=changes).answers(waiting, side_files=side_files)
+    features, extraction = {"weights": weights, "frame_rate": frame_rate}, {"device": device}
+    predictions = Recogniser(trained, features=features, extraction=extraction).answers(waiting, side_files=side_files)
     failed = _write(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK

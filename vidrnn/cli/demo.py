@@ -21,10 +21,11 @@ _CONFIG = """\
 data:
   root: {root}
 features:
-  store: {store}
   image_size: 128
   sampling: uniform
   count: 12
+extraction:
+  store: {store}
 model:
   inputs: [features]  # a step shows no motion of its own: the order of the steps alone tells
 training:
@@ -66,13 +67,14 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
     settings = _prepare(output, seed=seed, say=say)
     say("2 of 5  frozen CNN features, once per video")
     annotations = read_annotations(settings.data)
-    backbone = load_backbone(settings.features)
+    backbone = load_backbone(settings.features, settings.extraction)
     with tqdm(total=len(annotations), unit="video", disable=None) as bar:
         report = extract(
             annotations,
             [backbone],
             root=settings.data.root,
-            settings=settings.features,
+            settings=settings.extraction,
+            weights=settings.features.weights,
             on_video=lambda: _advance(bar),
         )
     say(f"        {report.whole.summary()}")

@@ -47,12 +47,12 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
     from vidrnn.streams.passes import all_passes, notes_of
     from vidrnn.streams.text import add_texts
 
-    features, root = settings.features, settings.data.root
+    features, extraction, root = settings.features, settings.extraction, settings.data.root
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
     for note in notes:
         print_note(note)
-    passes = all_passes(annotations, root=root, settings=features)
+    passes = all_passes(annotations, root=root, features=features, extraction=extraction)
     num_passes = len(passes) + ("text" in features.streams)
     report = Report()
     try:
@@ -67,14 +67,15 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
                     annotations,
                     passes,
                     root=root,
-                    settings=features,
+                    settings=extraction,
+                    weights=features.weights,
                     retry_failed=retry_failed,
                     report=report,
                     on_video=show,
                 )
         if "text" in features.streams:
             with tqdm(total=len(annotations), unit="text", desc="text", disable=None) as bar:
-                add_texts(report, annotations, root=root, settings=features, on_video=bar.update)
+                add_texts(report, annotations, root=root, features=features, extraction=extraction, on_video=bar.update)
     except KeyboardInterrupt:
         left = num_passes * len(annotations) - report.whole.done
         print(f"{report.whole.summary()}, {left} left", file=sys.stderr)

@@ -281,7 +281,7 @@ def run_crossval(
     """
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
-    folders = find_folders(settings.features)
+    folders = find_folders(settings.features, store=settings.extraction.store)
     head = settings.model.head
     label_map = label_map_of(annotations, head)
     sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)

@@ -259,13 +259,13 @@ def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., H
 
 
 def _folder_of(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:
-    folders = FeatureStore(settings.features.store).folders()
+    folders = FeatureStore(settings.extraction.store).folders()
     for folder in folders:
         if folder.spec.digest == spec.digest:
             return folder
     here = ", ".join(folder.spec.digest for folder in folders) or "none"
     raise StoreError(
-        f"the model was trained on features of spec {spec.digest}, the store {settings.features.store} "
+        f"the model was trained on features of spec {spec.digest}, the store {settings.extraction.store} "
         f"holds {here}; run `vidrnn extract` with the model's configuration (config.yaml beside it)"
     )
 

@@ -35,16 +35,16 @@ def versions() -> dict[str, str]:
 
 
 def config_digest(settings: RunSettings) -> str:
-    """12 hexadecimal digits of the resolved configuration but for where it runs: folders and devices."""
-    elsewhere: dict[str, set[str]] = {"data": {"root"}, "features": {"store", "device"}, "training": {"device"}}
+    """12 hexadecimal digits of what decides the numbers in the resolved configuration: no folders, devices, speed."""
+    elsewhere: dict[str, Any] = {"data": {"root"}, "extraction": True, "training": {"device"}}
     return hashlib.sha256(settings.model_dump_json(exclude=elsewhere).encode()).hexdigest()[:12]
 
 
 def write_config(path: Path, settings: RunSettings) -> None:
     """Write the resolved configuration so that it can be run again from any working directory. Raises OSError."""
     data = settings.data.model_copy(update={"root": settings.data.root.absolute()})
-    features = settings.features.model_copy(update={"store": settings.features.store.absolute()})
-    write_atomically(path, dump_yaml(settings.model_copy(update={"data": data, "features": features})).encode())
+    extraction = settings.extraction.model_copy(update={"store": settings.extraction.store.absolute()})
+    write_atomically(path, dump_yaml(settings.model_copy(update={"data": data, "extraction": extraction})).encode())
 
 
 def describe_data(settings: RunSettings, spec_digest: str) -> str:

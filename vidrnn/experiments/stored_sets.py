@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from vidrnn.annotations import Annotation, LabelMap, Split
 from vidrnn.device import choose_device
@@ -14,19 +15,19 @@ from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.spec import FeatureSpec
 
 
-def find_folders(features: FeatureSettings) -> list[FeatureFolder]:
-    """The folder of each stream, in canonical order. Raises as `FeatureStore.find`."""
-    store = FeatureStore(features.store)
-    return [store.find(features, stream=stream) for stream in in_order(features.streams)]
+def find_folders(features: FeatureSettings, *, store: Path) -> list[FeatureFolder]:
+    """The folder of each stream in a store, in canonical order. Raises as `FeatureStore.find`."""
+    there = FeatureStore(store)
+    return [there.find(features, stream=stream) for stream in in_order(features.streams)]
 
 
-def find_mirrored_folders(features: FeatureSettings) -> list[FeatureFolder]:
-    """Those of the mirrored view of each picture stream; empty when the configuration has one view."""
+def find_mirrored_folders(features: FeatureSettings, *, store: Path) -> list[FeatureFolder]:
+    """The folder of the mirrored view of each picture stream; empty when the configuration has one view."""
     if not features.mirrored:
         return []
-    store = FeatureStore(features.store)
+    there = FeatureStore(store)
     pictures = [stream for stream in in_order(features.streams) if stream in PICTURE_STREAMS]
-    return [store.find_mirrored(features, stream=stream) for stream in pictures]
+    return [there.find_mirrored(features, stream=stream) for stream in pictures]
 
 
 def name_specs(specs: Iterable[FeatureSpec]) -> str:
@@ -47,7 +48,7 @@ def load_set(
         label_map,
         device=choose_device(settings.training.device),
         head=settings.model.head,
-        mirrored=find_mirrored_folders(settings.features),
+        mirrored=find_mirrored_folders(settings.features, store=settings.extraction.store),
         causal=not settings.model.bidirectional,
     )
 

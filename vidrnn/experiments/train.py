@@ -74,7 +74,7 @@ def train(
     """
     notes: list[str] = []
     splits = split_annotations(read_annotations(settings.data, notes), settings.data)
-    folders = find_folders(settings.features)
+    folders = find_folders(settings.features, store=settings.extraction.store)
     label_map = label_map_of(splits["train"], settings.model.head)
     load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
     check_unknown(settings, splits["val"], label_map)

@@ -134,7 +134,7 @@ def _require_optuna() -> None:
 def _prepare(settings: RunSettings, output: Path) -> tuple[_Task, str]:
     splits = split_annotations(read_annotations(settings.data), settings.data)
     space = search_space(settings)
-    folders = find_folders(settings.features)
+    folders = find_folders(settings.features, store=settings.extraction.store)
     label_map = label_map_of(splits["train"], settings.model.head)
     sequences = load_set(splits["train"], settings=settings, folders=folders, label_map=label_map)
     folds = _inner_folds(sequences.annotations, settings)

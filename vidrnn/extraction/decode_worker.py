@@ -251,7 +251,7 @@ def _or_refused(numbers: Sequence[int] | Mapping[int, object], items: Iterator[I
     except (VideoError, OSError) as error:
         stage, cause = "probe", str(error)
     except MemoryError:
-        stage, cause = "decode", "needs more memory than features.memory_limit_mb allows a decoder"
+        stage, cause = "decode", "needs more memory than extraction.memory_limit_mb allows a decoder"
     for number in sorted(left):
         yield Refused(number, stage, cause)
 

@@ -17,7 +17,7 @@ from vidrnn.extraction.decode_worker import Drawn, Finished, Frames, Message, Re
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.processes import decoder_context, start
 from vidrnn.extraction.shared_frames import SharedFrames
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 
 # FFmpeg and PyTorch keep a few kilobytes per video for good; a fresh process gives them back.
 _VIDEOS_PER_PROCESS = 500
@@ -59,7 +59,7 @@ class _LostError(Exception):
 class Decoder:
     """Reads videos one after the other in a process of its own. Used by one thread."""
 
-    def __init__(self, read: Reader, *, settings: FeatureSettings, stop: threading.Event) -> None:
+    def __init__(self, read: Reader, *, settings: ExtractionSettings, stop: threading.Event) -> None:
         self._reader = read
         self._settings = settings
         self._stop = stop
@@ -172,12 +172,12 @@ class Decoder:
                 raise StoppedError
             if silent_s > stall_s:
                 raise _LostError(
-                    f"the decoder hung: nothing read or decoded for {stall_s:g} s (features.stall_limit_s); "
+                    f"the decoder hung: nothing read or decoded for {stall_s:g} s (extraction.stall_limit_s); "
                     "re-encode or replace the file"
                 )
             if limit_s is None and self._busy_s > settings.time_limit_s:
                 raise _LostError(
-                    f"not decoded within {settings.time_limit_s:g} s (features.time_limit_s); raise the limit or "
+                    f"not decoded within {settings.time_limit_s:g} s (extraction.time_limit_s); raise the limit or "
                     "sample fewer frames"
                 )
 

@@ -15,7 +15,7 @@ from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.ledger import Ledger
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.progress import Progress, Speed
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.video_features import VideoFeatures
@@ -48,7 +48,8 @@ def extract(
     passes: Sequence[Pass],
     *,
     root: Path,
-    settings: FeatureSettings,
+    settings: ExtractionSettings,
+    weights: str,
     retry_failed: bool = False,
     report: Report | None = None,
     on_video: Callable[[], object] = lambda: None,
@@ -63,6 +64,7 @@ def extract(
         passes: what is wanted of each.
         root: what their paths are relative to.
         settings: store, batch size, decoders and their limits.
+        weights: ``features.weights``; of a file the store keeps the digest, by which another one is recognised.
         retry_failed: also try videos that failed in an earlier run and have not changed since.
         report: kept up to date, so that a caller knows how far an interrupted run came.
         on_video: called once for each video that is done, in whatever way.
@@ -76,7 +78,7 @@ def extract(
     report.folders = [store.create(each.spec) for each in passes]
     for folder in report.folders:
         if folder.spec.stream in BACKBONE_STREAMS:
-            folder.add_weights_file(settings)
+            folder.add_weights_file(weights)
     report.passes = [Progress() for _ in passes]
     with ExitStack() as stack:
         ledgers = [

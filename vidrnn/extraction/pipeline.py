@@ -24,7 +24,7 @@ from vidrnn.extraction.decoder import Decoder, StoppedError
 from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.readings import Readings
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.video_features import VideoFeatures
 
 _QUEUED_CHUNKS = 4
@@ -33,14 +33,14 @@ _PAUSE_S = 0.2  # before asking again for a job
 _NO_MORE = Job("", Path(), ())
 
 
-def num_workers(settings: FeatureSettings) -> int:
+def num_workers(settings: ExtractionSettings) -> int:
     """How many videos are decoded at once: as asked, else one per core that this process may use."""
     if settings.workers is not None:
         return settings.workers
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decoding_gpu(settings: FeatureSettings) -> int | None:
+def decoding_gpu(settings: ExtractionSettings) -> int | None:
     """Number of the GPU whose circuits decode, None for the CPU.
 
     Raises:
@@ -50,7 +50,7 @@ def decoding_gpu(settings: FeatureSettings) -> int | None:
         return None
     device = choose_device(settings.device)
     if device.type != "cuda":
-        raise ConfigError("features.decoder: nvdec decodes on an NVIDIA GPU, and the device is a CPU; use 'cpu'")
+        raise ConfigError("extraction.decoder: nvdec decodes on an NVIDIA GPU, and the device is a CPU; use 'cpu'")
     return device.index or 0
 
 
@@ -58,7 +58,7 @@ def embed_videos(
     jobs: Iterable[Job | None],
     embedder: Embedder,
     *,
-    settings: FeatureSettings,
+    settings: ExtractionSettings,
     throughput: Throughput | None = None,
     draw_one: DrawVideo = draw_video,
 ) -> Generator[tuple[str, VideoFeatures | Failure], None, None]:
@@ -73,7 +73,7 @@ def embed_passes(
     jobs: Iterable[Job | None],
     passes: Sequence[Pass],
     *,
-    settings: FeatureSettings,
+    settings: ExtractionSettings,
     throughput: Throughput | None = None,
     draw_one: DrawVideo = draw_video,
 ) -> Generator[tuple[str, Result], None, None]:

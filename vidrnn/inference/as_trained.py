@@ -6,11 +6,14 @@ from dataclasses import replace
 from vidrnn.device import choose_device
 from vidrnn.errors import ModelFileError
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.settings.base import validate
+from vidrnn.settings.base import SettingsT, validate
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream, in_order
 from vidrnn.store.spec import FeatureSpec
 
+Changes = Mapping[str, str | float | None]
+"""Keys of a section of settings to values that differ from the training; None leaves a key as it was."""
 _SHORT_FLOATS = frozenset({"float16", "bfloat16"})
 
 
@@ -19,34 +22,49 @@ def shown_streams(model: TrainedModel) -> tuple[Stream, ...]:
     return tuple(in_order(model.settings.inference.streams or [spec.stream for spec in model.specs]))
 
 
-def settings_for(model: TrainedModel, changes: Mapping[str, str | float]) -> FeatureSettings:
-    """The feature settings of what a model is shown of new videos, whatever its specs are called.
-
-    Args:
-        model: holds the settings of its training.
-        changes: keys that differ here, such as the device.
+def extraction_for(model: TrainedModel, changes: Changes) -> ExtractionSettings:
+    """Where and how fast features of new videos are made: as those of the training, but for the changes.
 
     Raises:
         ConfigError: a changed value is not allowed.
     """
-    tree = model.settings.features.model_dump(mode="json") | dict(changes)
-    settings = _in_arithmetic_of(model, validate(FeatureSettings, tree, origin="options"))
+    return _changed(model.settings.extraction, changes)
+
+
+def features_for(model: TrainedModel, changes: Changes, *, device: str) -> FeatureSettings:
+    """The feature settings of what a model is shown of new videos, whatever its specs are called.
+
+    Args:
+        model: holds the settings of its training.
+        changes: keys that differ here, such as the place of the weights.
+        device: where the backbone runs.
+
+    Raises:
+        ConfigError: a changed value is not allowed, or there is no such device.
+    """
+    settings = _changed(model.settings.features, changes)
+    precision = _arithmetic_of(model, device=device) or settings.precision
     both = settings.mirrored and model.settings.inference.views == "both"
-    return settings.model_copy(update={"streams": shown_streams(model), "mirrored": both, "spec_digest": None})
+    streams = shown_streams(model)
+    here = {"streams": streams, "mirrored": both, "spec_digest": None, "precision": precision}
+    return settings.model_copy(update=here)
 
 
-def _in_arithmetic_of(model: TrainedModel, settings: FeatureSettings) -> FeatureSettings:
-    """The settings with the precision that the model learned from; a CPU, which is slow in short floats, takes float32.
+def _changed(settings: SettingsT, changes: Changes) -> SettingsT:
+    given = {key: value for key, value in changes.items() if value is not None}
+    return validate(type(settings), settings.model_dump(mode="json") | given, origin="options")
 
-    What ``auto`` is depends on the machine.
+
+def _arithmetic_of(model: TrainedModel, *, device: str) -> str | None:
+    """The precision that the model learned from; on a CPU, which is slow in short floats, float32 in their place.
+
+    What ``auto`` is depends on the machine. None when no stream of the model goes through the network.
     """
     through_network = [spec for spec in model.specs if spec.stream in BACKBONE_STREAMS]
     if not through_network:
-        return settings
+        return None
     precision = through_network[0].precision.split("/", maxsplit=1)[0]
-    if precision in _SHORT_FLOATS and choose_device(settings.device).type == "cpu":
-        precision = "float32"
-    return settings.model_copy(update={"precision": precision})
+    return "float32" if precision in _SHORT_FLOATS and choose_device(device).type == "cpu" else precision
 
 
 def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:

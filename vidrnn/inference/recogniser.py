@@ -15,7 +15,7 @@ from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.jobs import ABSENT, Failure, Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.inference.answers import Clock, answers_of, probabilities_of
-from vidrnn.inference.as_trained import refuse_other, settings_for
+from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
 from vidrnn.inference.new_videos import find_videos
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.side_files import SideFiles, absolute, find_side_files
@@ -83,7 +83,8 @@ class Recogniser:
 
     Args:
         model: from `vidrnn.models.model_file.load_model`.
-        changes: keys of the model's feature settings that differ here, such as its device.
+        features: keys of the model's feature settings that differ here, such as ``weights``.
+        extraction: the same of its extraction settings, such as ``device``.
         pictures: passes over the pictures, where they are loaded already.
 
     Raises:
@@ -95,14 +96,17 @@ class Recogniser:
         self,
         model: TrainedModel,
         *,
-        changes: Mapping[str, str | float] | None = None,
+        features: Changes | None = None,
+        extraction: Changes | None = None,
         pictures: Sequence[Embedder] | None = None,
     ) -> None:
         self.model = model
-        self._settings = settings_for(model, changes or {})
-        self._pictures = load_passes(self._settings) if pictures is None else tuple(pictures)
-        named = SideFiles().applied_to(self._settings, model.specs)  # of texts in a folder the name is in the spec
-        self._encoder = TextEncoder(named) if "text" in named.streams else None
+        self._extraction = extraction_for(model, extraction or {})
+        device = self._extraction.device
+        self._features = features_for(model, features or {}, device=device)
+        self._pictures = load_passes(self._features, self._extraction) if pictures is None else tuple(pictures)
+        named = SideFiles().applied_to(self._features, model.specs)  # of texts in a folder the name is in the spec
+        self._encoder = TextEncoder(named, device=device) if "text" in named.streams else None
         for each in self._pictures:
             if not each.spec.is_mirrored:
                 self._refuse_other(each.spec)
@@ -115,7 +119,7 @@ class Recogniser:
         return self.model.label_map.names
 
     def __repr__(self) -> str:
-        streams = "+".join(self._settings.streams)
+        streams = "+".join(self._features.streams)
         return f"<Recogniser: {self.model.settings.model.head} of {len(self.classes)} classes from {streams}>"
 
     def predict(self, path: AnyPath, *, text: str | None = None, arrays: AnyPath | None = None) -> Prediction:
@@ -175,7 +179,7 @@ class Recogniser:
             ConfigError: see `SideFiles.refuse_unfit`. ModelFileError: the arrays or the sound are read in another way.
         """
         beside = side_files or SideFiles()
-        settings = beside.applied_to(self._settings, self.model.specs)
+        settings = beside.applied_to(self._features, self.model.specs)
         beside.refuse_unfit(settings)
         files = file_passes((), root=beside.root, settings=settings)
         for each in files:
@@ -185,7 +189,7 @@ class Recogniser:
 
     def _refuse_other(self, here: FeatureSpec) -> None:
         wanted = next(spec for spec in self.model.specs if spec.stream == here.stream)
-        refuse_other(here, wanted.at_frame_rate(self._settings.frame_rate))
+        refuse_other(here, wanted.at_frame_rate(self._features.frame_rate))
 
     def _answer_all(self, videos: Iterable[Path], ways: _Ways) -> Generator[Prediction, None, None]:
         numbers = tuple(range(len(ways.passes)))
@@ -194,7 +198,7 @@ class Recogniser:
                 yield self._answer(str(video), self._read_text(video, _Seen(), ways), ways)
             return
         jobs = (Job(str(video), absolute(video), numbers) for video in videos)
-        with closing(embed_passes(jobs, ways.passes, settings=self._settings)) as results:
+        with closing(embed_passes(jobs, ways.passes, settings=self._extraction)) as results:
             for path, made in results:
                 seen = _Seen()
                 for number in sorted(made):
@@ -208,7 +212,7 @@ class Recogniser:
         return seen
 
     def _answer(self, path: str, seen: _Seen, ways: _Ways) -> Prediction:
-        head, streams, there = self.model.settings.model.head, self._settings.streams, seen.times()
+        head, streams, there = self.model.settings.model.head, self._features.streams, seen.times()
         if seen.failed is None and not there:
             causes = "; ".join(seen.absent.values())
             seen.failed = causes if len(streams) == 1 else f"has none of the streams {', '.join(streams)}: {causes}"
@@ -233,11 +237,11 @@ class Recogniser:
             views[spec.is_mirrored][spec.stream] = FoundStream.in_memory(spec, [made])
         return join_streams(
             [Annotation("the video", "any", None, "any")],
-            {name: views[False][name] for name in self._settings.streams},
+            {name: views[False][name] for name in self._features.streams},
             _LABELS,
             device=next(self.model.classifier.parameters()).device,
             mirrored=views[True],
-            unseen=[spec for spec in self.model.specs if spec.stream not in self._settings.streams],
+            unseen=[spec for spec in self.model.specs if spec.stream not in self._features.streams],
             causal=not self.model.settings.model.bidirectional,
         )
 

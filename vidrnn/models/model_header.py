@@ -26,7 +26,8 @@ def public_config(settings: RunSettings) -> dict[str, Any]:
             features[stream]["folder"] = last_part(features[stream]["folder"])
     for section, key in (
         *(("data", key) for key in ("root", "annotations", "classes")),
-        *(("features", key) for key in ("store", "weights")),
+        ("features", "weights"),
+        ("extraction", "store"),
         ("evaluation", "folds"),
     ):
         tree[section][key] = _shortened(tree[section][key])

@@ -15,7 +15,7 @@ from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.stored import Stored
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.source import is_reachable
 from vidrnn.store.video_features import VideoMetadata
@@ -65,7 +65,7 @@ class Forecast:
         if self.readable < 1:
             yield f"{1 - self.readable:.0%} of the videos cannot be decoded; `vidrnn extract` will name them"
         if self.num_bytes > self.free_bytes:
-            yield "warning: the disk of features.store is too small; free some space or set features.store elsewhere"
+            yield "warning: the disk of extraction.store is too small; free some space, or set it to a folder elsewhere"
 
 
 def forecast(
@@ -73,7 +73,7 @@ def forecast(
     passes: Sequence[Embedder],
     *,
     root: Path,
-    settings: FeatureSettings,
+    settings: ExtractionSettings,
     videos: Mapping[str, VideoMetadata],
 ) -> Forecast:
     """Extract from a few videos, without storing anything. Takes seconds, whatever the data.
@@ -110,7 +110,7 @@ def forecast(
 
 
 def _missing(
-    annotations: Sequence[Annotation], passes: Sequence[Embedder], *, root: Path, settings: FeatureSettings
+    annotations: Sequence[Annotation], passes: Sequence[Embedder], *, root: Path, settings: ExtractionSettings
 ) -> Iterator[Job]:
     """The videos that lack something, with the numbers of the passes that they lack."""
     store = FeatureStore(settings.store)
@@ -124,7 +124,7 @@ def _missing(
                     yield Job(annotation.path, source, tuple(lacking))
 
 
-def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: FeatureSettings) -> tuple[float, str]:
+def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: ExtractionSettings) -> tuple[float, str]:
     """Frames per second through the whole pipeline, and the stage that limits; 0 when there was nothing to measure."""
     short = settings.model_copy(update={"time_limit_s": _TIMED_LIMIT_S})
     for _ in embed_passes(jobs[:1], passes, settings=short):

@@ -76,7 +76,8 @@ def look_at(annotations: Sequence[Annotation], sides: Sides, settings: RunSettin
             [annotations[position] for position in chosen],
             [Thumbnails(settings.features)],
             root=root,
-            settings=settings.features,
+            settings=settings.extraction,
+            weights=settings.features.weights,
             on_video=shown.update,
         )
     (folder,), failures = report.folders, report.whole.failures

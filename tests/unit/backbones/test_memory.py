@@ -6,18 +6,18 @@ import weakref
 import pytest
 import torch
 
+from tests.worlds import Sections, sections
 from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.backbones.engines import Eager, OpenVino
 from vidrnn.errors import ConfigError
-from vidrnn.settings.features import FeatureSettings
 
 MESSAGE = "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total capacity of 1.00 GiB"
 
 
-def settings(**changes) -> FeatureSettings:
-    fixed = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu"}
-    return FeatureSettings(**{**fixed, "batch_size": 16, "engine": "eager", **changes})
+def settings(**changes) -> Sections:
+    fixed = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32}
+    return sections(**{**fixed, "batch_size": 16, "engine": "eager", **changes})
 
 
 def frames(count: int) -> torch.Tensor:
@@ -50,9 +50,9 @@ def memory(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("engine", ["eager", "openvino"])
 def test_batches_are_halved_until_they_fit_and_a_note_says_so(memory, engine):
-    expected = load_backbone(settings(batch_size=4)).embed(frames(21))
+    expected = load_backbone(*settings(batch_size=4)).embed(frames(21))
     refused = memory(5)
-    backbone = load_backbone(settings(engine=engine))
+    backbone = load_backbone(*settings(engine=engine))
     got = backbone.embed(frames(21))
     assert refused == [16, 8]
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
@@ -62,8 +62,8 @@ def test_batches_are_halved_until_they_fit_and_a_note_says_so(memory, engine):
 
 
 def test_two_threads_that_find_no_memory_halve_once(memory):
-    expected = load_backbone(settings(batch_size=8)).embed(frames(16))
-    backbone = load_backbone(settings())
+    expected = load_backbone(*settings(batch_size=8)).embed(frames(16))
+    backbone = load_backbone(*settings())
     backbone.embed(frames(1))  # it fits at first: another program has taken memory since
     memory(8, barrier=threading.Barrier(2))
     got: list[torch.Tensor] = []
@@ -92,16 +92,16 @@ def test_what_was_there_is_given_up_before_something_smaller_is_made(memory, mon
 
     monkeypatch.setattr(backbones, "Eager", Counted)
     memory(5)
-    load_backbone(settings()).embed(frames(16))
+    load_backbone(*settings()).embed(frames(16))
     assert alive == [0, 0, 0]
 
 
 def test_a_single_frame_that_does_not_fit_is_a_wrong_setting(memory):
     refused = memory(0)
     with pytest.raises(ConfigError) as caught:
-        load_backbone(settings(batch_size=5)).embed(frames(2))
+        load_backbone(*settings(batch_size=5)).embed(frames(2))
     assert refused == [5, 2, 1]
     assert str(caught.value) == (
-        "features.device: cpu has no memory for a single frame of timm/test_resnet "
+        "extraction.device: cpu has no memory for a single frame of timm/test_resnet "
         "(CUDA out of memory. Tried to allocate 2.00 GiB.); use a smaller network or device 'cpu'"
     )

@@ -23,7 +23,7 @@ ON_META = [name for name in TORCHVISION if not name.startswith("regnet")]
 
 
 def settings(backbone="resnet18", weights="random", **changes) -> FeatureSettings:
-    return FeatureSettings(backbone=backbone, weights=weights, device="cpu", **changes)
+    return FeatureSettings(backbone=backbone, weights=weights, **changes)
 
 
 def frames(count: int, size: int = 64) -> torch.Tensor:
@@ -44,7 +44,7 @@ def embed(network: Network, batch: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def embedded() -> Network:
-    return build_network(FeatureSettings(device="cpu"))
+    return build_network(FeatureSettings())
 
 
 @pytest.mark.parametrize("name", ON_META)

@@ -10,17 +10,17 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
+from tests.worlds import Sections, sections
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.backbones.networks import build_network
 from vidrnn.backbones.weights import load_weights, offline_message, read_weights, weights_digest
 from vidrnn.errors import WeightsError
-from vidrnn.settings.features import FeatureSettings
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.tensor([1.0, -1.0])}
 
 
-def settings(backbone="mobilenet_v3_small", weights="random", **changes) -> FeatureSettings:
-    return FeatureSettings(backbone=backbone, weights=weights, device="cpu", **changes)
+def settings(backbone="mobilenet_v3_small", weights="random", **changes) -> Sections:
+    return sections(backbone=backbone, weights=weights, **changes)
 
 
 def refusal(path: Path) -> str:
@@ -135,19 +135,19 @@ def test_the_offline_message_says_what_to_do(monkeypatch):
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "timm/test_resnet", "efficientnet_lite0"])
 @pytest.mark.parametrize("file", ["own.pth", "own.safetensors"])
 def test_a_local_file_serves_every_kind_of_backbone(tmp_path, name, file):
-    model = build_network(settings(name, image_size=32)).model
+    model = build_network(settings(name, image_size=32).features).model
     state = {key: value.contiguous() + 1 for key, value in model.state_dict().items()}
     save_file(state, tmp_path / file) if file.endswith("safetensors") else torch.save(state, tmp_path / file)
     own = settings(name, weights=str(tmp_path / file), image_size=32)
-    assert load_backbone(own).spec.weights == file
-    for key, value in build_network(own).model.state_dict().items():
+    assert load_backbone(*own).spec.weights == file
+    for key, value in build_network(own.features).model.state_dict().items():
         assert torch.equal(value, state[key])
 
 
 def test_weights_of_another_model_do_not_fit(tmp_path):
     torch.save(models.squeezenet1_1().state_dict(), tmp_path / "squeeze.pth")
     with pytest.raises(WeightsError, match=r"^weights '.*squeeze\.pth' do not fit the backbone: "):
-        load_backbone(settings("timm/test_resnet", weights=str(tmp_path / "squeeze.pth")))
+        load_backbone(*settings("timm/test_resnet", weights=str(tmp_path / "squeeze.pth")))
 
 
 @pytest.mark.parametrize("error", [urllib.error.URLError("no network"), RuntimeError("invalid hash value")])
@@ -157,7 +157,7 @@ def test_torchvision_without_a_network_names_the_file_and_a_way_out(monkeypatch,
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
     with pytest.raises(WeightsError) as caught:
-        load_backbone(settings(weights="default"))
+        load_backbone(*settings(weights="default"))
     url = "https://download.pytorch.org/models/mobilenet_v3_small-047dcff4.pth"
     message = str(caught.value)
     assert message.startswith(f"could not download mobilenet_v3_small-047dcff4.pth from {url} ({error}). Fetch")
@@ -171,7 +171,7 @@ def test_timm_without_a_network_names_the_file_and_a_way_out(monkeypatch, tmp_pa
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError) as caught:
-        load_backbone(settings("timm/test_resnet", weights="default"))
+        load_backbone(*settings("timm/test_resnet", weights="default"))
     message = str(caught.value)
     assert message.startswith("could not download weights of 'timm/test_resnet.r160_in1k' for timm/test_resnet (")
     assert message.endswith("features.backbone: efficientnet_lite0, whose weights are installed with vidrnn")

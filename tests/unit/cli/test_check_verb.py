@@ -46,7 +46,7 @@ class World:
                 )
         tree = {
             "data": {"root": str(self.root), "format": "csv", "annotations": "list.csv", "val_fraction": 0.0},
-            "features": {"store": str(folder / "features")},
+            "extraction": {"store": str(folder / "features")},
         }
         self.config.write_text(yaml.safe_dump(tree))
 
@@ -66,7 +66,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(passes, "load_passes", lambda _settings: (AverageColour(),))
+    monkeypatch.setattr(passes, "load_passes", lambda *_sections: (AverageColour(),))
     return World(tmp_path, capsys)
 
 
@@ -261,7 +261,7 @@ def test_numbers_are_checked_without_classes(world: World) -> None:
 
 def test_streams_without_a_forecast_are_named(world: World) -> None:
     tree = yaml.safe_load(world.config.read_text())
-    tree["features"] |= {"streams": ["audio", "rows"], "rows": {"image_size": 8}}
+    tree["features"] = {"streams": ["audio", "rows"], "rows": {"image_size": 8}}
     world.config.write_text(yaml.safe_dump(tree))
     lines = world.check().out.splitlines()
     assert lines[-2:] == ["audio: time and disk are not predicted", "nothing stands in the way"]

@@ -17,7 +17,8 @@ from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 
 NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
-FEATURES = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu", "batch_size": 4}
+FEATURES = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32}
+EXTRACTION = {"device": "cpu", "batch_size": 4}
 MIRRORED = ("--set", "features.mirrored=true")
 
 
@@ -38,7 +39,7 @@ class World:
 
     @property
     def settings(self) -> FeatureSettings:
-        return validate(FeatureSettings, {**FEATURES, "store": str(self.store)})
+        return validate(FeatureSettings, FEATURES)
 
     @property
     def plain(self) -> FeatureFolder:
@@ -59,7 +60,8 @@ def make_world(path: Path, capsys: pytest.CaptureFixture[str], *, turned: bool =
     render(path / "videos", turned=turned)
     tree = {
         "data": {"root": str(path / "videos"), "format": "folder"},
-        "features": {**FEATURES, "store": str(path / "store")},
+        "features": FEATURES,
+        "extraction": {**EXTRACTION, "store": str(path / "store")},
     }
     (path / "config.yaml").write_text(yaml.safe_dump(tree))
     return World(path / "videos", path / "config.yaml", path / "store", capsys)

@@ -69,7 +69,7 @@ def classified(
     monkeypatch: pytest.MonkeyPatch, model: TrainedModel, settings: RunSettings, paths: list[str]
 ) -> dict[str, Prediction]:
     """What `classify` says of stored features, as if a backbone had just made them."""
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folder = FeatureStore(settings.extraction.store).find(settings.features)
     made = [(path, {0: folder.read(path)}) for path in paths]
     monkeypatch.setattr(recogniser_module, "embed_passes", lambda *_, **__: (each for each in made))
     recogniser = Recogniser(model, pictures=[SimpleNamespace(spec=model.spec)])  # type: ignore[list-item]

@@ -70,7 +70,8 @@ def make_world(folder: Path, head: Head, *, videos: int = 16) -> RunSettings:
     fill_store(folder / "features", sequences, dim=6)
     tree = {
         "data": {"root": str(folder / "videos"), "format": "csv", "annotations": "list.csv"},
-        "features": {"store": str(folder / "features"), "nodes": {"last": 1}},
+        "features": {"nodes": {"last": 1}},
+        "extraction": {"store": str(folder / "features")},
         "model": tiny_model(head=head).model_dump(mode="json"),
         "training": tiny_training(epochs=2).model_dump(mode="json"),
         "evaluation": {"protocol": "group_kfold", "folds": 4, "seeds": 1, "bootstrap": 20},
@@ -134,7 +135,7 @@ def test_the_thresholds_of_last_and_best_are_those_of_their_own_weights(tmp_path
         val = load_set(
             split_annotations(read_annotations(settings.data), settings.data)["val"],
             settings=settings,
-            folders=find_folders(settings.features),
+            folders=find_folders(settings.features, store=settings.extraction.store),
             label_map=model.label_map,
         )
         logits = torch.stack(predict(model.classifier, val, asking_of(settings))).double().numpy()

@@ -148,7 +148,8 @@ def make_run(folder: Path, **changes: dict[str, Any]) -> RunSettings:
         fill_store(folder / "features", features[name], dim=6, stream=name)
     tree: dict[str, Any] = {
         "data": {"root": str(folder / "videos"), "format": "csv", "annotations": "list.csv"},
-        "features": {"store": str(folder / "features"), "nodes": {"last": 1}, "streams": list(BOTH)},
+        "features": {"nodes": {"last": 1}, "streams": list(BOTH)},
+        "extraction": {"store": str(folder / "features")},
         "model": tiny_model(cell="lstm").model_dump(mode="json"),
         "training": tiny_training(epochs=2).model_dump(mode="json"),
         "evaluation": {"protocol": "group_kfold", "folds": 2, "seeds": 1, "bootstrap": 20},
@@ -195,7 +196,7 @@ def test_a_fit_is_not_resumed_with_other_streams(tmp_path: Path) -> None:
 def test_a_model_is_evaluated_on_a_subset_where_the_other_streams_are_not_even_stored(tmp_path: Path) -> None:
     settings = changed(make_run(tmp_path, training={"stream_dropout": 0.3}), "evaluation", baselines=False)
     train(settings, output=tmp_path / "run")
-    shutil.rmtree(FeatureStore(settings.features.store).find(settings.features, stream="text").path)
+    shutil.rmtree(FeatureStore(settings.extraction.store).find(settings.features, stream="text").path)
     model = tmp_path / "run" / "model.safetensors"
     with pytest.raises(StoreError, match=f"the model was trained on features of spec {digest_of('text')}"):
         evaluate(model, settings, split="test", output=tmp_path / "result")
@@ -211,11 +212,11 @@ def test_a_model_is_evaluated_on_a_subset_where_the_other_streams_are_not_even_s
 def test_a_video_that_was_trained_on_is_known_by_any_of_its_streams(tmp_path: Path) -> None:
     """Sound knows neither the size nor the length of the pictures that it comes with."""
     settings = changed(make_run(tmp_path, training={"stream_dropout": 0.3}), "evaluation", baselines=False)
-    shutil.rmtree(settings.features.store)
+    shutil.rmtree(settings.extraction.store)
     features, _ = xor_task(48, seed=0)
     for name, times in {"rgb": 1, "text": 3}.items():
         longer = {path: np.repeat(own, times, axis=0) for path, own in features[name].items()}
-        fill_store(settings.features.store, longer, dim=6, stream=name)
+        fill_store(settings.extraction.store, longer, dim=6, stream=name)
     train(settings, output=tmp_path / "run")
     rows = (tmp_path / "videos" / "list.csv").read_text().replace("train,actor0", "test,actor0")
     (tmp_path / "videos" / "list.csv").write_text(rows)
@@ -228,7 +229,7 @@ def test_a_video_that_was_trained_on_is_known_by_any_of_its_streams(tmp_path: Pa
 def test_each_stream_is_told_apart_by_its_own_digest(tmp_path: Path) -> None:
     """Features of the same settings from other weights: what is said of one stream leaves the others alone."""
     settings = make_run(tmp_path)
-    store = FeatureStore(settings.features.store)
+    store = FeatureStore(settings.extraction.store)
     first = store.find(settings.features, stream="rgb").spec
     store.create(replace(first, weights_digest="b" * 64))
     with pytest.raises(

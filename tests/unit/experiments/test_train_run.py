@@ -78,11 +78,11 @@ def test_the_saved_model_gives_the_validation_loss_of_the_metrics(tmp_path: Path
     result = train(settings, output=tmp_path / "run")
     model = load_model(tmp_path / "run" / "model.safetensors", device=CPU)
     assert model.label_map.names == ("falls", "rises")
-    shown = {"data": {"root"}, "features": {"store"}}  # of these folders the file holds the last part alone
+    shown = {"data": {"root"}, "extraction": {"store"}}  # of these folders the file holds the last part alone
     assert model.settings.model_dump(exclude=shown) == settings.model_dump(exclude=shown)
-    assert (model.settings.data.root, model.settings.features.store) == (Path("videos"), Path("features"))
+    assert (model.settings.data.root, model.settings.extraction.store) == (Path("videos"), Path("features"))
     val = [annotation for annotation in read_annotations(settings.data) if annotation.split == "val"]
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folder = FeatureStore(settings.extraction.store).find(settings.features)
     sequences = load_sequences(val, folder, model.label_map, device=CPU)
     loss = torch.nn.functional.cross_entropy(
         torch.stack(predict(model.classifier, sequences, asking_of(settings))), sequences.targets.values
@@ -155,7 +155,7 @@ def test_without_validation_the_last_epoch_is_the_model(tmp_path: Path) -> None:
 
 def test_videos_without_features_are_reported(tmp_path: Path) -> None:
     settings = make_run(tmp_path, splits=True)
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folder = FeatureStore(settings.extraction.store).find(settings.features)
     folder.file_of("actor0/clip 0.mp4").unlink()
     assert train(settings, output=tmp_path / "run").metrics["missing_features"] == ["actor0/clip 0.mp4"]
 
@@ -163,7 +163,7 @@ def test_videos_without_features_are_reported(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     settings = make_run(tmp_path, splits=True)
     with pytest.raises(MissingPathError, match=r"feature store .* does not exist; run `vidrnn extract` first"):
-        train(changed(settings, "features", store=tmp_path / "gone"), output=tmp_path / "run")
+        train(changed(settings, "extraction", store=tmp_path / "gone"), output=tmp_path / "run")
     with pytest.raises(StoreError, match=r"sampling: .* asked .*; run `vidrnn extract`"):
         train(changed(settings, "features", rate=3.0), output=tmp_path / "run")
     with pytest.raises(AnnotationError) as caught:
@@ -199,13 +199,13 @@ def test_crossval_writes_its_results(tmp_path: Path) -> None:
 
 def test_crossval_goes_on_without_videos_that_failed(tmp_path: Path) -> None:
     settings = make_run(tmp_path, groups=3, seeds=1, baselines=False)
-    FeatureStore(settings.features.store).find(settings.features).file_of("actor1/clip 2.mp4").unlink()
+    FeatureStore(settings.extraction.store).find(settings.features).file_of("actor1/clip 2.mp4").unlink()
     run_crossval(settings, output=tmp_path / "cv")
     values = read_json(tmp_path / "cv" / "crossval.json")
     assert (values["n"], values["missing_features"]) == (11, ["actor1/clip 2.mp4"])
 
 
-def test_the_digest_of_a_configuration_follows_every_setting(tmp_path: Path) -> None:
+def test_the_digest_of_a_configuration_follows_its_settings(tmp_path: Path) -> None:
     settings = make_run(tmp_path)
     other = settings.model_copy(update={"model": tiny_model(hidden_size=9)})
     assert config_digest(settings) == config_digest(settings.model_copy())
@@ -235,7 +235,7 @@ def test_a_run_folder_gives_the_same_numbers_again_bit_for_bit(
     """The issue's promise, as a user keeps it: relative paths, the verb, another working directory, the same seed."""
     settings = make_run(tmp_path, splits=True)
     tree = settings.model_dump(mode="json")
-    tree["data"]["root"], tree["features"]["store"] = "videos", "features"
+    tree["data"]["root"], tree["extraction"]["store"] = "videos", "features"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
     monkeypatch.chdir(tmp_path)
     assert call(capsys, "train", "--config", "config.yaml", "--output", "run").code == 0
@@ -255,7 +255,7 @@ def test_a_run_folder_gives_the_same_numbers_again_bit_for_bit(
 
 def test_the_digest_is_that_of_what_decides_the_numbers(tmp_path: Path) -> None:
     settings = make_run(tmp_path)
-    moved = changed(changed(settings, "data", root=Path("/elsewhere")), "features", store=Path("other"))
+    moved = changed(changed(settings, "data", root=Path("/elsewhere")), "extraction", store=Path("other"), workers=7)
     assert config_digest(moved) == config_digest(settings)
     assert config_digest(changed(settings, "training", seed=1)) != config_digest(settings)
 
@@ -344,7 +344,7 @@ def test_a_test_video_that_was_trained_on_is_refused(tmp_path: Path) -> None:
 def test_a_copy_of_a_training_video_under_another_name_is_refused(tmp_path: Path, packed: bool) -> None:
     """The same bytes, renamed and sorted into the test split: the guard knows content, not only paths."""
     settings = make_run(tmp_path, splits=True)
-    folder = FeatureStore(settings.features.store).folders()[0]
+    folder = FeatureStore(settings.extraction.store).folders()[0]
     path = tmp_path / "videos" / "list.csv"
     rows = path.read_text(encoding="utf-8").splitlines()
     first = next(row for row in rows if ",train," in row).split(",")

@@ -45,7 +45,7 @@ def test_the_first_trial_is_the_configuration_validated_by_group_inside_the_trai
     result = tune(settings, output=tmp_path / "search")
     members = [annotation for annotation in read_annotations(settings.data) if annotation.split == "train"]
     groups = [annotation.group for annotation in members]
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folder = FeatureStore(settings.extraction.store).find(settings.features)
     sequences = load_sequences(members, folder, LabelMap.from_annotations(members), device=CPU)
     expected = []
     for train_side, val_side in GroupKFold(n_splits=3).split(groups, groups=groups):
@@ -61,7 +61,7 @@ def test_the_first_trial_is_the_configuration_validated_by_group_inside_the_trai
 def test_validation_and_test_videos_are_never_read(tmp_path: Path) -> None:
     settings = make_search(tmp_path)
     undisturbed = tune(settings, output=tmp_path / "before")
-    folder = FeatureStore(settings.features.store).find(settings.features)
+    folder = FeatureStore(settings.extraction.store).find(settings.features)
     for annotation in read_annotations(settings.data):
         if annotation.split != "train":
             folder.file_of(annotation.path).write_bytes(b"unreadable")
@@ -228,8 +228,8 @@ def test_a_folder_of_another_search_is_refused_and_left_alone(tmp_path: Path, ch
         tree[section] |= values
     other = validate(RunSettings, tree)
     if "features" in change:
-        old = FeatureStore(settings.features.store).find(settings.features)
-        new = FeatureStore(settings.features.store).create(other_spec(other))
+        old = FeatureStore(settings.extraction.store).find(settings.features)
+        new = FeatureStore(settings.extraction.store).create(other_spec(other))
         for annotation in read_annotations(settings.data):
             new.write(annotation.path, old.read(annotation.path))
     with pytest.raises(TrainingError, match="belongs to another configuration, other features or another space"):

@@ -17,7 +17,7 @@ from vidrnn.extraction.decode_worker import draw_video
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Failure
 from vidrnn.extraction.progress import Progress
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.folders import FeatureFolder
 
 NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
@@ -62,7 +62,8 @@ class World:
             [Annotation(name, name.split("/", maxsplit=1)[0], None, name) for name in self.names],
             passes,
             root=self.root,
-            settings=FeatureSettings(store=self.store, batch_size=4),
+            settings=ExtractionSettings(store=self.store, batch_size=4),
+            weights="default",
             on_video=count,
             retry_failed=retry_failed,
             draw_one=draw_one,

@@ -12,7 +12,7 @@ from vidrnn.errors import MissingPathError
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.progress import Progress
 from vidrnn.inference.new_videos import find_videos
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.verification import examine
 from vidrnn.store.video_features import VideoFeatures
@@ -36,7 +36,8 @@ class World:
             [Annotation(each, "run", None, each, listed_frames=self.listed.get(each)) for each in self.names],
             [AverageColour(sampling={"kind": "fps", "rate": 10.0, "frame_rate": RATE} | sampling)],
             root=self.root,
-            settings=FeatureSettings(store=self.store, batch_size=4),
+            settings=ExtractionSettings(store=self.store, batch_size=4),
+            weights="default",
         )
         return report.folders[0], report.passes[0]
 

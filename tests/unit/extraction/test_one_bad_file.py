@@ -18,6 +18,7 @@ from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.inference.answer_file import Prediction, PredictionWriter
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings
 from vidrnn.streams.external import read_array
@@ -58,12 +59,12 @@ def test_bad_arrays_cost_themselves_alone(tmp_path):
     os.mkfifo(tmp_path / "b.npy")
     (tmp_path / "c.npy").mkdir()
     np.save(tmp_path / "d.npy", np.zeros((3, 2), np.float32))
-    settings = FeatureSettings(
-        store=tmp_path / "store", streams=("external",), external=ExternalSettings(folder=Path(), name="n", rate=1.0)
-    )
+    settings = FeatureSettings(streams=("external",), external=ExternalSettings(folder=Path(), name="n", rate=1.0))
     annotations = [Annotation(name, "x", None, name) for name in names]
     passes = file_passes(annotations, root=tmp_path, settings=settings)
-    progress = extract(annotations, passes, root=tmp_path, settings=settings).whole
+    progress = extract(
+        annotations, passes, root=tmp_path, settings=ExtractionSettings(store=tmp_path / "store"), weights="default"
+    ).whole
     assert progress.summary() == "extracted 1, reused 0, failed 3"
     assert [each.path for each in progress.failures] == names[:3]
 
@@ -75,7 +76,7 @@ def test_an_error_while_answers_are_written_ends_the_run_at_once(tmp_path, monke
     jobs = [Job(f"{number}.mkv", tmp_path / f"{number}.mkv", (0,)) for number in range(6)]
 
     def answers():
-        for path, _ in embed_videos(jobs, AverageColour(), settings=FeatureSettings(batch_size=4, workers=2)):
+        for path, _ in embed_videos(jobs, AverageColour(), settings=ExtractionSettings(batch_size=4, workers=2)):
             yield Prediction(path, "ok")
 
     def broken(*_args: object) -> None:

@@ -14,6 +14,7 @@ from tests.fake_backbone import AverageColour
 from tests.media import picture, pictures, write_clip, write_pictures
 from tests.sounds import tone, write_sound
 from tests.unit.extraction.test_pipeline import run_within
+from tests.worlds import Sections, sections
 from vidrnn.annotations import Annotation
 from vidrnn.extraction.decode_worker import draw_video
 from vidrnn.extraction.embedder import Computed, Embedder, Pass
@@ -21,21 +22,19 @@ from vidrnn.extraction.extract import Report, extract
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.readings import Readings
-from vidrnn.settings.base import validate
-from vidrnn.settings.features import FeatureSettings
 from vidrnn.streams.audio import ReadSound
 from vidrnn.streams.passes import file_passes, load_passes
 from vidrnn.video.neighbours import neighbours
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
-TINY = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu", "engine": "eager"}
+TINY = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "engine": "eager"}
 PICTURES = ["rgb", "flow", "rgb_diff"]
 LENGTHS = (1, 13, 6, 30)
 
 
-def settings(**changes) -> FeatureSettings:
-    return validate(FeatureSettings, {**TINY, "sampling": "every", "batch_size": 8, "workers": 2, **changes})
+def settings(**changes) -> Sections:
+    return sections(**{**TINY, "sampling": "every", "batch_size": 8, "workers": 2, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +46,9 @@ def clips(tmp_path_factory) -> dict[str, Path]:
     }
 
 
-def embed(sources: dict[str, Path], passes: Sequence[Pass], how: FeatureSettings, *, draw_one=draw_video):
+def embed(sources: dict[str, Path], passes: Sequence[Pass], how: Sections, *, draw_one=draw_video):
     jobs = [Job(name, source, tuple(range(len(passes)))) for name, source in sources.items()]
-    return dict(run_within(120, lambda: list(embed_passes(jobs, passes, settings=how, draw_one=draw_one))))
+    return dict(run_within(120, lambda: list(embed_passes(jobs, passes, settings=how.extraction, draw_one=draw_one))))
 
 
 def assert_same(got, expected) -> None:
@@ -72,7 +71,7 @@ def frames_of(source: Path, passes: Sequence[Embedder]) -> set[int]:
 @pytest.mark.parametrize("stride", [1, 5])
 def test_three_streams_in_both_views_fit_each_frame_once_and_give_what_each_gives_alone(clips, tmp_path, stride):
     how = settings(streams=PICTURES, mirrored=True, stride=stride)
-    passes = load_passes(how)
+    passes = load_passes(*how)
     assert len(passes) == 6
     log = tmp_path / "log"
     log.touch()
@@ -93,7 +92,7 @@ def test_three_streams_in_both_views_fit_each_frame_once_and_give_what_each_give
 def test_passes_that_share_a_network_fill_its_batches_together(clips, batch_size, monkeypatch):
     """Whatever the size of the batches, also when there are more passes than places in one."""
     how = settings(streams=["rgb", "rgb_diff"], mirrored=True, batch_size=batch_size)
-    passes = load_passes(how)
+    passes = load_passes(*how)
     sizes: list[int] = []
     honest = type(passes[0].executor).__call__
 
@@ -118,7 +117,7 @@ def test_a_job_that_comes_twice_is_embedded_twice(clips):
     """The same object, so that only what the pipeline makes of it tells the two apart."""
     job = Job("30.mkv", clips["30.mkv"])
     how = settings(batch_size=64)
-    results = run_within(60, lambda: list(embed_passes([job] * 6, [AverageColour()], settings=how)))
+    results = run_within(60, lambda: list(embed_passes([job] * 6, [AverageColour()], settings=how.extraction)))
     assert [path for path, _ in results] == ["30.mkv"] * 6
     for _, found in results:
         assert_same(found[0], results[0][1][0])
@@ -128,7 +127,7 @@ def test_rows_of_a_video_fail_and_its_other_passes_do_not(clips, tmp_path):
     """And of a still image all come out."""
     (still,) = write_pictures(tmp_path / "stills", [picture(3)]).iterdir()
     how = settings(streams=["rows", "rgb", "flow"], rows={"image_size": 8}, mirrored=True)
-    passes = load_passes(how)
+    passes = load_passes(*how)
     found = embed({**clips, "still": still}, passes, how)
     for name in ("6.mkv", "30.mkv"):
         for number, each in enumerate(passes):
@@ -150,12 +149,12 @@ def sounding(tmp_path) -> dict[str, Path]:
 
 def test_no_sound_and_a_crash_in_sound_keep_the_pictures(sounding):
     how = settings(streams=["rgb", "audio"])
-    (rgb,), (sound,) = load_passes(how), file_passes([], root=Path("/"), settings=how)
+    (rgb,), (sound,) = load_passes(*how), file_passes([], root=Path("/"), settings=how.features)
     found = embed(sounding, [sound, rgb], how)
     assert found["mute.mkv"][0].stage == "absent"
     assert [len(found[name][1].features) for name in sounding] == [25, 5]
     assert len(found["low.mkv"][0].features) == 11
-    crashing = Computed(sound.spec, bad_readers.Crashing(how.audio.bands, how.audio.rate))
+    crashing = Computed(sound.spec, bad_readers.Crashing(how.features.audio.bands, how.features.audio.rate))
     broken = embed(sounding, [crashing, rgb], how)
     assert broken["low.mkv"][0].cause.startswith("the decoder crashed (SIGSEGV)")
     for name in sounding:
@@ -166,7 +165,7 @@ def test_pictures_that_break_keep_the_sound(sounding, tmp_path):
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(sounding["low.mkv"].read_bytes())
     how = settings(streams=["rgb", "flow", "audio"], batch_size=4)
-    passes = [*load_passes(how), *file_passes([], root=Path("/"), settings=how)]
+    passes = [*load_passes(*how), *file_passes([], root=Path("/"), settings=how.features)]
     found = embed({"broken.mkv": broken, **sounding}, passes, how, draw_one=bad_decoders.by_name)
     for number in (0, 1):
         assert (found["broken.mkv"][number].stage, found["broken.mkv"][number].cause) == (
@@ -179,7 +178,7 @@ def test_pictures_that_break_keep_the_sound(sounding, tmp_path):
 
 def test_a_video_that_holds_no_picture_fails_by_name_in_every_pass_over_pictures(sounding):
     how = settings(streams=[*PICTURES, "audio"], mirrored=True)
-    passes = [*load_passes(how), *file_passes([], root=Path("/"), settings=how)]
+    passes = [*load_passes(*how), *file_passes([], root=Path("/"), settings=how.features)]
     found = embed(sounding, passes, how, draw_one=bad_decoders.no_picture)["low.mkv"]
     for number in range(6):
         assert isinstance(found[number], Failure)
@@ -190,13 +189,13 @@ def test_a_video_that_holds_no_picture_fails_by_name_in_every_pass_over_pictures
 def test_a_still_image_without_a_picture_fails_by_name_as_rows_too(tmp_path):
     (still,) = write_pictures(tmp_path / "stills", [picture(3)]).iterdir()
     how = settings(streams=["rows"], rows={"image_size": 8})
-    found = embed({"still": still}, load_passes(how), how, draw_one=bad_decoders.no_picture)
+    found = embed({"still": still}, load_passes(*how), how, draw_one=bad_decoders.no_picture)
     assert found["still"][0].cause == "none of 1 wanted frames holds a picture"
 
 
-def fill(root: Path, names: Sequence[str], passes: Sequence[Pass], how: FeatureSettings, **options) -> Report:
+def fill(root: Path, names: Sequence[str], passes: Sequence[Pass], how: Sections, **options) -> Report:
     annotations = [Annotation(name, "any", None, name) for name in names]
-    return extract(annotations, passes, root=root, settings=how, **options)
+    return extract(annotations, passes, root=root, settings=how.extraction, weights=how.features.weights, **options)
 
 
 def test_a_store_that_has_rgb_gets_flow_and_its_rgb_is_not_touched(clips, tmp_path):
@@ -204,10 +203,10 @@ def test_a_store_that_has_rgb_gets_flow_and_its_rgb_is_not_touched(clips, tmp_pa
     root, store = clips["1.mkv"].parent, tmp_path / "store"
     log, names = tmp_path / "log", list(clips)
     log.touch()
-    before = fill(root, names[:3], load_passes(settings(store=str(store))), settings(store=str(store)))
+    before = fill(root, names[:3], load_passes(*settings(store=str(store))), settings(store=str(store)))
     kept = {name: before.folders[0].file_of(name).stat().st_mtime_ns for name in names[:3]}
     how = settings(streams=["rgb", "flow"], store=str(store))
-    after = fill(root, names, load_passes(how), how, draw_one=partial(bad_decoders.counting, log))
+    after = fill(root, names, load_passes(*how), how, draw_one=partial(bad_decoders.counting, log))
     assert [each.summary() for each in after.passes] == [
         "extracted 1, reused 3, failed 0",
         "extracted 4, reused 0, failed 0",
@@ -216,7 +215,7 @@ def test_a_store_that_has_rgb_gets_flow_and_its_rgb_is_not_touched(clips, tmp_pa
     assert after.speed.throughput.frames == LENGTHS[3] + sum(LENGTHS)
     assert log.stat().st_size == sum(LENGTHS)
     assert {name: after.folders[0].file_of(name).stat().st_mtime_ns for name in names[:3]} == kept
-    again = fill(root, names, load_passes(how), how, draw_one=bad_decoders.no_picture)
+    again = fill(root, names, load_passes(*how), how, draw_one=bad_decoders.no_picture)
     assert (again.whole.summary(), again.speed.videos) == ("extracted 0, reused 8, failed 0", 0)
 
 
@@ -236,7 +235,7 @@ def fill_when(start, outcomes, root: Path, names: list[str], counts: tuple[int, 
     """One of two extractions, of which the second is a process of its own: locks are between processes."""
     passes = [sampled(count) for count in counts]
     start.wait(300)
-    report = fill(root, names, passes, FeatureSettings(store=store, batch_size=2, workers=2, device="cpu"))
+    report = fill(root, names, passes, settings(store=str(store), batch_size=2))
     outcomes.put({count: (each.extracted, each.reused) for count, each in zip(counts, report.passes, strict=True)})
 
 
@@ -258,7 +257,7 @@ def test_two_extractions_with_overlapping_passes_share_the_work_and_end(tmp_path
         assert (extracted, reused) == (8, 8)
     assert {count: each[count] for each in found for count in each if count in {1, 4}} == {1: (8, 0), 4: (8, 0)}
     passes = [sampled(count) for count in (1, 2, 3, 4)]
-    whole = fill(root, names, passes, FeatureSettings(store=store, device="cpu"))
+    whole = fill(root, names, passes, settings(store=str(store)))
     assert whole.whole.summary() == "extracted 0, reused 32, failed 0"
     for folder, count in zip(whole.folders, (1, 2, 3, 4), strict=True):
         assert [len(folder.read(name, check=True).features) for name in names] == [count] * 8
@@ -267,7 +266,7 @@ def test_two_extractions_with_overlapping_passes_share_the_work_and_end(tmp_path
 def test_passes_that_look_at_the_same_pictures_share_a_reading():
     """Both views of frames and of differences share one."""
     how = settings(streams=PICTURES, mirrored=True)
-    passes = [*load_passes(how), *file_passes([], root=Path("/"), settings=settings(streams=["audio"]))]
+    passes = [*load_passes(*how), *file_passes([], root=Path("/"), settings=settings(streams=["audio"]).features)]
     readings = Readings.of(passes)
     assert readings.of_pass == (0, 0, 2, 3, 4, 4, 6)  # mirrored flow is another search, so it is drawn by itself
     assert (sorted(readings.drawings), sorted(readings.streams)) == ([0, 2, 3, 4], [6])

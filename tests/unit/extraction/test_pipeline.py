@@ -20,6 +20,7 @@ from vidrnn.extraction import decoder, pipeline
 from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos, num_workers
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
@@ -61,7 +62,7 @@ def run_within(seconds: float, action):
 
 def embed(jobs, backbone=None, *, batch_size=4, workers=2, **rest) -> dict[str, VideoFeatures | Failure]:
     limits = {key: rest.pop(key) for key in list(rest) if "limit" in key}
-    settings = FeatureSettings(batch_size=batch_size, workers=workers, **limits)
+    settings = ExtractionSettings(batch_size=batch_size, workers=workers, **limits)
     results = run_within(60, lambda: list(embed_videos(jobs, backbone or AverageColour(), settings=settings, **rest)))
     assert len({path for path, _ in results}) == len(results), "a video came twice"
     return dict(results)
@@ -93,7 +94,8 @@ def test_features_are_those_of_each_frame_whatever_the_batches(clips, workers, b
 
 def test_a_real_backbone_gives_the_same_in_mixed_batches_as_one_by_one(clips):
     backbone = load_backbone(
-        FeatureSettings(backbone="resnet18", weights="random", image_size=32, sampling="every", device="cpu")
+        FeatureSettings(backbone="resnet18", weights="random", image_size=32, sampling="every"),
+        ExtractionSettings(device="cpu"),
     )
     together = embed(clips, backbone, batch_size=8, workers=3)
     assert np.ptp(together[clips[1].path].features, axis=0).max() > 0.1, "frames must differ for this to say anything"
@@ -149,8 +151,8 @@ def bad_and_good(clips, tmp_path) -> tuple[dict[str, Job], list[Job]]:
     [
         ("crash", "process", "the decoder crashed (SIGSEGV); re-encode or replace the file"),
         ("hang", "process", "the decoder hung: nothing read or decoded for 1.5 s"),
-        ("slow", "process", "not decoded within 4 s (features.time_limit_s)"),
-        ("greedy", "decode", "needs more memory than features.memory_limit_mb allows"),
+        ("slow", "process", "not decoded within 4 s (extraction.time_limit_s)"),
+        ("greedy", "decode", "needs more memory than extraction.memory_limit_mb allows"),
         ("broken", "probe", "[Errno 5] Input/output error"),
         ("bug", "process", "the decoder process ended by itself with exit code 1"),
         ("killed", "process", "the decoder process was killed (SIGKILL)"),
@@ -237,8 +239,8 @@ def test_throughput_counts_frames_and_names_the_stage_that_limits(clips):
 
 
 def test_one_decoder_per_core_unless_told_otherwise():
-    assert num_workers(FeatureSettings()) == len(os.sched_getaffinity(0))
-    assert num_workers(FeatureSettings(workers=7)) == 7
+    assert num_workers(ExtractionSettings()) == len(os.sched_getaffinity(0))
+    assert num_workers(ExtractionSettings(workers=7)) == 7
 
 
 def test_an_error_of_the_job_list_ends_the_run_with_that_error(clips):
@@ -248,7 +250,8 @@ def test_an_error_of_the_job_list_ends_the_run_with_that_error(clips):
 
     with pytest.raises(LookupError, match=r"^no more$"):
         run_within(
-            60, lambda: list(embed_videos(jobs(), AverageColour(), settings=FeatureSettings(batch_size=4, workers=2)))
+            60,
+            lambda: list(embed_videos(jobs(), AverageColour(), settings=ExtractionSettings(batch_size=4, workers=2))),
         )
 
 
@@ -265,7 +268,7 @@ def test_an_error_of_the_backbone_ends_the_run_and_its_threads(clips):
 def test_a_consumer_that_stops_early_stops_the_threads(clips):
     def take_two():
         results = embed_videos(
-            itertools.cycle(clips), AverageColour(), settings=FeatureSettings(batch_size=2, workers=3)
+            itertools.cycle(clips), AverageColour(), settings=ExtractionSettings(batch_size=2, workers=3)
         )
         taken = [next(results), next(results)]
         results.close()

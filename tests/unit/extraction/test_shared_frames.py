@@ -20,7 +20,7 @@ from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.extraction.readings import Readings
 from vidrnn.extraction.shared_frames import SharedFrames
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 
 SHAPE = (2, 3, 8, 8)
 
@@ -135,7 +135,7 @@ def test_frames_of_a_decoder_that_was_killed_stay_as_they_are(tmp_path, clip):
     expected = torch.from_numpy(np.stack(pictures(30))).permute(0, 3, 1, 2)
     backbone = AverageColour(image_size=24)
     reader = Reader(Readings.of([backbone]).drawings, {}, 4, bad_decoders.by_name)
-    owner = Decoder(reader, settings=FeatureSettings(), stop=threading.Event())
+    owner = Decoder(reader, settings=ExtractionSettings(), stop=threading.Event())
     try:
         messages = owner.decode(Job("killed", bad), (0,))
         first = next(messages)
@@ -165,7 +165,7 @@ def test_more_chunks_than_places_with_a_slow_network(clip, monkeypatch, places):
             slow.wait(0.02)
             return super().embed(frames)
 
-    settings = FeatureSettings(batch_size=2, workers=1)
+    settings = ExtractionSettings(batch_size=2, workers=1)
     ((_, got),) = run_within(60, lambda: list(embed_videos([Job("a", clip)], Slow(), settings=settings)))
     ((_, expected),) = run_within(60, lambda: list(embed_videos([Job("a", clip)], AverageColour(), settings=settings)))
     np.testing.assert_array_equal(got.features, expected.features)

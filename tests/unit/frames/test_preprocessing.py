@@ -17,6 +17,7 @@ from vidrnn.backbones.backbone import load_backbone
 from vidrnn.frames.fitting import Drawing, Step, draw
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import DifferenceRendering
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.video.probe import Video, probe
 from vidrnn.video.sampling import Sampling
@@ -55,7 +56,8 @@ def test_center_crop_equals_the_transform_of_torchvisions_weights(name, height, 
 @pytest.mark.parametrize(("height", "width"), [(180, 320), (49, 90), (300, 200)])
 def test_center_crop_equals_the_transform_of_timm(height, width):
     own = load_backbone(
-        FeatureSettings(backbone="timm/test_resnet", weights="random", square="center_crop", device="cpu")
+        FeatureSettings(backbone="timm/test_resnet", weights="random", square="center_crop"),
+        ExtractionSettings(device="cpu"),
     ).preprocessing
     assert (own.image_size, own.resize_size) == (160, 168)
     transform = create_transform(

@@ -206,7 +206,7 @@ def test_a_model_says_the_precision_of_its_features(
     assert model.settings.features.precision == "auto"
     model = replace(model, spec=replace(model.spec, precision=precision))
     monkeypatch.setattr(as_trained, "choose_device", torch.device)
-    assert as_trained.settings_for(model, {"device": device}).precision == expected
+    assert as_trained.features_for(model, {}, device=device).precision == expected
 
 
 @pytest.mark.parametrize("head", get_args(Head))

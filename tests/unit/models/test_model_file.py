@@ -337,7 +337,8 @@ def test_a_file_holds_no_absolute_path_and_no_command(tmp_path: Path) -> None:
     tree = model.settings.model_dump(mode="json")
     tree["data"] |= {"root": str(private / "clips"), "format": "csv", "annotations": str(private / "list.csv")}
     tree["data"]["group_pattern"] = r"/(\w+)$"
-    tree["features"] |= {"store": str(private / "store"), "weights": str(private / "w.pt")}
+    tree["features"] |= {"weights": str(private / "w.pt")}
+    tree["extraction"] |= {"store": str(private / "store")}
     tree["features"]["external"] |= {"folder": str(private / "i3d")}
     tree["features"]["text"] |= {"folder": str(private / "said"), "source": "txt"}
     settings = validate(RunSettings, tree)

@@ -15,7 +15,7 @@ from vidrnn.settings.run import RunSettings
 def settings(root: Path | str = "r", *, evaluation: dict[str, object] | None = None, **data: object) -> RunSettings:
     tree = {
         "data": {"root": str(root), "val_fraction": 0.0} | data,
-        "features": {"store": f"{root}/features"},
+        "extraction": {"store": f"{root}/features"},
         "evaluation": evaluation or {},
     }
     return validate(RunSettings, tree)

@@ -14,7 +14,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
 from vidrnn.extraction.extract import extract
 from vidrnn.preflight.forecast import Forecast, forecast
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.video_features import VideoMetadata
 from vidrnn.video.probe import probe
 
@@ -47,15 +47,15 @@ def known(annotations, root: Path) -> dict[str, VideoMetadata]:
 
 
 def predict(annotations, tmp_path, backbone=None) -> Forecast:
-    settings, root = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2), tmp_path / "videos"
+    settings, root = ExtractionSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2), tmp_path / "videos"
     passes = [backbone or AverageColour()]
     return forecast(annotations, passes, root=root, settings=settings, videos=known(annotations, root))
 
 
 def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
     expected = predict(annotations, tmp_path)
-    settings = FeatureSettings(store=tmp_path / "store", batch_size=4, workers=2)
-    report = extract(annotations, [AverageColour()], root=tmp_path / "videos", settings=settings)
+    settings = ExtractionSettings(store=tmp_path / "store", batch_size=4, workers=2)
+    report = extract(annotations, [AverageColour()], root=tmp_path / "videos", settings=settings, weights="default")
     assert (expected.videos, expected.frames) == (6, report.speed.throughput.frames) == (6, sum(LENGTHS))
     files = sum(file.stat().st_size for file in report.folders[0].path.glob("*.safetensors"))
     assert expected.num_bytes == pytest.approx(files, rel=0.1)
@@ -64,7 +64,7 @@ def test_frames_and_bytes_are_those_of_the_extraction(annotations, tmp_path):
 
 def test_the_disk_must_hold_what_all_passes_take(annotations, tmp_path, monkeypatch):
     """Each of two passes alone would fit; a video that has one of them needs the other alone."""
-    settings = FeatureSettings(store=tmp_path / "store", batch_size=4, workers=2)
+    settings = ExtractionSettings(store=tmp_path / "store", batch_size=4, workers=2)
     both, root = [AverageColour(), AverageColour().mirrored()], tmp_path / "videos"
     videos = known(annotations, root)
     one = forecast(annotations, both[:1], root=root, settings=settings, videos=videos)
@@ -75,7 +75,7 @@ def test_the_disk_must_hold_what_all_passes_take(annotations, tmp_path, monkeypa
     assert next(two.lines()).startswith("features: 6 videos to extract, about 96 frames in 2 passes and ")
     warnings = [[line for line in each.lines() if line.startswith("warning: ")] for each in (one, two)]
     assert [len(each) for each in warnings] == [0, 1]
-    extract(annotations, both[:1], root=root, settings=settings)
+    extract(annotations, both[:1], root=root, settings=settings, weights="default")
     rest = forecast(annotations, both, root=root, settings=settings, videos=videos)
     assert (rest.videos, rest.frames, rest.num_bytes) == (6, one.frames, one.num_bytes)
 
@@ -87,11 +87,11 @@ def test_seconds_follow_the_speed_of_the_backbone(annotations, tmp_path):
 
 
 def test_what_is_there_is_not_counted(annotations, tmp_path):
-    settings = FeatureSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
-    extract(annotations[:4], [AverageColour()], root=tmp_path / "videos", settings=settings)
+    settings = ExtractionSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
+    extract(annotations[:4], [AverageColour()], root=tmp_path / "videos", settings=settings, weights="default")
     expected = predict(annotations, tmp_path)
     assert (expected.videos, expected.frames) == (2, 20)
-    extract(annotations, [AverageColour()], root=tmp_path / "videos", settings=settings)
+    extract(annotations, [AverageColour()], root=tmp_path / "videos", settings=settings, weights="default")
     expected = predict(annotations, tmp_path)
     assert list(expected.lines()) == ["features: nothing left to extract"]
 
@@ -116,6 +116,6 @@ def test_lines_are_in_units_that_people_read():
     assert list(expected.lines()) == [
         "features: 1000 videos to extract, about 150000 frames and 390 MB (100 MB free)",
         "time: about 83 min with the machine as busy as now; decoding limits",
-        "warning: the disk of features.store is too small; free some space or set features.store elsewhere",
+        "warning: the disk of extraction.store is too small; free some space, or set it to a folder elsewhere",
     ]
     assert "about 3.0 h with" in list(Forecast(1, 1.0, 1, 1, 10_800.0, "backbone", 10**13).lines())[1]

@@ -12,8 +12,9 @@ from vidrnn.settings.run import RunSettings
 
 
 def settings(*, mirrored: bool = True, streams: tuple[str, ...] = ("rgb",), root: object = "r") -> RunSettings:
-    features = {"mirrored": mirrored, "streams": list(streams), "store": f"{root}/features"}
-    return validate(RunSettings, {"data": {"root": str(root)}, "features": features})
+    features = {"mirrored": mirrored, "streams": list(streams)}
+    tree = {"data": {"root": str(root)}, "features": features, "extraction": {"store": f"{root}/features"}}
+    return validate(RunSettings, tree)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from vidrnn.settings.features import FeatureSettings
 
 
 def embedder() -> Thumbnails:
-    return Thumbnails(validate(FeatureSettings, {"store": "s"}))
+    return Thumbnails(FeatureSettings())
 
 
 def frames(number: int = 3) -> torch.Tensor:
@@ -46,7 +46,7 @@ def test_each_frame_is_on_its_own() -> None:
 
 def test_settings_of_the_network_change_nothing_and_those_of_frames_do() -> None:
     digests = {
-        name: Thumbnails(validate(FeatureSettings, {"store": "s"} | changes)).spec.digest
+        name: Thumbnails(validate(FeatureSettings, changes)).spec.digest
         for name, changes in {
             "plain": {},
             "network": {"image_size": 64, "stride": 3, "sampling": "every"},

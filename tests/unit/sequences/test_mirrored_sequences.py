@@ -183,7 +183,7 @@ def test_training_sees_both_views_about_equally_often_and_always_the_same(
 
 def mirrored_run(folder: Path) -> RunSettings:
     settings = make_run(folder, splits=True)
-    store = FeatureStore(settings.features.store)
+    store = FeatureStore(settings.extraction.store)
     plain = store.find(settings.features)
     mirrored = store.create(plain.spec.mirrored())
     for path in plain.videos():

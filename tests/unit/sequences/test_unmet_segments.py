@@ -103,13 +103,8 @@ def world(folder: Path, rows: list[tuple[float, float, str]]) -> Path:
             "annotations": "list.csv",
             "accept": ["near_duplicates", "identical_files"],
         },
-        "features": {
-            "store": str(folder / "store"),
-            "streams": ["rows"],
-            "workers": 1,
-            "device": "cpu",
-            "rows": {"image_size": 32},
-        },
+        "features": {"streams": ["rows"], "rows": {"image_size": 32}},
+        "extraction": {"store": str(folder / "store"), "workers": 1, "device": "cpu"},
         "model": tiny_model(head="step_labels").model_dump(mode="json"),
         "training": tiny_training(epochs=1).model_dump(mode="json"),
     }

