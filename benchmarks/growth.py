@@ -1,19 +1,21 @@
-"""How do the checks grow with the number of videos: carving splits, identical files, near-duplicates?
+"""How does work grow with the data: carving splits, identical files, near-duplicates, the memory of long sound?
 
     OMP_NUM_THREADS=2 python benchmarks/growth.py [--videos 10000] [--steps 200]
 
 Splits are carved from 100 000 annotations of four kinds. 4000 empty files and 4000 of one size are compared by their
 bytes. Near-duplicates are looked for among made-up motions (smooth noise, `--steps` thumbnails each), of which one in
 a hundred is a shifted and noisy copy of another; the videos are on ten sides. Memory is what the process takes at most.
-The last line is JSON.
+Sound is noise of one channel at 44.1 kHz in WAV, read by a process of its own for each length. The last line is JSON.
 """
 
 import argparse
 import json
+import multiprocessing
 import random
 import resource
 import tempfile
 import time
+import wave
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,10 +30,12 @@ from vidrnn.preflight.motion import Motion
 from vidrnn.preflight.near_copies import find_near_copies
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
+from vidrnn.streams.audio import ReadSound
 
 _ANNOTATED = 100_000
 _FILES = 4000
 _SHIFT = 20  # steps
+_HOURS = (0.25, 1, 4)
 
 
 def carving(per_group: int, classes: int) -> float:
@@ -84,6 +88,26 @@ def near_duplicates(videos: int, steps: int) -> tuple[float, float, float]:
     return seconds, busy, len(found) / len(copies)
 
 
+def of_sound(path: str) -> tuple[float, float]:
+    """Seconds, and what they add to the memory of this process in MB, for the features of one file."""
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    list(ReadSound(bands=64, rate=10.0)(Path(path), lambda: None))
+    return time.perf_counter() - started, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+
+
+def sound(hours: float) -> tuple[float, float]:
+    """The same in a fresh process, on so many hours of noise."""
+    second = np.random.default_rng(0).integers(-9000, 9000, 44100, dtype=np.int16).tobytes()
+    with tempfile.TemporaryDirectory() as name:
+        path = f"{name}/noise.wav"
+        with wave.open(path, "wb") as file:
+            file.setparams((1, 2, 44100, 0, "NONE", ""))
+            for _ in range(round(3600 * hours)):
+                file.writeframes(second)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(of_sound, (path,))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=int, default=10_000)
@@ -95,6 +119,8 @@ def main() -> None:
     }
     figures[f"identical_{_FILES}_empty_s"] = identical([b""] * _FILES)
     figures[f"identical_{_FILES}_of_one_size_s"] = identical([number.to_bytes(100_000) for number in range(_FILES)])
+    for hours in _HOURS:
+        figures[f"sound_{hours}_h_s"], figures[f"sound_{hours}_h_mb"] = sound(hours)
     for videos in (arguments.videos // 4, arguments.videos // 2, arguments.videos):
         seconds, busy, share = near_duplicates(videos, arguments.steps)
         figures[f"near_duplicates_{videos}_s"], figures[f"near_duplicates_{videos}_cpu_s"] = seconds, busy
