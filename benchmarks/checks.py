@@ -21,7 +21,7 @@ import torch
 
 from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import make_folds
-from vidrnn.experiments.crossval import seeds_of_fits
+from vidrnn.experiments.crossval_fits import seeds_of_fits
 from vidrnn.experiments.stored_sets import find_folders, load_set
 from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer
 from vidrnn.sequences.targets import label_map_of

@@ -24,7 +24,8 @@ import torch
 
 from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import make_folds
-from vidrnn.experiments.crossval import run_crossval, seeds_of
+from vidrnn.experiments.crossval import run_crossval
+from vidrnn.experiments.crossval_fits import seeds_of
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureStore

@@ -25,7 +25,7 @@ import torch
 
 from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import Fold, make_folds
-from vidrnn.experiments.crossval import seeds_of
+from vidrnn.experiments.crossval_fits import seeds_of
 from vidrnn.experiments.stored_sets import find_folders, load_set
 from vidrnn.experiments.variants import fit_and_answer
 from vidrnn.sequences.targets import label_map_of

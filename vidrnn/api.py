@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vidrnn.annotations import Split
-    from vidrnn.experiments.crossval import CrossValidation
+    from vidrnn.experiments.crossval_result import CrossValidation
     from vidrnn.experiments.evaluate import Evaluation
     from vidrnn.experiments.train import TrainingRun
     from vidrnn.extraction.extract import Report
@@ -117,19 +117,20 @@ def train(settings: "RunSettings", *, output: AnyPath, resume: bool = False) -> 
     return train_run(settings, output=Path(output), resume=resume)
 
 
-def crossval(settings: "RunSettings", *, output: AnyPath) -> "CrossValidation":
+def crossval(settings: "RunSettings", *, output: AnyPath, jobs: int | None = None) -> "CrossValidation":
     """Cross-validate by group over several seeds, with the baselines beside it, as ``vidrnn crossval`` does.
 
     Args:
         settings: the configuration.
         output: folder for the results.
+        jobs: fits at the same time, each with one thread; None: one per core. The numbers do not depend on it.
 
     Raises:
         AnnotationError, StoreError, MissingPathError: see `vidrnn.experiments.crossval.run_crossval`.
     """
     from vidrnn.experiments.crossval import run_crossval
 
-    return run_crossval(settings, output=Path(output))
+    return run_crossval(settings, output=Path(output), jobs=jobs)
 
 
 def evaluate(model: AnyPath, settings: "RunSettings", *, output: AnyPath, split: "Split" = "test") -> "Evaluation":

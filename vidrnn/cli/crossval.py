@@ -1,6 +1,8 @@
 """The verb ``crossval``: cross-validation by group, with the baselines beside it."""
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
 
 from vidrnn.cli.options import Config, Output, Overrides, load_settings, print_note, warn_missing
 from vidrnn.errors import ExitCode
@@ -9,8 +11,18 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-def crossval(config: Config, output: Output, overrides: Overrides = None) -> int:
-    """Cross-validate by group over several seeds, with the baselines beside it."""
+def crossval(
+    config: Config,
+    output: Output,
+    overrides: Overrides = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Fits at the same time, one thread each; default: cores.", min=1)
+    ] = None,
+) -> int:
+    """Cross-validate by group over several seeds, with the baselines beside it.
+
+    One that was stopped goes on where it was when it is run again.
+    """
     from tqdm import tqdm
 
     from vidrnn.evaluation.measures import HEADLINES
@@ -20,7 +32,7 @@ def crossval(config: Config, output: Output, overrides: Overrides = None) -> int
     settings = load_settings(config, overrides)
     with tqdm(unit="fit", disable=None) as bar:
         result = run_crossval(
-            settings, output=output, on_total=bar.reset, on_fit=lambda: _advance(bar), on_note=print_note
+            settings, output=output, jobs=jobs, on_total=bar.reset, on_fit=lambda: _advance(bar), on_note=print_note
         )
     values, name = result.as_dict(), HEADLINES[result.head].name
     means, deviations = {"model": values[f"{name}_mean"]} | values["baselines"], values["baselines_std"]

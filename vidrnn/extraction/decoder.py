@@ -15,8 +15,9 @@ import torch
 from vidrnn.errors import DecoderError
 from vidrnn.extraction.decode_worker import Drawn, Finished, Frames, Message, Read, Reader, Refused, Request, serve
 from vidrnn.extraction.jobs import Failure, Job
-from vidrnn.extraction.processes import decoder_context, start
+from vidrnn.extraction.processes import decoder_context
 from vidrnn.extraction.shared_frames import SharedFrames
+from vidrnn.processes import start
 from vidrnn.settings.extraction import ExtractionSettings
 
 # FFmpeg and PyTorch keep a few kilobytes per video for good; a fresh process gives them back.

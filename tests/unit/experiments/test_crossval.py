@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-import vidrnn.experiments.crossval as module
+import vidrnn.experiments.crossval_fits as module
 from tests.worlds import LABELS, order_task, rgb, sequence_set, tiny_model, tiny_training
 from vidrnn.annotations import LabelMap
 from vidrnn.annotations.splits import make_folds
 from vidrnn.experiments import variants
-from vidrnn.experiments.crossval import CrossValidation, crossvalidate, seeds_of
+from vidrnn.experiments.crossval import crossvalidate
+from vidrnn.experiments.crossval_fits import seeds_of
+from vidrnn.experiments.crossval_result import CrossValidation
 from vidrnn.experiments.variants import no_time_settings
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import Targets

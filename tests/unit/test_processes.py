@@ -1,4 +1,4 @@
-"""`vidrnn.extraction.processes`: decoders are told of no script, and nobody else loses theirs."""
+"""`vidrnn.processes`: what is started is told of no script, and nobody else loses theirs."""
 
 import sys
 import threading
@@ -7,7 +7,7 @@ from multiprocessing import spawn
 
 import pytest
 
-from vidrnn.extraction import processes
+from vidrnn import processes
 
 
 class Started:

@@ -1,0 +1,156 @@
+"""Work in several processes gives what it gives in one, and ends with its owner, an error or Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.experiments.test_crossval import make_sequences, make_settings, run
+from vidrnn.errors import TrainingError
+from vidrnn.experiments.finished_fits import FinishedFits
+from vidrnn.experiments.side_by_side import side_by_side, usual_jobs
+from vidrnn.training.predict import Answers
+
+CPU = torch.device("cpu")
+
+
+def descend(seed: int) -> tuple[int, bytes, int]:
+    """Threads, the bits of a sum whose value depends on how many there are, and the process."""
+    values = torch.randn(1_000_000, generator=torch.Generator().manual_seed(seed))
+    return torch.get_num_threads(), values.sum().numpy().tobytes(), os.getpid()
+
+
+def test_results_are_the_same_to_the_bit_for_any_number_of_processes():
+    found = {jobs: dict(side_by_side(descend, range(7), jobs=jobs, device=CPU)) for jobs in (1, 2, 3)}
+    for jobs, results in found.items():
+        assert sorted(results) == list(range(7))
+        assert all(threads == 1 for threads, _, _ in results.values())
+        assert [results[n][1] for n in range(7)] == [found[1][n][1] for n in range(7)]
+        processes = {process for _, _, process in results.values()}
+        assert (processes == {os.getpid()}) == (jobs == 1)
+
+
+def test_threads_are_as_before_afterwards():
+    before = torch.get_num_threads()
+    list(side_by_side(descend, range(2), jobs=1, device=CPU))
+    assert torch.get_num_threads() == before
+
+
+def fail_at_two(number: int) -> int:
+    if number == 2:
+        raise TrainingError("the loss is not a number")
+    return number
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_is_raised_here(jobs):
+    with pytest.raises(TrainingError, match="the loss is not a number"):
+        list(side_by_side(fail_at_two, range(6), jobs=jobs, device=CPU))
+
+
+def die_at_two(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_killed_process_is_an_error_and_no_hang():
+    with pytest.raises(TrainingError, match=r"ended by itself \(SIGKILL\).*use fewer --jobs"):
+        list(side_by_side(die_at_two, range(6), jobs=2, device=CPU))
+
+
+def test_whoever_stops_asking_leaves_no_process():
+    results = side_by_side(descend, range(100), jobs=2, device=CPU)
+    _, (_, _, process) = next(results)
+    results.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_jobs_on_a_gpu_are_few_and_on_a_cpu_one_per_core():
+    cores = len(os.sched_getaffinity(0))
+    assert usual_jobs(CPU) == cores
+    assert usual_jobs(torch.device("cuda")) == min(cores, 4)
+
+
+def test_a_parent_that_is_killed_takes_its_processes_along(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, time, torch\n"
+        "from vidrnn.experiments.side_by_side import side_by_side\n"
+        "def work(n):\n"
+        f"    open(r'{tmp_path}/' + str(os.getpid()) + '.pid', 'w').close()\n"
+        "    time.sleep(600)\n"
+        "list(side_by_side(work, range(4), jobs=2, device=torch.device('cpu')))\n"
+    )
+    process = subprocess.Popen([sys.executable, script])
+    while len(pids := [int(file.stem) for file in tmp_path.glob("*.pid")]) < 2:
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline, "a process outlived its parent by a minute"
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_a_cross_validation_has_the_same_numbers(jobs):
+    sequences, settings = make_sequences(), make_settings(seeds=2)
+    one, several = (run(sequences, settings, jobs=number) for number in (1, jobs))
+    assert several.as_dict() == one.as_dict()
+    for variant, seeds in one.outputs.items():
+        for seed, videos in enumerate(seeds):
+            for video, output in enumerate(videos):
+                np.testing.assert_array_equal(several.outputs[variant][seed][video], output)
+
+
+def test_a_stopped_cross_validation_goes_on(tmp_path, monkeypatch):
+    sequences, settings = make_sequences(), make_settings(seeds=2)
+    expected, fits = run(sequences, settings), []
+
+    def stop_after_five() -> None:
+        fits.append(None)
+        if len(fits) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(sequences, settings, finished=FinishedFits(tmp_path, "a"), on_fit=stop_after_five)
+    made = count_fits(monkeypatch)
+    result = run(sequences, settings, finished=FinishedFits(tmp_path, "a"))
+    total = len(list(tmp_path.glob("fits/*.npz")))
+    assert len(made) == total - 5
+    assert result.as_dict() == expected.as_dict()
+    made.clear()
+    run(sequences, settings, finished=FinishedFits(tmp_path, "b"))
+    assert len(made) == total, "fits of other settings do not count"
+
+
+def count_fits(monkeypatch) -> list[None]:
+    import vidrnn.experiments.crossval_fits as module
+
+    made, honest = [], module.fit_and_answer
+    monkeypatch.setattr(module, "fit_and_answer", lambda *a, **how: made.append(None) or honest(*a, **how))
+    return made
+
+
+def test_answers_are_kept_as_they_are(tmp_path):
+    fits = FinishedFits(tmp_path, "a")
+    answers = Answers([np.float32([1, 2]), np.ones((3, 2), np.float64)], ([np.float32([3]), np.float32([4])],))
+    fits.add("one", answers)
+    found = fits.get("one")
+    for kept, given in zip((*found.averaged, *found.single[0]), (*answers.averaged, *answers.single[0]), strict=True):
+        np.testing.assert_array_equal(kept, given)
+        assert kept.dtype == given.dtype
+    assert fits.get("another") is None
+    (file,) = tmp_path.glob("fits/*.npz")
+    file.write_bytes(file.read_bytes()[:100])
+    assert fits.get("one") is None, "half a file is no answer"
+    fits.clear()
+    assert not (tmp_path / "fits").exists()

@@ -1,0 +1,124 @@
+"""The fits of a cross-validation: every fold, seed and baseline, side by side."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vidrnn.annotations.splits import Fold
+from vidrnn.device import choose_device
+from vidrnn.evaluation.measures import Output
+from vidrnn.experiments.finished_fits import FinishedFits
+from vidrnn.experiments.side_by_side import side_by_side
+from vidrnn.experiments.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines
+from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.settings.evaluation import EvaluationSettings
+from vidrnn.settings.run import RunSettings
+from vidrnn.settings.training import TrainingSettings
+from vidrnn.training.predict import Answers
+
+ByPosition = list[dict[int, Output]]
+"""Of each seed, or of each draw and view: outputs by position in the set."""
+
+
+def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:
+    """The seeds of a repeated evaluation."""
+    if isinstance(evaluation.seeds, tuple):
+        return evaluation.seeds
+    return tuple(training.seed + number for number in range(evaluation.seeds))
+
+
+def seeds_of_fits(settings: RunSettings) -> dict[Variant, tuple[int, ...]]:
+    """The seeds with which the model and each trained baseline is fitted on every fold."""
+    seeds = seeds_of(settings.evaluation, settings.training)
+    baselines = trained_baselines(settings.model) if settings.evaluation.baselines else ()
+    return {"model": seeds} | dict.fromkeys(baselines, seeds[: settings.evaluation.baseline_seeds])
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fit to make: the number of the fold, what is fitted, and with which of its seeds (number and value)."""
+
+    fold: int
+    variant: Variant
+    number: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Makes fits, here or in another process."""
+
+    sequences: SequenceSet
+    folds: Sequence[Fold]
+    num_classes: int
+    settings: RunSettings
+
+    def __call__(self, fit: _Fit) -> Answers:
+        """Fit, and answer for the videos that were left out."""
+        train, test = self.sides(self.folds[fit.fold])
+        return fit_and_answer(
+            fit.variant, train, test, num_classes=self.num_classes, settings=self.settings, seed=fit.seed
+        )
+
+    def name_of(self, fit: _Fit) -> str:
+        """What a fit differs in from all others of the same data and settings."""
+        return f"{fit.variant} seed {fit.seed} tested on {' '.join(map(str, self.folds[fit.fold].test))}"
+
+    def sides(self, fold: Fold) -> tuple[SequenceSet, SequenceSet]:
+        """What is learned from, and what is tested on."""
+        return self.sequences.subset(fold.train), self.sequences.subset(fold.test)
+
+
+def answer_all(
+    fits: Fits, *, jobs: int, finished: FinishedFits | None, on_fit: Callable[[], None]
+) -> tuple[dict[Variant, ByPosition], list[ByPosition], dict[str, dict[int, Output]]]:
+    """Every fit of every fold: answers of each variant, the model's single ones of each seed, those without pixels."""
+    settings, seeds_of_variant = fits.settings, seeds_of_fits(fits.settings)
+    outputs: dict[Variant, ByPosition] = {variant: [{} for _ in seeds] for variant, seeds in seeds_of_variant.items()}
+    single: list[ByPosition] = [[] for _ in seeds_of_variant["model"]]
+    untrained: dict[str, dict[int, Output]] = {}
+    for fold in fits.folds:
+        train, test = fits.sides(fold)
+        found = answer_without_pixels(train, test, head=settings.model.head, num_classes=fits.num_classes)
+        for name, answers in found.items():
+            untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
+    for fit, answered in _make(fits, _tasks(fits, seeds_of_variant), jobs=jobs, finished=finished):
+        tested = fits.folds[fit.fold].test
+        outputs[fit.variant][fit.number].update(zip(tested, answered.averaged, strict=True))
+        if fit.variant == "model":
+            _add(single[fit.number], tested, answered.single)
+        on_fit()
+    return outputs, single, untrained
+
+
+def _tasks(fits: Fits, seeds_of_variant: Mapping[Variant, Sequence[int]]) -> list[_Fit]:
+    return [
+        _Fit(fold, variant, number, seed)
+        for fold in range(len(fits.folds))
+        for variant, seeds in seeds_of_variant.items()
+        for number, seed in enumerate(seeds)
+    ]
+
+
+def _make(
+    fits: Fits, tasks: Sequence[_Fit], *, jobs: int, finished: FinishedFits | None
+) -> Iterator[tuple[_Fit, Answers]]:
+    """What an earlier run has finished, then the rest side by side."""
+    waiting: list[_Fit] = []
+    for fit in tasks:
+        known = finished.get(fits.name_of(fit)) if finished else None
+        if known is None:
+            waiting.append(fit)
+        else:
+            yield fit, known
+    device = choose_device(fits.settings.training.device)
+    for position, answers in side_by_side(fits, waiting, jobs=jobs, device=device):
+        if finished:
+            finished.add(fits.name_of(waiting[position]), answers)
+        yield waiting[position], answers
+
+
+def _add(single: ByPosition, positions: Sequence[int], said: Sequence[Sequence[Output]]) -> None:
+    """Take in the single answers for some videos, of each draw and view."""
+    single += [{} for _ in said[len(single) :]]
+    for own, each in zip(single, said, strict=True):
+        own.update(zip(positions, each, strict=True))

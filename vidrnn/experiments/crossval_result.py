@@ -1,0 +1,112 @@
+"""The outcome of a cross-validation, and what is said of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline
+from vidrnn.evaluation.report import format_averaging
+from vidrnn.evaluation.resampling import none_if_nan
+from vidrnn.evaluation.verdict import describe_verdict, no_better_than
+from vidrnn.experiments.variants import Variant
+from vidrnn.settings.evaluation import Average
+from vidrnn.settings.model import Head
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The outcome of one cross-validation.
+
+    Attributes:
+        head: what was answered.
+        protocol: how the number was made, in words.
+        folds: (name, videos tested) of each.
+        seeds: of the repetitions.
+        pooled: metrics over all folds for each seed.
+        outputs: variant to seed to the outputs, for each video of the model that did not see it.
+        of_folds: (seeds, folds) headline of the model.
+        baselines: name to headline for each seed (those without randomness have one value).
+        answers_per_video: draws and views that are averaged to one answer.
+        clip: for each seed the headline of these single answers, the mean over them.
+        ece: for each seed the expected calibration error of ``label``, without any temperature; else empty.
+        recurrent: whether the model has temporal layers.
+        missing: annotated videos that have no features and so are not in n.
+    """
+
+    head: Head
+    protocol: str
+    folds: tuple[tuple[str, int], ...]
+    seeds: tuple[int, ...]
+    pooled: tuple[HeadMetrics, ...]
+    outputs: dict[Variant, list[list[Output]]]
+    of_folds: npt.NDArray[np.float64]
+    baselines: dict[str, list[float]]
+    answers_per_video: int
+    clip: tuple[float, ...]
+    ece: tuple[float, ...]
+    recurrent: bool = True
+    missing: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of crossval.json; accuracies are fractions, the interval is that of the first seed.
+
+        Every single figure of the metrics is averaged over the seeds; that of the headline, such as ``top1``, has its
+        deviation, fold mean and value per seed beside it. A figure that is not defined for some seed is left out.
+        """
+        name = HEADLINES[self.head].name
+        each = [metrics.as_dict() for metrics in self.pooled]
+        values = [headline(self.head, metrics) for metrics in self.pooled]
+        others = [key for key, value in each[0].items() if isinstance(value, float) and key != name]
+        return {
+            "protocol": self.protocol,
+            "folds": [
+                {"name": fold, "n": n, f"{name}_mean": float(self.of_folds[:, i].mean())}
+                for i, (fold, n) in enumerate(self.folds)
+            ],
+            "seeds": list(self.seeds),
+            "n": self.pooled[0].n,
+            "missing_features": list(self.missing),
+            f"{name}_mean": float(np.mean(values)),
+            f"{name}_std": _deviation(values),
+            f"{name}_per_seed": values,
+            f"{name}_fold_mean": float(self.of_folds.mean()),
+            f"{name}_interval": [none_if_nan(bound) for bound in self.pooled[0].interval],
+            **{
+                key: float(np.mean([own[key] for own in each]))
+                for key in others
+                if all(own[key] is not None for own in each)
+            },
+            "answers_per_video": self.answers_per_video,
+            f"clip_{name}": float(np.mean(self.clip)),
+            **({"ece_uncalibrated": float(np.mean(self.ece))} if self.ece else {}),
+            "baselines": {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()},
+            "baselines_std": {baseline: _deviation(own) for baseline, own in self.baselines.items()},
+            "no_better_than": list(self._not_beaten()),
+        }
+
+    def _not_beaten(self) -> dict[str, float]:
+        means = {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()}
+        return no_better_than(self.head, self._value(), means, recurrent=self.recurrent)
+
+    def _value(self) -> float:
+        return float(np.mean([headline(self.head, metrics) for metrics in self.pooled]))
+
+    def verdict(self) -> str:
+        """See `describe_verdict`; of the means over the seeds."""
+        return describe_verdict(self.head, self._value(), self._not_beaten())
+
+    def averaging(self, scale: Average) -> str:
+        """Clip and video accuracy, both averaged over the seeds; see `format_averaging`."""
+        values, name = self.as_dict(), HEADLINES[self.head].name
+        clip, video = values[f"clip_{name}"], values[f"{name}_mean"]
+        return format_averaging(
+            self.head, clip=clip, video=video, answers_per_video=self.answers_per_video, scale=scale
+        )
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    """Standard deviation with n - 1, as of a sample, which seeds are; None of a single one, which has none."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None

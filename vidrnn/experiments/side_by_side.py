@@ -1,0 +1,164 @@
+"""Independent pieces of work in several processes, one thread each: what comes out does not depend on how many.
+
+Fits of small models gain little from threads that wait for each other at every step, and their sums depend on how many
+there are. So each process has one, also when there is a single process.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from vidrnn.errors import TrainingError
+from vidrnn.processes import start
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_ON_A_GPU = 4  # fits that share a card; benchmarks/gpu.py: 2.4 times as fast as one after another
+_GLANCE_S = 1.0
+
+
+def usual_jobs(device: torch.device) -> int:
+    """As many as this process may use cores; on a GPU a few that share it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _ON_A_GPU) if device.type == "cuda" else cores
+
+
+def side_by_side(
+    work: Callable[[Task], Result], tasks: Sequence[Task], *, jobs: int, device: torch.device
+) -> Iterator[tuple[int, Result]]:
+    """Do all tasks, up to ``jobs`` at a time.
+
+    Processes are forks where that is possible (on Linux, for work on a CPU): what ``work`` holds is shared with them.
+    Elsewhere it is pickled for each.
+
+    Args:
+        work: done to each task; gives the same for the same task wherever it runs.
+        tasks: small and picklable.
+        jobs: 1 starts no process.
+        device: what the work runs on.
+
+    Yields:
+        (position of the task, result), in the order in which they are done.
+
+    Raises:
+        Whatever ``work`` raises. TrainingError: a process was killed, for want of memory most of the time.
+    """
+    if jobs == 1 or len(tasks) < 2:
+        with _one_thread():
+            for number, task in enumerate(tasks):
+                yield number, work(task)
+        return
+    crew = _Crew(work, jobs=min(jobs, len(tasks)), forks=sys.platform == "linux" and device.type == "cpu")
+    try:
+        yield from crew.do(tasks)
+    finally:
+        crew.end()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a process says of a task."""
+
+    number: int
+    result: Any = None
+    error: Exception | None = None
+
+
+class _Crew(Generic[Task, Result]):
+    """The processes. Used by one thread."""
+
+    def __init__(self, work: Callable[[Task], Result], *, jobs: int, forks: bool) -> None:
+        context: ForkContext | SpawnContext = get_context("fork") if forks else get_context("spawn")
+        self._processes: dict[Connection, BaseProcess] = {}
+        for _ in range(jobs):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(work, theirs, os.getpid()), daemon=True)
+            start(process)
+            theirs.close()
+            self._processes[ours] = process
+
+    def do(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """Hand out all tasks and yield what comes back."""
+        waiting = iter(enumerate(tasks))
+        busy = [channel for channel in self._processes if _send(channel, next(waiting, None))]
+        while busy:
+            for channel in connection.wait(busy):
+                assert isinstance(channel, Connection)
+                done = self._receive(channel)
+                if done.error is not None:
+                    raise done.error
+                if not _send(channel, next(waiting, None)):
+                    busy.remove(channel)
+                yield done.number, done.result
+
+    def end(self) -> None:
+        """End all processes, whatever they are doing."""
+        for channel, process in self._processes.items():
+            process.kill()
+            process.join()
+            channel.close()
+
+    def _receive(self, channel: Connection) -> _Done:
+        try:
+            done: _Done = channel.recv()
+        except (EOFError, ConnectionResetError):
+            process = self._processes[channel]
+            process.join()
+            code = process.exitcode or 0
+            cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            raise TrainingError(
+                f"the process of a fit ended by itself ({cause}), with SIGKILL mostly because the machine ran out of "
+                "memory; use fewer --jobs"
+            ) from None
+        return done
+
+
+def _send(channel: Connection, task: tuple[int, Task] | None) -> bool:
+    if task is None:
+        return False
+    channel.send(task)
+    return True
+
+
+def _serve(work: Callable[[Task], Result], channel: Connection, parent: int) -> None:
+    """Body of a process: one task after the other, until it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    torch.set_num_threads(1)
+    while True:
+        number, task = channel.recv()
+        try:
+            done = _Done(number, result=work(task))
+        except Exception as error:  # noqa: BLE001  raised again by the parent
+            done = _Done(number, error=error)
+        channel.send(done)
+
+
+def _end_with(parent: int) -> None:
+    """Forks hold each other's pipes open, so that the end of the parent shows nowhere else."""
+    while os.getppid() == parent:
+        time.sleep(_GLANCE_S)
+    os._exit(1)
