@@ -191,7 +191,7 @@ class _Execution:
         settings = self._settings
         self._network = network = build_network(settings)
         dims, alone = _feature_lengths(network, settings), set(settings.chosen_nodes) == {LAST_NODE}
-        spec = FeatureSpec(
+        return FeatureSpec(
             stream="rgb",
             backbone=settings.backbone,
             weights=settings.weights if settings.weights in {"default", "random"} else Path(settings.weights).name,
@@ -204,7 +204,6 @@ class _Execution:
             precision=_precision_name(settings),
             parts=() if alone else tuple(dims),
         )
-        return FeatureSpec.from_json(spec.to_json())  # equal to the one that a file gives back: no tuples
 
     def _prepare(self, frames: torch.Tensor, *, real: int) -> Engine:
         """Make the engine for the first batch, of which ``real`` frames are no filling."""

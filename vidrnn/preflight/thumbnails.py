@@ -29,19 +29,17 @@ class Thumbnails(Alone):
 
     def __init__(self, settings: FeatureSettings) -> None:
         self.preprocessing = Preprocessing(EDGE, EDGE, "warp", "bilinear", (0.5,) * 3, (0.5,) * 3)
-        self.spec = FeatureSpec.from_json(
-            FeatureSpec(
-                stream="rgb",
-                backbone="thumbnail",
-                weights="default",
-                weights_digest="",
-                node=f"grey minus gaussian {_BLUR:g}",
-                dim=EDGE * EDGE,
-                grid=1,
-                preprocessing=self.preprocessing.as_dict(),
-                sampling={"kind": "fps", "rate": RATE, "max_frames": MOST_FRAMES, **frame_folder_values(settings)},
-                precision="float32",
-            ).to_json()
+        self.spec = FeatureSpec(
+            stream="rgb",
+            backbone="thumbnail",
+            weights="default",
+            weights_digest="",
+            node=f"grey minus gaussian {_BLUR:g}",
+            dim=EDGE * EDGE,
+            grid=1,
+            preprocessing=self.preprocessing.as_dict(),
+            sampling={"kind": "fps", "rate": RATE, "max_frames": MOST_FRAMES, **frame_folder_values(settings)},
+            precision="float32",
         )
         taps = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
         self._kernel = functional.normalize(torch.exp(-0.5 * (taps / _BLUR) ** 2), p=1.0, dim=0)

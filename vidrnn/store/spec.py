@@ -74,7 +74,9 @@ class FeatureSpec:
     parts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """JSON has lists only."""
+        """Hold values as JSON gives them back, so that a spec equals the one that is read from a file."""
+        for name in ("preprocessing", "sampling"):
+            object.__setattr__(self, name, json.loads(json.dumps(getattr(self, name), sort_keys=True)))
         object.__setattr__(self, "parts", tuple(self.parts))
 
     @cached_property

@@ -112,5 +112,4 @@ def _first_dim(annotations: Sequence[Annotation], read: ReadArray) -> int:
 def _spec_of(settings: FeatureSettings, stream: OtherStream, *, dim: int) -> FeatureSpec:
     identity = identity_of(settings, stream)
     assert identity is not None
-    spec = FeatureSpec(stream=stream, dim=dim, grid=1, weights_digest="", **identity)
-    return FeatureSpec.from_json(spec.to_json())
+    return FeatureSpec(stream=stream, dim=dim, grid=1, weights_digest="", **identity)

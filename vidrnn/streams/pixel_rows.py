@@ -23,19 +23,17 @@ class Rows(Alone):
             size, size, settings.square, "bicubic", (0.5,) * 3, (0.5,) * 3, mirrored=mirrored, rendering=rendering
         )
         _, height, width = self.preprocessing.shape
-        self.spec = FeatureSpec.from_json(
-            FeatureSpec(
-                stream="rows",
-                backbone="none",
-                weights="none",
-                weights_digest="",
-                node="pixels",
-                dim=3 * height * width,
-                grid=1,
-                preprocessing=self.preprocessing.as_dict(),
-                sampling={"kind": "every", "stride": 1, **frame_folder_values(settings)},
-                precision="float32",
-            ).to_json()
+        self.spec = FeatureSpec(
+            stream="rows",
+            backbone="none",
+            weights="none",
+            weights_digest="",
+            node="pixels",
+            dim=3 * height * width,
+            grid=1,
+            preprocessing=self.preprocessing.as_dict(),
+            sampling={"kind": "every", "stride": 1, **frame_folder_values(settings)},
+            precision="float32",
         )
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:

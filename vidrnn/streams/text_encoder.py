@@ -46,8 +46,7 @@ class TextEncoder:
         assert identity is not None
         dim = self._model.get_embedding_dimension()
         assert dim is not None, "this encoder says how long its vectors are"
-        spec = FeatureSpec(stream="text", dim=dim, grid=1, weights_digest=weights_digest(self._model), **identity)
-        self.spec = FeatureSpec.from_json(spec.to_json())
+        self.spec = FeatureSpec(stream="text", dim=dim, grid=1, weights_digest=weights_digest(self._model), **identity)
 
     def encode(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], int]:
         """Embed texts of any length; one that is too long for the encoder is cut, and its parts are averaged.

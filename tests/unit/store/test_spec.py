@@ -167,6 +167,16 @@ def test_json_is_canonical_and_comes_back(spec):
     assert FeatureSpec.from_json(shuffled).digest == spec.digest
 
 
+def test_a_spec_equals_the_one_that_is_read_from_a_file_however_it_was_made(spec):
+    """A file has lists and text as keys; who makes a spec has tuples, and may go on to change the dictionary."""
+    sampling = {"kind": "uniform", "count": 4}
+    made = replace(spec, preprocessing={"mean": (0.5, 0.25), "deep": {"std": ((1, 2),)}}, sampling=sampling)
+    sampling["count"] = 5
+    assert made.preprocessing == {"mean": [0.5, 0.25], "deep": {"std": [[1, 2]]}}
+    assert made.sampling["count"] == 4
+    assert FeatureSpec.from_json(made.to_json()) == made
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"stream": "rgb"}', '{"unknown": 1}'])
 def test_other_text_is_no_spec(text):
     with pytest.raises((TypeError, ValueError)):
