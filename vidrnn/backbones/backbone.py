@@ -31,7 +31,7 @@ from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import FlowRendering, rendering_from
 from vidrnn.frames.views import Views
 from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.settings.features import LAST_NODE, FeatureSettings
+from vidrnn.settings.features import LAST_NODE, SHORT_FLOATS, FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
 from vidrnn.store.spec import FeatureSpec, sampling_values
 from vidrnn.store.stream_specs import stream_values
@@ -233,7 +233,7 @@ class _Execution:
     def _look_at_short_floats(self, network: Network, frames: torch.Tensor) -> None:
         """Say so where a short float changes the features of the first real frames."""
         precision, least = self._settings.precision, LEAST_SIMILARITY["float32"]
-        if precision not in {"float16", "bfloat16"}:
+        if precision not in SHORT_FLOATS:
             return
         views = Views.plain(len(frames))
         exact = Eager(network, device=self.device, precision="float32")(frames, views)

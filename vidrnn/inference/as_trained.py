@@ -8,13 +8,12 @@ from vidrnn.errors import ModelFileError
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.base import SettingsT, validate
 from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.features import SHORT_FLOATS, FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream, in_order
 from vidrnn.store.spec import FeatureSpec
 
 Changes = Mapping[str, str | float | None]
 """Keys of a section of settings to values that differ from the training; None leaves a key as it was."""
-_SHORT_FLOATS = frozenset({"float16", "bfloat16"})
 
 
 def shown_streams(model: TrainedModel) -> tuple[Stream, ...]:
@@ -64,7 +63,7 @@ def _arithmetic_of(model: TrainedModel, *, device: str) -> str | None:
     if not through_network:
         return None
     precision = through_network[0].precision.split("/", maxsplit=1)[0]
-    return "float32" if precision in _SHORT_FLOATS and choose_device(device).type == "cpu" else precision
+    return "float32" if precision in SHORT_FLOATS and choose_device(device).type == "cpu" else precision
 
 
 def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:
@@ -72,7 +71,7 @@ def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:
 
     Features in float32 serve a model that learned from those of a GPU in a short float: they are the more exact ones.
     """
-    if here.precision == "float32" and wanted.precision in _SHORT_FLOATS:
+    if here.precision == "float32" and wanted.precision in SHORT_FLOATS:
         wanted = replace(wanted, precision=here.precision)
     if here.digest != wanted.digest:
         raise ModelFileError(

@@ -20,6 +20,8 @@ Grid = Literal[1, 2, 3, 4]
 
 LAST_NODE = "last"
 """In ``features.nodes`` the last feature map, whatever a network calls it."""
+SHORT_FLOATS = frozenset({"float16", "bfloat16"})
+"""The values of ``features.precision`` that are floats of 16 bits."""
 _BEST_NODES: dict[str, dict[str, Grid]] = {"efficientnet_lite0": {"blocks.4": 2, "blocks.6": 1}}
 
 
