@@ -12,15 +12,13 @@ from torch import nn
 from vidrnn.models.fusion import Fusion, Mixture, split
 from vidrnn.models.layer_stack import LayerStack
 from vidrnn.models.pooling import Pooling, valid_steps
-from vidrnn.settings.model import STEP_HEADS, Head, ModelSettings
+from vidrnn.settings.model import REGRESSION_HEADS, STEP_HEADS, Head, ModelSettings
 from vidrnn.settings.streams import in_order
-
-_REGRESSIONS = {"regression", "step_regression"}
 
 
 def num_outputs(head: Head, num_classes: int) -> int:
     """Numbers that a head gives: logits of the classes, for transcripts and of the blank after them; or one number."""
-    return 1 if head in _REGRESSIONS else num_classes + (head == "transcript")
+    return 1 if head in REGRESSION_HEADS else num_classes + (head == "transcript")
 
 
 class SequenceClassifier(nn.Module):
@@ -46,7 +44,7 @@ class SequenceClassifier(nn.Module):
         self.width = sum(self.widths.values())
         # Mean and deviation of the numbers that were learned from. In float64: beside a mean of 1e9, such as of times,
         # float32 has steps of 64.
-        scale = torch.tensor([0.0, 1.0], dtype=torch.float64) if settings.head in _REGRESSIONS else None
+        scale = torch.tensor([0.0, 1.0], dtype=torch.float64) if settings.head in REGRESSION_HEADS else None
         self.register_buffer("scale", scale)
         self.fusion: Fusion | None = None
         self.branches: nn.ModuleDict | None = None

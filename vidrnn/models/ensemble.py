@@ -7,7 +7,7 @@ from torch import nn
 
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.settings.evaluation import Average
-from vidrnn.settings.model import Head, ModelSettings
+from vidrnn.settings.model import REGRESSION_HEADS, Head, ModelSettings
 
 
 def combine_outputs(
@@ -81,7 +81,7 @@ def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Avera
         return outputs[0]
     assert head != "transcript", "transcripts are chosen, not averaged"
     stacked = torch.stack([each.to(torch.promote_types(each.dtype, torch.float32)) for each in outputs])
-    if scale == "logits" or head in {"regression", "step_regression"}:
+    if scale == "logits" or head in REGRESSION_HEADS:
         return stacked.mean(0)
     if head == "multilabel":
         # logit(mean of p) from logarithms of p and 1 - p, which are finite where p rounds to 0 or 1.

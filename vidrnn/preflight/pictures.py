@@ -23,6 +23,7 @@ from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.near_copies import NearCopy, find_near_copies
 from vidrnn.preflight.thumbnails import MOST_FRAMES, RATE, Thumbnails
 from vidrnn.sequences.unmet_segments import find_unmet
+from vidrnn.settings.model import FRAMEWISE_HEADS
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.source import is_reachable
@@ -112,7 +113,7 @@ def describe_pictures(pictures: Pictures) -> Iterator[str]:
 
 def find_unmet_segments(pictures: Pictures, settings: RunSettings) -> Iterator[Finding]:
     """Segments that no step will lie in, by the times of the frames and the sampling of the configuration."""
-    if settings.model.head not in {"step_labels", "step_regression"} or not pictures.annotations:
+    if settings.model.head not in FRAMEWISE_HEADS or not pictures.annotations:
         return
     sampling = Sampling(**sampling_values(settings.features))
 

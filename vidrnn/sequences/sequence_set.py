@@ -15,13 +15,10 @@ from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import FoundStream, StreamTable, find_stream, load_table
 from vidrnn.sequences.targets import Targets, Timestamps, make_targets
 from vidrnn.sequences.unmet_segments import UnmetSegments, find_unmet
-from vidrnn.settings.model import Head, ModelSettings
+from vidrnn.settings.model import FRAMEWISE_HEADS, Head, ModelSettings
 from vidrnn.settings.streams import in_order
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.store.spec import FeatureSpec
-
-_BY_STEP: frozenset[Head] = frozenset({"step_labels", "step_regression"})
-"""Heads that are taught at each step what its segment says."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +270,7 @@ def join_streams(
     metadata, identities = _known_facts(own, [(each, loaded[name][1]) for name, each in found.items()])
     tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
     grid, totals, times = _timing(found, tables, causal=causal)
-    unmet = find_unmet(own, times, metadata) if head in _BY_STEP else UnmetSegments()
+    unmet = find_unmet(own, times, metadata) if head in FRAMEWISE_HEADS else UnmetSegments()
     if unmet.refusal:
         raise AnnotationError(unmet.refusal)
     return SequenceSet(

@@ -10,7 +10,7 @@ import torch
 from vidrnn.annotations import BACKGROUND, Annotation, LabelMap
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings.model import Head
+from vidrnn.settings.model import REGRESSION_HEADS, Head
 
 IGNORED = -1
 """Class of a step that is padding; in transcripts, what follows the end."""
@@ -73,7 +73,7 @@ def label_map_of(annotations: Sequence[Annotation], head: Head) -> LabelMap:
     """
     _check_fit(annotations, head)
     labels = LabelMap.from_annotations(annotations)
-    if head in {"regression", "step_regression"}:
+    if head in REGRESSION_HEADS:
         if not any(each.target is not None or each.segments for each in annotations):
             raise AnnotationError(
                 f"model.head {head!r} needs at least one number, but no video of the annotations has any"

@@ -13,6 +13,10 @@ Layer = Literal["rnn", "gru", "lstm", ParallelLayer]
 Head = Literal["label", "multilabel", "step_labels", "transcript", "regression", "step_regression"]
 STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regression"})
 """Heads that answer at every step instead of once per video."""
+FRAMEWISE_HEADS: frozenset[Head] = frozenset({"step_labels", "step_regression"})
+"""Those that are taught at each step what its segment says."""
+REGRESSION_HEADS: frozenset[Head] = frozenset({"regression", "step_regression"})
+"""Heads that answer with a number instead of classes."""
 
 
 class ModelSettings(Settings):

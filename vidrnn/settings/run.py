@@ -7,7 +7,7 @@ from vidrnn.settings.data import DataSettings
 from vidrnn.settings.evaluation import EvaluationSettings, InferenceSettings
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.model import STEP_HEADS, ModelSettings
+from vidrnn.settings.model import FRAMEWISE_HEADS, STEP_HEADS, ModelSettings
 from vidrnn.settings.training import LOSSES, TrainingSettings
 from vidrnn.settings.tuning import TuningSettings
 
@@ -55,7 +55,7 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _check_answers(self) -> "RunSettings":
         head, training = self.model.head, self.training
-        if not self.model.bidirectional and head in {"step_labels", "step_regression"} and training.steps is not None:
+        if not self.model.bidirectional and head in FRAMEWISE_HEADS and training.steps is not None:
             raise ValueError(
                 f"training.steps {training.steps} spreads the steps over the whole video, so with model.bidirectional "
                 f"false the answers of head {head!r} would depend on what comes later; set training.steps to null"
