@@ -33,6 +33,7 @@ class StreamTable:
         totals: (n,) int64 rows of each video, on the CPU; 0 where it has no such stream.
         parts: lengths of the features of several nodes in D, see `gather_inputs`.
         mirrored: the same videos seen in a mirror, None when only one view is there.
+        within: of a subset the table that it was taken from, and (n,) int64 which of its videos these are.
     """
 
     features: torch.Tensor | HostRows
@@ -40,6 +41,7 @@ class StreamTable:
     totals: torch.Tensor
     parts: tuple[int, ...] = ()
     mirrored: "StreamTable | None" = None
+    within: "tuple[StreamTable, torch.Tensor] | None" = None
 
     @property
     def dim(self) -> int:
@@ -49,11 +51,15 @@ class StreamTable:
     def subset(self, positions: torch.Tensor) -> "StreamTable":
         """Some of the videos, (m,) int64; the features are shared, not copied."""
         other = self.mirrored.subset(positions) if self.mirrored is not None else None
-        return replace(self, offsets=self.offsets[positions], totals=self.totals[positions], mirrored=other)
+        offsets, totals = self.offsets[positions], self.totals[positions]
+        return replace(self, offsets=offsets, totals=totals, mirrored=other, within=(self, positions))
 
     @cached_property
     def means(self) -> torch.Tensor:
-        """(n, D) float32 mean over all cached steps of each video."""
+        """(n, D) float32 mean over all cached steps of each video, computed once for all subsets of a table."""
+        if self.within is not None:
+            table, positions = self.within
+            return table.means[positions.to(self.features.device)]
         return mean_features(self.features, self.offsets, self.totals)
 
     def _means_of(self, positions: torch.Tensor, choice: StepChoice, *, causal: bool) -> torch.Tensor:

@@ -10,7 +10,9 @@ import torch
 
 from tests.worlds import CPU, LABELS, Array, annotate, fill_store, rgb, tiny_model, tiny_spec, video_features
 from vidrnn.errors import AnnotationError, StoreError
+from vidrnn.sequences import stream_table
 from vidrnn.sequences.host_rows import HostRows
+from vidrnn.sequences.inputs import mean_features
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
 from vidrnn.store.folders import FeatureStore
@@ -89,6 +91,24 @@ def test_a_subset_shares_the_features(tmp_path: Path) -> None:
     own = part.batch(positions, choose_steps(part.totals, 8), tiny_model())
     whole = sequences.batch(torch.tensor([3, 1]), choose_steps(sequences.totals[[3, 1]], 8), tiny_model())
     assert torch.equal(own.features, whole.features)
+
+
+def test_the_folds_of_a_set_share_the_means_of_its_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all cached steps of long videos they take time: once is enough for all folds, and for folds of folds."""
+    whole = load(tmp_path).streams["rgb"]
+    expected = [whole.features[o : o + n].float().mean(0) for o, n in zip(whole.offsets, whole.totals, strict=True)]
+    calls: list[int] = []
+
+    def counted(features: torch.Tensor, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
+        calls.append(len(offsets))
+        return mean_features(features, offsets, totals)
+
+    monkeypatch.setattr(stream_table, "mean_features", counted)
+    some = whole.subset(torch.tensor([2, 0]))
+    torch.testing.assert_close(some.means, torch.stack([expected[2], expected[0]]))
+    torch.testing.assert_close(some.subset(torch.tensor([1])).means, expected[0][None])
+    torch.testing.assert_close(whole.subset(torch.tensor([1])).means, expected[1][None])
+    assert calls == [len(expected)]
 
 
 def test_metadata_is_that_of_the_source_videos(tmp_path: Path) -> None:
