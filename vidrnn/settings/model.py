@@ -63,7 +63,7 @@ class ModelSettings(Settings):
     """Width of the linear layer before the temporal layers; 0 leaves it out."""
     input_norm: bool = True
     """LayerNorm over each feature vector."""
-    pooling: Literal["mean", "max", "last", "attention", "log_sum_exp", "mixture"] = "mean"
+    pooling: Literal["mean", "max", "last", "attention", "log_sum_exp", "mixture"] = "max"
     """Steps to one vector; ``last`` is the end state of each direction, ``log_sum_exp`` lies between mean and max, how
     far is learned per channel, and ``mixture`` weighs mean, max, last and attention per channel, which is learned."""
     pooling_heads: Positive = 1
