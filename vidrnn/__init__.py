@@ -4,6 +4,7 @@ The names below are all that is promised to programs; docs/python.md shows them 
 first used, so that `import vidrnn` costs nothing.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.settings.run import RunSettings
     from vidrnn.store.folders import FeatureStore
+
+if sys.platform == "win32":
+    raise ImportError("vidrnn needs Linux or macOS; on Windows, install it in WSL, the Windows Subsystem for Linux")
 
 _HOMES = {
     "vidrnn.annotations": ("Annotation", "read_annotations"),

@@ -4,14 +4,10 @@ A claim is a lock on one byte of one file, so it vanishes with the process that 
 """
 
 import errno
+import fcntl
 import hashlib
 from pathlib import Path
 from typing import IO
-
-try:
-    import fcntl
-except ImportError:  # Windows: two extractions may do the same video twice, the result is the same
-    fcntl = None  # type: ignore[assignment]
 
 _HELD_BY_ANOTHER = {errno.EACCES, errno.EAGAIN}
 
@@ -37,8 +33,6 @@ class Claims:
 
     def take(self, video_path: str) -> bool:
         """Claim a video; False when another process holds it. Raises OSError (read-only store)."""
-        if fcntl is None:
-            return True
         if self._file is None:
             self._file = self._path.open("ab")
         try:
@@ -50,7 +44,7 @@ class Claims:
 
     def give_back(self, video_path: str) -> None:
         """Release one video."""
-        if fcntl is not None and self._file is not None:
+        if self._file is not None:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place_of(video_path))
 
 

@@ -1,6 +1,7 @@
 """What runs in a decoder process: it receives requests, reads each file once, and sends all that is wanted of it."""
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -307,8 +308,6 @@ def _limit_memory(megabytes: int) -> None:
     """Bound what the process may take from here on. Only Linux counts memory in a way that serves."""
     if sys.platform != "linux":
         return
-    import resource
-
     status = Path("/proc/self/status").read_text(encoding="ascii")
     taken_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
     limit = taken_kb * 1024 + megabytes * 1_000_000

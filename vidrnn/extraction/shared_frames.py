@@ -41,7 +41,7 @@ class SharedFrames:
         """A descriptor of new memory, all places free. Raises OSError when there is none."""
         if hasattr(os, "memfd_create"):
             file = os.memfd_create("vidrnn")
-        else:
+        else:  # macOS
             with tempfile.TemporaryFile() as temporary:
                 file = os.dup(temporary.fileno())
         os.ftruncate(file, _size(places, place_bytes))
