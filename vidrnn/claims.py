@@ -9,6 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import IO
 
+FILE = ".claims"
+"""In the folder of a spec: empty, and left there when nobody claims anything any more."""
 _HELD_BY_ANOTHER = {errno.EACCES, errno.EAGAIN}
 
 

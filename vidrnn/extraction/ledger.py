@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from vidrnn.claims import Claims
+from vidrnn import claims
 from vidrnn.errors import VideoError
 from vidrnn.extraction.embedder import Computed, Pass
 from vidrnn.extraction.failures import FailureList, MissingLists
@@ -45,7 +45,7 @@ class Ledger:
         self._root, self._retry_failed = root, retry_failed
         self._known = MissingLists(folder.path)
         self._known_plain = FailureList(plain.path / "failures.csv") if plain and not retry_failed else None
-        self._claims = Claims(folder.path / ".claims")
+        self._claims = claims.Claims(folder.path / claims.FILE)
         self._stored = Stored(folder)
         self._stored_plain = Stored(plain) if plain else None
 

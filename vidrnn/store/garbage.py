@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from vidrnn import claims
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import writable
 from vidrnn.store import manifest
@@ -29,7 +30,10 @@ from vidrnn.store.source import is_there
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 _SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(packed.SHARD_SUFFIX))
-_OF_NO_FEATURE = {"spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK, manifest.FILE, manifest.JOURNAL}
+_OF_NO_FEATURE = {
+    *("spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK),
+    *(claims.FILE, manifest.FILE, manifest.JOURNAL),
+}
 _YOUNG_S = 3600.0  # what is younger may belong to a process that is at work
 
 _State = tuple[int, int, int]

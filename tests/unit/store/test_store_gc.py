@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,11 @@ import numpy as np
 import pytest
 
 from tests.worlds import tiny_spec, video_features
-from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.annotations import Annotation
+from vidrnn.errors import MissingPathError, StoreError, VideoError
+from vidrnn.extraction.embedder import Computed
+from vidrnn.extraction.extract import extract
+from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store import feature_file
 from vidrnn.store.folders import FeatureFolder, FeatureStore
 from vidrnn.store.garbage import Garbage, find_garbage, remove
@@ -20,6 +25,7 @@ from vidrnn.store.mapping import DATA_START
 from vidrnn.store.packing import locked, pack
 from vidrnn.store.source import Source
 from vidrnn.store.verification import examine, verify
+from vidrnn.store.video_features import VideoFeatures
 
 NAMES = ["a.mp4", "deep/b.mp4", "deep/er/c.mp4"]
 PART = ".0123456789abcdef.part"
@@ -230,6 +236,28 @@ def test_a_spec_without_features_goes_when_it_is_old(folder: FeatureFolder) -> N
     name = empty.path.name
     assert delete(folder)[0] == {name, f"{name}/spec.json", f"{name}/failures.csv"}
     assert [each.path for each in store.folders()] == [folder.path]
+
+
+def _of_nothing(path: Path, _on_progress: object) -> Iterator[VideoFeatures]:
+    yield from ()
+    raise VideoError(f"no sound in {path.name}")
+
+
+def test_a_spec_of_which_an_extraction_could_read_no_video_goes_when_it_is_old(folder: FeatureFolder) -> None:
+    """With all that extraction itself left in it."""
+    empty = FeatureStore(folder.path.parent).create(tiny_spec(dim=4))
+    report = extract(
+        [Annotation("none.mp4", "walk", None, "none")],
+        [Computed(empty.spec, read=_of_nothing)],
+        root=folder.path.parent,
+        settings=ExtractionSettings(store=folder.path.parent, workers=1),
+        weights="default",
+    )
+    assert len(report.whole.failures) == 1
+    for each in (empty.path, *empty.path.rglob("*")):
+        old(each)
+    delete(folder)
+    assert not empty.path.exists(), everything(empty.path)
 
 
 def test_when_all_videos_of_a_pack_are_damaged_the_whole_spec_goes(folder: FeatureFolder) -> None:
