@@ -34,9 +34,9 @@ def is_reachable(path: Path) -> bool:
 def state_of(path: Places) -> tuple[int, int]:
     """Size and time of a video, found without reading it; of several places the sums. Raises OSError.
 
-    Of a folder these are the sums over its pictures, and the folder's own time, which counts what is added, removed or
-    renamed. The newest time would not do: an older picture that is copied over another with its time leaves it as it
-    was.
+    Of a folder: the size of all its pictures, and in place of a time a number that changes when any of their names,
+    sizes and times does. The newest time would not do: an older picture that is copied over another with its time
+    leaves it as it was. Nor would a sum of times: pictures in another order leave that as it was.
     """
     if isinstance(path, tuple):
         sizes, times = zip(*map(state_of, path), strict=True)
@@ -44,8 +44,12 @@ def state_of(path: Places) -> tuple[int, int]:
     status = path.stat()
     if not stat.S_ISDIR(status.st_mode):
         return status.st_size, status.st_mtime_ns
-    pictures = [file.stat() for file in picture_files(path)]
-    return sum(each.st_size for each in pictures), status.st_mtime_ns + sum(each.st_mtime_ns for each in pictures)
+    size, hasher = 0, hashlib.sha256()
+    for picture in picture_files(path):
+        status = picture.stat()
+        size += status.st_size
+        hasher.update(os.fsencode(picture.name) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return size, int.from_bytes(hasher.digest()[:8]) >> 1
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,29 @@ def overwrite_with_an_older_one_of_equal_size(folder: Path) -> None:
     shutil.copystat(other / "f_1.bmp", folder / "f_2.bmp")
 
 
+def swap_with_all_times_kept(folder: Path) -> None:
+    """As a program does that puts frames into another order and copies what comes out with its times."""
+    times = folder.stat()
+    swap(folder)
+    os.utime(folder, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def swap_in_place(folder: Path) -> None:
+    """No name is added or removed, so the folder keeps its time; sizes and times are the same, at other names."""
+    first, second = folder / "f_1.bmp", folder / "f_2.bmp"
+    contents = {first: (second.read_bytes(), second.stat()), second: (first.read_bytes(), first.stat())}
+    for path, (content, status) in contents.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 CHANGES = {
     "added": add,
     "removed": lambda folder: (folder / "f_2.bmp").unlink(),
     "renamed": lambda folder: (folder / "f_4.bmp").rename(folder / "f_9.bmp"),
     "swapped": swap,
+    "swapped with all times kept": swap_with_all_times_kept,
+    "swapped in place": swap_in_place,
     "overwritten": overwrite_with_an_older_one_of_equal_size,
 }
 
