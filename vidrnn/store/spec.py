@@ -37,6 +37,11 @@ def frame_folder_values(settings: FeatureSettings) -> dict[str, Any]:
     return {key: value for key, value in folders.items() if value is not None}
 
 
+def _as_stored(values: Any) -> Any:  # noqa: ANN401  what JSON can hold
+    """Values as they come back from JSON with sorted keys, so that what is here and what is asked read alike."""
+    return json.loads(json.dumps(values, sort_keys=True))
+
+
 class NewerSpecError(ValueError):
     """A spec that a later version of vidrnn wrote: it is no damage, and nothing here can read its features."""
 
@@ -76,7 +81,7 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         """Hold values as JSON gives them back, so that a spec equals the one that is read from a file."""
         for name in ("preprocessing", "sampling"):
-            object.__setattr__(self, name, json.loads(json.dumps(getattr(self, name), sort_keys=True)))
+            object.__setattr__(self, name, _as_stored(getattr(self, name)))
         object.__setattr__(self, "parts", tuple(self.parts))
 
     @cached_property
@@ -140,7 +145,7 @@ class FeatureSpec:
         if self.stream != stream:
             return [f"stream: {self.stream!r}, asked {stream!r}"]
         if (identity := identity_of(settings, stream)) is not None:
-            own = [(key, getattr(self, key), asked) for key, asked in identity.items()]
+            own = [(key, getattr(self, key), _as_stored(asked)) for key, asked in identity.items()]
             return [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in own if here != asked]
         pairs = self._pairs_of_rows(settings) if stream == "rows" else self._pairs(settings, stream)
         if self.is_mirrored:
@@ -161,7 +166,7 @@ class FeatureSpec:
             ("weights", self.weights, name),
             ("square", self.preprocessing["square"], settings.square),
             ("nodes", self.nodes, node_name(settings.chosen_nodes)),
-            ("sampling", self.sampling, sampling_values(settings)),
+            ("sampling", self.sampling, _as_stored(sampling_values(settings))),
             ("precision", arithmetic, arithmetic if fits_device else settings.precision),
         ]
         if settings.image_size is not None:

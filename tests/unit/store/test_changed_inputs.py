@@ -165,7 +165,7 @@ def test_texts_of_another_folder_are_another_stream():
     assert first.digest != second.digest
     assert first.differences(settings[0], stream="text") == []
     assert first.differences(settings[1], stream="text") == [
-        "preprocessing: {'source': 'txt', 'name': 'one/said'}, asked {'source': 'txt', 'name': 'two/said'}"
+        "preprocessing: {'name': 'one/said', 'source': 'txt'}, asked {'name': 'two/said', 'source': 'txt'}"
     ]
 
 
