@@ -1,6 +1,6 @@
 """The fits of a cross-validation: every fold, seed and baseline, side by side."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vidrnn.annotations.splits import Fold
@@ -81,7 +81,7 @@ def answer_all(
         found = answer_without_pixels(train, test, head=settings.model.head, num_classes=fits.num_classes)
         for name, answers in found.items():
             untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
-    for fit, answered in _make(fits, _tasks(fits, seeds_of_variant), jobs=jobs, finished=finished):
+    for fit, answered in _make(fits, tasks_of(fits), jobs=jobs, finished=finished):
         tested = fits.folds[fit.fold].test
         outputs[fit.variant][fit.number].update(zip(tested, answered.averaged, strict=True))
         if fit.variant == "model":
@@ -90,11 +90,12 @@ def answer_all(
     return outputs, single, untrained
 
 
-def _tasks(fits: Fits, seeds_of_variant: Mapping[Variant, Sequence[int]]) -> list[_Fit]:
+def tasks_of(fits: Fits) -> list[_Fit]:
+    """Every fit that there is to make."""
     return [
         _Fit(fold, variant, number, seed)
         for fold in range(len(fits.folds))
-        for variant, seeds in seeds_of_variant.items()
+        for variant, seeds in seeds_of_fits(fits.settings).items()
         for number, seed in enumerate(seeds)
     ]
 
