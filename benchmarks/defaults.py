@@ -62,6 +62,7 @@ CANDIDATES = {
     "one view": "features.mirrored=false",
     "mixup 0": "training.mixup=0",
     "gru": "model.cell=gru",
+    "gru and max": "model.cell=gru model.pooling=max",
     "gated and max": "model.fusion=gated model.pooling=max",
     "max, features": "model.pooling=max model.inputs=[features,centred,change]",
     "folder.yaml, both views": "model.pooling=max model.inputs=[features,centred,change] training.mixup=0",
