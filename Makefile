@@ -32,7 +32,7 @@ fuzz: install
 # On a machine with an NVIDIA GPU; `make gpu PYTHON=python3` takes another Python that has PyTorch and what else is needed.
 gpu:
 	PYTHONPATH=.:$(PYTHONPATH) $(GPU_PYTHON) -m pytest -q tests/gpu
-	PYTHONPATH=.:$(PYTHONPATH) $(GPU_PYTHON) benchmarks/gpu.py
+	PYTHONPATH=.:$(PYTHONPATH) $(GPU_PYTHON) -m benchmarks.gpu
 
 format: install
 	$(BIN)/ruff format .

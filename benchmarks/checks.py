@@ -1,24 +1,19 @@
 """What do the checks and baselines cost beside the training that they guard?
 
-    OMP_NUM_THREADS=1 python benchmarks/checks.py configs/ut_interaction_set1_lite0_mingru.yaml
+    OMP_NUM_THREADS=1 python -m benchmarks.checks configs/ut_interaction_set1_lite0_mingru.yaml
 
 `vidrnn check` runs without and with decoding, and again, as a process on a new store; then one fold is fitted, the
 model and each baseline, on stored features; the cross-validation repeats that for its folds and seeds. The last line is
 JSON.
 """
 
-import argparse
-import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import torch
-
+from benchmarks.common import make_parser, print_json, print_machine, print_table, seconds_of
 from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import make_folds
 from vidrnn.experiments.crossval_fits import seeds_of_fits
@@ -33,10 +28,8 @@ def check(config: Path, overrides: list[str], store: str, *options: str) -> floa
     """Seconds of `vidrnn check`."""
     changes = [word for each in [*overrides, f"extraction.store={store}"] for word in ("--set", each)]
     call = "import sys; from vidrnn.cli.app import main; sys.argv[0] = 'vidrnn'; main()"
-    started = time.perf_counter()
     command = [sys.executable, "-c", call, "check", "--config", str(config), *options, *changes]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    return seconds_of(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
 def fits(settings: RunSettings) -> tuple[dict[str, float], dict[str, int]]:
@@ -58,9 +51,8 @@ def fits(settings: RunSettings) -> tuple[dict[str, float], dict[str, int]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, overrides=True)
     parser.add_argument("config", type=Path)
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
     arguments = parser.parse_args()
     config, overrides = arguments.config, arguments.overrides
     with tempfile.TemporaryDirectory() as store:
@@ -77,11 +69,9 @@ def main() -> None:
     figures["checks_and_baselines_over_training"] = (figures["check_first_s"] + figures["baselines_s"]) / figures[
         "training_s"
     ]
-    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
-    print(f"{torch.get_num_threads()} threads; {config.stem}\n\n| what | value |\n|---|---|")
-    for name, value in figures.items():
-        print(f"| {name} | {value:.3g} |")
-    print(f"\n{json.dumps({name: round(value, 3) for name, value in figures.items()})}")
+    print_machine("torch")
+    print_table(figures)
+    print_json(figures)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ each, and a copy is found when one of its steps is among them. Each index runs i
 it adds. The last line is JSON.
 """
 
-import argparse
-import json
 import multiprocessing
 import resource
 import time
@@ -19,6 +17,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.common import make_parser, print_json, print_machine
 from benchmarks.growth import motion
 
 Floats = npt.NDArray[np.float32]
@@ -102,9 +101,10 @@ def measure(videos: int, graph: tuple[int, int] | None) -> Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--videos", type=int, default=1000)
     videos = parser.parse_args().videos
+    print_machine("faiss-cpu", "hnswlib")
     figures: dict[str, Figures] = {}
     for graph in (None, *_GRAPHS):
         name = "hnswlib, {} links, {} candidates".format(*graph) if graph else "faiss"
@@ -113,11 +113,7 @@ def main() -> None:
         print(
             f"| {name} | " + " | ".join(f"{value:.3g}" for value in asdict(figures[name]).values()) + " |", flush=True
         )
-    print(
-        json.dumps(
-            {name: {key: round(value, 3) for key, value in asdict(each).items()} for name, each in figures.items()}
-        )
-    )
+    print_json({name: asdict(each) for name, each in figures.items()})
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ Prints milliseconds per frame and the mean absolute difference from Pillow's bic
 per second of the default architecture in both layouts. Candidates take turns; medians of several rounds.
 """
 
-import argparse
-import json
 import statistics
-import time
 from collections.abc import Callable
 
 import cv2
@@ -17,6 +14,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from benchmarks.common import make_parser, print_json, print_machine, seconds_of
 from vidrnn.evaluation.report import format_table
 
 SIZE = 224
@@ -37,12 +35,6 @@ def resizers() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     }
 
 
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 def measure_resize(rounds: int) -> list[list[str]]:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (45, 80, 3), dtype=np.uint8)
@@ -53,7 +45,7 @@ def measure_resize(rounds: int) -> list[list[str]]:
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, resize in candidates.items():
-            times[name].append(seconds(lambda resize=resize: resize(frame)))
+            times[name].append(seconds_of(lambda resize=resize: resize(frame)))
     return [
         [name, f"{1e3 * statistics.median(times[name]):.2f}", f"{np.abs(resize(frame) - reference).mean():.2f}"]
         for name, resize in candidates.items()
@@ -70,31 +62,30 @@ def measure_layout(rounds: int, batch_size: int) -> dict[str, float]:
             for name, layout in layouts.items():
                 model.to(memory_format=layout)
                 frames = batch.contiguous(memory_format=layout)
-                taken = seconds(lambda frames=frames: model.forward_features(frames))
+                taken = seconds_of(lambda frames=frames: model.forward_features(frames))
                 if number:  # the first round warms up
                     times[name].append(taken)
     return {name: batch_size / statistics.median(values) for name, values in times.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
+    print_machine("torch", "pillow", "opencv-python-headless")
     resize = measure_resize(options.rounds)
     print(format_table(["resize of 1280x720 to 224x224", "ms", "difference"], resize))
     layout = measure_layout(options.rounds, batch_size=16)
     print(format_table(["EfficientNet-Lite0, batch 16", "frames/s"], [[k, f"{v:.1f}"] for k, v in layout.items()]))
-    print(
-        json.dumps(
-            {
-                "resize_ms": {row[0]: float(row[1]) for row in resize},
-                "resize_difference": {row[0]: float(row[2]) for row in resize},
-                "frames_per_s": {name: round(value, 1) for name, value in layout.items()},
-            }
-        )
+    print_json(
+        {
+            "resize_ms": {row[0]: float(row[1]) for row in resize},
+            "resize_difference": {row[0]: float(row[2]) for row in resize},
+            "frames_per_s": layout,
+        }
     )
 
 

@@ -3,29 +3,23 @@
 Engines take turns over several rounds on the same batch, medians are printed. ONNX Runtime is timed when `onnx`,
 `onnxscript` and `onnxruntime` are installed; vidrnn does not need them.
 
-Run:  python benchmarks/engines.py
+Run:  python -m benchmarks.engines
 """
 
-import argparse
 import importlib.util
-import json
-import os
-import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.common import draw_clips, make_parser, median_ratio, print_json, print_machine, seconds_of
 from vidrnn.backbones.engines import Compiled, Eager, Engine, OpenVino, similarity
 from vidrnn.backbones.networks import Network, build_network
 from vidrnn.frames.views import Views
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.synthetic.clips import render_clip
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 
@@ -33,7 +27,7 @@ Run = Callable[[torch.Tensor], torch.Tensor]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--batch", type=int, default=16)
@@ -47,25 +41,19 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(arguments.rounds):
         for name, engine in engines.items():
-            started = time.perf_counter()
-            engine(frames)
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(seconds_of(lambda engine=engine: engine(frames)))
     packages = [name for name in ("torch", "openvino", "timm", "onnxruntime") if importlib.util.find_spec(name)]
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {arguments.backbone}, "
-        f"batch {arguments.batch}, load average {os.getloadavg()[0]:.1f}\n"
-    )
+    print_machine(*packages)
+    print(f"{arguments.backbone}, batch {arguments.batch}\n")
     print("| engine | frames/s | times eager | least similarity to eager |\n|---|---|---|---|")
     figures = {}
     for name, engine in engines.items():
         rate = arguments.batch / statistics.median(seconds[name])
-        ratio = statistics.median(a / b for a, b in zip(seconds["eager"], seconds[name], strict=True))
+        ratio = median_ratio(seconds["eager"], seconds[name])
         alike = similarity(engine(frames), reference)
-        figures[name] = {"frames_per_s": round(rate, 1), "times_eager": round(ratio, 2), "similarity": round(alike, 7)}
+        figures[name] = {"frames_per_s": round(rate, 1), "times_eager": round(ratio, 2), "similarity": alike}
         print(f"| {name} | {rate:.1f} | {ratio:.2f} | {alike:.7f} |")
-    print()
-    print(json.dumps(figures))
+    print_json(figures, 7)
 
 
 def build(settings: FeatureSettings, frames: torch.Tensor, *, with_compile: bool) -> dict[str, Run]:
@@ -121,9 +109,7 @@ def _onnxruntime(network: Network, frames: torch.Tensor) -> Run:
 def rendered_frames(network: Network, count: int) -> torch.Tensor:
     """Frames of a drawn person, as the network takes them: (count, 3, S, S) uint8."""
     with tempfile.TemporaryDirectory() as folder:
-        clip = Path(folder) / "clip.mp4"
-        render_clip(clip, action="sit_down", group_seed=0, clip_seed=0, width=640, height=480)
-        video = probe(clip)
+        video = probe(draw_clips(Path(folder), 1)[0])
         decoded = list(decode(video, np.arange(video.num_frames)))
     chosen = [decoded[position * len(decoded) // count] for position in range(count)]
     return torch.stack([network.preprocessing.fit(frame.rgb) for frame in chosen])

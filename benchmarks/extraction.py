@@ -13,13 +13,10 @@ In one run, on the same clips and the same kept frames:
 Stages alternate over several rounds and medians are printed, because other work may share the machine. The plain recipe
 sees a part of the clips. Clips: those of a folder, else rendered ones (640 x 480, H.264).
 
-Run:  python benchmarks/extraction.py --clips FOLDER
+Run:  python -m benchmarks.extraction --clips FOLDER
 """
 
-import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -27,22 +24,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
 
-from vidrnn.annotations import VIDEO_SUFFIXES, Annotation
+from benchmarks.common import (
+    draw_clips,
+    find_clips,
+    make_parser,
+    median_ratio,
+    print_json,
+    print_machine,
+    print_table,
+    seconds_of,
+)
+from vidrnn.annotations import Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone
+from vidrnn.backbones.networks import Network, build_network
 from vidrnn.device import choose_batch_size
 from vidrnn.extraction.embedder import Alone, Embedder
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes, embed_videos, num_workers
+from vidrnn.frames.views import Views
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.streams.passes import load_passes
+from vidrnn.video.decode import decode
+from vidrnn.video.probe import probe
+from vidrnn.video.sampling import Sampling
 
 RENDERED, BATCH = 24, 16
 
@@ -75,18 +87,18 @@ if __name__ == "__main__":
 
 
 class NoBackbone(Alone):
-    """Takes the frames and gives nothing of worth, at no cost."""
+    """Takes what decoders draw for a backbone and gives nothing of worth, at no cost."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
+        self.spec, self.preprocessing, self.flips = backbone.spec, backbone.preprocessing, backbone.flips
 
-    def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) to (B, 1)."""
-        return torch.zeros(len(frames), 1)
+    def __call__(self, _frames: torch.Tensor, views: Views) -> torch.Tensor:
+        """A row for each view, without touching a frame."""
+        return torch.zeros(len(views), 1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; default: rendered ones")
     parser.add_argument("--videos", type=int, default=40, help="how many of them")
     parser.add_argument("--rounds", type=int, default=3)
@@ -97,7 +109,8 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", default=["eager"], help="also time these engines, backbone only")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clips = _clips(arguments.clips, Path(folder))[: arguments.videos]
+        clips = find_clips(arguments.clips) if arguments.clips else draw_clips(Path(folder) / "clips", RENDERED)
+        clips = clips[: arguments.videos]
         nodes = {"last": 1}  # as the plain recipe pools
         features = FeatureSettings(sampling="every", nodes=nodes, precision=arguments.precision)
         settings = ExtractionSettings(
@@ -129,7 +142,7 @@ def measure(
             ("verb", frames, lambda number=number: _extract(clips, folder / str(number), backbone, settings)),
         ]
         for name, count, stage in stages:
-            rates.setdefault(name, []).append(count / _seconds(stage))
+            rates.setdefault(name, []).append(count / seconds_of(stage))
         few = clips[:: max(len(clips) // 4, 1)][:4]
         started = time.perf_counter()
         count = sum(plain_recipe(clip) for clip in few)
@@ -142,9 +155,9 @@ def measure(
     ]
     figures["bound"] = statistics.median(bounds)
     # Ratios are taken within a round: what disturbs the machine disturbs all stages of it.
-    figures["reached_of_bound"] = _median_ratio(rates["reached"], bounds)
-    figures["verb_of_bound"] = _median_ratio(rates["verb"], bounds)
-    figures["times_plain_recipe"] = _median_ratio(rates["verb"], rates["plain_recipe"])
+    figures["reached_of_bound"] = median_ratio(rates["reached"], bounds)
+    figures["verb_of_bound"] = median_ratio(rates["verb"], bounds)
+    figures["times_plain_recipe"] = median_ratio(rates["verb"], rates["plain_recipe"])
     figures["videos"], figures["frames"] = len(clips), frames
     return figures
 
@@ -198,12 +211,10 @@ def plain_recipe(clip: Path) -> int:
                 return count
 
 
-def _plain_network(kept: dict[str, object] = {}) -> object:  # noqa: B006  built once, outside the first timing
-    from vidrnn.backbones.networks import build_network
-
-    if "network" not in kept:
-        kept["network"] = build_network(FeatureSettings(nodes={"last": 1}))
-    return kept["network"]
+@cache
+def _plain_network() -> Network:
+    """Built once, outside the first timing."""
+    return build_network(FeatureSettings(nodes={"last": 1}))
 
 
 def other_engines(names: Sequence[str], features: FeatureSettings, settings: ExtractionSettings) -> dict[str, float]:
@@ -214,7 +225,7 @@ def other_engines(names: Sequence[str], features: FeatureSettings, settings: Ext
         size = backbone.preprocessing.image_size
         frames = torch.randint(0, 256, (settings.batch_size, 3, size, size), dtype=torch.uint8)
         backbone.embed(frames)
-        seconds = [_seconds(lambda b=backbone, f=frames: b.embed(f)) for _ in range(8)]
+        seconds = [seconds_of(lambda b=backbone, f=frames: b.embed(f)) for _ in range(8)]
         figures[f"backbone_only_{name}"] = len(frames) / statistics.median(seconds)
     return figures
 
@@ -241,7 +252,7 @@ def streams(
                 costs.setdefault(f"{name}_wall_ms", []).append(1e3 * wall_s / frames)
     figures = {name: statistics.median(values) for name, values in costs.items()}
     for name in ("flow", "rgb_diff", "rgb_both", "all_both"):
-        figures[f"{name}_of_rgb_cpu"] = _median_ratio(costs[f"{name}_cpu_ms"], costs["rgb_cpu_ms"])
+        figures[f"{name}_of_rgb_cpu"] = median_ratio(costs[f"{name}_cpu_ms"], costs["rgb_cpu_ms"])
     return figures
 
 
@@ -264,38 +275,13 @@ def first_feature(clip: Path) -> float:
 
 def report(figures: dict[str, float], settings: ExtractionSettings, *, precision: str) -> None:
     packages = ("vidrnn", "torch", "torchvision", "openvino", "av", "opencv-python-headless", "pillow")
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads, "
-        f"{num_workers(settings)} decoders, batch {settings.batch_size}, {precision}; load average "
-        f"{os.getloadavg()[0]:.1f} at the end\n"
-    )
-    print("| what | figure |\n|---|---|")
-    for name, value in figures.items():
-        print(f"| {name} | {value:.2f} |")
-    print()
-    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
-
-
-def _clips(folder: Path | None, scratch: Path) -> list[Path]:
-    if folder is not None:
-        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    from vidrnn.synthetic.clips import ACTIONS, render_clip
-
-    clips = []
-    for number in range(RENDERED):
-        clips.append(scratch / "clips" / f"{number:02d}.mp4")
-        clips[-1].parent.mkdir(exist_ok=True)
-        action = sorted(ACTIONS)[number % len(ACTIONS)]
-        render_clip(clips[-1], action=action, group_seed=number, clip_seed=number, width=640, height=480)
-    return clips
+    print_machine(*packages)
+    print(f"{num_workers(settings)} decoders, batch {settings.batch_size}, {precision}")
+    print_table(figures, ".2f")
+    print_json(figures)
 
 
 def _resident(backbone: Backbone, clip: Path, settings: ExtractionSettings) -> torch.Tensor:
-    from vidrnn.video.decode import decode
-    from vidrnn.video.probe import probe
-    from vidrnn.video.sampling import Sampling
-
     video = probe(clip)
     indices = Sampling("every", stride=1).select(video.timestamps_s)
     frames = [backbone.preprocessing.fit(frame.rgb) for frame in decode(video, indices)]
@@ -308,16 +294,6 @@ def _extract(clips: Sequence[Path], store: Path, backbone: Backbone, settings: E
     report = extract(annotations, [backbone], root=Path("/"), settings=settings, weights="default")
     assert report.whole.extracted == len(clips), report.whole.summary()
     shutil.rmtree(store)
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
-
-
-def _median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    return statistics.median(value / other for value, other in zip(values, others, strict=True))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,12 @@ over many short clips says how much all its processes together hold on the way (
 count once). Every frame of every clip is decoded and embedded (``sampling: every``) by a small backbone with random
 weights.
 
-Run:  OMP_NUM_THREADS=1 python benchmarks/extraction_memory.py
+Run:  OMP_NUM_THREADS=1 python -m benchmarks.extraction_memory
 """
 
-import argparse
 import contextlib
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -20,9 +18,10 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.common import make_parser, print_json, print_machine
 
 if TYPE_CHECKING:
     from vidrnn.backbones.backbone import Backbone
@@ -48,7 +47,7 @@ class Peak:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--child", type=Path, help="extract the videos of this folder and print the peak (internal)")
     parser.add_argument("--long-child", type=Path, help="extract one clip many times and look on the way (internal)")
     arguments = parser.parse_args()
@@ -71,7 +70,7 @@ def main() -> None:
             measure(root / "many", "many videos", short, videos=MANY, seconds=SHORT_S),
         ]
         clip = render(root / "clip.mp4", seconds=CLIP_S)
-        command = [sys.executable, __file__, "--long-child", str(clip)]
+        command = [sys.executable, "-m", "benchmarks.extraction_memory", "--long-child", str(clip)]
         output = subprocess.run(command, check=True, capture_output=True, text=True, start_new_session=True).stdout
     report(peaks, json.loads(output.splitlines()[-1]))
 
@@ -99,7 +98,7 @@ def measure(folder: Path, name: str, clip: Path, *, videos: int, seconds: int) -
     (folder / "videos").mkdir(parents=True)
     for number in range(videos):
         shutil.copyfile(clip, folder / "videos" / f"{number:03d}.mp4")
-    command = [sys.executable, __file__, "--child", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.extraction_memory", "--child", str(folder)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(output.splitlines()[-1])
     assert result["videos"] == videos, result
@@ -162,10 +161,7 @@ def proportional_mb() -> float:
 
 def report(peaks: list[Peak], long_run: dict[str, float]) -> None:
     idle, short, long, few, many = peaks
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("vidrnn", "torch", "torchvision", "openvino", "av", "numpy")
-    )
-    print(f"Python {platform.python_version()}, {packages}; {platform.machine()}")
+    print_machine("vidrnn", "torch", "torchvision", "openvino", "av", "numpy")
     print(
         f"mobilenet_v3_small (random weights), image_size 64, every frame of {WIDTH}x{HEIGHT} at {FPS} fps, "
         f"batch_size {BATCH_SIZE}, workers {WORKERS}, one torch thread\n"
@@ -183,13 +179,12 @@ def report(peaks: list[Peak], long_run: dict[str, float]) -> None:
         "peak_mb_idle": idle.peak_mb,
         "peak_mb_short": short.peak_mb,
         "peak_mb_long": long.peak_mb,
-        "ratio_length": round(long.peak_mb / short.peak_mb, 3),
+        "ratio_length": long.peak_mb / short.peak_mb,
         "peak_mb_few": few.peak_mb,
         "peak_mb_many": many.peak_mb,
-        "ratio_number": round(many.peak_mb / few.peak_mb, 3),
+        "ratio_number": many.peak_mb / few.peak_mb,
     }
-    print()
-    print(json.dumps(figures))
+    print_json(figures)
 
 
 if __name__ == "__main__":

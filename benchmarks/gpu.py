@@ -14,13 +14,11 @@ Clips are rendered here (640 x 480, H.264, 48 to 72 frames; the long ones repeat
 but PyTorch, torchvision, timm, PyAV, OpenCV, scikit-learn, typer and pydantic is needed; OpenVINO is not.
 """
 
-import argparse
 import itertools
 import json
 import math
 import multiprocessing
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -30,25 +28,23 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import av
-import temporal
 import torch
-import training
 
-from vidrnn.backbones.backbone import Backbone, load_backbone
+from benchmarks import temporal, training
+from benchmarks.common import draw_clips, make_parser, print_json, print_machine
+from benchmarks.extraction import NoBackbone
+from vidrnn.backbones.backbone import load_backbone
 from vidrnn.backbones.networks import build_network
 from vidrnn.extraction.batches import Throughput
-from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.frames.views import Views
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.synthetic.clips import ACTIONS, render_clip
 
 CLIPS, FRAMES_PER_CORE = 24, {"cpu": 1200, "nvdec": 3000}
 LARGER = ("resnet50", "convnext_tiny", "timm/vit_small_patch16_224")
@@ -57,17 +53,6 @@ CELLS = ("gru", "lstm", "mingru", "transformer", "tcn")
 FITS = 4
 
 Figures = dict[str, Any]
-
-
-class NoBackbone(Alone):
-    """Takes the frames and gives nothing of worth, at no cost."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
-
-    def __call__(self, _frames: torch.Tensor, views: Views) -> torch.Tensor:
-        """A row for each view, without touching a frame."""
-        return torch.zeros(len(views), 1)
 
 
 def features_of(backbone: str = "efficientnet_lite0") -> FeatureSettings:
@@ -130,20 +115,6 @@ def backbone_only() -> Figures:
         rate, _ = engine_rate(name, "auto")
         figures |= {f"{short}_fps": round(rate), f"{short}_of_bare": round(rate / alone, 2)}
     return figures
-
-
-def render(folder: Path) -> list[Path]:
-    """Clips of 640 x 480."""
-    names = sorted(ACTIONS)
-
-    def draw(number: int) -> Path:
-        path = folder / f"{number:02d}.mp4"
-        action = names[number % len(names)]
-        render_clip(path, action=action, group_seed=number, clip_seed=number, width=640, height=480, fps=30)
-        return path
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(draw, range(CLIPS)))
 
 
 def lengthen(clips: Sequence[Path], folder: Path, *, frames: int = 900) -> list[Path]:
@@ -260,15 +231,14 @@ def layers() -> Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--only", nargs="*", help="parts to measure; default: all")
     chosen = parser.parse_args().only
-    packages = ("torch", "torchvision", "timm", "av", "opencv-python-headless")
-    print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in packages))
-    print(f"{torch.cuda.get_device_name()}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}", flush=True)
+    print_machine("torch", "torchvision", "timm", "av", "opencv-python-headless")
+    print(f"{torch.cuda.get_device_name()}, {len(os.sched_getaffinity(0))} cores for this process", flush=True)
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        clips = render(Path(folder))
+        clips = draw_clips(Path(folder), CLIPS, fps=30)
         videos = {"": clips, "_long": lengthen(clips[:8], Path(folder))}
 
         def measure_decoder(decoder: str, name: str) -> Figures:
@@ -299,7 +269,7 @@ def main() -> None:
             figures |= found
             print(f"{name} ({time.perf_counter() - started:.0f} s): {json.dumps(found)}", flush=True)
     figures["peak_mb"] = round(torch.cuda.max_memory_allocated() / 2**20)
-    print(json.dumps(figures))
+    print_json(figures)
     sys.exit(any(name.endswith("_failed") for name in figures))
 
 

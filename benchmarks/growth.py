@@ -1,6 +1,6 @@
 """How does work grow with the data: carving splits, identical files, near-duplicates, the memory of long sound?
 
-    OMP_NUM_THREADS=2 python benchmarks/growth.py [--videos 10000] [--steps 200]
+    OMP_NUM_THREADS=2 python -m benchmarks.growth [--videos 10000] [--steps 200]
 
 Splits are carved from 100 000 annotations of four kinds. 4000 empty files and 4000 of one size are compared by their
 bytes. Near-duplicates are looked for among made-up motions (smooth noise, `--steps` thumbnails each), of which one in
@@ -8,8 +8,6 @@ a hundred is a shifted and noisy copy of another; the videos are on ten sides. M
 Sound is noise of one channel at 44.1 kHz in WAV, read by a process of its own for each length. The last line is JSON.
 """
 
-import argparse
-import json
 import multiprocessing
 import random
 import resource
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import make_parser, print_json, print_machine, print_table
 from vidrnn.annotations import Annotation
 from vidrnn.annotations.carving import carve
 from vidrnn.preflight.annotated import Sides
@@ -109,10 +108,11 @@ def sound(hours: float) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--videos", type=int, default=10_000)
     parser.add_argument("--steps", type=int, default=200)
     arguments = parser.parse_args()
+    print_machine("numpy", "faiss-cpu")
     figures = {
         f"carve_{_ANNOTATED}_in_groups_of_{size}_{classes}_classes_s": carving(size, classes)
         for size, classes in ((1, 400), (4, 400), (10, 50), (100, 1000))
@@ -127,10 +127,8 @@ def main() -> None:
         figures[f"found_of_copies_{videos}"] = share
         figures[f"memory_gb_{videos}"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         print(f"{videos} videos of {arguments.steps} steps: {figures}", flush=True)
-    print("| what | value |\n|---|---|")
-    for key, value in figures.items():
-        print(f"| {key} | {value:.3g} |")
-    print(f"\n{json.dumps({key: round(value, 3) for key, value in figures.items()})}")
+    print_table(figures)
+    print_json(figures)
 
 
 if __name__ == "__main__":

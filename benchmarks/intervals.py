@@ -1,6 +1,6 @@
 """Do intervals cover, are true gains found, and is the promised risk kept? Simulated, where the truth is known.
 
-    python benchmarks/intervals.py [--repeats 2000]
+    python -m benchmarks.intervals [--repeats 2000]
 
 - ``coverage``: share of 95 % intervals of the accuracy that hold the true one, for 5 to 20 groups of about six videos
   whose own accuracies differ (beta, intra-class correlation 0 to 0.3); of the percentile bootstrap over groups, a t
@@ -14,14 +14,13 @@
 The last line is JSON.
 """
 
-import argparse
-import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from benchmarks.common import make_parser, print_json, print_table
 from vidrnn.evaluation.calibration import ANSWER_NOTHING, risk_coverage, threshold_for_risk
 from vidrnn.evaluation.comparison import compare, mcnemar
 from vidrnn.evaluation.resampling import draw_groups, ratio_interval, share_interval
@@ -157,16 +156,14 @@ def promises(repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=2000, help="simulated results of each kind")
     repeats = parser.parse_args().repeats
     figures = coverage(repeats) | comparisons(repeats) | promises(repeats)
     error = float(stats.norm.ppf(0.975) * np.sqrt(0.95 * 0.05 / repeats))
-    print("| what | share |\n|---|---|")
-    for name, value in figures.items():
-        print(f"| {name} | {value:.3f} |")
-    print(f"\nNoise of a share near 0.95: {error:.3f}\n")
-    print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+    print_table(figures, ".3f")
+    print(f"\nNoise of a share near 0.95: {error:.3f}")
+    print_json(figures, 4)
 
 
 if __name__ == "__main__":

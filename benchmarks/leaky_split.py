@@ -1,7 +1,7 @@
 """What would a leaky split have claimed? The same model on random folds of clips and on folds of whole groups.
 
     vidrnn extract --config configs/weizmann_lite0_mingru.yaml
-    OMP_NUM_THREADS=1 python benchmarks/leaky_split.py configs/weizmann_lite0_mingru.yaml [--pieces 2]
+    OMP_NUM_THREADS=1 python -m benchmarks.leaky_split configs/weizmann_lite0_mingru.yaml [--pieces 2]
 
 Random folds are as many and as large as the configuration's own, and drawn anew for each seed, so that the spread holds
 the luck of the draw. Nothing else differs. With ``--pieces`` each video is first cut into clips of equal length (its
@@ -9,19 +9,15 @@ stored features are), as data sets are made from long recordings. ``nearest_neig
 training clip whose average feature is nearest; ``--no-fits`` asks nothing else. The last line is JSON.
 """
 
-import argparse
 import csv
-import json
-import os
-import platform
 import random
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from benchmarks.common import make_parser, print_json, print_machine
 from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import make_folds
 from vidrnn.experiments.crossval import run_crossval
@@ -105,15 +101,14 @@ def run(settings: RunSettings, output: Path, *, fits: bool) -> Scores:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, overrides=True)
     parser.add_argument("configs", type=Path, nargs="+")
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
     parser.add_argument("--pieces", type=int, default=1)
     parser.add_argument("--no-fits", action="store_true")
     parser.add_argument("--output", type=Path, default=None, help="keeps the results of every run")
     arguments = parser.parse_args()
-    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
-    print(f"{torch.get_num_threads()} threads; videos cut into {arguments.pieces}\n")
+    print_machine("torch")
+    print(f"videos cut into {arguments.pieces}\n")
     print("| configuration | answers of | random folds | folds of groups |")
     print("|---|---|---|---|")
     figures: dict[str, float] = {}
@@ -130,9 +125,9 @@ def main() -> None:
             for name, values in leaky.items():
                 cells = [f"{np.mean(own):.3f} ± {np.std(own):.3f}" for own in (values, honest[name])]
                 print(f"| {config.stem} | {name} | " + " | ".join(cells) + " |", flush=True)
-                figures[f"{config.stem}_{name}_random"] = round(float(np.mean(values)), 4)
-                figures[f"{config.stem}_{name}_grouped"] = round(float(np.mean(honest[name])), 4)
-    print(f"\n{json.dumps(figures)}")
+                figures[f"{config.stem}_{name}_random"] = float(np.mean(values))
+                figures[f"{config.stem}_{name}_grouped"] = float(np.mean(honest[name]))
+    print_json(figures, 4)
 
 
 if __name__ == "__main__":

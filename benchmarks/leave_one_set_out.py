@@ -1,6 +1,6 @@
 """Leave one data set out: the settings for each set of videos are chosen on the other sets, never on its own.
 
-    OMP_NUM_THREADS=1 python benchmarks/leave_one_set_out.py configs/weizmann_lite0_rgb_flow.yaml \
+    OMP_NUM_THREADS=1 python -m benchmarks.leave_one_set_out configs/weizmann_lite0_rgb_flow.yaml \
         configs/ut_interaction_set1_lite0_rgb_flow.yaml configs/ut_interaction_set2_lite0_rgb_flow.yaml \
         --set evaluation.seeds=10 --try training.mixup=0 --try training.mixup=0.4 --output runs/leave_one_set_out
 
@@ -10,16 +10,13 @@ is taken that has the highest mean over the other configurations (of equals the 
 that answers helps to choose among the candidates. The last line is JSON.
 """
 
-import argparse
 import json
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from benchmarks.common import make_parser, print_json, print_machine
 from vidrnn.experiments.crossval import run_crossval
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
@@ -56,9 +53,8 @@ def describe(top1: Sequence[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, overrides=True)
     parser.add_argument("configs", type=Path, nargs="+")
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
     parser.add_argument("--try", action="append", required=True, dest="candidates", metavar="'KEY=VALUE KEY=VALUE'")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
@@ -67,12 +63,12 @@ def main() -> None:
         for changes in arguments.candidates:
             top1 = scores[config.stem, changes] = top1_of(config, changes, arguments.overrides, arguments.output)
             print(f"{config.stem}, {changes}: {describe(top1)}", flush=True)
-    print(f"\nPython {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores")
+    print_machine("torch")
     chosen = {config.stem: choose_elsewhere(scores, config.stem, arguments.candidates) for config in arguments.configs}
     for name, changes in chosen.items():
         print(f"{name}: the other sets choose {changes}, top-1 {describe(scores[name, changes])}")
     result = {name: {"chosen": changes, "top1_per_seed": scores[name, changes]} for name, changes in chosen.items()}
-    print(json.dumps(result))
+    print_json(result, 4)
 
 
 if __name__ == "__main__":

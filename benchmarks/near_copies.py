@@ -1,13 +1,11 @@
 """How well does `vidrnn check` tell copies of a clip from other takes of the same action?
 
-    python benchmarks/near_copies.py configs/weizmann_lite0_mingru.yaml [--every 7]
+    python -m benchmarks.near_copies configs/weizmann_lite0_mingru.yaml [--every 7]
 
 Every seventh clip is copied in nine ways (encoded again, half the size, cut, mirrored, thinned, brighter, cropped), and
 all copies are looked for among all clips; and the clips as they are among those of other groups. The last line is JSON.
 """
 
-import argparse
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -19,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.common import make_parser, print_json, print_table
 from vidrnn.annotations import Annotation, read_annotations
 from vidrnn.extraction.extract import extract
 from vidrnn.preflight import near_copies
@@ -92,7 +91,7 @@ def make_copies(clips: Sequence[Annotation], root: Path, folder: Path) -> dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--every", type=int, default=7)
     arguments = parser.parse_args()
@@ -102,10 +101,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         made = make_copies(clips[:: arguments.every], settings.data.root, Path(name))
         figures = measure(clips, made, settings, Path(name))
-    print("| what | value |\n|---|---|")
-    for key, value in figures.items():
-        print(f"| {key} | {value:.3g} |")
-    print(f"\n{json.dumps({key: round(value, 3) for key, value in figures.items()})}")
+    print_table(figures)
+    print_json(figures)
 
 
 def thumbnails(clips: Sequence[Annotation], root: Path, settings: RunSettings, *, store: Path) -> FeatureFolder:

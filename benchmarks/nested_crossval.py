@@ -1,7 +1,7 @@
 """Nested cross-validation: settings are chosen anew in each fold, on its training side alone.
 
     vidrnn extract --config configs/ut_interaction_set2_lite0_rgb_flow.yaml
-    OMP_NUM_THREADS=1 python benchmarks/nested_crossval.py configs/ut_interaction_set2_lite0_rgb_flow.yaml \
+    OMP_NUM_THREADS=1 python -m benchmarks.nested_crossval configs/ut_interaction_set2_lite0_rgb_flow.yaml \
         --try training.mixup=0 --try training.mixup=0.4
 
 For every fold of the configuration its training groups are cut into inner folds, each of one group unless
@@ -11,18 +11,14 @@ No tested video helps to choose among the candidates; what made them candidates 
 JSON.
 """
 
-import argparse
-import json
-import os
-import platform
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from benchmarks.common import make_parser, print_json, print_machine
 from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import Fold, make_folds
 from vidrnn.experiments.crossval_fits import seeds_of
@@ -89,9 +85,8 @@ def choose(candidates: Sequence[Candidate], outer: Fold, *, number: int, seed: i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, overrides=True)
     parser.add_argument("config", type=Path)
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="SECTION.KEY=VALUE")
     parser.add_argument("--try", action="append", required=True, dest="candidates", metavar="'KEY=VALUE KEY=VALUE'")
     parser.add_argument("--inner-folds", type=int, default=0, help="0: leave out one group at a time")
     arguments = parser.parse_args()
@@ -108,11 +103,11 @@ def main() -> None:
             right += best.right(fold, seed=seed)
             print(f"seed {seed}, {fold.name}: {best.changes}, {sum(right)} of {len(right)} right so far", flush=True)
         top1.append(float(np.mean(right)))
-    print(f"\nPython {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores")
+    print_machine("torch")
     inner = f"{arguments.inner_folds} inner folds of groups" if arguments.inner_folds else "inside, each group left out"
     print(f"n = {len(first.sequences)}, {len(folds)} folds, {inner}")
     print(f"top-1 {np.mean(top1):.3f} ± {np.std(top1):.3f}; chosen: {dict(chosen)}")
-    print(json.dumps({"top1_mean": np.mean(top1), "top1_per_seed": top1, "chosen": chosen}))
+    print_json({"top1_mean": float(np.mean(top1)), "top1_per_seed": top1, "chosen": chosen}, 4)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""How long a model of one stream and one of two take for 128 new clips, both views: `python -m benchmarks.new_videos`.
+"""How long a model of one stream and one of two take for new clips, both views.
 
-The network is tiny and its weights are random, so that what is around it shows.
+    python -m benchmarks.new_videos [--clips 128]
+
+The network is tiny and its weights are random, so that what is around it shows. Times are the best of four. The last
+line is JSON.
 """
 
 import tempfile
-import time
 from pathlib import Path
 
 import torch
 
+from benchmarks.common import draw_clips, make_parser, print_json, print_machine, print_table, seconds_of
 from vidrnn.annotations import LabelMap
 from vidrnn.extraction.processes import warm_up
 from vidrnn.inference.recogniser import Recogniser
@@ -17,9 +20,8 @@ from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.streams.passes import load_passes
-from vidrnn.synthetic.clips import ACTIONS, render_clip
 
-CLIPS, RUNS = 128, 4
+RUNS = 4
 
 
 def recogniser(streams: list[str]) -> Recogniser:
@@ -42,21 +44,25 @@ def recogniser(streams: list[str]) -> Recogniser:
 
 
 def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("--clips", type=int, default=128)
+    clips = parser.parse_args().clips
     warm_up()
     torch.manual_seed(0)
+    figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(CLIPS):
-            action = list(ACTIONS)[number % len(ACTIONS)]
-            clip = Path(folder) / f"{number}.mp4"
-            render_clip(clip, action=action, group_seed=number, clip_seed=number, width=96, height=72)
+        draw_clips(Path(folder), clips, width=96, height=72)
         for streams in (["rgb"], ["rgb", "flow"]):
             model = recogniser(streams)
-            seconds = []
-            for _ in range(RUNS):
-                started = time.perf_counter()
+
+            def classify(model: Recogniser = model) -> None:
                 assert all(result.error is None for result in model.predict_all(folder))
-                seconds.append(time.perf_counter() - started)
-            print(f"{'+'.join(streams)}: best of {RUNS} {min(seconds):.1f} s, {CLIPS / min(seconds):.1f} clips/s")
+
+            best = min(seconds_of(classify) for _ in range(RUNS))
+            figures |= {f"{'+'.join(streams)}_best_s": best, f"{'+'.join(streams)}_clips_per_s": clips / best}
+    print_machine("torch")
+    print_table(figures)
+    print_json(figures)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 """What becomes of each file of a folder of odd videos, as the table of docs/odd_files.md.
 
-    python benchmarks/odd_files.py FOLDER
+    python -m benchmarks.odd_files FOLDER
 
 Every frame of every file is asked for. The last line is JSON.
 """
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import make_parser, print_json
 from vidrnn.errors import VideoError
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
@@ -34,7 +33,7 @@ WHAT = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("folder", type=Path)
     files = sorted(parser.parse_args().folder.iterdir())
     outcomes = {path.name: outcome(path) for path in files}
@@ -43,7 +42,7 @@ def main() -> None:
     for name, text in outcomes.items():
         print(f"| `{name}` | {WHAT.get(name, '')} | {text} |")
     failed = sum(text.startswith("fails: ") for text in outcomes.values())
-    print("\n" + json.dumps({"files": len(outcomes), "failed": failed}))
+    print_json({"files": len(outcomes), "failed": failed})
 
 
 def outcome(path: Path) -> str:

@@ -1,7 +1,7 @@
 """What it is worth to open each video once: rgb and flow in both views, in one go and one after the other.
 
-    python benchmarks/one_pass.py                        rendered clips of 1920 x 1080, H.264, 10 frames per second kept
-    python benchmarks/one_pass.py --clips FOLDER         every frame of the videos of a folder
+    python -m benchmarks.one_pass                        rendered clips of 1920 x 1080, H.264, 10 frames per second kept
+    python -m benchmarks.one_pass --clips FOLDER         every frame of the videos of a folder
 
 In one run, on the same clips, three ways alternate: `embed_passes` with all four passes, one pass after the other as
 several runs of `embed_videos`, and the parts of the bound: decoders that draw everything while nobody embeds, and the
@@ -9,45 +9,22 @@ network on resident batches. Where both share the cores, the bound is the sum of
 within a round are printed, because other work may share the machine. The last line is JSON.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from vidrnn.annotations import VIDEO_SUFFIXES
-from vidrnn.backbones.backbone import Backbone, load_backbone, views
-from vidrnn.extraction.embedder import Alone
+from benchmarks.common import draw_clips, find_clips, make_parser, print_json, print_machine, print_table, seconds_of
+from benchmarks.extraction import NoBackbone
+from vidrnn.backbones.backbone import load_backbone, views
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes, embed_videos
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.synthetic.clips import ACTIONS, render_clip
 
 RENDERED = 6
-
-
-class Nothing(Alone):
-    """Takes what decoders draw and gives nothing of worth, at no cost."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.spec, self.preprocessing, self.flips = backbone.spec, backbone.preprocessing, backbone.flips
-
-    def embed(self, frames: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) to (B, 1)."""
-        return torch.zeros(len(frames), 1)
-
-
-def seconds_of(action: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 def measure(clips: Sequence[Path], features: FeatureSettings, rounds: int) -> dict[str, float]:
@@ -64,7 +41,7 @@ def measure(clips: Sequence[Path], features: FeatureSettings, rounds: int) -> di
     for _ in range(rounds):
         together = seconds_of(lambda: list(embed_passes(jobs, passes, settings=settings)))
         apart = sum(seconds_of(lambda p=each: list(embed_videos(alone, p, settings=settings))) for each in passes)
-        drawn = seconds_of(lambda: list(embed_passes(jobs, [Nothing(each) for each in passes], settings=settings)))
+        drawn = seconds_of(lambda: list(embed_passes(jobs, [NoBackbone(each) for each in passes], settings=settings)))
         network = seconds_of(lambda: [passes[0].embed(resident) for _ in range(8)]) / (8 * len(resident))
         bound = drawn + network * kept * len(passes)
         rows.append({"together_s": together, "apart_s": apart, "drawn_s": drawn, "bound_s": bound})
@@ -74,17 +51,8 @@ def measure(clips: Sequence[Path], features: FeatureSettings, rounds: int) -> di
     return {"videos": len(clips), "frames": kept, **figures}
 
 
-def render(folder: Path) -> list[Path]:
-    paths = []
-    for number in range(RENDERED):
-        paths.append(folder / f"{number}.mp4")
-        action = sorted(ACTIONS)[number]
-        render_clip(paths[-1], action=action, group_seed=number, clip_seed=number, width=1920, height=1080, fps=30)
-    return paths
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; default: rendered ones")
     parser.add_argument("--videos", type=int, default=12, help="how many of them")
     parser.add_argument("--rounds", type=int, default=3)
@@ -93,13 +61,14 @@ def main() -> None:
     features = FeatureSettings(streams=("rgb", "flow"), mirrored=True, **sampling)
     with tempfile.TemporaryDirectory() as folder:
         if options.clips:
-            every = sorted(path for path in options.clips.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+            every = find_clips(options.clips)
             clips = every[:: max(len(every) // options.videos, 1)][: options.videos]
         else:
-            clips = render(Path(folder))
+            clips = draw_clips(Path(folder), RENDERED, width=1920, height=1080, fps=30)
         figures = measure(clips, features, options.rounds)
-    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores")
-    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+    print_machine("torch")
+    print_table(figures)
+    print_json(figures)
 
 
 if __name__ == "__main__":

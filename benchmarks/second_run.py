@@ -1,15 +1,14 @@
 """How long a second `vidrnn extract` looks at a store in which everything is finished.
 
-    python benchmarks/second_run.py [--videos 100000] [--folder DIR]
+    python -m benchmarks.second_run [--videos 100000] [--folder DIR]
 
 Videos are files of a few bytes, which nothing decodes; their features (3 x 16) are written as extraction writes them,
 but not each flushed to disk. Then `extract` runs: with no manifest, as after an update from a version that had none;
-twice with the manifest that this leaves; with every video touched; and once more. No network is ever called.
+twice with the manifest that this leaves; with every video touched; and once more. No network is ever called. The
+last line is JSON.
 """
 
-import argparse
 import os
-import platform
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 import vidrnn.atomic
+from benchmarks.common import make_parser, print_json, print_machine
 from vidrnn.annotations import Annotation
 from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.extract import extract
@@ -69,11 +69,13 @@ def fill(root: Path, store: Path, count: int) -> list[Annotation]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--videos", type=int, default=100_000)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {arguments.videos} videos", flush=True)
+    print_machine("numpy")
+    print(f"{arguments.videos} videos", flush=True)
+    figures = {}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
         root, store = Path(scratch, "videos"), Path(scratch, "store")
         annotations = fill(root, store, arguments.videos)
@@ -87,6 +89,8 @@ def main() -> None:
             assert report.whole.reused == arguments.videos, report
             seconds, computed = time.perf_counter() - started, time.process_time() - computing
             print(f"{name}: {seconds:.2f} s, of which {computed:.2f} s on a core", flush=True)
+            figures[name] = {"seconds": seconds, "on_a_core_s": computed}
+    print_json(figures)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,13 @@ Renders a ten-minute H.264 video of 1280x720 (one minute, encoded once and repea
 every 50 frames, and decodes it as `vidrnn` does and, for comparison, from the start. Both ways give the same pictures,
 which the script checks.
 
-Run:  OMP_NUM_THREADS=1 python benchmarks/sparse_decoding.py
+Run:  OMP_NUM_THREADS=1 python -m benchmarks.sparse_decoding
 """
 
-import argparse
-import json
-import platform
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -23,6 +18,7 @@ from statistics import median
 import av
 import numpy as np
 
+from benchmarks.common import make_parser, print_json, print_machine, seconds_of
 from vidrnn.video.container import open_video
 from vidrnn.video.decode import decode
 from vidrnn.video.plan import plan
@@ -47,7 +43,7 @@ class Comparison:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--minutes", type=int, default=10, help="length of the video")
     parser.add_argument("--repeats", type=int, default=3, help="how often each time is taken; the median counts")
     arguments = parser.parse_args()
@@ -131,12 +127,6 @@ def drain(video: Video, indices: Sequence[int]) -> None:
         pass
 
 
-def seconds_of(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
 def part_costs(path: Path) -> dict[str, float]:
     """Milliseconds: indexing a packet, decoding a frame, starting afresh, reading a packet, seeking."""
     video = probe(path)
@@ -170,7 +160,7 @@ def part_costs(path: Path) -> dict[str, float]:
 
 
 def report(rows: Sequence[Comparison], costs: dict[str, float]) -> None:
-    print(f"Python {platform.python_version()}, vidrnn {version('vidrnn')}, av {version('av')}; {platform.machine()}\n")
+    print_machine("vidrnn", "av")
     print("| video | sampling | frames | packets decoded | from the start | ratio | seconds | from the start | ratio |")
     print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
@@ -180,8 +170,7 @@ def report(rows: Sequence[Comparison], costs: dict[str, float]) -> None:
             f"{row.seconds / row.seconds_plainly:.3f} |"
         )
     figures = {f"ratio {row.video}, {row.sampling}": round(row.seconds / row.seconds_plainly, 3) for row in rows}
-    print()
-    print(json.dumps({**figures, **costs}))
+    print_json({**figures, **costs}, 4)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
 """How long does help take, and does it stay free of the heavy libraries?
 
-    python benchmarks/startup.py [--repeats 5]
+    python -m benchmarks.startup [--repeats 5]
 
 Runs `python -m vidrnn [VERB] --help` as a user would, and once each with ``-X importtime`` to see what it imports. The
 last line is JSON.
 """
 
-import argparse
-import json
-import os
-import platform
 import re
 import statistics
 import subprocess
 import sys
-import time
+
+from benchmarks.common import make_parser, print_json, print_machine, seconds_of
 
 HEAVY = ("torch", "sklearn", "matplotlib", "av", "cv2", "timm", "torchvision")
 VERB = re.compile(r"^\s{2}([a-z][a-z-]*)\s{2,}", re.MULTILINE)
@@ -42,12 +39,11 @@ def heavy_imports(verb: tuple[str, ...]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5, help="calls of each verb")
     repeats = parser.parse_args().repeats
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores; {repeats} calls of each, after one to warm up\n"
-    )
+    print_machine()
+    print(f"{repeats} calls of each, after one to warm up\n")
     print("| command | median s | slowest s | heavy imports |")
     print("|---|---|---|---|")
     medians: dict[str, float] = {}
@@ -55,15 +51,11 @@ def main() -> None:
     for verb in find_verbs():
         imported = heavy_imports(verb)  # also the warm-up
         heavy |= set(imported)
-        seconds = []
-        for _ in range(repeats):
-            started = time.perf_counter()
-            call(*verb)
-            seconds.append(time.perf_counter() - started)
+        seconds = [seconds_of(lambda verb=verb: call(*verb)) for _ in range(repeats)]
         name = " ".join(["vidrnn", *verb])
         medians[name] = round(statistics.median(seconds), 3)
         print(f"| {name} --help | {medians[name]:.3f} | {max(seconds):.3f} | {', '.join(imported) or 'none'} |")
-    print(f"\n{json.dumps({'help_s': medians, 'slowest_s': max(medians.values()), 'heavy_imports': sorted(heavy)})}")
+    print_json({"help_s": medians, "slowest_s": max(medians.values()), "heavy_imports": sorted(heavy)})
 
 
 if __name__ == "__main__":

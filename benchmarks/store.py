@@ -1,6 +1,6 @@
 """How fast is a packed store of a million sequences? Opening it, and reading it against a raw NumPy memory map.
 
-    python benchmarks/store.py [--folder DIR] [--sequences 1000000]
+    python -m benchmarks.store [--folder DIR] [--sequences 1000000]
 
 Two packs are written with the project's own writer, one after the other: a million short sequences (D = 64), for the
 number of videos, and a few thousand of the size of real ones (100 steps of D = 1280), for the bytes. Shards are small
@@ -11,10 +11,7 @@ the page cache, except where it says cold; `writing_memory_mb` is how far the pe
 was written. About 2.6 GB of scratch below --folder, removed at the end. The last line is JSON.
 """
 
-import argparse
-import json
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -26,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.common import make_parser, print_json, print_machine, print_table, seconds_of
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps
@@ -84,12 +82,6 @@ class World:
             os.close(number)
 
 
-def clock(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 def touch(table: np.ndarray) -> None:
     """Bring every page of a map into the process: the first touch is the system's work and the same for all."""
     table.reshape(-1)[::2048].max()
@@ -100,7 +92,9 @@ def paired(store: Callable[[int], object], raw: Callable[[int], object]) -> tupl
     store(0), raw(0)
     pairs = []
     for number in range(1, ROUNDS + 1):
-        both = {name: clock(lambda call=call, number=number: call(number)) for name, call in order(store, raw, number)}
+        both = {
+            name: seconds_of(lambda call=call, number=number: call(number)) for name, call in order(store, raw, number)
+        }
         pairs.append((both["store"], both["raw"]))
     seconds = [statistics.median(column) for column in zip(*pairs, strict=True)]
     return seconds[0], seconds[1], statistics.median(raw_s / store_s for store_s, raw_s in pairs)
@@ -112,12 +106,12 @@ def order(store: Callable[[int], object], raw: Callable[[int], object], number: 
 
 
 def measure_opening(world: World) -> dict[str, float]:
-    warm = [clock(lambda: world.folder().pack()) for _ in range(5)]
+    warm = [seconds_of(lambda: world.folder().pack()) for _ in range(5)]
     cold = []
     for _ in range(3):
         world.forget()
-        cold.append(clock(lambda: world.folder().pack()))
-    again = clock(lambda: pack(world.folder(), shard_bytes=SHARD_BYTES))
+        cold.append(seconds_of(lambda: world.folder().pack()))
+    again = seconds_of(lambda: pack(world.folder(), shard_bytes=SHARD_BYTES))
     return {
         "open_s": statistics.median(warm),
         "open_cold_s": statistics.median(cold),
@@ -170,7 +164,7 @@ def measure_batches(world: World, batch: int, steps: int, number: int) -> dict[s
     annotations = [Annotation(path_of(i), LABELS.names[i % 2], None, "g") for i in range(len(world.totals))]
     loaded: list[SequenceSet] = []
     device = torch.device("cpu")
-    load_s = clock(lambda: loaded.append(load_sequences(annotations, world.folder(), LABELS, device=device)))
+    load_s = seconds_of(lambda: loaded.append(load_sequences(annotations, world.folder(), LABELS, device=device)))
     (sequences,) = loaded
     model, firsts = ModelSettings(inputs=("features",)), torch.from_numpy(world.firsts)
     generator = torch.Generator().manual_seed(0)
@@ -212,22 +206,17 @@ def show(name: str, world: World, figures: dict[str, float]) -> None:
     size, index = (sum(each.stat().st_size for each in files if each.match(kind)) / 1e6 for kind in ("*", "index"))
     steps = f"{world.totals.min()} to {world.totals.max()} steps"
     print(f"\n{name}: {len(world.totals)} sequences of {steps}, D = {world.dim};")
-    print(
-        f"{len(files) - 1} shards, {size:.0f} MB with the index of {index:.0f} MB; written in {world.seconds:.0f} s\n"
-    )
-    print("| what | value |\n|---|---|")
-    for key, value in figures.items():
-        print(f"| {key} | {value:.3g} |" if value < 100 else f"| {key} | {value:.0f} |")
+    print(f"{len(files) - 1} shards, {size:.0f} MB with the index of {index:.0f} MB; written in {world.seconds:.0f} s")
+    print_table(figures, ".2f")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--folder", type=Path, default=None, help="where the scratch files go; default the system's")
     parser.add_argument("--sequences", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}"
-    print(f"{versions}, {os.cpu_count()} cores,")
-    print(f"{torch.get_num_threads()} threads; {ROUNDS} rounds, store and raw alternating")
+    print_machine("numpy", "torch")
+    print(f"{ROUNDS} rounds, store and raw alternating")
     results: dict[str, dict[str, float]] = {}
     shapes = {
         "million": {"sequences": arguments.sequences, "steps": (4, 12), "dim": 64},
@@ -244,8 +233,7 @@ def main() -> None:
             show(name, world, results[name])
         finally:
             shutil.rmtree(root)
-    figures = {f"{name}_{key}": round(value, 3) for name, values in results.items() for key, value in values.items()}
-    print(f"\n{json.dumps(figures)}")
+    print_json({f"{name}_{key}": value for name, values in results.items() for key, value in values.items()})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Time and memory of a training step against the number of steps T, for every layer type; and forms of the scan.
 
-    python benchmarks/temporal.py --plot temporal.png
+    python -m benchmarks.temporal --plot temporal.png
 
 A training step is forward, backward and AdamW of the whole classifier: one bidirectional layer of 128 units per
 direction, 8 sequences of 256 features. Memory is the highest sum of what PyTorch's allocator gave out and did not get
@@ -12,10 +12,6 @@ The second part compares ways to compute one minGRU recurrence, against a loop i
 The last line is JSON.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import sys
 import time
@@ -27,6 +23,7 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.common import make_parser, print_json, print_machine
 from vidrnn.evaluation.report import format_table
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.scan import linear_scan
@@ -208,7 +205,7 @@ def plot(found: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--limit", type=float, default=40.0, help="longest step to be tried, in seconds")
     parser.add_argument("--plot", type=Path, help="PNG to write")
@@ -217,8 +214,8 @@ def main() -> None:
     device = torch.device(options.device)
     found = measure_layers(device, options.limit)
     scan = measure_scan(device)
-    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
-    print(f"{versions}, {os.cpu_count()} cores, 1 thread, {options.device}")
+    print_machine("torch")
+    print(options.device)
     for key, form in (("seconds", "{:.4f}"), ("mb", "{:.0f}")):
         cells = [[form.format(found[cell][t][key]) if t in found[cell] else "-" for t in LENGTHS] for cell in CELLS]
         rows = [[cell, *values] for cell, values in zip(CELLS, cells, strict=True)]
@@ -228,7 +225,7 @@ def main() -> None:
     print(format_table(list(scan[0]), [[str(value) for value in row.values()] for row in scan]))
     if options.plot:
         plot(found, options.plot)
-    print(json.dumps({"layers": found, "scan": scan}))
+    print_json({"layers": found, "scan": scan}, 18)
 
 
 if __name__ == "__main__":

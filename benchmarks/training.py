@@ -1,16 +1,12 @@
 """Does the fit loop cost anything? The same model, optimiser and batches in `fit` and in a bare PyTorch loop.
 
-    python benchmarks/training.py [--epochs 7] [--device cuda]
+    python -m benchmarks.training [--epochs 7] [--device cuda]
 
 The bare loop has its float batches gathered before the clock starts; `fit` draws steps, gathers them from resident
 float16 features, sets the learning rate and keeps its log. Epochs of the two alternate, so that other load on the
 machine meets both. The first epoch of each is thrown away. The last line is JSON.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import time
 
@@ -18,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.common import make_parser, print_json, print_machine
 from vidrnn.annotations import Annotation
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -90,26 +87,27 @@ def measure(device: torch.device, epochs: int) -> tuple[dict[str, list[float]], 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--epochs", type=int, default=7, help="measured epochs of each loop")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     seconds, model = measure(torch.device(options.device), options.epochs)
     median = {name: statistics.median(values) for name, values in seconds.items()}
-    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {os.cpu_count()} cores,")
-    print(f"{torch.get_num_threads()} threads; {SEQUENCES} sequences of {CACHED_STEPS} cached steps, D = {DIM},")
+    print_machine("torch")
+    print(f"{SEQUENCES} sequences of {CACHED_STEPS} cached steps, D = {DIM},")
     print(f"{STEPS} steps, batch {BATCH}, {CLASSES} classes; {model.model_dump()}\n")
     print("| loop | median s/epoch | fastest | slowest | sequences/s |")
     print("|---|---|---|---|---|")
     for name, values in seconds.items():
         rate = SEQUENCES / median[name]
         print(f"| {name} | {median[name]:.3f} | {min(values):.3f} | {max(values):.3f} | {rate:.0f} |")
-    figures = {
-        "fit_sequences_per_s": round(SEQUENCES / median["fit"], 1),
-        "bare_sequences_per_s": round(SEQUENCES / median["bare"], 1),
-        "ratio": round(median["bare"] / median["fit"], 3),
-    }
-    print(f"\n{json.dumps(figures)}")
+    print_json(
+        {
+            "fit_sequences_per_s": SEQUENCES / median["fit"],
+            "bare_sequences_per_s": SEQUENCES / median["bare"],
+            "ratio": median["bare"] / median["fit"],
+        }
+    )
 
 
 if __name__ == "__main__":

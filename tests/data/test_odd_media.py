@@ -104,7 +104,7 @@ def test_chosen_frames_equal_those_of_reading_all(folder, name):
 
 
 def test_the_document_tells_what_happens_to_each_file(folder, capsys, monkeypatch):
-    """The table is what `python benchmarks/odd_files.py FOLDER` prints."""
+    """The table is what `python -m benchmarks.odd_files FOLDER` prints."""
     repository = Path(__file__).parents[2]
     monkeypatch.setattr(sys, "argv", ["odd_files.py", str(folder)])
     runpy.run_path(str(repository / "benchmarks" / "odd_files.py"), run_name="__main__")
