@@ -1,6 +1,7 @@
 """Where tensors live, and what follows from it."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 
 from vidrnn.errors import ConfigError
 
+_one_at_a_time = threading.RLock()
 _BATCH_SIZE = {"cpu": 16, "cuda": 256}
 
 
@@ -71,3 +73,24 @@ def repeatable() -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(kept[0], warn_only=kept[1])
         memory.fill_uninitialized_memory = filled
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One thread at a time, and PyTorch's random numbers go on afterwards as if none had been drawn. Also a decorator.
+
+    They belong to the whole process: of two threads that fit at the same time, each would change what the other draws,
+    and whoever calls would find his own seed gone.
+    """
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # asking an unused GPU would start it
+    gpus = range(torch.cuda.device_count() if in_use else 0)
+    with _one_at_a_time, torch.random.fork_rng(devices=gpus):
+        yield
+
+
+def _renew() -> None:
+    global _one_at_a_time  # noqa: PLW0603  in a fork: whoever held it does not live here
+    _one_at_a_time = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew)

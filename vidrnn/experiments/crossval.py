@@ -16,7 +16,7 @@ from vidrnn.evaluation.report import draw_confusion, write_json
 from vidrnn.experiments.crossval_fits import Fits, answer_all, seeds_of_fits
 from vidrnn.experiments.crossval_result import CrossValidation
 from vidrnn.experiments.finished_fits import FinishedFits
-from vidrnn.experiments.provenance import describe_data, provenance, write_config
+from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.side_by_side import usual_jobs
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.experiments.variants import Variant
@@ -26,7 +26,6 @@ from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.folders import FeatureFolder
 from vidrnn.training.predict import describe_answers
-from vidrnn.version import __version__
 
 
 def crossvalidate(
@@ -165,7 +164,7 @@ def run_crossval(
         label_map=label_map,
         settings=settings,
         protocol=protocol,
-        jobs=jobs or usual_jobs(choose_device(settings.training.device)),
+        jobs=usual_jobs(choose_device(settings.training.device)) if jobs is None else jobs,
         finished=finished,
         on_fit=on_fit,
     )
@@ -193,7 +192,7 @@ def _fingerprint(settings: RunSettings, sequences: SequenceSet, folders: Sequenc
     """Of all that the answers of every fit depend on."""
     contents = [" ".join(sorted(identities)) for identities in sequences.identities]
     fitted = fingerprint_of(settings, sequences, None, folders)
-    return "\n".join((__version__, fitted, settings.inference.model_dump_json(), *contents))
+    return "\n".join((*versions().values(), fitted, settings.inference.model_dump_json(), *contents))
 
 
 def _of_baselines(fits: dict[Variant, tuple[int, ...]]) -> str:

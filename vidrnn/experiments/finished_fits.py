@@ -7,14 +7,17 @@ The folder goes when the cross-validation is complete.
 
 import hashlib
 import io
-import shutil
+import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from vidrnn.atomic import write_atomically
 from vidrnn.training.predict import Answers
+
+_OWN = re.compile(r"[0-9a-f]{16}\.npz|\.[0-9a-f]{16}\.part")
 
 
 class FinishedFits:
@@ -52,8 +55,12 @@ class FinishedFits:
         write_atomically(self._file_of(fit), content.getvalue())
 
     def clear(self) -> None:
-        """Everything is in the result."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Everything is in the result. What else is in the folder stays, and so does the folder then."""
+        with suppress(OSError):
+            for path in self._folder.iterdir():
+                if _OWN.fullmatch(path.name):
+                    path.unlink()
+            self._folder.rmdir()
 
     def _file_of(self, fit: str) -> Path:
         name = hashlib.sha256(f"{self._fingerprint}\n{fit}".encode(errors="surrogatepass")).hexdigest()[:16]

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from vidrnn.errors import TrainingError
+from vidrnn.errors import ConfigError, TrainingError
 from vidrnn.processes import start
 
 Task = TypeVar("Task")
@@ -54,8 +54,11 @@ def side_by_side(
         (position of the task, result), in the order in which they are done.
 
     Raises:
+        ConfigError: ``jobs`` is less than 1.
         Whatever ``work`` raises. TrainingError: a process was killed, for want of memory most of the time.
     """
+    if jobs < 1:
+        raise ConfigError(f"jobs: got {jobs}; use 1 or more, or None for one per core")
     if jobs == 1 or len(tasks) < 2:
         with _one_thread():
             for number, task in enumerate(tasks):
@@ -139,7 +142,8 @@ class _Crew(Generic[Task, Result]):
 def _send(channel: Connection, task: tuple[int, Task] | None) -> bool:
     if task is None:
         return False
-    channel.send(task)
+    with suppress(BrokenPipeError):  # it was killed between two tasks, as reading from it will tell
+        channel.send(task)
     return True
 
 

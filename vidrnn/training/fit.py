@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from vidrnn.device import repeatable
+from vidrnn.device import alone, repeatable
 from vidrnn.errors import TrainingError
 from vidrnn.evaluation.measures import HEADLINES, headline, measure_outputs
 from vidrnn.models.classifier import SequenceClassifier
@@ -56,6 +56,7 @@ class FitResult:
     best_epoch: int
 
 
+@alone()
 @repeatable()
 def fit(
     train: SequenceSet,

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ import pytest
 import torch
 
 from tests.unit.experiments.test_crossval import make_sequences, make_settings, run
-from vidrnn.errors import TrainingError
+from vidrnn.device import alone
+from vidrnn.errors import ConfigError, TrainingError
 from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.side_by_side import side_by_side, usual_jobs
 from vidrnn.training.predict import Answers
@@ -63,6 +66,46 @@ def die_at_two(number: int) -> int:
 def test_a_killed_process_is_an_error_and_no_hang():
     with pytest.raises(TrainingError, match=r"ended by itself \(SIGKILL\).*use fewer --jobs"):
         list(side_by_side(die_at_two, range(6), jobs=2, device=CPU))
+
+
+def die_after_answering(number: int) -> int:
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return number
+
+
+def test_a_process_that_is_killed_between_two_tasks_is_the_same_error():
+    results = side_by_side(die_after_answering, range(6), jobs=2, device=CPU)
+    with pytest.raises(TrainingError, match=r"ended by itself \(SIGKILL\)"):
+        any(map(time.sleep, (0.5 for _ in results)))  # whoever takes a result is at work when the process dies
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_less_than_one_job_is_refused(jobs):
+    with pytest.raises(ConfigError, match=f"jobs: got {jobs}; use 1 or more, or None for one per core"):
+        list(side_by_side(descend, range(3), jobs=jobs, device=CPU))
+
+
+def test_a_thread_forks_while_another_fits():
+    """A lock that the other holds does not come along."""
+    with ThreadPoolExecutor(1) as other:
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with alone():
+                held.set()
+                done.wait(30)
+
+        other.submit(hold)
+        held.wait(30)
+        try:
+            assert sorted(side_by_side(draw_alone, range(3), jobs=2, device=CPU)) == [(0, 0), (1, 1), (2, 2)]
+        finally:
+            done.set()
+
+
+def draw_alone(number: int) -> int:
+    with alone():
+        return number
 
 
 def test_whoever_stops_asking_leaves_no_process():
@@ -152,5 +195,18 @@ def test_answers_are_kept_as_they_are(tmp_path):
     (file,) = tmp_path.glob("fits/*.npz")
     file.write_bytes(file.read_bytes()[:100])
     assert fits.get("one") is None, "half a file is no answer"
+    (tmp_path / "fits" / ".0123456789abcdef.part").touch()
     fits.clear()
     assert not (tmp_path / "fits").exists()
+
+
+def test_only_what_was_kept_here_is_removed(tmp_path):
+    """The folder of results may be one that has a folder `fits` of somebody else."""
+    mine = [tmp_path / "fits" / name for name in ("mine.npz", "curve.png", "older/0123456789abcdef.npz")]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"mine")
+    fits = FinishedFits(tmp_path, "a")
+    fits.add("one", Answers([np.float32([1])], ()))
+    fits.clear()
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(mine)

@@ -1,6 +1,8 @@
 """`vidrnn.training.fit`: learns what only time tells, reproduces, stops, selects and fails as it says."""
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -84,6 +86,29 @@ def test_the_same_seed_gives_the_same_bits(precision: str) -> None:
     assert without_time(first.history) == without_time(second.history)
     other = run(settings.model_copy(update={"seed": 1}), model=model)
     assert not torch.equal(other.last["output.weight"], first.last["output.weight"])
+
+
+def test_threads_that_fit_at_the_same_time_get_the_bits_of_one_alone() -> None:
+    """PyTorch has one stream of random numbers for the whole process, and dropout draws from it."""
+    settings, model = tiny_training(epochs=4), tiny_model(dropout=0.3)
+    expected = run(settings, model=model).last
+    meeting = threading.Barrier(3)
+
+    def fitted(_number: int) -> FitResult:
+        meeting.wait()
+        return run(settings, model=model)
+
+    with ThreadPoolExecutor(3) as pool:
+        for result in pool.map(fitted, range(3)):
+            assert all(torch.equal(value, result.last[name]) for name, value in expected.items())
+
+
+def test_the_callers_own_random_numbers_go_on_as_if_nothing_had_been_fitted() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    run(tiny_training(epochs=1), model=tiny_model(dropout=0.3))
+    assert torch.equal(torch.rand(4), expected)
 
 
 def test_a_row_of_the_log_says_what_happened() -> None:
