@@ -17,7 +17,8 @@ import torch
 
 from benchmarks.common import draw_clips, make_parser, median_ratio, print_json, print_machine, seconds_of
 from vidrnn.backbones.engines import Compiled, Eager, Engine, OpenVino, similarity
-from vidrnn.backbones.networks import Network, build_network
+from vidrnn.backbones.network import Network
+from vidrnn.backbones.networks import build_network
 from vidrnn.frames.views import Views
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.video.decode import decode

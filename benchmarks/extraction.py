@@ -42,7 +42,8 @@ from benchmarks.common import (
 )
 from vidrnn.annotations import Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone
-from vidrnn.backbones.networks import Network, build_network
+from vidrnn.backbones.network import Network
+from vidrnn.backbones.networks import build_network
 from vidrnn.device import choose_batch_size
 from vidrnn.extraction.embedder import Alone, Embedder
 from vidrnn.extraction.extract import extract

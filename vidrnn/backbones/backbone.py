@@ -22,7 +22,8 @@ from vidrnn.backbones.engines import (
     similarity,
 )
 from vidrnn.backbones.errors import EngineError
-from vidrnn.backbones.networks import Network, build_network
+from vidrnn.backbones.network import Network
+from vidrnn.backbones.networks import build_network
 from vidrnn.backbones.quantization import quantize, quantizer
 from vidrnn.backbones.weights import weights_digest
 from vidrnn.device import choose_batch_size, choose_device

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from vidrnn.backbones.errors import EngineError
-from vidrnn.backbones.networks import Network
+from vidrnn.backbones.network import Network
 from vidrnn.device import full_precision
 from vidrnn.errors import ConfigError
 from vidrnn.frames.views import Views

@@ -15,7 +15,8 @@ from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.backbones.engine_cache import EngineCache
 from vidrnn.backbones.engines import OpenVino, similarity
 from vidrnn.backbones.errors import EngineError
-from vidrnn.backbones.networks import Network, build_network
+from vidrnn.backbones.network import Network
+from vidrnn.backbones.networks import build_network
 from vidrnn.errors import ConfigError
 from vidrnn.store.spec import FeatureSpec
 

@@ -11,7 +11,8 @@ from torch import nn
 from torchvision import models
 
 from vidrnn.backbones import networks
-from vidrnn.backbones.networks import Network, build_network
+from vidrnn.backbones.network import Network, tokens_to_map
+from vidrnn.backbones.networks import build_network
 from vidrnn.backbones.weights import weights_digest
 from vidrnn.errors import ConfigError
 from vidrnn.settings.features import FeatureSettings
@@ -233,13 +234,13 @@ def test_timm_swin_gives_its_map_as_nhwc():
 def test_tokens_become_a_map_in_row_major_order_without_the_class_token():
     patches = torch.arange(2 * 9 * 4.0).reshape(2, 9, 4)
     tokens = torch.cat([torch.full((2, 1, 4), -1.0), patches], dim=1)
-    feature_map = networks._tokens_to_map(tokens, num_prefix=1)
+    feature_map = tokens_to_map(tokens, num_prefix=1)
     assert torch.equal(feature_map, patches.reshape(2, 3, 3, 4).permute(0, 3, 1, 2))
 
 
 def test_tokens_of_no_square_are_refused():
     with pytest.raises(ConfigError) as caught:
-        networks._tokens_to_map(torch.zeros(1, 11, 4), num_prefix=1)
+        tokens_to_map(torch.zeros(1, 11, 4), num_prefix=1)
     assert str(caught.value) == "features.backbone gives 10 tokens, which is not a square grid; use another"
 
 
