@@ -95,7 +95,7 @@ def test_a_store_of_another_spec_is_not_silently_used(world: World, capsys) -> N
     outcome = call(capsys, *arguments, "--set", "features.count=5")
     assert outcome.code == 2
     assert "no spec in" in outcome.err
-    assert "sampling: {'count': 6, 'kind': 'uniform'}, asked {'kind': 'uniform', 'count': 5}" in outcome.err
+    assert "sampling: {'count': 6, 'kind': 'uniform'}, asked {'count': 5, 'kind': 'uniform'}" in outcome.err
     assert call(capsys, *arguments).code == 0
 
 

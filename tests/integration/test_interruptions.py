@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.media import pictures, write_clip
+from vidrnn.store import manifest
 from vidrnn.store.folders import FeatureStore
 
 VIDEOS = 300
@@ -60,7 +61,7 @@ class Folder:
         return {
             path.relative_to(root).as_posix(): path.read_bytes()
             for path in sorted(root.rglob("*"))
-            if path.is_file() and not path.name.startswith(".") and path.name != "failures.csv"
+            if path.is_file() and not path.name.startswith(".") and path.name not in {"failures.csv", manifest.FILE}
         }
 
     def count(self, store: str) -> int:

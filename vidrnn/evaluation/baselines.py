@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vidrnn.evaluation.measures import Output, Truth
-from vidrnn.settings.model import Head
+from vidrnn.settings.model import REGRESSION_HEADS, Head
 
 _NEIGHBOURS = 7
 _LEAST = 1e-6  # a share of 0 or 1 has no finite logit
@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 
 def constant_name(head: Head) -> str:
     """What the baseline that always gives the same answer is called."""
-    return "median" if head in {"regression", "step_regression"} else "majority"
+    return "median" if head in REGRESSION_HEADS else "majority"
 
 
 def constant(head: Head, truth: Truth, totals: Sequence[int], *, num_classes: int) -> list[Output]:

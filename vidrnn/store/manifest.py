@@ -19,6 +19,8 @@ JOURNAL = f"{FILE}-journal"
 
 _ROWS_AT_ONCE = 1000
 _WAIT_S = 5.0  # for another extraction that is writing
+# Not a database, a damaged one, or one of another form. Locked, read-only and the like are no reason to throw it away.
+_NO_MANIFEST = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 _SELECT = "SELECT source, sha256, stored FROM found WHERE video = ?"
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS found (video BLOB PRIMARY KEY, source TEXT, sha256 TEXT, stored TEXT) WITHOUT ROWID"
@@ -102,9 +104,12 @@ class Manifest:
             self._database.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection | None:
-        with suppress(sqlite3.Error):
+        try:
             return self._connect()
-        with suppress(sqlite3.Error, OSError):  # damaged, or of another version: it holds nothing that is not elsewhere
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode not in _NO_MANIFEST:
+                return None
+        with suppress(sqlite3.Error, OSError):  # it holds nothing that is not elsewhere
             self._path.unlink()
             return self._connect()
         return None

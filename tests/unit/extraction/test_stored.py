@@ -129,6 +129,17 @@ def test_a_manifest_of_another_form_is_begun_anew(folder, tmp_path, opened):
     assert opened == []
 
 
+def test_a_manifest_that_another_process_holds_is_left_alone(folder, tmp_path, monkeypatch):
+    has(folder, tmp_path)
+    monkeypatch.setattr("vidrnn.store.manifest._WAIT_S", 0.1)
+    other = sqlite3.connect(folder.path / FILE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert has(folder, tmp_path) == [True] * 3
+    other.execute("ROLLBACK")
+    assert len(other.execute("SELECT * FROM found").fetchall()) == 3
+    other.close()
+
+
 def test_where_no_manifest_can_be_kept_everything_is_read(folder, tmp_path, opened):
     (folder.path / FILE).mkdir()
     for _ in range(2):
