@@ -150,7 +150,13 @@ def test_classify_lists_a_bad_file_and_goes_on_and_resumes(extracted: World, tra
         "empty.mp4": "failed",
     }
     assert rows["empty.mp4"]["error"].startswith("cannot be opened as a video (0 bytes)")
+    before = answers.read_text()
     assert "classified 0, reused 1, failed 2" in call(capsys, *arguments, "--resume").out
+    assert sorted(answers.read_text().splitlines()) == sorted(before.splitlines()), "a video has one row, not two"
+    (videos / "empty.mp4").write_bytes(good.read_bytes())
+    assert "classified 1, reused 1, failed 1" in call(capsys, *arguments, "--resume").out
+    statuses = [(Path(row["path"]).name, row["status"]) for row in csv.DictReader(answers.open())]
+    assert sorted(statuses) == [("bad.mp4", "failed"), ("empty.mp4", "ok"), ("good.mp4", "ok")]
 
 
 def test_crossval_tests_every_video_and_reports_the_baselines(extracted: World, capsys) -> None:

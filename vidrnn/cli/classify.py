@@ -56,17 +56,18 @@ def classify(
     trained = load_model(model, device=choose_device(device))
     if unknown_below is not None:
         trained = with_unknown_below(trained, unknown_below)
+    videos = find_videos(paths, media=trained.settings.data.media)
+    done = finished_paths(output) if resume else set()
+    waiting = [video for video in videos if str(video) not in done]
     writer = PredictionWriter(
         output,
         head=trained.settings.model.head,
         several_streams=len(shown_streams(trained)) > 1,
         append=resume,
+        again=map(str, waiting),
         origin=origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate),
     )
-    videos = find_videos(paths, media=trained.settings.data.media)
     side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
-    done = finished_paths(output) if resume else set()
-    waiting = [video for video in videos if str(video) not in done]
     features, extraction = {"weights": weights, "frame_rate": frame_rate}, {"device": device}
     predictions = Recogniser(trained, features=features, extraction=extraction).answers(waiting, side_files=side_files)
     failed = _write(predictions, writer, total=len(waiting))

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,21 @@ def _whole_rows(path: Path) -> bytes:
     return content[: ends[-1]]
 
 
+def _without(content: bytes, paths: Collection[str], *, json_lines: bool) -> bytes:
+    """Whole rows but those of some videos."""
+    text = content.decode()
+    if json_lines:
+        lines = [line for line in text.split("\n") if line and original(json.loads(line)["path"]) not in paths]
+        return "".join(f"{line}\n" for line in lines).encode()
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    kept = [row for row in rows if not row or original(row[0]) not in paths]
+    if len(kept) == len(rows):
+        return content
+    written = io.StringIO(newline="")
+    csv.writer(written).writerows(kept)
+    return written.getvalue().encode()
+
+
 def _first_cell(row: bytes) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerow([next(csv.reader(io.StringIO(row.decode(), newline="")))[0], ""])
@@ -103,6 +118,7 @@ class PredictionWriter:
         head: what is answered.
         several_streams: whether a video can lack one.
         append: keep the rows that are there.
+        again: paths of videos that are answered anew; their rows, from failures, are not kept.
         origin: what answers; kept in ``PATH.origin.json``. None keeps nothing.
 
     Raises:
@@ -117,12 +133,13 @@ class PredictionWriter:
         head: Head = "label",
         several_streams: bool = False,
         append: bool = False,
+        again: Iterable[str] = (),
         origin: Origin | None = None,
     ) -> None:
         if path.suffix not in {".csv", ".jsonl"}:
             raise ConfigError(f"--output {str(path)!r}: give a file that ends in .csv or .jsonl")
         self._path = path
-        self._origin = origin
+        self._origin, self._again = origin, frozenset(again)
         if append and path.exists() and origin is not None:
             _refuse_other_origin(path, origin)
         self._columns, self._lacking = COLUMNS[head], several_streams
@@ -138,6 +155,9 @@ class PredictionWriter:
         if self._origin is not None:
             write_atomically(_origin_file(self._path), (json.dumps(dict(self._origin), indent=1) + "\n").encode())
         there = _whole_rows(self._path) if self._append else b""
+        if (kept := _without(there, self._again, json_lines=self._path.suffix == ".jsonl")) != there:
+            write_atomically(self._path, kept)
+            there = kept
         self._file = self._path.open("ab" if self._append else "wb", buffering=0)
         self._file.truncate(len(there))
         if self._path.suffix == ".csv" and not there:
@@ -209,4 +229,4 @@ def finished_paths(path: Path) -> set[str]:
         rows = [json.loads(line) for line in text.split("\n") if line]
     else:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    return {original(row["path"]) for row in rows if row.get("status") == "ok"}
+    return {original(row["path"]) for row in rows if row.get("status") == "ok" and row.get("path")}

@@ -1,8 +1,10 @@
 """`vidrnn.inference.answers` and the rows of `classify`: what every head says about a video, as tables and as JSON."""
 
 import csv
+import io
 import json
 import math
+import os
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
@@ -29,6 +31,7 @@ from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
+from vidrnn.names import original
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
@@ -482,3 +485,24 @@ def test_a_video_whose_features_are_no_numbers_fails_alone(monkeypatch: pytest.M
     )
     assert found["torn.mp4"] == Prediction("torn.mp4", "failed", error="holds no frame")
     assert found["good.mp4"].status == "ok"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_rows_of_videos_that_are_answered_again_are_not_kept(tmp_path: Path, suffix: str) -> None:
+    names = ["a.mp4", 'b "c",\n\u2028 d.mp4', os.fsdecode(b"caf\xe9.mp4")]
+    path = tmp_path / f"answers.{suffix}"
+    with PredictionWriter(path) as write:
+        for name in names:
+            write(Prediction(name, "failed", error="a cause"))
+    whole = path.read_bytes()
+    for name in names:
+        path.write_bytes(whole)
+        with PredictionWriter(path, append=True, again=[name]) as write:
+            write(Prediction(name, "failed", error="a cause"))
+        text = path.read_bytes().decode()
+        rows = (
+            [json.loads(line) for line in text.split("\n") if line]
+            if suffix == "jsonl"
+            else list(csv.DictReader(io.StringIO(text, newline="")))
+        )
+        assert [original(row["path"]) for row in rows] == [*(each for each in names if each != name), name]
