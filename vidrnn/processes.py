@@ -1,5 +1,6 @@
-"""Starting processes that do not run the user's script once more."""
+"""How many processes are worth having, and how to start one that does not run the user's script once more."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,11 @@ from typing import Any
 
 _SCRIPT = ("init_main_from_name", "init_main_from_path")
 _one_at_a_time = threading.Lock()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: on Linux its affinity counts, elsewhere those that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start(process: BaseProcess) -> None:

@@ -19,7 +19,6 @@ from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.side_by_side import usual_jobs
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
-from vidrnn.experiments.variants import Variant
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
@@ -56,33 +55,29 @@ def crossvalidate(
         Fits(sequences, folds, len(label_map), settings), jobs=jobs, finished=finished, on_fit=on_fit
     )
     measured = _Measured(sequences, label_map, settings)
-    pooled = tuple(measured(own) for own in outputs["model"])
-    baselines = {name: [headline(head, measured(own, bootstrap=1))] for name, own in untrained.items()}
-    baselines |= {
-        variant: [headline(head, measured(own, bootstrap=1)) for own in outputs[variant]]
-        for variant in fits
-        if variant != "model"
-    }
-    of_folds = [
-        [headline(head, measured(own, bootstrap=1, positions=fold.test)) for fold in folds] for own in outputs["model"]
-    ]
+
+    def value(answers: Mapping[int, Output], positions: Sequence[int] | None = None) -> float:
+        return headline(head, measured(answers, bootstrap=1, positions=positions))
+
+    baselines = {name: [value(answers)] for name, answers in untrained.items()}
+    baselines |= {variant: [value(answers) for answers in outputs[variant]] for variant in fits if variant != "model"}
     return CrossValidation(
         head=head,
         protocol=protocol,
         folds=tuple((fold.name, len(fold.test)) for fold in folds),
         seeds=fits["model"],
-        pooled=pooled,
+        pooled=tuple(measured(answers) for answers in outputs["model"]),
         outputs={
-            variant: [[own[position] for position in range(len(sequences))] for own in outputs[variant]]
+            variant: [[answers[position] for position in range(len(sequences))] for answers in outputs[variant]]
             for variant in fits
         },
-        of_folds=np.asarray(of_folds),
+        of_folds=np.asarray([[value(answers, fold.test) for fold in folds] for answers in outputs["model"]]),
         baselines=baselines,
         recurrent=bool(settings.model.layer_names),
         missing=sequences.missing,
         answers_per_video=len(single[0]),
-        clip=tuple(float(np.mean([headline(head, measured(each, bootstrap=1)) for each in own])) for own in single),
-        ece=tuple(measured.calibration_error(own) for own in outputs["model"]) if head == "label" else (),
+        clip=tuple(float(np.mean([value(answers) for answers in of_seed])) for of_seed in single),
+        ece=tuple(measured.calibration_error(answers) for answers in outputs["model"]) if head == "label" else (),
     )
 
 
@@ -141,51 +136,62 @@ def run_crossval(
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
     folders = find_folders(settings.features, store=settings.extraction.store)
-    head = settings.model.head
-    label_map = label_map_of(annotations, head)
+    label_map = label_map_of(annotations, settings.model.head)
     sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
     for note in (*notes, *sequences.notes):
         on_note(note)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
-    fits = seeds_of_fits(settings)
-    seeds = fits["model"]
-    on_total(len(folds) * sum(map(len, fits.values())))
-    specs = name_specs(folder.spec for folder in folders)
-    protocol = (
-        f"{describe_data(settings, specs)}; {settings.evaluation.protocol}, {len(folds)} folds, "
-        f"every video tested once per seed, {describe_answers(settings)}; no validation, last epoch; "
-        f"seeds {', '.join(map(str, seeds))}{_of_baselines(fits)}; "
-        f"{HEADLINES[head].name}_mean and _std (n - 1) over seeds of the value pooled over folds"
-    )
+    on_total(len(folds) * sum(map(len, seeds_of_fits(settings).values())))
     finished = FinishedFits(output, _fingerprint(settings, sequences, folders))
     result = crossvalidate(
         sequences,
         folds,
         label_map=label_map,
         settings=settings,
-        protocol=protocol,
+        protocol=_protocol(settings, folders, num_folds=len(folds)),
         jobs=usual_jobs(choose_device(settings.training.device)) if jobs is None else jobs,
         finished=finished,
         on_fit=on_fit,
     )
     output.mkdir(parents=True, exist_ok=True)
+    _write(result, sequences, label_map, settings, output)
+    finished.clear()
+    return result
+
+
+def _write(
+    result: CrossValidation, sequences: SequenceSet, label_map: LabelMap, settings: RunSettings, output: Path
+) -> None:
+    """The files of a result."""
     lacking = {"lacking_streams": sequences.lacking} if sequences.lacking else {}
     write_json(output / "crossval.json", public_metrics(result.as_dict() | lacking | provenance(settings)))
     write_config(output / "config.yaml", settings)
     write_predictions(
         output / "predictions.csv",
-        head=head,
+        head=result.head,
         paths=[annotation.path for annotation in sequences.annotations],
         groups=[annotation.group for annotation in sequences.annotations],
         labels=label_map.names,
-        answers=zip(seeds, result.outputs["model"], strict=True),
+        answers=zip(result.seeds, result.outputs["model"], strict=True),
         truth=sequences.targets.per_video(sequences.totals),
     )
-    finished.clear()
-    first = result.pooled[0]
+    first, seed = result.pooled[0], result.seeds[0]
     if isinstance(first, Metrics):
-        draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seeds[0]}")
-    return result
+        draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seed}")
+
+
+def _protocol(settings: RunSettings, folders: Sequence[FeatureFolder], *, num_folds: int) -> str:
+    """How the number is made, in words."""
+    fits = seeds_of_fits(settings)
+    others = next((seeds for variant, seeds in fits.items() if variant != "model"), fits["model"])
+    of_baselines = "" if others == fits["model"] else f" (trained baselines {', '.join(map(str, others))})"
+    return (
+        f"{describe_data(settings, name_specs(folder.spec for folder in folders))}; {settings.evaluation.protocol}, "
+        f"{num_folds} folds, every video tested once per seed, {describe_answers(settings)}; "
+        "no validation, last epoch; "
+        f"seeds {', '.join(map(str, fits['model']))}{of_baselines}; "
+        f"{HEADLINES[settings.model.head].name}_mean and _std (n - 1) over seeds of the value pooled over folds"
+    )
 
 
 def _fingerprint(settings: RunSettings, sequences: SequenceSet, folders: Sequence[FeatureFolder]) -> str:
@@ -193,8 +199,3 @@ def _fingerprint(settings: RunSettings, sequences: SequenceSet, folders: Sequenc
     contents = [" ".join(sorted(identities)) for identities in sequences.identities]
     fitted = fingerprint_of(settings, sequences, None, folders)
     return "\n".join((*versions().values(), fitted, settings.inference.model_dump_json(), *contents))
-
-
-def _of_baselines(fits: dict[Variant, tuple[int, ...]]) -> str:
-    own = next((seeds for variant, seeds in fits.items() if variant != "model"), fits["model"])
-    return "" if own == fits["model"] else f" (trained baselines {', '.join(map(str, own))})"

@@ -71,7 +71,18 @@ class Fits:
 def answer_all(
     fits: Fits, *, jobs: int, finished: FinishedFits | None, on_fit: Callable[[], None]
 ) -> tuple[dict[Variant, ByPosition], list[ByPosition], dict[str, dict[int, Output]]]:
-    """Every fit of every fold: answers of each variant, the model's single ones of each seed, those without pixels."""
+    """Make every fit of every fold.
+
+    Args:
+        fits: makes one of them.
+        jobs: how many at the same time.
+        finished: fits of an earlier run; None keeps nothing.
+        on_fit: called after each fit.
+
+    Returns:
+        Averaged outputs by variant, seed and position. The model's single outputs by seed, draw or view, and position.
+        Outputs of the baselines that need no fit, by name and position.
+    """
     settings, seeds_of_variant = fits.settings, seeds_of_fits(fits.settings)
     outputs: dict[Variant, ByPosition] = {variant: [{} for _ in seeds] for variant, seeds in seeds_of_variant.items()}
     single: list[ByPosition] = [[] for _ in seeds_of_variant["model"]]
@@ -118,8 +129,8 @@ def _make(
         yield waiting[position], answers
 
 
-def _add(single: ByPosition, positions: Sequence[int], said: Sequence[Sequence[Output]]) -> None:
+def _add(single: ByPosition, positions: Sequence[int], answers: Sequence[Sequence[Output]]) -> None:
     """Take in the single answers for some videos, of each draw and view."""
-    single += [{} for _ in said[len(single) :]]
-    for own, each in zip(single, said, strict=True):
-        own.update(zip(positions, each, strict=True))
+    single += [{} for _ in answers[len(single) :]]
+    for outputs, found in zip(single, answers, strict=True):
+        outputs.update(zip(positions, found, strict=True))

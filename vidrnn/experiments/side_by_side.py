@@ -1,7 +1,7 @@
 """Independent pieces of work in several processes, one thread each: what comes out does not depend on how many.
 
-Fits of small models gain little from threads that wait for each other at every step, and their sums depend on how many
-there are. So each process has one, also when there is a single process.
+The sums of a fit depend on the number of its threads. So each process has one, also when there is a single process: the
+numbers are then the same for any number of processes, and no thread waits for another.
 """
 
 import os
@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from vidrnn.errors import ConfigError, TrainingError
-from vidrnn.processes import start
+from vidrnn.processes import start, usable_cores
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -32,21 +32,21 @@ _starting = threading.Lock()  # a fork of another thread would keep their end of
 
 
 def usual_jobs(device: torch.device) -> int:
-    """As many as this process may use cores; on a GPU a few that share it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """One for each core that this process may use; on a GPU at most four, which share it."""
+    cores = usable_cores()
     return min(cores, _ON_A_GPU) if device.type == "cuda" else cores
 
 
 def side_by_side(
     work: Callable[[Task], Result], tasks: Sequence[Task], *, jobs: int, device: torch.device
 ) -> Iterator[tuple[int, Result]]:
-    """Do all tasks, up to ``jobs`` at a time.
+    """Do all tasks, at most ``jobs`` at the same time.
 
     Processes are forks where that is possible (on Linux, for work on a CPU): what ``work`` holds is shared with them.
     Elsewhere it is pickled for each.
 
     Args:
-        work: done to each task; gives the same for the same task wherever it runs.
+        work: a function of a task, which gives the same result in any process.
         tasks: small and picklable.
         jobs: 1 starts no process.
         device: what the work runs on.
@@ -56,7 +56,7 @@ def side_by_side(
 
     Raises:
         ConfigError: ``jobs`` is less than 1.
-        Whatever ``work`` raises. TrainingError: a process was killed, for want of memory most of the time.
+        TrainingError: a process was killed, mostly because memory ran out. And whatever ``work`` raises.
     """
     if jobs < 1:
         raise ConfigError(f"jobs: got {jobs}; use 1 or more, or None for one per core")

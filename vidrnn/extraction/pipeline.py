@@ -7,7 +7,6 @@ memory follows neither the number nor the length of the videos.
 """
 
 import contextlib
-import os
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ from vidrnn.extraction.decoder import Decoder, StoppedError
 from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.readings import Readings
+from vidrnn.processes import usable_cores
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.video_features import VideoFeatures
 
@@ -35,9 +35,7 @@ _NO_MORE = Job("", Path(), ())
 
 def num_workers(settings: ExtractionSettings) -> int:
     """How many videos are decoded at once: as asked, else one per core that this process may use."""
-    if settings.workers is not None:
-        return settings.workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings.workers or usable_cores()
 
 
 def decoding_gpu(settings: ExtractionSettings) -> int | None:

@@ -8,7 +8,6 @@ MOVED = {
     "features.store": "extraction.store",
     "features.device": "extraction.device",
     "features.engine": "extraction.engine",
-    "features.decoder": "extraction.decoder",
     "features.batch_size": "extraction.batch_size",
     "features.workers": "extraction.workers",
     "features.time_limit_s": "extraction.time_limit_s",

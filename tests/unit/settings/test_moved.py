@@ -21,7 +21,6 @@ VALUES: dict[str, Any] = {
     "features.store": "elsewhere",
     "features.device": "cuda:1",
     "features.engine": "eager",
-    "features.decoder": "nvdec",
     "features.batch_size": 8,
     "features.workers": 3,
     "features.time_limit_s": 1.5,
