@@ -24,9 +24,11 @@ def flow_estimator(method: FlowMethod) -> Callable[[Grey, Grey], FlowField]:
     What is at (x, y) in the first picture is at (x, y) + flow[y, x] in the second. For one thread at a time; the same
     pictures always give the same bits.
 
-    ``dis`` is Kroeger et al., Fast Optical Flow using Dense Inverse Search (ECCV 2016), ``farneback`` Farnebäck,
-    Two-Frame Motion Estimation Based on Polynomial Expansion (SCIA 2003), ``tvl1`` Zach et al., A Duality Based
-    Approach for Realtime TV-L1 Optical Flow (DAGM 2007).
+    The methods:
+
+    - ``dis``: Kroeger et al., Fast Optical Flow using Dense Inverse Search (ECCV 2016).
+    - ``farneback``: Farnebäck, Two-Frame Motion Estimation Based on Polynomial Expansion (SCIA 2003).
+    - ``tvl1``: Zach et al., A Duality Based Approach for Realtime TV-L1 Optical Flow (DAGM 2007).
 
     Raises:
         ConfigError: this OpenCV does not have the method.

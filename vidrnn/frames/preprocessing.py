@@ -43,7 +43,7 @@ class Preprocessing:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of what goes to the network for one step: (3, S, S), or of one row or patch."""
+        """What goes to the network for one step: (3, S, S); for rows and patches the size of one."""
         size = self.image_size
         return self.rendering.shape(size) if isinstance(self.rendering, RowRendering) else (3, size, size)
 
@@ -79,7 +79,7 @@ class Preprocessing:
         Returns:
             (B, 3, S, S) float32.
         """
-        mean, std = scales or (each.to(batch.device) for each in self.scales())
+        mean, std = scales or (scale.to(batch.device) for scale in self.scales())
         return (batch.to(torch.float32) - mean) / std  # nothing in place: traces hold constants
 
     def as_dict(self) -> dict[str, Any]:

@@ -28,9 +28,9 @@ class FlowRendering:
     def renderer(self) -> Callable[[Square, Square, float], Pixels]:
         """A function from two (S, S, 3) uint8 squares and the seconds between them to (3, S, S) uint8.
 
-        The channels are the motion to the right and the motion downwards, 128 where nothing moves, and its length, 0
-        where nothing moves: what rests is not grey but dark, which measured better than 128 (docs/streams.md). A
-        time of 0 means no motion. For one thread at a time.
+        The channels are the motion to the right, the motion downwards, and its length. Where nothing moves the first
+        two are 128, and the third is 0: dark and not grey, which measured better (docs/streams.md). A time of 0 means
+        no motion. For one thread at a time.
 
         Raises:
             ConfigError: the installed OpenCV does not have the method.
@@ -44,7 +44,7 @@ class FlowRendering:
         def render(first: Square, second: Square, seconds: float) -> Pixels:
             if seconds <= 0.0 or first is second:
                 return self.draw(np.zeros((*first.shape[:2], 2), np.float32))
-            greys = [np.asarray(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), np.uint8) for each in (first, second)]
+            greys = [np.asarray(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), np.uint8) for square in (first, second)]
             flow = estimate(greys[0], greys[1])
             if self.camera == "remove":
                 flow = without_camera(flow)
@@ -84,7 +84,7 @@ class RowRendering:
     patch: int | None
 
     def shape(self, image_size: int) -> tuple[int, int, int]:
-        """Of one step: (3, height, width)."""
+        """(3, height, width) of one step."""
         return (3, self.patch, self.patch) if self.patch else (3, 1, image_size)
 
     def cut(self, square: Square) -> Iterator[Pixels]:
@@ -112,8 +112,8 @@ def rendering_values(rendering: Rendering) -> dict[str, Any]:
 
 def rendering_from(values: dict[str, Any]) -> Rendering:
     """Inverse of `rendering_values`. Raises KeyError or TypeError when the values are something else."""
-    own = dict(values)
-    return _KINDS[own.pop("stream")](**own)
+    kind = _KINDS[values["stream"]]
+    return kind(**{name: value for name, value in values.items() if name != "stream"})
 
 
 def _levels(shares: npt.NDArray[np.floating]) -> Pixels:

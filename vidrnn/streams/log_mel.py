@@ -42,7 +42,7 @@ class LogMel:
 class SoundSteps:
     """Blocks of sound to steps at a fixed rate: mean and deviation of the log-mel frames around each instant.
 
-    Step k stands for the time k / rate and takes the frames whose middle is at most half a step away, so it is the
+    Step k stands for the time k / rate and takes the frames whose middle is at most half a step away. So it is the
     step nearest to a picture at that time. A step without any frame (a gap, before the first sound) does not exist.
 
     Memory holds one piece of sound, the steps that it may still reach, and the result of all others.

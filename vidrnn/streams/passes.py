@@ -31,7 +31,7 @@ def load_passes(features: FeatureSettings, extraction: ExtractionSettings) -> tu
         by_network = views(load_backbone(features, extraction), features)
     passes: list[Embedder] = []
     for stream in features.streams:
-        passes += [each for each in by_network if each.spec.stream == stream]
+        passes += [view for view in by_network if view.spec.stream == stream]
         if stream == "rows":
             passes += [Rows(features), *([Rows(features, mirrored=True)] if features.mirrored else [])]
     return tuple(passes)
@@ -46,7 +46,7 @@ def all_passes(
 
 def notes_of(passes: Sequence[Pass]) -> tuple[str, ...]:
     """What a user should know about the choice of the engine, each once."""
-    notes = [note for each in passes if isinstance(each, Backbone) for note in each.notes]
+    notes = [note for backbone in passes if isinstance(backbone, Backbone) for note in backbone.notes]
     return tuple(dict.fromkeys(notes))
 
 
@@ -81,7 +81,7 @@ def file_passes(annotations: Sequence[Annotation], *, root: Path, settings: Feat
 
 
 def unseen_streams(settings: FeatureSettings) -> tuple[Stream, ...]:
-    """Those of ``features.streams`` that are not made of pictures."""
+    """The streams in ``features.streams`` that are not made of pictures."""
     return tuple(stream for stream in settings.streams if stream not in PICTURE_STREAMS)
 
 

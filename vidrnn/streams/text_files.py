@@ -20,8 +20,8 @@ class Passage:
     """Something that is said or written.
 
     Attributes:
-        time_s: in seconds since the start of the file: 0 for the whole video, of a cue the middle of its time on the
-            screen, so that the cue nearest to a picture is the one that is shown with it.
+        time_s: in seconds since the start of the file. A text of the whole video has 0, a cue the middle of its time on
+            the screen. So the cue nearest to a picture is the one that is shown with it.
         text: not empty.
     """
 
@@ -93,7 +93,7 @@ def decode_text(content: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _utf_16(content: bytes) -> tuple[str, str]:
-    """Of letters of the West every other byte is 0: the second one where the small end comes first."""
+    """Every other byte of Western letters is 0: the second one where the small end comes first."""
     name = "utf-16-le" if content[1::2].count(0) >= content[::2].count(0) else "utf-16-be"
     try:
         return content.decode(name), name.upper()
