@@ -81,14 +81,14 @@ class Collector:
         self._of_executor: dict[int, Batches] = {}
         self._batches: dict[int, Batches] = {}  # by the number of the pass
         self._flips: dict[int, bool] = {}
-        for number, each in enumerate(passes):
-            if isinstance(each, Computed):
+        for number, embedder in enumerate(passes):
+            if isinstance(embedder, Computed):
                 continue
-            key, shape = id(each.executor), each.preprocessing.shape
+            key, shape = id(embedder.executor), embedder.preprocessing.shape
             if key not in self._of_executor:
-                self._of_executor[key] = Batches(each.executor, size=size, shape=shape, throughput=throughput)
+                self._of_executor[key] = Batches(embedder.executor, size=size, shape=shape, throughput=throughput)
             self._batches[number] = self._of_executor[key]
-            self._flips[number] = each.flips and each.spec.is_mirrored
+            self._flips[number] = embedder.flips and embedder.spec.is_mirrored
 
     def __enter__(self) -> "Collector":
         self._stack = contextlib.ExitStack()
@@ -145,4 +145,4 @@ class Collector:
         for serial, video in list(self._videos.items()):
             if video.is_whole:
                 del self._videos[serial], self._serials[id(video.job)]
-                yield video.job.path, {number: each.result() for number, each in video.sequences.items()}
+                yield video.job.path, {number: sequence.result() for number, sequence in video.sequences.items()}

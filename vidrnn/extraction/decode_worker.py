@@ -128,7 +128,7 @@ def draw_video(
     if sheets:
         try:
             for number, step in draw(
-                video, {each: drawings[each] for each in sheets}, gpu=gpu, on_progress=on_progress
+                video, {reading: drawings[reading] for reading in sheets}, gpu=gpu, on_progress=on_progress
             ):
                 sheet = sheets[number]
                 sheet.add(step)
@@ -227,7 +227,7 @@ class Reader:
             yield from _or_refused(drawings, draw_one(request.source, drawings, self.chunk_size, on_progress))
         for number in request.wanted:
             if number in self.streams:
-                found = (Read(number, each) for each in self.streams[number](request.source, on_progress))
+                found = (Read(number, features) for features in self.streams[number](request.source, on_progress))
                 yield from _or_refused((number,), found)
 
     def place_bytes(self) -> int:

@@ -75,7 +75,7 @@ def extract(
     """
     report = report or Report()
     store = FeatureStore(settings.store)
-    report.folders = [store.create(each.spec) for each in passes]
+    report.folders = [store.create(one_pass.spec) for one_pass in passes]
     for folder in report.folders:
         if folder.spec.stream in BACKBONE_STREAMS:
             folder.add_weights_file(weights)

@@ -104,8 +104,8 @@ class MissingLists:
 
     def add(self, failure: Failure, source: Places) -> None:
         """Remember it in the list that its stage names. Raises OSError."""
-        own, other = (self._absent, self._failures) if failure.stage == ABSENT else (self._failures, self._absent)
-        own.add(failure, source)
+        right, other = (self._absent, self._failures) if failure.stage == ABSENT else (self._failures, self._absent)
+        right.add(failure, source)
         other.solve(failure.path)
 
     def solve(self, path: str) -> None:

@@ -51,13 +51,13 @@ class Progress:
     def together(cls, several: Iterable["Progress"]) -> "Progress":
         """The sum over passes, in which a video counts once for each."""
         whole = cls()
-        for each in several:
-            whole.extracted += each.extracted
-            whole.reused += each.reused
-            whole.not_retried += each.not_retried
-            whole.failures += each.failures
-            whole.absent += each.absent
-            whole.notes += each.notes
+        for progress in several:
+            whole.extracted += progress.extracted
+            whole.reused += progress.reused
+            whole.not_retried += progress.not_retried
+            whole.failures += progress.failures
+            whole.absent += progress.absent
+            whole.notes += progress.notes
         return whole
 
 

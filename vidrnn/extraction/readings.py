@@ -29,12 +29,12 @@ class Readings:
         drawings: dict[int, Drawing] = {}
         streams: dict[int, ReadStream] = {}
         of_pass: list[int] = []
-        for number, each in enumerate(passes):
-            if isinstance(each, Computed):
-                streams[number] = each.read
+        for number, one_pass in enumerate(passes):
+            if isinstance(one_pass, Computed):
+                streams[number] = one_pass.read
                 of_pass.append(number)
                 continue
-            drawing = _drawing_of(each)
+            drawing = _drawing_of(one_pass)
             of_pass.append(next((known for known, other in drawings.items() if other == drawing), number))
             drawings.setdefault(of_pass[-1], drawing)
         return cls(drawings, streams, tuple(of_pass))

@@ -290,7 +290,8 @@ class FeatureStore:
             place = key if len(set(settings.streams)) == 1 else f"{key}.{stream}"
             raise StoreError(f"several specs in {self.root} fit the configuration; set {place} to one of {digests}")
         others = "; ".join(
-            f"{each.spec.digest} has {', '.join(each.spec.differences(settings, stream=stream))}" for each in folders
+            f"{spec.digest} has {', '.join(spec.differences(settings, stream=stream))}"
+            for spec in (folder.spec for folder in folders)
         )
         newer = "".join(f"; {path.name} is of a later version of vidrnn" for path in self.newer())
         raise StoreError(

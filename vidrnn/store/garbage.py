@@ -97,16 +97,16 @@ def find_garbage(
     folders = {folder.path.name: folder for folder in store.folders()}
     gone = {name: _gone(folder, roots, gone_on_purpose) for name, folder in folders.items()}
     newer = {path.name for path in store.newer()}
-    for entry in sorted(os.scandir(store.root), key=lambda each: each.name):
+    for entry in sorted(os.scandir(store.root), key=lambda found: found.name):
         if _SPEC_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and entry.name not in newer:
             yield _find_in(Path(entry.path), folders.get(entry.name), gone.get(entry.name, set()))
 
 
 def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGarbage:
     items = [
-        _file(each, "left by a writer that was killed")
-        for each in _files(path)
-        if _PART.fullmatch(each.name) and _age_s(each) > _YOUNG_S
+        _file(file, "left by a writer that was killed")
+        for file in _files(path)
+        if _PART.fullmatch(file.name) and _age_s(file) > _YOUNG_S
     ]
     pack = None
     if folder is not None:
@@ -115,14 +115,14 @@ def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGa
             pack = folder.pack()
             items += _packed(folder, pack, gone)
         except StoreError as error:
-            items += [_file(each, f"no readable index refers to it: {error}") for each in _pack_files(folder)]
+            items += [_file(file, f"no readable index refers to it: {error}") for file in _pack_files(folder)]
     doomed = {item.path for item in items if item.kind == "file"}
     if pack is not None and pack.folder / packed.INDEX in doomed:  # then no shard is written again
         doomed |= {item.path for item in items}
-    left = [each for each in _files(path) if each not in doomed]
-    ages = [_age_s(each) for each in left if each.name != LOCK]
-    if left and {str(each.relative_to(path)) for each in left} <= _OF_NO_FEATURE and min(ages, default=0.0) > _YOUNG_S:
-        items += [_file(each, "no feature of this spec is left") for each in left]
+    left = [file for file in _files(path) if file not in doomed]
+    ages = [_age_s(file) for file in left if file.name != LOCK]
+    if left and {str(file.relative_to(path)) for file in left} <= _OF_NO_FEATURE and min(ages, default=0.0) > _YOUNG_S:
+        items += [_file(file, "no feature of this spec is left") for file in left]
         doomed |= set(left)
     return SpecGarbage(folder, pack, (*items, *_empty_folders(path, doomed)))
 
@@ -164,7 +164,7 @@ def _missing_subtrees(videos: Collection[str], gone: set[str]) -> Iterator[tuple
 
 
 def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:
-    for video, entry in sorted(folder.files(), key=lambda each: each[0]):
+    for video, entry in sorted(folder.files(), key=lambda found: found[0]):
         path = Path(entry.path)
         if entry.is_symlink() or folder.file_of(video) != path:
             continue
@@ -190,14 +190,14 @@ def _packed(folder: FeatureFolder, pack: Pack | None, gone: set[str]) -> Iterato
     for shard, facts in enumerate(pack.shards):
         numbers = np.flatnonzero(pack.columns["shard"] == shard).tolist()
         damage = pack.damage(shard)
-        dropped = [each for each in numbers if paths[each] in gone or (damage and _is_damaged(folder, pack, each))]
+        dropped = [video for video in numbers if paths[video] in gone or (damage and _is_damaged(folder, pack, video))]
         if damage or dropped:
             path = pack.folder / facts.name
             size = path.stat().st_size if path.exists() else 0
             if len(dropped) < len(numbers):
                 size = int(pack.columns["rows"][dropped].sum()) * (2 * folder.spec.dim + 8)
             reason = damage or "its videos are gone"
-            yield Garbage(path, "shard", reason, size, tuple(paths[each] for each in dropped))
+            yield Garbage(path, "shard", reason, size, tuple(paths[video] for video in dropped))
         lost += len(dropped)
     if lost == len(pack):
         yield _file(pack.folder / packed.INDEX, "refers to nothing any more")
@@ -215,8 +215,8 @@ def _pack_files(folder: FeatureFolder) -> list[Path]:
     directory = folder.path / packed.FOLDER
     if directory.is_symlink() or not directory.is_dir():
         return []
-    own = [each for each in directory.iterdir() if each.name == packed.INDEX or _SHARD.fullmatch(each.name)]
-    return sorted(each for each in own if each.is_file() and not each.is_symlink())
+    files = [path for path in directory.iterdir() if path.name == packed.INDEX or _SHARD.fullmatch(path.name)]
+    return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
 
 def _empty_folders(path: Path, doomed: set[Path]) -> list[Garbage]:
@@ -224,23 +224,23 @@ def _empty_folders(path: Path, doomed: set[Path]) -> list[Garbage]:
     found: list[Garbage] = []
     empty = True
     touched = _age_s(path) > _YOUNG_S
-    for each in sorted(path.iterdir()):
-        if each.is_dir() and not each.is_symlink():
-            inner = _empty_folders(each, doomed)
+    for child in sorted(path.iterdir()):
+        if child.is_dir() and not child.is_symlink():
+            inner = _empty_folders(child, doomed)
             found += inner
-            empty &= bool(inner) and inner[-1].path == each
+            empty &= bool(inner) and inner[-1].path == child
             touched = touched or bool(inner)
         else:
-            empty &= each in doomed
-            touched = touched or each in doomed
+            empty &= child in doomed
+            touched = touched or child in doomed
     return [*found, Garbage(path, "folder", "empty", 0)] if empty and touched else found
 
 
 def _files(path: Path) -> list[Path]:
     """All files below a folder, links among them; links to folders are not followed."""
     found: list[Path] = []
-    for each in sorted(path.iterdir()):
-        found += _files(each) if each.is_dir() and not each.is_symlink() else [each]
+    for child in sorted(path.iterdir()):
+        found += _files(child) if child.is_dir() and not child.is_symlink() else [child]
     return found
 
 

@@ -96,7 +96,7 @@ class Manifest:
 
     def _write(self) -> None:
         """One short transaction; rows that cannot be written are forgotten."""
-        rows = [(os.fsencode(video), each.source, each.sha256, each.stored) for video, each in self._new.items()]
+        rows = [(os.fsencode(video), found.source, found.sha256, found.stored) for video, found in self._new.items()]
         self._new.clear()
         if not rows or self._database is None:
             return

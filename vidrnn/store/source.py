@@ -75,9 +75,9 @@ class Source:
             on_read: called with the number of bytes of each piece, so that whoever waits can tell slow from hung.
         """
         if isinstance(path, tuple):
-            several = [cls.of(each, on_read=on_read) for each in path]
-            together = hashlib.sha256("".join(each.sha256 for each in several).encode()).hexdigest()
-            return cls(sum(each.size for each in several), sum(each.mtime_ns for each in several), together)
+            sources = [cls.of(place, on_read=on_read) for place in path]
+            together = hashlib.sha256("".join(source.sha256 for source in sources).encode()).hexdigest()
+            return cls(sum(source.size for source in sources), sum(source.mtime_ns for source in sources), together)
         if path.is_dir():
             return cls(*state_of(path), _digest_of(path, on_read=on_read))
         with path.open("rb") as file:

@@ -24,8 +24,8 @@ def sampling_values(settings: FeatureSettings) -> dict[str, Any]:
 
     The two that concern frame folders are only there when they are set, as in specs from before there were any.
     """
-    own = {"fps": "rate", "uniform": "count", "every": "stride"}[settings.sampling]
-    values: dict[str, Any] = {"kind": settings.sampling, own: getattr(settings, own)}
+    key = {"fps": "rate", "uniform": "count", "every": "stride"}[settings.sampling]
+    values: dict[str, Any] = {"kind": settings.sampling, key: getattr(settings, key)}
     if settings.sampling != "uniform" and settings.max_frames is not None:
         values["max_frames"] = settings.max_frames
     return values | frame_folder_values(settings)
@@ -145,8 +145,8 @@ class FeatureSpec:
         if self.stream != stream:
             return [f"stream: {self.stream!r}, asked {stream!r}"]
         if (identity := identity_of(settings, stream)) is not None:
-            own = [(key, getattr(self, key), _as_stored(asked)) for key, asked in identity.items()]
-            return [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in own if here != asked]
+            pairs = [(key, getattr(self, key), _as_stored(asked)) for key, asked in identity.items()]
+            return [f"{key}: {here!r}, asked {asked!r}" for key, here, asked in pairs if here != asked]
         pairs = self._pairs_of_rows(settings) if stream == "rows" else self._pairs(settings, stream)
         if self.is_mirrored:
             pairs.append(("mirrored", True, False))
