@@ -25,7 +25,7 @@ from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.thumbnails import Thumbnails
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 

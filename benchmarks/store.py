@@ -28,9 +28,9 @@ from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings.model import ModelSettings
-from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.pack_update import pack
 from vidrnn.store.pack_writer import PackWriter
-from vidrnn.store.packing import pack
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata

@@ -87,7 +87,7 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
 def _print(report: "Report", engine_notes: Sequence[str], *, streams: int) -> None:
     """What deserves a look, where the features are, and how many there are."""
     from vidrnn.settings.streams import PICTURE_STREAMS
-    from vidrnn.store.folders import ABSENT_LIST
+    from vidrnn.store.feature_folder import ABSENT_LIST
     from vidrnn.streams.passes import title_of
 
     shown: set[tuple[str, str]] = set()

@@ -10,7 +10,7 @@ from vidrnn.errors import ExitCode, StoreError
 from vidrnn.names import original
 
 if TYPE_CHECKING:
-    from vidrnn.store.folders import FeatureFolder
+    from vidrnn.store.feature_folder import FeatureFolder
 
 store_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Look at a feature store, check it, pack it and tidy it up."
@@ -26,7 +26,7 @@ Roots = Annotated[
 @store_app.command("info")
 def info(store: Store) -> int:
     """What a store holds, spec by spec."""
-    from vidrnn.store.folders import FeatureStore
+    from vidrnn.store.feature_folder import FeatureStore
 
     for folder in FeatureStore(store).folders():
         spec, pack = folder.spec, folder.pack()
@@ -54,7 +54,7 @@ def verify(store: Store, roots: Roots = None) -> int:
     """Read every feature file and pack and compare checksums; with --root also compare with the videos."""
     from collections import Counter
 
-    from vidrnn.store.folders import FeatureStore
+    from vidrnn.store.feature_folder import FeatureStore
     from vidrnn.store.verification import HEALTHS
     from vidrnn.store.verification import verify as verify_folder
 
@@ -79,7 +79,7 @@ def pack(
     """Merge feature files into few large files that are mapped into memory; packing again adds what is new."""
     from tqdm import tqdm
 
-    from vidrnn.store.packing import pack as pack_folder
+    from vidrnn.store.pack_update import pack as pack_folder
 
     failed = 0
     for folder in _chosen(store, spec):
@@ -105,7 +105,7 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is shown.")] = False,
 ) -> int:
     """Show what nothing refers to: parts of killed writers, damaged files, replaced packs, empty folders."""
-    from vidrnn.store.folders import FeatureStore
+    from vidrnn.store.feature_folder import FeatureStore
     from vidrnn.store.garbage import find_garbage, remove
 
     number, size, kept = 0, 0, 0
@@ -125,7 +125,7 @@ def gc(
 
 
 def _chosen(store: Path, digest: str | None) -> "list[FeatureFolder]":
-    from vidrnn.store.folders import FeatureStore
+    from vidrnn.store.feature_folder import FeatureStore
 
     folders = FeatureStore(store).folders()
     if digest is None:

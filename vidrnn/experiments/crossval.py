@@ -23,7 +23,7 @@ from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.predict import describe_answers
 
 

@@ -26,7 +26,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.training import TrainingSettings
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.checkpoint import History
 from vidrnn.training.convergence import Convergence, judge_convergence
 from vidrnn.training.fit import Checkpointing, validate

@@ -28,7 +28,7 @@ from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.evaluation import EvaluationSettings
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.fit import validate
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import asking_of

@@ -12,7 +12,7 @@ from pathlib import Path
 from vidrnn.atomic import write_atomically
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.names import original, writable
-from vidrnn.store.folders import ABSENT_LIST
+from vidrnn.store.feature_folder import ABSENT_LIST
 from vidrnn.store.source import Places, state_of
 
 _COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns")

@@ -11,7 +11,7 @@ from vidrnn.extraction.failures import FailureList, MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
 from vidrnn.extraction.stored import Stored
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.source import Places
 from vidrnn.store.video_features import VideoFeatures
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vidrnn.errors import VideoError
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.manifest import Found, Manifest, state
 from vidrnn.store.source import Places, state_of
 from vidrnn.store.video_features import VideoFeatures

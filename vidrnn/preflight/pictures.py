@@ -25,7 +25,7 @@ from vidrnn.preflight.thumbnails import MOST_FRAMES, RATE, Thumbnails
 from vidrnn.sequences.unmet_segments import find_unmet
 from vidrnn.settings.model import FRAMEWISE_HEADS
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.source import is_reachable
 from vidrnn.store.spec import sampling_values
 from vidrnn.store.video_features import VideoMetadata

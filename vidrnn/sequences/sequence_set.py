@@ -17,7 +17,7 @@ from vidrnn.sequences.targets import Targets, Timestamps, make_targets
 from vidrnn.sequences.unmet_segments import UnmetSegments, find_unmet
 from vidrnn.settings.model import FRAMEWISE_HEADS, Head, ModelSettings
 from vidrnn.settings.streams import in_order
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.spec import FeatureSpec
 
 

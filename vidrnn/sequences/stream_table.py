@@ -15,8 +15,8 @@ from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.inputs import gather_inputs, mean_features, running_means
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
-from vidrnn.store.folders import FeatureFolder
-from vidrnn.store.pack import Pack
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.pack_reader import Pack
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 

@@ -20,16 +20,15 @@ import numpy as np
 from vidrnn import claims
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import writable
-from vidrnn.store import manifest
-from vidrnn.store import pack as packed
-from vidrnn.store.folders import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder, FeatureStore
-from vidrnn.store.pack import Pack
-from vidrnn.store.packing import LOCK, locked, rewrite
+from vidrnn.store import manifest, pack_reader
+from vidrnn.store.feature_folder import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder, FeatureStore
+from vidrnn.store.pack_reader import Pack
+from vidrnn.store.pack_update import LOCK, locked, rewrite
 from vidrnn.store.source import is_there
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
-_SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(packed.SHARD_SUFFIX))
+_SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(pack_reader.SHARD_SUFFIX))
 _OF_NO_FEATURE = {
     *("spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK),
     *(claims.FILE, manifest.FILE, manifest.JOURNAL),
@@ -117,7 +116,7 @@ def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGa
         except StoreError as error:
             items += [_file(file, f"no readable index refers to it: {error}") for file in _pack_files(folder)]
     doomed = {item.path for item in items if item.kind == "file"}
-    if pack is not None and pack.folder / packed.INDEX in doomed:  # then no shard is written again
+    if pack is not None and pack.folder / pack_reader.INDEX in doomed:  # then no shard is written again
         doomed |= {item.path for item in items}
     left = [file for file in _files(path) if file not in doomed]
     ages = [_age_s(file) for file in left if file.name != LOCK]
@@ -182,7 +181,7 @@ def _packed(folder: FeatureFolder, pack: Pack | None, gone: set[str]) -> Iterato
     """Shards that a newer pack replaced, and those that hold something damaged or gone."""
     names = {shard.name for shard in pack.shards} if pack else set()
     for path in _pack_files(folder):
-        if path.name not in names and path.name != packed.INDEX:
+        if path.name not in names and path.name != pack_reader.INDEX:
             yield _file(path, "a newer pack replaced it" if pack else "there is no index that refers to it")
     if pack is None or pack.folder.is_symlink():
         return
@@ -200,7 +199,7 @@ def _packed(folder: FeatureFolder, pack: Pack | None, gone: set[str]) -> Iterato
             yield Garbage(path, "shard", reason, size, tuple(paths[video] for video in dropped))
         lost += len(dropped)
     if lost == len(pack):
-        yield _file(pack.folder / packed.INDEX, "refers to nothing any more")
+        yield _file(pack.folder / pack_reader.INDEX, "refers to nothing any more")
 
 
 def _is_damaged(folder: FeatureFolder, pack: Pack, number: int) -> bool:
@@ -212,10 +211,10 @@ def _is_damaged(folder: FeatureFolder, pack: Pack, number: int) -> bool:
 
 
 def _pack_files(folder: FeatureFolder) -> list[Path]:
-    directory = folder.path / packed.FOLDER
+    directory = folder.path / pack_reader.FOLDER
     if directory.is_symlink() or not directory.is_dir():
         return []
-    files = [path for path in directory.iterdir() if path.name == packed.INDEX or _SHARD.fullmatch(path.name)]
+    files = [path for path in directory.iterdir() if path.name == pack_reader.INDEX or _SHARD.fullmatch(path.name)]
     return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
 
@@ -285,7 +284,7 @@ def remove(garbage: SpecGarbage) -> list[Garbage]:
 
 def _unlink(garbage: SpecGarbage, item: Garbage) -> bool:
     """Whether the file was what it had been and is gone now."""
-    if item.path.name == packed.INDEX and garbage.pack is not None:
+    if item.path.name == pack_reader.INDEX and garbage.pack is not None:
         return True  # goes when its shards go
     if _SHARD.fullmatch(item.path.name) and item.path.name in _in_use(garbage.folder):
         return False

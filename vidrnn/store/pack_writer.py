@@ -1,4 +1,4 @@
-"""Writing packs, which `vidrnn.store.pack` reads: shards first, then the index that makes them count."""
+"""Writing packs, which `vidrnn.store.pack_reader` reads: shards first, then the index that makes them count."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import replacing, write_atomically
 from vidrnn.errors import StoreError
-from vidrnn.store import pack as packed
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store import pack_reader
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.mapping import DATA_START
-from vidrnn.store.pack import ENTRY, Pack, Shard, Tensors
+from vidrnn.store.pack_reader import ENTRY, Pack, Shard, Tensors
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 
@@ -31,7 +31,7 @@ class PackWriter:
 
     def __init__(self, folder: FeatureFolder, shard_bytes: int) -> None:
         self._folder = folder
-        self._directory = folder.path / packed.FOLDER
+        self._directory = folder.path / pack_reader.FOLDER
         self._shard_bytes = shard_bytes
         self._records = bytearray()
         self._current: _OpenShard | None = None
@@ -101,7 +101,7 @@ class PackWriter:
             order = sorted(range(len(names)), key=names.__getitem__)
             _write_index(self._directory, self._folder.spec, [names[i] for i in order], entries[order], shards)
         else:
-            (self._directory / packed.INDEX).unlink(missing_ok=True)
+            (self._directory / pack_reader.INDEX).unlink(missing_ok=True)
         self._committed = True
 
 
@@ -109,7 +109,7 @@ class _OpenShard:
     """A shard that is being written: features go to the file, headers and times wait in memory for the end."""
 
     def __init__(self, folder: Path, dim: int) -> None:
-        self._path = folder / f"{secrets.token_hex(8)}{packed.SHARD_SUFFIX}"
+        self._path = folder / f"{secrets.token_hex(8)}{pack_reader.SHARD_SUFFIX}"
         self._stack = ExitStack()
         self._file = self._stack.enter_context(replacing(self._path))
         self._file.seek(DATA_START)
@@ -171,11 +171,11 @@ def _write_index(
     tensors["paths"] = np.frombuffer(b"\0".join(names), dtype=np.uint8)
     facts = json.dumps(
         {
-            "format_version": packed.PACK_VERSION,
+            "format_version": pack_reader.PACK_VERSION,
             "spec": spec.digest,
             "dim": spec.dim,
             "shards": [asdict(shard) for shard in shards],
         }
     )
-    metadata = {"vidrnn_pack": facts, "sha256": packed.checksum_of(facts, tensors)}
-    write_atomically(directory / packed.INDEX, save(tensors, metadata=metadata))
+    metadata = {"vidrnn_pack": facts, "sha256": pack_reader.checksum_of(facts, tensors)}
+    write_atomically(directory / pack_reader.INDEX, save(tensors, metadata=metadata))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vidrnn.errors import StoreError
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.source import is_there
 
 Health = Literal["ok", "damaged", "stale", "orphaned"]

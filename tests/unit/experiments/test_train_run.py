@@ -24,8 +24,8 @@ from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings.base import load, validate
 from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.folders import FeatureStore
-from vidrnn.store.packing import pack
+from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.pack_update import pack
 from vidrnn.training.predict import asking_of, predict
 
 

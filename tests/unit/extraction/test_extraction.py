@@ -18,7 +18,7 @@ from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Failure
 from vidrnn.extraction.progress import Progress
 from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 
 NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
 

@@ -13,7 +13,7 @@ from vidrnn.extraction.extract import extract
 from vidrnn.extraction.progress import Progress
 from vidrnn.inference.new_videos import find_videos
 from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.store.folders import FeatureFolder
+from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.verification import examine
 from vidrnn.store.video_features import VideoFeatures
 

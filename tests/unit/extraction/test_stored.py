@@ -10,9 +10,9 @@ import pytest
 
 from vidrnn.extraction.stored import Stored
 from vidrnn.store import feature_file
-from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
 from vidrnn.store.manifest import FILE
-from vidrnn.store.packing import pack
+from vidrnn.store.pack_update import pack
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata

@@ -27,8 +27,8 @@ from vidrnn.experiments.train import train
 from vidrnn.sequences.sequence_set import Batch, SequenceSet, load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.folders import FeatureFolder, FeatureStore
-from vidrnn.store.packing import pack
+from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.pack_update import pack
 from vidrnn.training.fit import fit
 
 LENGTHS = {"a.mp4": 5, "b/ö.mp4": 1, "c.avi": 30, "d.mp4": 12}

@@ -20,7 +20,7 @@ from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps, shuffle_steps
 from vidrnn.sequences.targets import IGNORED, Targets, label_map_of, make_targets
 from vidrnn.settings.model import Head
-from vidrnn.store.packing import pack
+from vidrnn.store.pack_update import pack
 
 NAMES = LabelMap(("background", "jump", "run", "walk"))
 

@@ -12,8 +12,8 @@ from safetensors.numpy import load_file
 from tests.worlds import tiny_spec
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings, Stream
-from vidrnn.store.folders import FeatureFolder, FeatureStore
-from vidrnn.store.packing import pack
+from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.pack_update import pack
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.streams.external import ReadArray

@@ -14,10 +14,10 @@ from safetensors import safe_open
 
 from tests.worlds import fill_store, tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.store import pack as packed
-from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store import pack_reader
+from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
 from vidrnn.store.mapping import DATA_START
-from vidrnn.store.packing import locked, pack
+from vidrnn.store.pack_update import locked, pack
 from vidrnn.store.source import Source
 from vidrnn.store.verification import verify
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
@@ -229,12 +229,12 @@ def test_a_pack_that_is_replaced_while_it_is_opened_is_opened_again(folder: Feat
     pack(folder, shard_bytes=SHARD_BYTES)
     old = folder.pack()
     assert old is not None
-    honest = packed.map_tensors
+    honest = pack_reader.map_tensors
 
     def slow(path: Path):
         content = honest(path)
-        if path.name == packed.INDEX:  # its shards go before they are opened
-            monkeypatch.setattr(packed, "map_tensors", honest)
+        if path.name == pack_reader.INDEX:  # its shards go before they are opened
+            monkeypatch.setattr(pack_reader, "map_tensors", honest)
             other = FeatureFolder(folder.path, folder.spec)
             for name in NAMES:
                 other.write(name, sequence(name, seed=1))
@@ -243,7 +243,7 @@ def test_a_pack_that_is_replaced_while_it_is_opened_is_opened_again(folder: Feat
                 (folder.path / "_pack" / shard.name).unlink()
         return content
 
-    monkeypatch.setattr(packed, "map_tensors", slow)
+    monkeypatch.setattr(pack_reader, "map_tensors", slow)
     late = FeatureFolder(folder.path, folder.spec).read_packed
     opened = FeatureFolder(folder.path, folder.spec).pack()
     assert opened is not None
@@ -263,8 +263,8 @@ def test_two_packs_at_the_same_time_are_refused(folder: FeatureFolder) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from vidrnn.store.packing import pack
-from vidrnn.store.folders import FeatureStore
+from vidrnn.store.pack_update import pack
+from vidrnn.store.feature_folder import FeatureStore
 left = int(sys.argv[2])
 def counted(function):
     def call(*arguments, **options):
@@ -304,8 +304,8 @@ def test_a_kill_at_any_point_leaves_a_readable_store(tmp_path: Path) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from vidrnn.store.packing import pack
-from vidrnn.store.folders import FeatureStore
+from vidrnn.store.pack_update import pack
+from vidrnn.store.feature_folder import FeatureStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()
@@ -341,7 +341,7 @@ def test_a_cut_off_index_is_named(folder: FeatureFolder, share: float) -> None:
     with pytest.raises(StoreError) as caught:
         fresh.read(NAMES[0])
     assert str(caught.value).startswith(f"{index} is damaged (")
-    assert str(caught.value).endswith(packed.ADVICE)
+    assert str(caught.value).endswith(pack_reader.ADVICE)
     assert [finding.health for finding in verify(fresh)] == ["damaged"]
     assert not fresh.current(NAMES[0], Path(__file__))
 
@@ -391,7 +391,7 @@ def test_a_damaged_shard_is_found_and_its_videos_named(folder: FeatureFolder, da
     fresh = FeatureFolder(folder.path, folder.spec)
     found = {finding.name: finding for finding in verify(fresh) if finding.health != "ok"}
     assert {finding.health for finding in found.values()} == {"damaged"}
-    assert all(str(shard) in finding.reason and packed.ADVICE in finding.reason for finding in found.values())
+    assert all(str(shard) in finding.reason and pack_reader.ADVICE in finding.reason for finding in found.values())
     if damage == "flipped":
         assert len(found) == 2, "the shard, and the one video whose values changed"
         assert set(found) < {shard.name, *inside}

@@ -19,10 +19,10 @@ from vidrnn.extraction.embedder import Computed
 from vidrnn.extraction.extract import extract
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store import feature_file
-from vidrnn.store.folders import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
 from vidrnn.store.garbage import Garbage, find_garbage, remove
 from vidrnn.store.mapping import DATA_START
-from vidrnn.store.packing import locked, pack
+from vidrnn.store.pack_update import locked, pack
 from vidrnn.store.source import Source
 from vidrnn.store.verification import examine, verify
 from vidrnn.store.video_features import VideoFeatures

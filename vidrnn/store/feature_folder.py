@@ -4,7 +4,7 @@
     STORE/<digest>/<path of the video>.safetensors     features (T, D) float16, timestamps_s (T,) float64
     STORE/<digest>/absent.csv                          videos that do not have this stream
     STORE/<digest>/weights.json                        sha256 of the weights files that it was made with, if from a file
-    STORE/<digest>/_pack/                              many videos in few files, see `vidrnn.store.pack`
+    STORE/<digest>/_pack/                              many videos in few files, see `vidrnn.store.pack_reader`
 
 A reader never sees half a file: files are written beside their place, flushed to disk and renamed over it. Where a
 video has both, its feature file counts.
@@ -27,9 +27,8 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import original
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
-from vidrnn.store import feature_file
-from vidrnn.store import pack as packed
-from vidrnn.store.pack import Pack
+from vidrnn.store import feature_file, pack_reader
+from vidrnn.store.pack_reader import Pack
 from vidrnn.store.source import Places, Source
 from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec, NewerSpecError
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
@@ -84,7 +83,7 @@ class FeatureFolder:
 
     def pack(self) -> Pack | None:
         """The pack as it is now, None when there is none. Raises StoreError when its index is damaged."""
-        index = self.path / packed.FOLDER / packed.INDEX
+        index = self.path / pack_reader.FOLDER / pack_reader.INDEX
         while True:
             try:
                 state = _state(index.stat())
@@ -171,8 +170,8 @@ class FeatureFolder:
         try:
             content = json.loads(pack.header(number)), pack.features(number).copy(), pack.timestamps_s(number).copy()
         except ValueError as error:
-            raise StoreError(f"{path} is damaged ({error}); {packed.ADVICE}") from error
-        return self._decode(content, path, advice=packed.ADVICE, check=check)
+            raise StoreError(f"{path} is damaged ({error}); {pack_reader.ADVICE}") from error
+        return self._decode(content, path, advice=pack_reader.ADVICE, check=check)
 
     def _decode(self, content: feature_file.Content, path: Path, *, advice: str, check: bool) -> VideoFeatures:
         header, features, timestamps_s = content

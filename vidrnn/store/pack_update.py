@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.store.folders import FeatureFolder
-from vidrnn.store.pack import Pack
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.pack_reader import Pack
 from vidrnn.store.pack_writer import PackWriter
 from vidrnn.store.video_features import VideoFeatures
 
