@@ -24,7 +24,7 @@ from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.crossval_fits import seeds_of
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 
 Scores = dict[str, list[float]]
 

@@ -23,7 +23,7 @@ from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.extract import extract
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata

@@ -28,7 +28,8 @@ from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings.model import ModelSettings
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
 from vidrnn.store.pack_writer import PackWriter
 from vidrnn.store.source import Source

@@ -22,7 +22,8 @@ from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import Stream
 from vidrnn.settings.training import TrainingSettings
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec, sampling_values
 from vidrnn.store.stream_specs import identity_of

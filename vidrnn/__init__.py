@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vidrnn.inference.prediction import Prediction
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.settings.run import RunSettings
-    from vidrnn.store.feature_folder import FeatureStore
+    from vidrnn.store.feature_store import FeatureStore
 
 if sys.platform == "win32":
     raise ImportError("vidrnn needs Linux or macOS; on Windows, install it in WSL, the Windows Subsystem for Linux")
@@ -29,7 +29,7 @@ _HOMES = {
     "vidrnn.inference.prediction": ("Prediction",),
     "vidrnn.inference.recogniser": ("Recogniser",),
     "vidrnn.settings.run": ("RunSettings",),
-    "vidrnn.store.feature_folder": ("FeatureStore",),
+    "vidrnn.store.feature_store": ("FeatureStore",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -19,7 +19,7 @@ import yaml
 
 from tests.media import pictures, write_clip
 from vidrnn.store import manifest
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 
 VIDEOS = 300
 KILLS = 20

@@ -12,7 +12,7 @@ from tests.integration.world import World, call, make_world
 from vidrnn.device import choose_device
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
 from vidrnn.settings.evaluation import InferenceSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 
 SETTINGS = (
     "features.mirrored=true", "features.backbone=resnet18", "features.weights=random",

@@ -11,7 +11,7 @@ import yaml
 
 from tests.integration.world import Outcome, call
 from vidrnn.names import original
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.synthetic.clips import render_clip
 
 ACTIONS = ("raise_arms", "sit_down")

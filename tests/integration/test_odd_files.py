@@ -20,7 +20,8 @@ from tests.odd_media import ODD, Odd
 from vidrnn.annotations import Annotation, Segment, read_annotations
 from vidrnn.errors import AnnotationError
 from vidrnn.frames.preprocessing import Preprocessing
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.synthetic.clips import render_clip
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe

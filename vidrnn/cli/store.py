@@ -26,7 +26,7 @@ Roots = Annotated[
 @store_app.command("info")
 def info(store: Store) -> int:
     """What a store holds, spec by spec."""
-    from vidrnn.store.feature_folder import FeatureStore
+    from vidrnn.store.feature_store import FeatureStore
 
     for folder in FeatureStore(store).folders():
         spec, pack = folder.spec, folder.pack()
@@ -54,7 +54,7 @@ def verify(store: Store, roots: Roots = None) -> int:
     """Read every feature file and pack and compare checksums; with --root also compare with the videos."""
     from collections import Counter
 
-    from vidrnn.store.feature_folder import FeatureStore
+    from vidrnn.store.feature_store import FeatureStore
     from vidrnn.store.verification import HEALTHS
     from vidrnn.store.verification import verify as verify_folder
 
@@ -105,7 +105,7 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is shown.")] = False,
 ) -> int:
     """Show what nothing refers to: parts of killed writers, damaged files, replaced packs, empty folders."""
-    from vidrnn.store.feature_folder import FeatureStore
+    from vidrnn.store.feature_store import FeatureStore
     from vidrnn.store.garbage import find_garbage, remove
 
     number, size, kept = 0, 0, 0
@@ -125,7 +125,7 @@ def gc(
 
 
 def _chosen(store: Path, digest: str | None) -> "list[FeatureFolder]":
-    from vidrnn.store.feature_folder import FeatureStore
+    from vidrnn.store.feature_store import FeatureStore
 
     folders = FeatureStore(store).folders()
     if digest is None:

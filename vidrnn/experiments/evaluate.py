@@ -29,7 +29,8 @@ from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS, Stream
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.training.predict import answer, asking_of, describe_answers
 

@@ -11,7 +11,8 @@ from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS, in_order
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.spec import FeatureSpec
 
 

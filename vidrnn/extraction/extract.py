@@ -17,7 +17,8 @@ from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.progress import Progress, Speed
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.video_features import VideoFeatures
 
 _UNWRITTEN = 4  # finished sequences that may wait for the disk

@@ -16,7 +16,7 @@ from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.stored import Stored
 from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import is_reachable
 from vidrnn.store.video_features import VideoMetadata
 from vidrnn.video.sampling import Sampling

@@ -21,7 +21,8 @@ from vidrnn import claims
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import writable
 from vidrnn.store import manifest, pack_reader
-from vidrnn.store.feature_folder import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_reader import Pack
 from vidrnn.store.pack_update import LOCK, locked, rewrite
 from vidrnn.store.source import is_there

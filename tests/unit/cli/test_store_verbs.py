@@ -9,7 +9,8 @@ import pytest
 
 from tests.integration.world import call
 from tests.worlds import fill_store, tiny_spec, video_features
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures
 

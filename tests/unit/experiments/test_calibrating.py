@@ -31,7 +31,7 @@ from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 
 Array = npt.NDArray[Any]
 

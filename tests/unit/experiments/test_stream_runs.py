@@ -23,7 +23,7 @@ from vidrnn.settings.base import validate
 from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.training.fit import fit
 from vidrnn.training.predict import Asking, predict
 

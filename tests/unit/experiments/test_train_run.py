@@ -24,7 +24,7 @@ from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings.base import load, validate
 from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
 from vidrnn.training.predict import asking_of, predict
 

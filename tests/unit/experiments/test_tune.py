@@ -23,7 +23,7 @@ from vidrnn.experiments.tune import Tuning, tune
 from vidrnn.sequences.sequence_set import load_sequences
 from vidrnn.settings.base import dump_yaml, load, validate
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.training.fit import fit
 
 

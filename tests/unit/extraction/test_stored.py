@@ -10,7 +10,8 @@ import pytest
 
 from vidrnn.extraction.stored import Stored
 from vidrnn.store import feature_file
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.manifest import FILE
 from vidrnn.store.pack_update import pack
 from vidrnn.store.source import Source

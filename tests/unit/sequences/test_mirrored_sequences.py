@@ -27,7 +27,8 @@ from vidrnn.experiments.train import train
 from vidrnn.sequences.sequence_set import Batch, SequenceSet, load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
 from vidrnn.training.fit import fit
 

@@ -15,7 +15,7 @@ from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.inputs import mean_features
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.pack_update import pack
 from vidrnn.store.verification import verify

@@ -14,7 +14,8 @@ from vidrnn.sequences.augmentation import augment, hide_streams
 from vidrnn.sequences.sequence_set import Batch, SequenceSet, join_streams, load_sequences
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.sequences.stream_table import FoundStream
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
 
 RATES = {"rgb": 10.0, "audio": 4.0, "text": 1.0}

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 from tests.worlds import tiny_spec
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings, Stream
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata

@@ -28,7 +28,8 @@ from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings, TextSettings
 from vidrnn.store import feature_file
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.streams.passes import file_passes
 
 

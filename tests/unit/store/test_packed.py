@@ -15,7 +15,8 @@ from safetensors import safe_open
 from tests.worlds import fill_store, tiny_spec, video_features
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.store import pack_reader
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.pack_update import locked, pack
 from vidrnn.store.source import Source
@@ -264,7 +265,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from vidrnn.store.pack_update import pack
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 left = int(sys.argv[2])
 def counted(function):
     def call(*arguments, **options):
@@ -305,7 +306,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from vidrnn.store.pack_update import pack
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()

@@ -15,7 +15,8 @@ from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec, sampling_values
 from vidrnn.store.verification import examine, verify

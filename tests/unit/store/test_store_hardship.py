@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tests.worlds import tiny_spec, video_features
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
 from vidrnn.store.verification import verify
 from vidrnn.store.video_features import VideoFeatures
@@ -40,7 +41,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 (folder,) = FeatureStore(Path(sys.argv[1])).folders()
@@ -112,7 +113,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

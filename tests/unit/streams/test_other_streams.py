@@ -20,7 +20,8 @@ from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.progress import Progress
 from vidrnn.settings.base import validate
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureFolder, FeatureStore
+from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.streams.passes import file_passes
 from vidrnn.streams.text import extract_text
 

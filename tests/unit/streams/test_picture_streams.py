@@ -16,7 +16,7 @@ from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos
 from vidrnn.frames.fitting import Drawing, draw
 from vidrnn.frames.preprocessing import Preprocessing
-from vidrnn.store.feature_folder import FeatureStore
+from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.streams import passes
 from vidrnn.streams.passes import load_passes
