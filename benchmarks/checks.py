@@ -26,7 +26,7 @@ from vidrnn.settings.run import RunSettings
 
 def check(config: Path, overrides: list[str], store: str, *options: str) -> float:
     """Seconds of `vidrnn check`."""
-    changes = [word for each in [*overrides, f"extraction.store={store}"] for word in ("--set", each)]
+    changes = [word for change in [*overrides, f"extraction.store={store}"] for word in ("--set", change)]
     call = "import sys; from vidrnn.cli.app import main; sys.argv[0] = 'vidrnn'; main()"
     command = [sys.executable, "-c", call, "check", "--config", str(config), *options, *changes]
     return seconds_of(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))

@@ -45,9 +45,9 @@ def print_json(figures: object, digits: int = 3) -> None:
 
 def _rounded(value: object, digits: int) -> object:
     if isinstance(value, Mapping):
-        return {name: _rounded(each, digits) for name, each in value.items()}
+        return {name: _rounded(inner, digits) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(each, digits) for each in value]
+        return [_rounded(inner, digits) for inner in value]
     return round(float(value), digits) if isinstance(value, float) else value
 
 

@@ -44,12 +44,12 @@ def steps_of(videos: int) -> tuple[Floats, Rows]:
     axes = np.linalg.qr(np.random.default_rng(0).standard_normal((1024, _AXES)))[0].astype(np.float32)
     rows, asked = np.empty((videos * _STEPS, _AXES), np.float32), []
     for video in range(videos):
-        own = motion(video, _STEPS).steps @ axes
-        energy = np.square(own).sum(axis=1)
+        steps = motion(video, _STEPS).steps @ axes
+        energy = np.square(steps).sum(axis=1)
         asked += [
             video * _STEPS + part[energy[part].argmax()] for part in np.array_split(np.arange(_STEPS), _QUESTIONS)
         ]
-        rows[video * _STEPS : (video + 1) * _STEPS] = own / np.sqrt(energy)[:, None]
+        rows[video * _STEPS : (video + 1) * _STEPS] = steps / np.sqrt(energy)[:, None]
     return rows, np.array(asked)
 
 
@@ -89,8 +89,8 @@ def measure(videos: int, graph: tuple[int, int] | None) -> Figures:
     searched, searched_busy = time.perf_counter(), time.process_time()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     pairs = {
-        (min(own, other), max(own, other))
-        for own, others in zip((asked // _STEPS).tolist(), (nearest // _STEPS).tolist(), strict=True)
+        (min(video, other), max(video, other))
+        for video, others in zip((asked // _STEPS).tolist(), (nearest // _STEPS).tolist(), strict=True)
         for other in others
     }
     copies = {(video - 1, video) for video in range(99, videos, 100)}
@@ -113,7 +113,7 @@ def main() -> None:
         print(
             f"| {name} | " + " | ".join(f"{value:.3g}" for value in asdict(figures[name]).values()) + " |", flush=True
         )
-    print_json({name: asdict(each) for name, each in figures.items()})
+    print_json({name: asdict(figure) for name, figure in figures.items()})
 
 
 if __name__ == "__main__":

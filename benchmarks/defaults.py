@@ -41,7 +41,7 @@ _MADE = ("events", "egogestar_half")  # lists that are written here
 _LISTED = ("weizmann", "ut_interaction_set1", "ut_interaction_set2", *_MADE)
 SETS = (*_LISTED, "demo")
 
-# Of every candidate, said here so that another default later changes none.
+# What all candidates share, written out so that a later change of a default changes no candidate.
 _START = (
     "features.streams=[rgb,flow] features.mirrored=true model.inputs=[centred,change] model.pooling=mean "
     "model.fusion=concat model.cell=mingru training.mixup=0.4 training.class_weight=balanced"
@@ -106,7 +106,7 @@ def join_events(arguments: argparse.Namespace) -> None:
     settings = settings_of("weizmann", "", arguments)
     store = settings.extraction.store
     folders = [*find_folders(settings.features, store=store), *find_mirrored_folders(settings.features, store=store)]
-    clips = {(each.group, each.label): each.path for each in read_annotations(settings.data)}
+    clips = {(clip.group, clip.label): clip.path for clip in read_annotations(settings.data)}
     rng, rows = np.random.default_rng(0), ["path,label,group"]
     for group, event, take in product(sorted({group for group, _ in clips}), _EVENTS, range(_TAKES)):
         parts = [clips[group, label] for label in rng.permutation(_ON_THE_MOVE)[:3] if (group, label) in clips]
@@ -114,8 +114,8 @@ def join_events(arguments: argparse.Namespace) -> None:
         path = f"events/{event}/{group}_{take}.avi"
         rows.append(f"{path},{event},{group}")
         for folder in folders:
-            own = [folder.read(part) for part in parts]
-            folder.write(path, joined([*own[:place], middle_of(folder.read(clips[group, event])), *own[place:]]))
+            videos = [folder.read(part) for part in parts]
+            folder.write(path, joined([*videos[:place], middle_of(folder.read(clips[group, event])), *videos[place:]]))
     (arguments.work / "events.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
@@ -176,10 +176,10 @@ def table_of(scores: dict[tuple[str, str], list[float]], arguments: argparse.Nam
     yield "|---" * (len(arguments.sets) + 3) + "|"
     first = None
     for candidate in arguments.candidates:
-        own = [float(np.mean(scores[name, candidate])) for name in arguments.sets]
-        first = np.mean(own) if first is None else first
-        shown = " | ".join(f"{value:.3f}" for value in [*own, np.mean(own)])
-        yield f"| {candidate} | {shown} | {np.mean(own) - first:+.3f} |"
+        means = [float(np.mean(scores[name, candidate])) for name in arguments.sets]
+        first = np.mean(means) if first is None else first
+        shown = " | ".join(f"{value:.3f}" for value in [*means, np.mean(means)])
+        yield f"| {candidate} | {shown} | {np.mean(means) - first:+.3f} |"
 
 
 def main() -> None:
@@ -202,14 +202,21 @@ def main() -> None:
     print(*table_of(scores, arguments), sep="\n")
     chosen = {name: choose_elsewhere(scores, name, arguments.candidates) for name in arguments.sets}
     for name, candidate in chosen.items():
-        best = max(arguments.candidates, key=lambda each: float(np.mean(scores[name, each])))
-        said = (
+        best = max(arguments.candidates, key=lambda candidate: float(np.mean(scores[name, candidate])))
+        chosen = (
             (f"{name}: the other sets choose", candidate),
             ("its own best", best),
             ("today", arguments.candidates[0]),
         )
-        print("; ".join(f"{text} {each} {describe(scores[name, each])}" for text, each in said))
-    print(json.dumps({name: {each: scores[name, each] for each in arguments.candidates} for name in arguments.sets}))
+        print("; ".join(f"{text} {candidate} {describe(scores[name, candidate])}" for text, candidate in chosen))
+    print(
+        json.dumps(
+            {
+                name: {candidate: scores[name, candidate] for candidate in arguments.candidates}
+                for name in arguments.sets
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

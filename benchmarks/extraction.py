@@ -177,7 +177,7 @@ def embed_all(clips: Sequence[Path], passes: Sequence[Embedder], settings: Extra
     jobs = [Job(str(clip), clip, tuple(range(len(passes)))) for clip in clips]
     total = 0
     for path, results in embed_passes(jobs, passes, settings=settings):
-        assert all(hasattr(each, "features") for each in results.values()), f"{path}: {results}"
+        assert all(hasattr(result, "features") for result in results.values()), f"{path}: {results}"
         total += len(results[0].features)
     return total
 
@@ -240,7 +240,7 @@ def streams(
     """
     pictures = features.model_copy(update={"streams": ("rgb", "flow", "rgb_diff"), "mirrored": True})
     several = load_passes(pictures, settings)
-    wanted = {each.spec.stream: [each] for each in several if not each.spec.is_mirrored}
+    wanted = {embedder.spec.stream: [embedder] for embedder in several if not embedder.spec.is_mirrored}
     wanted |= {"rgb_both": list(several[:2]), "all_both": list(several)}
     costs: dict[str, list[float]] = {}
     for number in range(rounds + 1):

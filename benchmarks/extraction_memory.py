@@ -168,9 +168,9 @@ def report(peaks: list[Peak], long_run: dict[str, float]) -> None:
     )
     print("| what | videos | seconds each | frames | peak MB | above idle MB |")
     print("|---|---|---|---|---|---|")
-    for each in peaks:
-        above = each.peak_mb - idle.peak_mb
-        print(f"| {each.name} | {each.videos} | {each.seconds} | {each.frames} | {each.peak_mb:.0f} | {above:.0f} |")
+    for peak in peaks:
+        above = peak.peak_mb - idle.peak_mb
+        print(f"| {peak.name} | {peak.videos} | {peak.seconds} | {peak.frames} | {peak.peak_mb:.0f} | {above:.0f} |")
     print(f"\n| clips of {CLIP_S} s done in one run | MB held by all processes |\n|---|---|")
     for number, held_mb in long_run.items():
         print(f"| {number} | {held_mb:.0f} |")

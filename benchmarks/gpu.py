@@ -224,9 +224,9 @@ def layers() -> Figures:
     found = {cell: {steps: temporal.measure(cell, steps, device) for steps in STEPS} for cell in CELLS}
     return {
         "step_ms": {
-            cell: {str(t): round(1e3 * m["seconds"], 1) for t, m in each.items()} for cell, each in found.items()
+            cell: {str(t): round(1e3 * m["seconds"], 1) for t, m in sizes.items()} for cell, sizes in found.items()
         },
-        "step_mb": {cell: {str(t): round(m["mb"]) for t, m in each.items()} for cell, each in found.items()},
+        "step_mb": {cell: {str(t): round(m["mb"]) for t, m in sizes.items()} for cell, sizes in found.items()},
     }
 
 

@@ -80,7 +80,7 @@ def near_duplicates(videos: int, steps: int) -> tuple[float, float, float]:
     """Seconds, those of all cores together, and the share of the copies that were found."""
     read = lru_cache(512)(lambda position: motion(position, steps))
     started, busy = time.perf_counter(), time.process_time()
-    found = {(each.first, each.second) for each in find_near_copies(read, [i % 10 for i in range(videos)])}
+    found = {(copy.first, copy.second) for copy in find_near_copies(read, [i % 10 for i in range(videos)])}
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
     copies = {(i - 1, i) for i in range(99, videos, 100)}
     assert found <= copies, sorted(found - copies)[:5]

@@ -58,10 +58,10 @@ def coverage(repeats: int) -> dict[str, float]:
                     rng = np.random.default_rng([groups, round(100 * accuracy), round(10 * alike), unequal])
                     hits = dict.fromkeys(found, 0)
                     for repeat in range(repeats):
-                        own = accuracies(rng, groups=groups, accuracy=accuracy, alike=alike)
+                        of_group = accuracies(rng, groups=groups, accuracy=accuracy, alike=alike)
                         sizes = rng.integers(1, 2 * SIZE, groups) if unequal else np.full(groups, SIZE)
                         member = np.repeat(np.arange(groups), sizes)
-                        right = (rng.random(len(member)) < own[member]).astype(np.float64)
+                        right = (rng.random(len(member)) < of_group[member]).astype(np.float64)
                         names, ones = [str(number) for number in member], np.ones(len(member))
                         intervals = {
                             "bootstrap": bootstrap(right, member, groups=groups, seed=repeat),
@@ -106,7 +106,7 @@ def told_apart_before(a: Scores, b: Scores, *, groups: int, seed: int) -> bool:
     means = sums[rows[:, :, None], drawn[:, None, :]].mean(axis=(1, 2))
     low, high = np.quantile(means, [0.025, 0.975])
     p_values = sorted(
-        mcnemar(int((own > other).sum()), int((other > own).sum())) for own, other in zip(a.parts, b.parts, strict=True)
+        mcnemar(int((one > other).sum()), int((other > one).sum())) for one, other in zip(a.parts, b.parts, strict=True)
     )
     half = (seeds + 1) // 2
     return bool((low > 0 or high < 0) and p_values[half - 1] * seeds / half < 0.05)

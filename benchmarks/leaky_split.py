@@ -39,14 +39,14 @@ def cut_into_pieces(config: Path, overrides: list[str], pieces: int, folder: Pat
         rows = [["path", "label", "group"]]
         for annotation in read_annotations(settings.data):
             video = stored.read(annotation.path)
-            for number, own in enumerate(np.array_split(np.arange(len(video.features)), pieces)):
+            for number, steps in enumerate(np.array_split(np.arange(len(video.features)), pieces)):
                 facts = replace(
                     video.metadata,
-                    num_frames=len(own),
-                    duration_s=video.metadata.duration_s * len(own) / len(video.features),
+                    num_frames=len(steps),
+                    duration_s=video.metadata.duration_s * len(steps) / len(video.features),
                 )
                 piece = replace(
-                    video, features=video.features[own], timestamps_s=video.timestamps_s[own], metadata=facts
+                    video, features=video.features[steps], timestamps_s=video.timestamps_s[steps], metadata=facts
                 )
                 rows.append([f"{annotation.path}_{number}", annotation.label, annotation.group])
                 target.write(rows[-1][0], piece)
@@ -60,7 +60,7 @@ def nearest_neighbour(settings: RunSettings) -> float:
     """Accuracy on the folds of the configuration."""
     annotations = read_annotations(settings.data)
     folder = FeatureStore(settings.extraction.store).find(settings.features)
-    means = np.stack([folder.read(each.path).features.astype(np.float32).mean(axis=0) for each in annotations])
+    means = np.stack([folder.read(video.path).features.astype(np.float32).mean(axis=0) for video in annotations])
     distances = np.square(means[:, None] - means[None]).sum(axis=2)
     folds = make_folds(annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
     right = [
@@ -85,7 +85,7 @@ def on_random_folds(config: Path, overrides: list[str], output: Path, *, fits: b
             rows = [[path, f"fold{position % number + 1}"] for position, path in enumerate(paths)]
             csv.writer(file).writerows([["path", "fold"], *rows])
         leaky = ["protocol=folds_csv", f"folds={folds.absolute()}", f"seeds=[{seed}]"]
-        changes = [*overrides, *(f"evaluation.{each}" for each in leaky), "data.accept=[shared_groups]"]
+        changes = [*overrides, *(f"evaluation.{change}" for change in leaky), "data.accept=[shared_groups]"]
         for name, values in run(load(RunSettings, config, changes), output / f"random_{seed}", fits=fits).items():
             scores.setdefault(name, []).extend(values)
     return scores
@@ -123,7 +123,7 @@ def main() -> None:
             leaky = on_random_folds(config, overrides, output, fits=fits)
             honest = run(load(RunSettings, config, overrides), output / "grouped", fits=fits)
             for name, values in leaky.items():
-                cells = [f"{np.mean(own):.3f} ± {np.std(own):.3f}" for own in (values, honest[name])]
+                cells = [f"{np.mean(top1):.3f} ± {np.std(top1):.3f}" for top1 in (values, honest[name])]
                 print(f"| {config.stem} | {name} | " + " | ".join(cells) + " |", flush=True)
                 figures[f"{config.stem}_{name}_random"] = float(np.mean(values))
                 figures[f"{config.stem}_{name}_grouped"] = float(np.mean(honest[name]))

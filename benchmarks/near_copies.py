@@ -50,7 +50,7 @@ def cropped(image: Image) -> Image:
 KINDS: dict[str, tuple[Callable[[Images], Images], float, int]] = {
     "crf40": (lambda images: images, 1.0, 40),
     "half": (
-        lambda images: [cv2.resize(each, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for each in images],
+        lambda images: [cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for image in images],
         1.0,
         28,
     ),
@@ -59,8 +59,8 @@ KINDS: dict[str, tuple[Callable[[Images], Images], float, int]] = {
     "mirrored": (mirrored, 1.0, 23),
     "mirrored_middle": (lambda images: part(0.2, 0.75)(mirrored(images)), 1.0, 30),
     "every_second_frame": (lambda images: images[::2], 0.5, 25),
-    "brighter": (lambda images: [cv2.convertScaleAbs(each, alpha=1.2, beta=10) for each in images], 1.0, 23),
-    "cropped": (lambda images: [cropped(each) for each in images], 1.0, 23),
+    "brighter": (lambda images: [cv2.convertScaleAbs(image, alpha=1.2, beta=10) for image in images], 1.0, 23),
+    "cropped": (lambda images: [cropped(image) for image in images], 1.0, 23),
 }
 
 
@@ -121,23 +121,23 @@ def measure(
         thumbnails(several, root, settings, store=folder / name)
         for several, root, name in ((clips, settings.data.root, "store"), (copies, folder, "copies"))
     )
-    places: list[tuple[FeatureFolder, Annotation]] = [(originals, each) for each in clips]
-    places += [(copied, each) for each in copies]
+    places: list[tuple[FeatureFolder, Annotation]] = [(originals, clip) for clip in clips]
+    places += [(copied, copy) for copy in copies]
 
     @lru_cache(512)
     def read(position: int) -> Motion:
         video = places[position][0].read(places[position][1].path)
         return motion_of(video.features, video.timestamps_s)
 
-    groups = sorted({each.group for each in clips})
-    others = near_copies.find_near_copies(read, [groups.index(each.group) for each in clips])
+    groups = sorted({clip.group for clip in clips})
+    others = near_copies.find_near_copies(read, [groups.index(clip.group) for clip in clips])
     figures = {"clips": float(len(clips)), "highest_of_other_groups": others[0].similarity if others else -1.0}
     found = near_copies.find_near_copies(read, [0] * len(clips) + [1] * len(copies))
-    best = {(places[each.first][1].path, places[each.second][1].path): each.similarity for each in found}
+    best = {(places[pair.first][1].path, places[pair.second][1].path): pair.similarity for pair in found}
     for kind in KINDS:
-        own = [best.get((source, path), -1.0) for path, (kind_of, source) in made.items() if kind_of == kind]
-        figures |= {f"{kind}_n": len(own), f"{kind}_found": sum(each >= 0.85 for each in own)}
-        figures |= {f"{kind}_least": min(own), f"{kind}_median": float(np.median(own))}
+        similarities = [best.get((source, path), -1.0) for path, (kind_of, source) in made.items() if kind_of == kind]
+        figures |= {f"{kind}_n": len(similarities), f"{kind}_found": sum(value >= 0.85 for value in similarities)}
+        figures |= {f"{kind}_least": min(similarities), f"{kind}_median": float(np.median(similarities))}
     return figures
 
 

@@ -51,9 +51,9 @@ class Candidate:
             unseen = sorted(set(range(len(self.sequences))) - set(fold.train))
             train, test = self.sequences.subset(key[1]), self.sequences.subset(unseen)
             classes = len(self.classes)
-            said = fit_and_answer("model", train, test, num_classes=classes, settings=self.settings, seed=seed)
-            answers = zip(unseen, said.averaged, test.targets.values.tolist(), strict=True)
-            self._known[key] = {position: int(np.argmax(own)) == target for position, own, target in answers}
+            found = fit_and_answer("model", train, test, num_classes=classes, settings=self.settings, seed=seed)
+            answers = zip(unseen, found.averaged, test.targets.values.tolist(), strict=True)
+            self._known[key] = {position: int(np.argmax(output)) == target for position, output, target in answers}
         return [self._known[key][position] for position in fold.test]
 
 
@@ -80,7 +80,7 @@ def inner_folds(candidate: Candidate, outer: Fold, *, number: int) -> list[Inner
 def choose(candidates: Sequence[Candidate], outer: Fold, *, number: int, seed: int) -> int:
     """Index of the candidate that is right most often on the inner folds."""
     folds = inner_folds(candidates[0], outer, number=number)
-    scores = [sum(sum(each.right(fold, seed=seed)) for fold in folds) for each in candidates]
+    scores = [sum(sum(candidate.right(fold, seed=seed)) for fold in folds) for candidate in candidates]
     return scores.index(max(scores))
 
 

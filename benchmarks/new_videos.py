@@ -35,7 +35,7 @@ def recogniser(streams: list[str]) -> Recogniser:
     tree = {"data": {"root": "."}, "features": features, "extraction": {"device": "cpu"}}
     settings = validate(RunSettings, tree)
     passes = load_passes(settings.features, settings.extraction)
-    specs = [each.spec for each in passes if not each.spec.is_mirrored]
+    specs = [embedder.spec for embedder in passes if not embedder.spec.is_mirrored]
     labels = LabelMap(("a", "b", "c"))
     dims = {spec.stream: spec.dim for spec in specs}
     classifier = SequenceClassifier(settings.model, dim=dims, num_classes=len(labels)).eval()

@@ -35,13 +35,13 @@ def measure(clips: Sequence[Path], features: FeatureSettings, rounds: int) -> di
     alone = [Job(job.path, job.source) for job in jobs]
     found = dict(embed_passes(jobs[:1], passes, settings=settings))  # the engine is ready
     resident = torch.zeros(16, *passes[0].preprocessing.shape, dtype=torch.uint8)
-    kept = sum(len(each[0].features) for _, each in embed_passes(jobs, passes, settings=settings))
+    kept = sum(len(features[0].features) for _, features in embed_passes(jobs, passes, settings=settings))
     assert len(found[jobs[0].path]) == len(passes)
     rows: list[dict[str, float]] = []
     for _ in range(rounds):
         together = seconds_of(lambda: list(embed_passes(jobs, passes, settings=settings)))
-        apart = sum(seconds_of(lambda p=each: list(embed_videos(alone, p, settings=settings))) for each in passes)
-        drawn = seconds_of(lambda: list(embed_passes(jobs, [NoBackbone(each) for each in passes], settings=settings)))
+        apart = sum(seconds_of(lambda p=one: list(embed_videos(alone, p, settings=settings))) for one in passes)
+        drawn = seconds_of(lambda: list(embed_passes(jobs, [NoBackbone(one) for one in passes], settings=settings)))
         network = seconds_of(lambda: [passes[0].embed(resident) for _ in range(8)]) / (8 * len(resident))
         bound = drawn + network * kept * len(passes)
         rows.append({"together_s": together, "apart_s": apart, "drawn_s": drawn, "bound_s": bound})

@@ -54,7 +54,10 @@ def main() -> None:
         for spacing in (250, 50):
             short = encode_minute(Path(folder) / "short.mp4", spacing=spacing)
             long = repeat(short, Path(folder) / "long.mp4", times=arguments.minutes)
-            for path, minutes, sampling in [(long, arguments.minutes, uniform), *((short, 1, each) for each in dense)]:
+            for path, minutes, sampling in [
+                (long, arguments.minutes, uniform),
+                *((short, 1, sampling) for sampling in dense),
+            ]:
                 name = f"{minutes} min, key frame every {spacing}"
                 rows.append(compare(path, sampling, name=name, repeats=arguments.repeats))
         costs = part_costs(long)

@@ -27,7 +27,7 @@ def find_verbs() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [()]
     for verb in VERB.findall(call().stdout.partition("Commands:")[2]):
         below = VERB.findall(call(verb).stdout.partition("Commands:")[2])
-        found += [(verb,), *((verb, each) for each in below)]
+        found += [(verb,), *((verb, inner) for inner in below)]
     return found
 
 

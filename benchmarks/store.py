@@ -133,16 +133,16 @@ def measure_sequences(world: World, number: int) -> dict[str, float]:
     raw_draws = [places[draw].tolist() for draw in draws]
 
     def through_store(at: int) -> None:
-        for each in draws[at]:
-            opened.features(each).copy()
+        for position in draws[at]:
+            opened.features(position).copy()
 
     def through_raw(at: int) -> None:
-        for each in raw_draws[at]:
-            raw[firsts[each] : ends[each]].copy()
+        for position in raw_draws[at]:
+            raw[firsts[position] : ends[position]].copy()
 
     def whole(at: int) -> None:
-        for each in draws[at]:
-            folder.read_packed(opened, each)
+        for position in draws[at]:
+            folder.read_packed(opened, position)
 
     touch(opened.table)
     touch(raw)
@@ -173,7 +173,8 @@ def measure_batches(world: World, batch: int, steps: int, number: int) -> dict[s
         [torch.randint(len(sequences), (batch,), generator=generator) for _ in range(number)] for _ in range(ROUNDS + 1)
     ]
     choices = [
-        [choose_steps(sequences.totals[each], steps, generator=generator) for each in positions] for positions in draws
+        [choose_steps(sequences.totals[chosen], steps, generator=generator) for chosen in positions]
+        for positions in draws
     ]
 
     def raw_batch(positions: torch.Tensor, choice: object) -> torch.Tensor:
@@ -204,7 +205,7 @@ def measure_batches(world: World, batch: int, steps: int, number: int) -> dict[s
 
 def show(name: str, world: World, figures: dict[str, float]) -> None:
     files = list(world.root.glob("*/_pack/*"))
-    size, index = (sum(each.stat().st_size for each in files if each.match(kind)) / 1e6 for kind in ("*", "index"))
+    size, index = (sum(file.stat().st_size for file in files if file.match(kind)) / 1e6 for kind in ("*", "index"))
     steps = f"{world.totals.min()} to {world.totals.max()} steps"
     print(f"\n{name}: {len(world.totals)} sequences of {steps}, D = {world.dim};")
     print(f"{len(files) - 1} shards, {size:.0f} MB with the index of {index:.0f} MB; written in {world.seconds:.0f} s")

@@ -99,7 +99,7 @@ def measure_layers(device: torch.device, limit: float) -> dict[str, dict[int, di
 
 def expect(measured: dict[int, dict[str, float]]) -> float:
     """Seconds of the next T when they grow as they last did."""
-    seconds = [each["seconds"] for each in measured.values()]
+    seconds = [figures["seconds"] for figures in measured.values()]
     return seconds[-1] ** 2 / seconds[-2] if len(seconds) > 1 else 0.0
 
 
@@ -197,7 +197,7 @@ def plot(found: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for axis, key, label in ((axes[0], "seconds", "seconds per training step"), (axes[1], "mb", "peak memory, MB")):
         for cell, values in found.items():
-            axis.loglog(list(values), [each[key] for each in values.values()], marker=".", label=cell)
+            axis.loglog(list(values), [figures[key] for figures in values.values()], marker=".", label=cell)
         axis.set(xlabel="steps T", ylabel=label)
         axis.grid(visible=True, which="major", alpha=0.3)
     axes[0].legend()

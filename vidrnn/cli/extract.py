@@ -107,16 +107,16 @@ def _print(report: "Report", engine_notes: Sequence[str], *, streams: int) -> No
 
 def _print_absent(report: "Progress", stream: str, listed: Path) -> None:
     """Videos without a stream are no failures, but whoever expects sound wants to hear of its absence."""
-    for each in report.absent[:_ABSENT]:
-        print(f"absent: {stream} of {each.path}: {each.cause}")
+    for absence in report.absent[:_ABSENT]:
+        print(f"absent: {stream} of {absence.path}: {absence.cause}")
     if len(report.absent) > _ABSENT:
         print(f"absent: and {len(report.absent) - _ABSENT} more, listed in {listed}")
 
 
 def _print_pass(report: "Progress", listed: Path, shown: set[tuple[str, str]]) -> None:
     """What deserves a second look; what an earlier pass has ``shown`` of a video is not repeated."""
-    notes = [each for each in report.notes if each not in shown]
-    failures = [(each.path, each.cause) for each in report.failures if (each.path, each.cause) not in shown]
+    notes = [note for note in report.notes if note not in shown]
+    failures = [pair for failure in report.failures if (pair := (failure.path, failure.cause)) not in shown]
     shown.update(notes, failures)
     for path, note in notes[:_NOTES]:
         print(f"note: {path}: {note}")

@@ -47,7 +47,7 @@ def calibrated(model: TrainedModel, val: SequenceSet | None) -> TrainedModel:
     if val is None or model.settings.model.head != "label":
         return model
     asking, max_risk = asking_of(model.settings), model.settings.inference.max_risk
-    logits = np.stack([own.numpy() for own in predict(model.classifier, val, asking)])
+    logits = np.stack([output.numpy() for output in predict(model.classifier, val, asking)])
     targets = val.targets.values.cpu().numpy()
     temperature = fit_temperature(logits, targets)
     unknown_below, bound = None, None

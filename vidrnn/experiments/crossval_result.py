@@ -57,9 +57,9 @@ class CrossValidation:
         deviation, fold mean and value per seed beside it. A figure that is not defined for some seed is left out.
         """
         name = HEADLINES[self.head].name
-        each = [metrics.as_dict() for metrics in self.pooled]
+        of_seeds = [metrics.as_dict() for metrics in self.pooled]
         values = [headline(self.head, metrics) for metrics in self.pooled]
-        others = [key for key, value in each[0].items() if isinstance(value, float) and key != name]
+        others = [key for key, value in of_seeds[0].items() if isinstance(value, float) and key != name]
         return {
             "protocol": self.protocol,
             "folds": [
@@ -75,20 +75,20 @@ class CrossValidation:
             f"{name}_fold_mean": float(self.of_folds.mean()),
             f"{name}_interval": [none_if_nan(bound) for bound in self.pooled[0].interval],
             **{
-                key: float(np.mean([own[key] for own in each]))
+                key: float(np.mean([figures[key] for figures in of_seeds]))
                 for key in others
-                if all(own[key] is not None for own in each)
+                if all(figures[key] is not None for figures in of_seeds)
             },
             "answers_per_video": self.answers_per_video,
             f"clip_{name}": float(np.mean(self.clip)),
             **({"ece_uncalibrated": float(np.mean(self.ece))} if self.ece else {}),
-            "baselines": {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()},
-            "baselines_std": {baseline: _deviation(own) for baseline, own in self.baselines.items()},
+            "baselines": {baseline: float(np.mean(headlines)) for baseline, headlines in self.baselines.items()},
+            "baselines_std": {baseline: _deviation(headlines) for baseline, headlines in self.baselines.items()},
             "no_better_than": list(self._not_beaten()),
         }
 
     def _not_beaten(self) -> dict[str, float]:
-        means = {baseline: float(np.mean(own)) for baseline, own in self.baselines.items()}
+        means = {baseline: float(np.mean(headlines)) for baseline, headlines in self.baselines.items()}
         return no_better_than(self.head, self._value(), means, recurrent=self.recurrent)
 
     def _value(self) -> float:

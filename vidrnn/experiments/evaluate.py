@@ -83,15 +83,15 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     load = partial(_load, model=model, settings=settings, device=device)
     chosen = load(require_split(splits[split], split), streams=model.settings.inference.streams)
     _refuse_seen(chosen, model, settings, split=split)
-    said = answer(model.classifier, chosen, asking_of(model.settings))
+    answers = answer(model.classifier, chosen, asking_of(model.settings))
     measured = _measured_on(chosen, model)
-    metrics = measured(said.averaged, bootstrap=settings.evaluation.bootstrap)
-    clip = float(np.mean([headline(head, measured(own, bootstrap=1)) for own in said.single]))
-    calibration = _calibration(model, said.averaged, chosen)
+    metrics = measured(answers.averaged, bootstrap=settings.evaluation.bootstrap)
+    clip = float(np.mean([headline(head, measured(outputs, bootstrap=1)) for outputs in answers.single]))
+    calibration = _calibration(model, answers.averaged, chosen)
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
-        answers = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
-        baselines = {name: headline(head, measured(own, bootstrap=1)) for name, own in answers.items()}
+        without = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
+        baselines = {name: headline(head, measured(outputs, bootstrap=1)) for name, outputs in without.items()}
     value = headline(head, metrics)
     not_beaten = no_better_than(head, value, baselines, recurrent=bool(model.settings.model.layer_names))
     protocol = _describe(model, settings, split=split, n=metrics.n)
@@ -100,7 +100,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         "split": split,
         "head": head,
         **metrics.as_dict(),
-        "answers_per_video": len(said.single),
+        "answers_per_video": len(answers.single),
         f"clip_{HEADLINES[head].name}": clip,
         **({} if calibration is None else calibration.as_dict()),
         "baselines": baselines,
@@ -111,13 +111,13 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         **provenance(model.settings),
     }
     write_json(output / "metrics.json", public_metrics(values))
-    _write_predictions(output / "predictions.csv", model, said.averaged, chosen)
+    _write_predictions(output / "predictions.csv", model, answers.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
     if isinstance(metrics, Metrics) and calibration is not None:
-        files += _draw(output, metrics, calibration, said.averaged, chosen, split=split)
+        files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
     scale = model.settings.inference.average
     notes = [
-        format_averaging(head, clip=clip, video=value, answers_per_video=len(said.single), scale=scale),
+        format_averaging(head, clip=clip, video=value, answers_per_video=len(answers.single), scale=scale),
         "" if calibration is None else format_calibration(calibration.as_dict()),
         describe_verdict(head, value, not_beaten),
     ]
@@ -159,7 +159,7 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
         "val": model.trained_on,
         "test": model.trained_on | model.chosen_on,
     }
-    again = sum(not own.isdisjoint(seen[split]) for own in chosen.identities)
+    again = sum(not names.isdisjoint(seen[split]) for names in chosen.identities)
     if again and "shared_groups" not in settings.data.accept:
         raise AnnotationError(
             f"{again} of the {len(chosen)} {split} videos were in the training or validation split of this model, by "
@@ -175,13 +175,13 @@ def _asked(model: TrainedModel, settings: RunSettings) -> TrainedModel:
     Raises:
         ConfigError: the configuration names a stream that the model does not know, or another ``max_risk``.
     """
-    own, named = model.settings.inference, settings.inference.model_fields_set
+    trained, named = model.settings.inference, settings.inference.model_fields_set
     obeyed = named & {"jitters", "views", "average"}
     changes: dict[str, Any] = {name: getattr(settings.inference, name) for name in obeyed}
-    if "max_risk" in named and settings.inference.max_risk != own.max_risk:
+    if "max_risk" in named and settings.inference.max_risk != trained.max_risk:
         raise ConfigError(
-            f"inference.max_risk {settings.inference.max_risk}: the model was trained with {own.max_risk}, which chose "
-            "its threshold on validation videos; leave it out, or train with it"
+            f"inference.max_risk {settings.inference.max_risk}: the model was trained with {trained.max_risk}, which "
+            "chose its threshold on validation videos; leave it out, or train with it"
         )
     if (streams := settings.inference.streams) is not None:
         known = [spec.stream for spec in model.specs]
@@ -191,7 +191,7 @@ def _asked(model: TrainedModel, settings: RunSettings) -> TrainedModel:
                 "some of these"
             )
         changes["streams"] = streams
-    inference = own.model_copy(update=changes)
+    inference = trained.model_copy(update=changes)
     return replace(model, settings=model.settings.model_copy(update={"inference": inference}))
 
 
@@ -235,7 +235,7 @@ def _calibration(model: TrainedModel, outputs: Outputs, sequences: SequenceSet) 
 
 def _write_predictions(path: Path, model: TrainedModel, outputs: Outputs, chosen: SequenceSet) -> None:
     head = model.settings.model.head
-    calibrated = [calibrate(own, model.temperature) for own in outputs] if head == "label" else outputs
+    calibrated = [calibrate(logits, model.temperature) for logits in outputs] if head == "label" else outputs
     write_predictions(
         path,
         head=head,

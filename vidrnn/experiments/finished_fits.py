@@ -46,9 +46,9 @@ class FinishedFits:
 
     def add(self, fit: str, answers: Answers) -> None:
         """Keep the answers of a fit. Raises OSError."""
-        arrays = {f"averaged {video}": each for video, each in enumerate(answers.averaged)}
+        arrays = {f"averaged {video}": output for video, output in enumerate(answers.averaged)}
         for number, singles in enumerate(answers.single):
-            arrays |= {f"single {number} {video}": each for video, each in enumerate(singles)}
+            arrays |= {f"single {number} {video}": output for video, output in enumerate(singles)}
         content = io.BytesIO()
         videos, singles_there = np.asarray(len(answers.averaged)), np.asarray(len(answers.single))
         np.savez(content, videos=videos, singles=singles_there, **arrays)  # type: ignore[arg-type]  # the stub errs

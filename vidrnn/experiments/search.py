@@ -144,7 +144,9 @@ class Search:
         finished = self.finished()
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if not finished and not waiting:
-            self._study.enqueue_trial({key: _coded(self._space, key, value) for key, value in self._space.own.items()})
+            self._study.enqueue_trial(
+                {key: _coded(self._space, key, value) for key, value in self._space.configured.items()}
+            )
         self._study.sampler = optuna.samplers.TPESampler(seed=self._seed + finished, constant_liar=False)
         return Trial(self._study, self._study.ask(), self._space)
 

@@ -26,17 +26,17 @@ class SearchSpace:
 
     Attributes:
         entries: dotted key to its list of values or its range, in the order of the configuration.
-        own: dotted key to what the configuration says.
-        notes: which entries were widened to hold that.
+        configured: dotted key to the value in the configuration.
+        notes: which entries were widened to hold that value.
     """
 
     entries: Mapping[str, SearchEntry]
-    own: Values
+    configured: Values
     notes: tuple[str, ...]
 
     def is_whole(self, key: str) -> bool:
         """Whether a range holds whole numbers only."""
-        return isinstance(self.own[key], int)
+        return isinstance(self.configured[key], int)
 
 
 def with_values(settings: RunSettings, values: Values, *, origin: str) -> RunSettings:
@@ -65,13 +65,13 @@ def search_space(settings: RunSettings) -> SearchSpace:
             range for a setting that is no number, or an own value that the range cannot be widened to.
     """
     entries: dict[str, SearchEntry] = {}
-    own: dict[str, JsonValue] = {}
+    configured: dict[str, JsonValue] = {}
     notes: list[str] = []
     for key, entry in settings.tuning.space.items():
-        own[key] = value = _own_value(settings, key)
+        configured[key] = value = _configured_value(settings, key)
         if isinstance(entry, SearchRange):
-            _check_range(settings, key, entry, own=value)
-            entries[key] = _widened(key, entry, own=value)
+            _check_range(settings, key, entry, value)
+            entries[key] = _widened(key, entry, value)
             inside = entries[key] == entry
         else:
             choices = [_as_resolved(settings, key, choice) for choice in entry]
@@ -79,14 +79,14 @@ def search_space(settings: RunSettings) -> SearchSpace:
             inside = json.dumps(value) in map(json.dumps, choices)
         if not inside:
             notes.append(f"tuning.space.{key} was widened to the configuration's own value {value!r}")
-    return SearchSpace(entries, own, tuple(notes))
+    return SearchSpace(entries, configured, tuple(notes))
 
 
-def _own_value(settings: RunSettings, key: str) -> JsonValue:
+def _configured_value(settings: RunSettings, key: str) -> JsonValue:
     section, _, name = key.partition(".")
     tree = settings.model_dump(mode="json", include=set(_SECTIONS))
     if name not in tree.get(section, {}):
-        known = ", ".join(f"{each}.{setting}" for each in _SECTIONS for setting in tree[each])
+        known = ", ".join(f"{part}.{setting}" for part in _SECTIONS for setting in tree[part])
         raise ConfigError(f"tuning.space: {key!r} cannot be searched; allowed are {known}")
     if key in _FIXED:
         raise ConfigError(f"tuning.space: {key!r} cannot be searched: {_FIXED[key]}; take it out")
@@ -96,29 +96,32 @@ def _own_value(settings: RunSettings, key: str) -> JsonValue:
 
 def _as_resolved(settings: RunSettings, key: str, value: JsonValue) -> JsonValue:
     """What the configuration would say with this value: 0 is 0.0 where a setting is no whole number."""
-    return _own_value(with_values(settings, {key: value}, origin="tuning.space"), key)
+    return _configured_value(with_values(settings, {key: value}, origin="tuning.space"), key)
 
 
-def _check_range(settings: RunSettings, key: str, entry: SearchRange, *, own: JsonValue) -> None:
-    if isinstance(own, bool) or not isinstance(own, int | float):
+def _check_range(settings: RunSettings, key: str, entry: SearchRange, configured: JsonValue) -> None:
+    if isinstance(configured, bool) or not isinstance(configured, int | float):
         raise ConfigError(
-            f"tuning.space.{key}: a range needs a number, and the configuration says {own!r}; give a list of values"
+            f"tuning.space.{key}: a range needs a number, and the configuration says {configured!r}; give a list of "
+            "values"
         )
     for value in (entry.low, entry.high, entry.low + (entry.step or 0.0)):
-        whole = isinstance(own, int) and value.is_integer()
+        whole = isinstance(configured, int) and value.is_integer()
         _as_resolved(settings, key, int(value) if whole else value)
 
 
-def _widened(key: str, entry: SearchRange, *, own: JsonValue) -> SearchRange:
-    assert isinstance(own, int | float)
-    if entry.log and own <= 0:
+def _widened(key: str, entry: SearchRange, configured: JsonValue) -> SearchRange:
+    assert isinstance(configured, int | float)
+    if entry.log and configured <= 0:
         raise ConfigError(
-            f"tuning.space.{key}: a log range cannot hold the configuration's own value {own}, which is the first "
-            f"trial; set {key} above 0 or leave log out"
+            f"tuning.space.{key}: a log range cannot hold the configuration's own value {configured}, which is the "
+            f"first trial; set {key} above 0 or leave log out"
         )
-    if not entry.on_grid(own):
+    if not entry.on_grid(configured):
         raise ConfigError(
-            f"tuning.space.{key}: the configuration's own value {own}, which is the first trial, is not low "
+            f"tuning.space.{key}: the configuration's own value {configured}, which is the first trial, is not low "
             f"{entry.low} plus a multiple of step {entry.step}; change {key}, low or step"
         )
-    return entry.model_copy(update={"low": min(entry.low, float(own)), "high": max(entry.high, float(own))})
+    return entry.model_copy(
+        update={"low": min(entry.low, float(configured)), "high": max(entry.high, float(configured))}
+    )

@@ -148,20 +148,20 @@ def _beside(
                 answers[variant] = fit_and_answer(
                     variant, train_set, val_set, num_classes=num_classes, settings=settings, seed=settings.training.seed
                 ).averaged
-    said = [own.numpy() for own in predict(model, videos, asking_of(settings))]
+    answers["model"] = [output.numpy() for output in predict(model, videos, asking_of(settings))]
     measured = {
         name: headline(
             head,
             measure_outputs(
                 head,
-                own,
+                outputs,
                 videos.targets.per_video(videos.totals),
                 labels=[str(number) for number in range(num_classes)],
                 groups=[annotation.group for annotation in videos.annotations],
                 bootstrap=1,
             ),
         )
-        for name, own in ({"model": said} | answers).items()
+        for name, outputs in answers.items()
     }
     value = measured.pop("model")
     not_beaten = no_better_than(head, value, measured, recurrent=bool(settings.model.layer_names))
@@ -174,10 +174,10 @@ def _save_others(model: TrainedModel, result: Fitted, val_set: SequenceSet | Non
     """The weights of the last and the best epoch, each with epoch, figures, thresholds and temperature of its own."""
     rows = result.history
     members = sorted({int(row.get("member", 1)) for row in rows})
-    of_member = [[row for row in rows if int(row.get("member", 1)) == member] for member in members]
-    epochs = {"last": tuple(int(own[-1]["epoch"]) for own in of_member)}
+    histories = [[row for row in rows if int(row.get("member", 1)) == member] for member in members]
+    epochs = {"last": tuple(int(history[-1]["epoch"]) for history in histories)}
     if result.best is not None:
-        lowest = [min(own, key=lambda row: row["val_loss"]) for own in of_member]
+        lowest = [min(history, key=lambda row: row["val_loss"]) for history in histories]
         epochs["best"] = tuple(int(row["epoch"]) for row in lowest)
     files = []
     for name, weights in (("last", result.last), ("best", result.best)):

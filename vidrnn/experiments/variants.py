@@ -20,10 +20,13 @@ def trained_baselines(model: ModelSettings) -> tuple[Variant, ...]:
     that may lose it. What the latter reaches is not the merit of the recurrence.
     """
     per_step = model.head in STEP_HEADS
-    own = [name for name in _OWN_INPUTS if (name == "own_inputs_step") == per_step]
     plain = no_time_settings(model)
-    own = [name for name in own if own_inputs_settings(model, name) not in (plain, model)]
-    return (no_time_name(model.head), *own, "shuffled_time", *(() if per_step else ("single_frame",)))
+    on_own_inputs = [
+        name
+        for name in _OWN_INPUTS
+        if (name == "own_inputs_step") == per_step and own_inputs_settings(model, name) not in (plain, model)
+    ]
+    return (no_time_name(model.head), *on_own_inputs, "shuffled_time", *(() if per_step else ("single_frame",)))
 
 
 def no_time_name(head: Head) -> Variant:

@@ -204,9 +204,9 @@ def _csv_row(cells: Iterable[str]) -> str:
 
 def _writable(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
     if isinstance(value, Mapping):
-        return {key: _writable(each) for key, each in value.items()}
+        return {key: _writable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_writable(each) for each in value]
+        return [_writable(inner) for inner in value]
     return writable(value) if isinstance(value, str) else value
 
 

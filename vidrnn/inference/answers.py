@@ -84,7 +84,7 @@ def answers_of(
         "multilabel": lambda: [_labels(scores, labels, cuts)],
         "step_labels": lambda: _segments(scores, labels, clock.bounds()),
         "transcript": lambda: [
-            {"labels": [labels[each] for each in collapse(outputs.argmax(axis=1), blank=len(labels))]}
+            {"labels": [labels[number] for number in collapse(outputs.argmax(axis=1), blank=len(labels))]}
         ],
         "regression": lambda: [{"target": float(outputs[0])}],
         "step_regression": lambda: _numbers(outputs[:, 0], clock.bounds()),
@@ -118,8 +118,8 @@ def _label(scores: npt.NDArray[np.float64], labels: Sequence[str], unknown_below
 
 
 def _labels(scores: npt.NDArray[np.float64], labels: Sequence[str], cuts: npt.NDArray[np.float64]) -> Answer:
-    said = [labels[position] for position in np.flatnonzero(scores >= cuts).tolist()]
-    return {"labels": said, "top_k": _top_k(scores, labels)}
+    carried = [labels[position] for position in np.flatnonzero(scores >= cuts).tolist()]
+    return {"labels": carried, "top_k": _top_k(scores, labels)}
 
 
 def _top_k(scores: npt.NDArray[np.float64], labels: Sequence[str]) -> list[tuple[str, float]]:

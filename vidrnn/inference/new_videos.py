@@ -28,7 +28,7 @@ def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]
         if not path.exists():
             raise MissingPathError(f"{str(path)!r} does not exist; give video files or folders")
         if path.is_dir():
-            inside = find_media(path, media) or [each for each in find_media(path, "frames") if each == path]
+            inside = find_media(path, media) or [folder for folder in find_media(path, "frames") if folder == path]
             found.update(dict.fromkeys(inside))
         else:
             found[path] = None

@@ -108,10 +108,10 @@ class Prediction:
     def _summary(self) -> str:
         if self.error is not None:
             return f"failed, {self.error}"
-        said = "; ".join(_words(answer) for answer in self.answers[:_ROWS_SHOWN]) or "nothing"
+        text = "; ".join(_words(answer) for answer in self.answers[:_ROWS_SHOWN]) or "nothing"
         more = len(self.answers) - _ROWS_SHOWN
         without = f" (without {', '.join(self.lacking)})" if self.lacking else ""
-        return said + (f"; and {more} more" if more > 0 else "") + without
+        return text + (f"; and {more} more" if more > 0 else "") + without
 
     def _repr_html_(self) -> str:
         """A small table, which notebooks show."""

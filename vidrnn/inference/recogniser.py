@@ -107,9 +107,9 @@ class Recogniser:
         self._pictures = load_passes(self._features, self._extraction) if pictures is None else tuple(pictures)
         named = SideFiles().applied_to(self._features, model.specs)  # of texts in a folder the name is in the spec
         self._encoder = TextEncoder(named, device=device) if "text" in named.streams else None
-        for each in self._pictures:
-            if not each.spec.is_mirrored:
-                self._refuse_other(each.spec)
+        for embedder in self._pictures:
+            if not embedder.spec.is_mirrored:
+                self._refuse_other(embedder.spec)
         if self._encoder is not None:
             self._refuse_other(self._encoder.spec)
 
@@ -182,8 +182,8 @@ class Recogniser:
         settings = beside.applied_to(self._features, self.model.specs)
         beside.refuse_unfit(settings)
         files = file_passes((), root=beside.root, settings=settings)
-        for each in files:
-            self._refuse_other(each.spec)
+        for file_pass in files:
+            self._refuse_other(file_pass.spec)
         texts = None if self._encoder is None else TextReader(settings.text, beside.root)
         return self._answer_all(videos, _Ways((*self._pictures, *files), texts, beside))
 
@@ -229,7 +229,7 @@ class Recogniser:
 
     def _sequences(self, seen: _Seen, ways: _Ways) -> SequenceSet:
         """The video as a set of one, joined and masked as stored videos are."""
-        specs = [each.spec for each in ways.passes]
+        specs = [one_pass.spec for one_pass in ways.passes]
         specs += [self._encoder.spec] if self._encoder is not None else []
         views: dict[bool, dict[str, FoundStream]] = {False: {}, True: {}}
         for spec in specs:

@@ -17,7 +17,7 @@ _SHOWN = 5  # files of a group
 
 def find_missing(annotations: Sequence[Annotation], root: Path) -> Iterator[Finding]:
     """Annotated videos that are not there."""
-    missing = [each.path for each in annotations if not is_reachable(each.source(root))]
+    missing = [annotation.path for annotation in annotations if not is_reachable(annotation.source(root))]
     if missing:
         text = (
             f"{len(missing)} of {len(annotations)} videos do not exist or may not be read; looked in {root.resolve()}; "
@@ -41,7 +41,7 @@ def find_identical(
         pairs = _pairs(len(same))
         on_one_side = sum(map(_pairs, Counter(sides.names[position] for position in same).values()))
         alike = sum(map(_pairs, Counter(annotations[position].names for position in same).values()))
-        text = _listed([f"{annotations[each].path} ({sides.names[each]})" for each in same])
+        text = _listed([f"{annotations[position].path} ({sides.names[position]})" for position in same])
         num_across, num_within = num_across + pairs - on_one_side, num_within + on_one_side
         num_contradicting += pairs - alike
         across += [text] if pairs > on_one_side else []

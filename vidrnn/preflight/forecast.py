@@ -90,11 +90,11 @@ def forecast(
     counted = _evenly(known, _COUNTED)
     share = len(known) / len(counted) if counted else 0.0
     frames = num_bytes = 0.0
-    for number, each in enumerate(passes):
-        sampling = Sampling(**each.spec.sampling)
+    for number, spec in enumerate(embedder.spec for embedder in passes):
+        sampling = Sampling(**spec.sampling)
         count = sum(_count_frames(videos[job.path], sampling) for job in counted if number in job.wanted) * share
         frames += count
-        num_bytes += count * (2 * each.spec.dim + 8) + sum(number in job.wanted for job in waiting) * _HEADER_BYTES
+        num_bytes += count * (2 * spec.dim + 8) + sum(number in job.wanted for job in waiting) * _HEADER_BYTES
     rate, bottleneck = _rate(_evenly(known, _TIMED), passes, settings)
     existing = next(path for path in (settings.store.absolute(), *settings.store.absolute().parents) if path.exists())
     return Forecast(
@@ -115,7 +115,7 @@ def _missing(
     """The videos that lack something, with the numbers of the passes that they lack."""
     store = FeatureStore(settings.store)
     with ExitStack() as stack:
-        known = [stack.enter_context(Stored(store.folder(each.spec))) for each in passes]
+        known = [stack.enter_context(Stored(store.folder(embedder.spec))) for embedder in passes]
         for annotation in annotations:
             source = annotation.source(root)
             if is_reachable(source):

@@ -51,13 +51,13 @@ def inspect(
     root, sides = settings.data.root, sides_of(annotations, settings)
     lines = [f"{len(annotations)} videos in {root}", *describe_splits(annotations, settings)]
     findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, root)]
-    findings += find_mirror_classes((name for each in annotations for name in each.names), settings)
+    findings += find_mirror_classes((name for annotation in annotations for name in annotation.names), settings)
     findings += find_identical(annotations, sides, settings, bar=bar)
     videos: dict[str, VideoMetadata] = {}
     pixels = not quick and bool(PICTURE_STREAMS & set(settings.features.streams))
     if pixels:
         pictures = look_at(annotations, sides, settings, bar=bar)
-        videos = dict(zip((each.path for each in pictures.annotations), pictures.metadata, strict=True))
+        videos = dict(zip((video.path for video in pictures.annotations), pictures.metadata, strict=True))
         lines += describe_pictures(pictures)
         findings += [*find_leaks(pictures, settings, bar=bar), *find_unmet_segments(pictures, settings)]
     lines.append(f"leaks were looked for between {sides.description}" + ("" if pixels else ", in names and bytes only"))

@@ -35,7 +35,9 @@ def find_mirror_classes(classes: Iterable[str], settings: RunSettings) -> Iterat
     if not settings.features.mirrored or not PICTURE_STREAMS & set(settings.features.streams):
         return
     tokens = {name: _tokens(name) for name in sorted(set(classes))}
-    if found := [name for name, own in tokens.items() if _WORDS & set(own) or _has_twin(own, set(tokens.values()))]:
+    if found := [
+        name for name, words in tokens.items() if _WORDS & set(words) or _has_twin(words, set(tokens.values()))
+    ]:
         shown = ", ".join(map(repr, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" if found[_SHOWN:] else "")
         yield Finding(
             "warning",
@@ -55,9 +57,9 @@ def _has_twin(tokens: tuple[str, ...], others: set[tuple[str, ...]]) -> bool:
     Longer words count inside of others too, as in swipeleft and swiperight; of short ones that would be chance.
     """
     for pair in _SIDES:
-        for own, other in (pair, pair[::-1]):
+        for side, other in (pair, pair[::-1]):
             inside = min(map(len, pair)) > 3
-            swapped = [token.replace(own, other) if inside else other if token == own else token for token in tokens]
+            swapped = [token.replace(side, other) if inside else other if token == side else token for token in tokens]
             if tuple(swapped) != tokens and tuple(swapped) in others:
                 return True
     return False

@@ -78,10 +78,10 @@ def find_near_copies(
         for question, answer, shift_s, is_mirrored in _Index(read, sides, file, on_video).candidates():
             pair = min(question, answer), max(question, answer)
             one, other = read(question), read(answer)
-            own = similarity(one.mirrored() if is_mirrored else one, other, shift_s=shift_s)
+            value = similarity(one.mirrored() if is_mirrored else one, other, shift_s=shift_s)
             least = LEAST_STILL if one.is_still else LEAST
-            if own >= least and (pair not in found or own > found[pair].similarity):
-                found[pair] = NearCopy(*pair, own, is_mirrored)
+            if value >= least and (pair not in found or value > found[pair].similarity):
+                found[pair] = NearCopy(*pair, value, is_mirrored)
     return sorted(found.values(), key=lambda copy: -copy.similarity)
 
 
@@ -144,9 +144,9 @@ class _Index:
         """Candidates for some videos of a side, whose steps have these numbers."""
         motions = [self._motion(place) for place in places]
         chosen = [_liveliest(motion) for motion in motions]
-        asking = np.repeat(np.arange(len(places)), [len(own) for own in chosen])
-        asked_s = np.concatenate([motion.times_s[own] for motion, own in zip(motions, chosen, strict=True)])
-        plain = _unit(np.concatenate([motion.steps[own] for motion, own in zip(motions, chosen, strict=True)]))
+        asking = np.repeat(np.arange(len(places)), [len(steps) for steps in chosen])
+        asked_s = np.concatenate([motion.times_s[steps] for motion, steps in zip(motions, chosen, strict=True)])
+        plain = _unit(np.concatenate([motion.steps[steps] for motion, steps in zip(motions, chosen, strict=True)]))
         for is_mirrored in (False, True):
             cosines, rows = self._nearest(plain * self._signs if is_mirrored else plain, first_row, end_row)
             for row, column in np.argwhere((cosines >= _PROMISING) & (rows >= 0)).tolist():
@@ -191,8 +191,8 @@ def _principal_axes(read: Callable[[int], Motion], n: int) -> tuple[Floats, Floa
     for sign in (1.0, -1.0):
         half = (sample + sign * mirror(sample)) / 2
         values, axes = np.linalg.eigh(half.T @ half)
-        found += [(float(values[each]), axes[:, each], sign) for each in range(-_DIMENSIONS, 0)]
-    found.sort(key=lambda each: -each[0])
+        found += [(float(values[column]), axes[:, column], sign) for column in range(-_DIMENSIONS, 0)]
+    found.sort(key=lambda axis: -axis[0])
     chosen = found[:_DIMENSIONS]
     stacked: Floats = np.ascontiguousarray(np.stack([axis for _, axis, _ in chosen], axis=1), dtype=np.float32)
     return stacked, np.array([sign for *_, sign in chosen], dtype=np.float32)

@@ -59,7 +59,7 @@ class Pictures:
     @property
     def facts(self) -> npt.NDArray[np.float64]:
         """(n, 4) width, height, frames, seconds."""
-        rows = [(each.width, each.height, each.num_frames, each.duration_s) for each in self.metadata]
+        rows = [(video.width, video.height, video.num_frames, video.duration_s) for video in self.metadata]
         return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
     def motion(self, position: int) -> Motion:
@@ -71,7 +71,7 @@ class Pictures:
 def look_at(annotations: Sequence[Annotation], sides: Sides, settings: RunSettings, *, bar: Bar) -> Pictures:
     """Decode the videos that are there and have no thumbnails yet. Raises OSError when the store cannot be written."""
     root = settings.data.root
-    chosen = [position for position, each in enumerate(annotations) if is_reachable(each.source(root))]
+    chosen = [position for position, annotation in enumerate(annotations) if is_reachable(annotation.source(root))]
     with bar(total=len(chosen), desc="thumbnails", unit="video") as shown:
         report = extract(
             [annotations[position] for position in chosen],
@@ -100,11 +100,11 @@ def describe_pictures(pictures: Pictures) -> Iterator[str]:
     """Codecs, sizes and durations."""
     if not pictures.annotations:
         return
-    codecs = Counter(each.codec for each in pictures.metadata if each.codec)
+    codecs = Counter(video.codec for video in pictures.metadata if video.codec)
     if codecs:
         shown = ", ".join(f"{name} {count}" for name, count in codecs.most_common())
         yield f"codecs of {codecs.total()} videos: {shown}"
-    sizes = Counter(f"{each.width}x{each.height}" for each in pictures.metadata)
+    sizes = Counter(f"{video.width}x{video.height}" for video in pictures.metadata)
     shown = ", ".join(f"{size} {count}" for size, count in sizes.most_common(5))
     yield f"sizes: {shown}" + (f" and {len(sizes) - 5} others" if len(sizes) > 5 else "")
     seconds = pictures.facts[:, 3]
@@ -171,11 +171,11 @@ def _find_given_away(pictures: Pictures, settings: RunSettings) -> Iterator[Find
     targets = np.array([label_map.index(label) for label in labels])
     scores = np.zeros((len(labels), len(label_map)))
     for train, test in GroupKFold(min(_FOLDS, len(set(groups)))).split(targets, groups=groups):
-        said = metadata_only(
+        predicted = metadata_only(
             "label", pictures.facts[train], list(targets[train]), pictures.facts[test], num_classes=len(label_map)
         )
-        assert said is not None
-        scores[test] = np.stack(said)
+        assert predicted is not None
+        scores[test] = np.stack(predicted)
     metrics = measure(scores, targets, labels=label_map.names, groups=groups)
     majority = float(np.bincount(targets).max() / len(targets))
     text = (

@@ -56,11 +56,11 @@ def _write_captioned(root: Path, rng: np.random.Generator) -> None:
     wordings = rng.permutation([text.replace("{thing}", thing) for thing, text in product(_THINGS, _WORDINGS)])
     for (group, split), wording in zip(_groups(train=24, val=4, test=8), wordings, strict=True):
         backdrop = rng.uniform(90.0, 190.0) + rng.normal(0.0, 10.0, 3)
-        for number, (shown, said) in enumerate(list(product(_PAINTS, _PAINTS)) * 3):
+        for number, (shown, named) in enumerate(list(product(_PAINTS, _PAINTS)) * 3):
             path = f"{group}/{number:02}.png"
             _write_image(root / path, _painted(rng, backdrop, colour=_PAINTS[shown]))
-            sentence = str(wording).format(colour=said)
-            rows.append([path, "match" if shown == said else "", split, group, sentence])
+            sentence = str(wording).format(colour=named)
+            rows.append([path, "match" if shown == named else "", split, group, sentence])
     _write_list(root, ["path", "labels", "split", "group", "text"], rows)
 
 
@@ -135,7 +135,7 @@ def _sound(rng: np.random.Generator, label: str, *, pitch: float, overtone: floa
 def _groups(**sizes: int) -> Iterator[tuple[str, str]]:
     """Name and split of each group."""
     for split, number in sizes.items():
-        yield from ((f"{split}{each:02}", split) for each in range(number))
+        yield from ((f"{split}{index:02}", split) for index in range(number))
 
 
 def _write_image(path: Path, image: Image) -> None:

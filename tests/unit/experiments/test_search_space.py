@@ -77,7 +77,7 @@ def test_the_configuration_is_always_inside_the_space() -> None:
             "model.projection": [8, 16],
         })
     )  # fmt: skip
-    assert space.own == {
+    assert space.configured == {
         "model.cell": "gru", "model.hidden_size": 8, "training.learning_rate": 0.01, "model.projection": 8,
     }  # fmt: skip
     assert space.entries == {
