@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.extraction.decode_worker import Item, draw_video
+from vidrnn.extraction.drawing import draw_video
+from vidrnn.extraction.messages import Item
 from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.video import neighbours

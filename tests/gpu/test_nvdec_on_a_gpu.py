@@ -12,8 +12,9 @@ from tests.media import cut, pictures, turn_mp4, write_clip
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.backbones.engines import similarity
 from vidrnn.errors import VideoError
-from vidrnn.extraction.decode_worker import Drawn, Pixels, draw_video
+from vidrnn.extraction.drawing import draw_video
 from vidrnn.extraction.jobs import Job
+from vidrnn.extraction.messages import Drawn, Pixels
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.preprocessing import Preprocessing

@@ -106,7 +106,8 @@ def gc(
 ) -> int:
     """Show what nothing refers to: parts of killed writers, damaged files, replaced packs, empty folders."""
     from vidrnn.store.feature_store import FeatureStore
-    from vidrnn.store.garbage import find_garbage, remove
+    from vidrnn.store.garbage import find_garbage
+    from vidrnn.store.garbage_removal import remove
 
     number, size, kept = 0, 0, 0
     for found in find_garbage(FeatureStore(store), roots or (), gone_on_purpose=set(map(original, gone or ()))):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vidrnn.extraction.batches import Batches, Features, Throughput
-from vidrnn.extraction.decode_worker import Drawn, Read
 from vidrnn.extraction.decoder import Chunk, Ended
 from vidrnn.extraction.embedder import Computed, Pass
 from vidrnn.extraction.jobs import Failure, Job
+from vidrnn.extraction.messages import Drawn, Read
 from vidrnn.extraction.readings import Readings
 from vidrnn.store.video_features import VideoFeatures
 

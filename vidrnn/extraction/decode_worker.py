@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
@@ -15,190 +15,17 @@ from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.extraction.drawing import DecodingError, DrawVideo, draw_video
 from vidrnn.extraction.embedder import ReadStream
 from vidrnn.extraction.jobs import ABSENT
+from vidrnn.extraction.messages import Finished, Frames, Item, Pixels, Read, Refused, Request
 from vidrnn.extraction.shared_frames import SharedFrames
-from vidrnn.frames.fitting import Drawing, Step, draw, indices_of, refusal
-from vidrnn.store.source import Source, is_there, state_of
-from vidrnn.store.video_features import VideoFeatures, VideoMetadata
-from vidrnn.video.probe import Video, probe
+from vidrnn.frames.fitting import Drawing
 
 _ALIVE_EVERY_S = 1.0
-
-
-@dataclass(frozen=True)
-class Request:
-    """A file, and the numbers of the readings that are wanted of it."""
-
-    source: Path
-    wanted: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """Some frames of a drawing, in order: their times in seconds, and n arrays of the shape `Preprocessing.shape`."""
-
-    reading: int
-    timestamps_s: list[float]
-    frames: list[npt.NDArray[np.uint8]]
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Says where `Pixels` lie in the shared memory; ``shape`` has n first."""
-
-    reading: int
-    timestamps_s: list[float]
-    shape: tuple[int, ...]
-    place: int
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The last message about a drawing that gave frames."""
-
-    reading: int
-    num_frames: int
-    metadata: VideoMetadata
-    source: Source
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Read:
-    """The only message about a stream whose features were computed here."""
-
-    reading: int
-    features: VideoFeatures
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The last message about a reading that cannot be had."""
-
-    reading: int
-    stage: str
-    cause: str
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The last message about a file."""
-
-
-Item = Pixels | Drawn | Read | Refused
-Message = Frames | Drawn | Read | Refused | Finished | None  # None: still alive, nothing to show yet
-DrawVideo = Callable[[Path, Mapping[int, Drawing], int, Callable[[], None]], Iterator[Item]]
-
-
-def draw_video(
-    source: Path,
-    drawings: Mapping[int, Drawing],
-    chunk_size: int,
-    on_progress: Callable[[], None],
-    *,
-    gpu: int | None = None,
-) -> Iterator[Item]:
-    """Decode a video once, draw what is wanted, and hand it on in chunks.
-
-    Args:
-        source: the video file, or the folder of its frames.
-        drawings: what is wanted, by the number of its reading; all read folders of frames in the same way.
-        chunk_size: most frames in a chunk.
-        on_progress: called for every packet and frame.
-        gpu: as in `draw`.
-
-    Yields:
-        `Pixels` of all drawings, then one `Drawn` or `Refused` for each.
-
-    Raises:
-        VideoError: it cannot be decoded, or was written to meanwhile. OSError: it cannot be read.
-    """
-    before = state_of(source) if is_there(source) else None
-    sampling = next(iter(drawings.values())).sampling
-    video = probe(
-        source, frame_rate=sampling.frame_rate, frame_template=sampling.frame_template, on_progress=on_progress
-    )
-    refused = {number: cause for number, drawing in drawings.items() if (cause := refusal(video, drawing))}
-    sheets = {number: _Sheet(number) for number in drawings if number not in refused}
-    if sheets:
-        try:
-            for number, step in draw(
-                video, {reading: drawings[reading] for reading in sheets}, gpu=gpu, on_progress=on_progress
-            ):
-                sheet = sheets[number]
-                sheet.add(step)
-                if len(sheet.frames) == chunk_size:
-                    yield sheet.take()
-            for sheet in sheets.values():
-                if sheet.frames:
-                    yield sheet.take()
-            digest = Source.of(source, on_read=lambda _count: on_progress())
-        except (VideoError, OSError) as error:
-            raise DecodingError(str(error)) from error
-        if before != (digest.size, digest.mtime_ns):
-            raise DecodingError("was written to while it was decoded; run again when the file is complete")
-        for number, sheet in sheets.items():
-            yield sheet.end(video, digest, drawings[number], gpu=gpu)
-    for number, cause in refused.items():
-        yield Refused(number, "decode", cause)
-
-
-@dataclass
-class _Sheet:
-    """What has been drawn and not handed on yet, and what is known of the rest."""
-
-    reading: int
-    frames: list[npt.NDArray[np.uint8]] = field(default_factory=list)
-    timestamps_s: list[float] = field(default_factory=list)
-    num_frames: int = 0
-    sizes: dict[tuple[int, int], None] = field(default_factory=dict)
-    by_gpu: int = 0
-
-    def add(self, step: Step) -> None:
-        self.frames.append(step.pixels)
-        self.timestamps_s.append(step.timestamp_s)
-        self.sizes[step.size] = None
-        self.num_frames += 1
-        self.by_gpu += step.by_gpu
-
-    def take(self) -> Pixels:
-        taken = Pixels(self.reading, self.timestamps_s, self.frames)
-        self.frames, self.timestamps_s = [], []
-        return taken
-
-    def end(self, video: Video, source: Source, drawing: Drawing, *, gpu: int | None) -> Drawn | Refused:
-        wanted = len(indices_of(video, drawing))
-        if not self.num_frames:
-            return Refused(self.reading, "decode", f"none of {wanted} wanted frames holds a picture")
-        notes = video.notes + drawing.sampling.thinning(video.timestamps_s)
-        notes += _notes(wanted=wanted, got=self.num_frames, sizes=list(self.sizes))
-        if gpu is not None and video.pictures is None and self.by_gpu < self.num_frames:
-            notes += (f"the GPU does not decode it ({video.codec}, {video.pixel_format}); decoded on the CPU",)
-        codec = f"{video.codec} in {video.container.split(',')[0]}"
-        metadata = VideoMetadata(
-            video.width, video.height, video.num_frames, video.duration_s, codec, video.pixel_aspect
-        )
-        return Drawn(self.reading, self.num_frames, metadata, source, notes)
-
-
-def _notes(*, wanted: int, got: int, sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """What only decoding shows."""
-    notes = []
-    if got < wanted:
-        notes.append(f"{wanted - got} of {wanted} wanted frames hold no picture of their own")
-    if len(sizes) > 1:
-        shown = ", ".join(f"{width}x{height}" for width, height in sizes[:3]) + (" ..." if len(sizes) > 3 else "")
-        notes.append(f"its frames have {len(sizes)} sizes ({shown}), each fitted alone")
-    return tuple(notes)
-
-
-class DecodingError(VideoError):
-    """A video was opened and indexed, but its frames did not come."""
 
 
 @dataclass(frozen=True)

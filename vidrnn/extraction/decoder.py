@@ -13,8 +13,9 @@ from multiprocessing.reduction import send_handle
 import torch
 
 from vidrnn.errors import DecoderError
-from vidrnn.extraction.decode_worker import Drawn, Finished, Frames, Message, Read, Reader, Refused, Request, serve
+from vidrnn.extraction.decode_worker import Reader, serve
 from vidrnn.extraction.jobs import Failure, Job
+from vidrnn.extraction.messages import Drawn, Finished, Frames, Message, Read, Refused, Request
 from vidrnn.extraction.processes import decoder_context
 from vidrnn.extraction.shared_frames import SharedFrames
 from vidrnn.processes import start

@@ -85,7 +85,7 @@ class Computed:
     Attributes:
         spec: the identity of what it computes.
         read: computes it, where the file is read.
-        source_of: from a video to the file or files that decide its features. Raises VideoError where there is none.
+        source_of: from a video to the file or files that decide its features. Raises VideoError without one.
     """
 
     spec: FeatureSpec

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
-from vidrnn.extraction.decode_worker import DrawVideo, draw_video
+from vidrnn.extraction.drawing import DrawVideo, draw_video
 from vidrnn.extraction.embedder import Pass
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.ledger import Ledger

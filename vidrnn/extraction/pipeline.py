@@ -18,8 +18,9 @@ from vidrnn.device import choose_batch_size, choose_device
 from vidrnn.errors import ConfigError
 from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.collector import Collector, Flush, Message, Result
-from vidrnn.extraction.decode_worker import DrawVideo, Reader, draw_video
+from vidrnn.extraction.decode_worker import Reader
 from vidrnn.extraction.decoder import Decoder, StoppedError
+from vidrnn.extraction.drawing import DrawVideo, draw_video
 from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.readings import Readings
@@ -78,7 +79,7 @@ def embed_passes(
     """Make all passes over many videos, of which each is read once; one that fails, crashes or hangs costs only itself.
 
     Args:
-        jobs: taken one by one, so the iterable may be endless; None says that there is none right now.
+        jobs: taken one by one, so the iterable may be endless; None says that there is nothing to do right now.
         passes: what is wanted of them; a job says which of these it still needs.
         settings: batch size, number of decoders and their limits.
         throughput: kept up to date while the run goes on.

@@ -19,6 +19,6 @@ def decoder_context() -> ForkServerContext:
 
 
 def warm_up() -> None:
-    """Let the fork server begin with its imports, beside those of this process."""
+    """Let the fork server begin with its imports while this process goes on."""
     decoder_context()
     forkserver.ensure_running()

@@ -38,7 +38,7 @@ class SharedFrames:
 
     @staticmethod
     def create(*, places: int, place_bytes: int) -> int:
-        """A descriptor of new memory, all places free. Raises OSError when there is none."""
+        """A descriptor of new memory, all places free. Raises OSError when the system has no memory."""
         if hasattr(os, "memfd_create"):
             file = os.memfd_create("vidrnn")
         else:  # macOS

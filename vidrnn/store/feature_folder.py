@@ -80,7 +80,7 @@ class FeatureFolder:
             write_atomically(self.path / WEIGHTS_LIST, json.dumps(sorted({*known, digest})).encode())
 
     def pack(self) -> Pack | None:
-        """The pack as it is now, None when there is none. Raises StoreError when its index is damaged."""
+        """The pack as it is now, None without one. Raises StoreError when its index is damaged."""
         index = self.path / pack_reader.FOLDER / pack_reader.INDEX
         while True:
             try:
@@ -96,7 +96,7 @@ class FeatureFolder:
     def packed(self) -> tuple[Pack | None, dict[str, int]]:
         """The pack, and the numbers in it of the videos whose packed features are what `read` gives.
 
-        Those are the videos without a feature file and those whose feature file is still the one that was packed.
+        Such a video has no feature file, or its feature file is still the one that was packed.
         Raises StoreError when the index is damaged.
         """
         pack = self.pack()
@@ -135,7 +135,7 @@ class FeatureFolder:
         write_atomically(self.file_of(video_path), save(tensors, metadata={"vidrnn": self.header(video_path, video)}))
 
     def read(self, video_path: str, *, check: bool = False) -> VideoFeatures:
-        """Read the features of one video: its feature file, or the pack where there is none.
+        """Read the features of one video, from its feature file or else from the pack.
 
         Args:
             video_path: as in the annotations.
@@ -185,7 +185,7 @@ class FeatureFolder:
         return VideoFeatures(features, timestamps_s, metadata, source, notes)
 
     def state_of(self, video_path: str) -> tuple[int, int, int] | None:
-        """Inode, size and time of the file that holds the features of a video, None where there is none."""
+        """Inode, size and time of the file that holds the features of a video, None without features."""
         try:
             return _state(self.file_of(video_path).stat())
         except FileNotFoundError:
@@ -198,11 +198,11 @@ class FeatureFolder:
             return None
 
     def current(self, video_path: str, source: Places, *, sha256: str | None = None) -> VideoFeatures | None:
-        """The features of exactly this source, None where there are none that can be read.
+        """The features of exactly this source, None where nothing can be read.
 
         Args:
             video_path: as in the annotations.
-            source: what decides its features. Raises OSError where it is not there.
+            source: what decides its features. OSError where it is missing.
             sha256: its hash, where that is known; None: it is computed where size and time do not tell.
         """
         try:

@@ -17,7 +17,7 @@ class FeatureStore:
         self.root = root
 
     def folders(self) -> list[FeatureFolder]:
-        """One per spec; those of later versions of vidrnn are left out (`newer`).
+        """One per spec; specs of later versions of vidrnn are left out (`newer`).
 
         Raises MissingPathError when there is no store, StoreError when a spec is unreadable.
         """

@@ -1,7 +1,6 @@
-"""The verb `store gc`: find what nothing refers to, and remove just that.
+"""The verb `store gc`: find what nothing refers to.
 
-Only folders that are named like a spec are looked at, links are neither followed nor removed, and what has changed
-since it was found stays.
+Only folders that are named like a spec are looked at, and links are not followed.
 """
 
 import os
@@ -10,7 +9,6 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -24,19 +22,19 @@ from vidrnn.store import manifest, pack_reader
 from vidrnn.store.feature_folder import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_reader import Pack
-from vidrnn.store.pack_update import LOCK, locked, rewrite
+from vidrnn.store.pack_update import LOCK
 from vidrnn.store.source import is_there
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
-_SHARD = re.compile(r"[0-9a-f]{16}" + re.escape(pack_reader.SHARD_SUFFIX))
+SHARD_NAME = re.compile(r"[0-9a-f]{16}" + re.escape(pack_reader.SHARD_SUFFIX))
 _OF_NO_FEATURE = {
     *("spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK),
     *(claims.FILE, manifest.FILE, manifest.JOURNAL),
 }
 _YOUNG_S = 3600.0  # what is younger may belong to a process that is at work
 
-_State = tuple[int, int, int]
+FileState = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Garbage:
     reason: str
     size: int
     dropped: tuple[str, ...] = ()
-    state: _State | None = None
+    state: FileState | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def find_garbage(
     Raises:
         MissingPathError: there is no store, or a root does not exist.
         StoreError: a spec is unreadable, the roots hold none of its videos, or all videos of a folder are gone, as
-            those of a share that is not mounted. Nothing was yielded then.
+            when a share is not mounted. Nothing was yielded then.
     """
     for root in roots:
         if not root.is_dir():
@@ -215,7 +213,7 @@ def _pack_files(folder: FeatureFolder) -> list[Path]:
     directory = folder.path / pack_reader.FOLDER
     if directory.is_symlink() or not directory.is_dir():
         return []
-    files = [path for path in directory.iterdir() if path.name == pack_reader.INDEX or _SHARD.fullmatch(path.name)]
+    files = [path for path in directory.iterdir() if path.name == pack_reader.INDEX or SHARD_NAME.fullmatch(path.name)]
     return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
 
@@ -246,72 +244,13 @@ def _files(path: Path) -> list[Path]:
 
 def _file(path: Path, reason: str) -> Garbage:
     status = path.lstat()
-    return Garbage(path, "file", reason, status.st_size, state=_state(status))
+    return Garbage(path, "file", reason, status.st_size, state=state_of_file(status))
 
 
-def _state(status: os.stat_result) -> _State:
+def state_of_file(status: os.stat_result) -> FileState:
+    """Inode, size and time, by which a file that has changed is recognised."""
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _age_s(path: Path) -> float:
     return time.time() - path.lstat().st_mtime
-
-
-def remove(garbage: SpecGarbage) -> list[Garbage]:
-    """Remove what was found.
-
-    Returns:
-        What stays, because it has changed since.
-
-    Raises:
-        StoreError: another process changes the pack.
-        OSError: the store is read-only, or a shard cannot be written again; nothing that is needed was removed.
-    """
-    with locked(garbage.folder) if garbage.folder else nullcontext():
-        kept = [item for item in garbage.items if item.kind == "file" and not _unlink(garbage, item)]
-        shards = [item for item in garbage.items if item.kind == "shard"]
-        if shards and garbage.folder and garbage.pack:
-            kept += _write_again(garbage.folder, garbage.pack, shards)
-        for item in garbage.items:
-            if item.kind == "folder":
-                try:
-                    if garbage.folder and item.path == garbage.folder.path:
-                        (item.path / LOCK).unlink(missing_ok=True)  # ours, of a moment ago
-                    item.path.rmdir()
-                except OSError:  # something new is in it
-                    kept.append(item)
-    return kept
-
-
-def _unlink(garbage: SpecGarbage, item: Garbage) -> bool:
-    """Whether the file was what it had been and is gone now."""
-    if item.path.name == pack_reader.INDEX and garbage.pack is not None:
-        return True  # goes when its shards go
-    if _SHARD.fullmatch(item.path.name) and item.path.name in _in_use(garbage.folder):
-        return False
-    try:
-        same = _state(item.path.lstat()) == item.state
-    except FileNotFoundError:
-        return True
-    if same:
-        item.path.unlink()
-    return same
-
-
-def _in_use(folder: FeatureFolder | None) -> set[str]:
-    try:
-        pack = folder.pack() if folder else None
-    except StoreError:
-        pack = None
-    return {shard.name for shard in pack.shards} if pack else set()
-
-
-def _write_again(folder: FeatureFolder, pack: Pack, items: list[Garbage]) -> list[Garbage]:
-    if folder.pack() is not pack:
-        return items
-    names = {item.path.name for item in items}
-    shards = {number for number, shard in enumerate(pack.shards) if shard.name in names}
-    rewrite(folder, pack, add=(), drop={video for item in items for video in item.dropped}, shards=shards)
-    for item in items:
-        item.path.unlink(missing_ok=True)
-    return []

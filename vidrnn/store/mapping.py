@@ -1,8 +1,8 @@
 """Files mapped into memory one behind another, so that the rows of all of them are rows of one array.
 
 Gathering a batch from one array is a single call; from a list of arrays, one for each file, it took three times as long
-for short sequences. `mmap` of the standard library cannot choose the address and keeps every file open, so the system's
-is called directly (POSIX.1-2017, mmap with MAP_FIXED inside a range that was reserved before).
+for short sequences. `mmap` of the standard library cannot choose the address and keeps every file open. So the system's
+is called directly: POSIX.1-2017, mmap with MAP_FIXED inside a range that was reserved before.
 """
 
 import ctypes
@@ -32,7 +32,7 @@ class Mapping:
     """The mapped files. The memory is private: what is written to it does not reach the files.
 
     Attributes:
-        table: (rows, D) float16. Rows between those of two files are filled with what lies there and mean nothing.
+        table: (rows, D) float16. Between two files lie rows that mean nothing.
         starts: first row of each file in ``table``, -1 for a file that is not there with its size.
         room: first of the rows at the end that belong to no file, zero until they are written.
     """

@@ -84,7 +84,7 @@ class Pack:
     """
 
     def __init__(self, folder: Path, spec_digest: str) -> None:
-        """Open the pack in ``folder``. Raises FileNotFoundError when there is none, StoreError when it is damaged."""
+        """Open the pack in ``folder``. Raises FileNotFoundError without one, StoreError when it is damaged."""
         self.folder = folder
         index = folder / INDEX
         try:

@@ -32,9 +32,9 @@ def is_reachable(path: Path) -> bool:
 
 
 def state_of(path: Places) -> tuple[int, int]:
-    """Size and time of a video, found without reading it; of several places the sums. Raises OSError.
+    """Size and time of a video, found without reading it; for several places the sums. Raises OSError.
 
-    Of a folder: the size of all its pictures, and in place of a time a number that changes when any of their names,
+    A folder has the size of all its pictures, and in place of a time a number that changes when any of their names,
     sizes and times does. The newest time would not do: an older picture that is copied over another with its time
     leaves it as it was. Nor would a sum of times: pictures in another order leave that as it was.
     """

@@ -20,7 +20,7 @@ def node_name(nodes: Mapping[str, int]) -> str:
 
 
 def sampling_values(settings: FeatureSettings) -> dict[str, Any]:
-    """The sampling settings that apply: those of the other kinds would change the digest for nothing.
+    """The sampling settings that apply: settings of other kinds would change the digest for nothing.
 
     The two that concern frame folders are only there when they are set, as in specs from before there were any.
     """
@@ -110,7 +110,7 @@ class FeatureSpec:
         return replace(self, preprocessing=values if self.is_mirrored else {**values, "mirrored": True})
 
     def at_frame_rate(self, rate: float | None) -> "FeatureSpec":
-        """The same for frame folders of another rate, which is a fact of the footage as that of a video is."""
+        """The same for frame folders of another rate, which is a fact of the footage."""
         values = {key: value for key, value in self.sampling.items() if key != "frame_rate"}
         return replace(self, sampling=values if rate is None else {**values, "frame_rate": rate})
 

@@ -44,7 +44,7 @@ def verify(folder: FeatureFolder, roots: Sequence[Path] = ()) -> Iterator[Findin
         yield Finding("the pack", "damaged", str(error))
         pack = None
     videos = {video for video, _ in folder.files()}
-    trusted: set[str] = set()  # whose checksum was compared with that of the whole shard
+    trusted: set[str] = set()  # videos in shards that were compared as a whole
     if pack is not None:
         damage = [pack.damage(shard) for shard in range(len(pack.shards))]
         for shard, reason in zip(pack.shards, damage, strict=True):

@@ -13,7 +13,7 @@ from tests.fake_backbone import AverageColour
 from tests.media import pictures, write_clip
 from vidrnn.annotations import Annotation
 from vidrnn.extraction import stored
-from vidrnn.extraction.decode_worker import draw_video
+from vidrnn.extraction.drawing import draw_video
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Failure
 from vidrnn.extraction.progress import Progress
@@ -328,7 +328,7 @@ def test_mirrored_features_that_are_there_are_reused_whatever_became_of_the_plai
 
 
 def test_only_the_view_that_is_missing_is_computed(world):
-    """Of two views one is there, of one video neither: what is there is neither computed nor written again."""
+    """All videos but one have their plain view: what is there is not computed and not written again."""
     first = world.extract()
     first.folder.file_of(NAMES[0]).unlink()
     files = {name: first.folder.file_of(name).stat().st_mtime_ns for name in NAMES[1:]}

@@ -16,7 +16,7 @@ from tests.sounds import tone, write_sound
 from tests.unit.extraction.test_pipeline import run_within
 from tests.worlds import Sections, sections
 from vidrnn.annotations import Annotation
-from vidrnn.extraction.decode_worker import draw_video
+from vidrnn.extraction.drawing import draw_video
 from vidrnn.extraction.embedder import Computed, Embedder, Pass
 from vidrnn.extraction.extract import Report, extract
 from vidrnn.extraction.jobs import Failure, Job
@@ -199,7 +199,7 @@ def fill(root: Path, names: Sequence[str], passes: Sequence[Pass], how: Sections
 
 
 def test_a_store_that_has_rgb_gets_flow_and_its_rgb_is_not_touched(clips, tmp_path):
-    """Of one video rgb is missing too; it is opened once, for both."""
+    """One video lacks rgb as well; it is opened once, for both."""
     root, store = clips["1.mkv"].parent, tmp_path / "store"
     log, names = tmp_path / "log", list(clips)
     log.touch()

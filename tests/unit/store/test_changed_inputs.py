@@ -171,7 +171,7 @@ def test_texts_of_another_folder_are_another_stream():
 
 
 def test_new_videos_have_their_texts_and_arrays_elsewhere():
-    """The folder of new videos is another one, and the features are still those of the model."""
+    """Another folder of new videos changes nothing: the features fit the model."""
     settings = FeatureSettings(
         streams=("text", "external"),
         text=TextSettings(source="txt", folder=Path("one/said")),

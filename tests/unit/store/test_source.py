@@ -9,7 +9,7 @@ import pytest
 
 from tests.media import picture, pictures, write_clip, write_pictures
 from tests.sounds import tone, write_sound
-from vidrnn.extraction.decode_worker import draw_video
+from vidrnn.extraction.drawing import draw_video
 from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.store.source import Source, state_of

@@ -21,7 +21,8 @@ from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store import feature_file
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
-from vidrnn.store.garbage import Garbage, find_garbage, remove
+from vidrnn.store.garbage import Garbage, find_garbage
+from vidrnn.store.garbage_removal import remove
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.pack_update import locked, pack
 from vidrnn.store.source import Source
