@@ -28,7 +28,7 @@ class Grid:
         """Some of the videos; the numbers are shared, not copied."""
         return Grid(self.offsets[positions], self.steps)
 
-    def own_steps(self, stream: str, positions: torch.Tensor, choice: StepChoice) -> torch.Tensor:
+    def stream_steps(self, stream: str, positions: torch.Tensor, choice: StepChoice) -> torch.Tensor:
         """(B, S) int64 steps of a stream at the chosen ones of some videos (B,), -1 for none and beyond the lengths."""
         rows = self.offsets[positions].unsqueeze(1) + choice.indices
         beyond = torch.arange(rows.shape[1]) >= choice.lengths.unsqueeze(1)
@@ -43,8 +43,8 @@ def reference_of(times: Mapping[str, Times]) -> str:
     Args:
         times: stream to (T,) seconds, in canonical order; empty where the video lacks the stream, but not in all.
     """
-    several = [stream for stream, own in times.items() if len(own) > 1]
-    return several[0] if several else next(stream for stream, own in times.items() if len(own))
+    several = [stream for stream, seconds in times.items() if len(seconds) > 1]
+    return several[0] if several else next(stream for stream, seconds in times.items() if len(seconds))
 
 
 def nearest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
@@ -97,13 +97,13 @@ def align(times: Mapping[str, Sequence[Times]], *, causal: bool = False) -> tupl
     Returns:
         The grid, and (T,) seconds of the grid steps of each video.
     """
-    columns = [dict(zip(times, own, strict=True)) for own in zip(*times.values(), strict=True)]
-    grids = [own[reference_of(own)] for own in columns]
+    videos = [dict(zip(times, seconds, strict=True)) for seconds in zip(*times.values(), strict=True)]
+    grids = [video[reference_of(video)] for video in videos]
     totals = np.array([len(grid) for grid in grids], dtype=np.int64)
     chosen = latest_steps if causal else nearest_steps
     steps = {
-        stream: np.concatenate([chosen(own[stream], grid) for own, grid in zip(columns, grids, strict=True)])
+        stream: np.concatenate([chosen(video[stream], grid) for video, grid in zip(videos, grids, strict=True)])
         for stream in times
     }
     offsets = torch.from_numpy(totals.cumsum() - totals)
-    return Grid(offsets, {stream: torch.from_numpy(own.astype(np.int32)) for stream, own in steps.items()}), grids
+    return Grid(offsets, {stream: torch.from_numpy(rows.astype(np.int32)) for stream, rows in steps.items()}), grids

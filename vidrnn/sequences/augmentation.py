@@ -61,7 +61,7 @@ def augment(
     if settings.feature_noise:
         streams = torch.split(features, list(batch.widths or features.shape[2:]), dim=2)
         spread = torch.cat(  # of one number it is 0, and not nan
-            [own.std(dim=2, correction=0, keepdim=True).expand_as(own) for own in streams], dim=2
+            [stream.std(dim=2, correction=0, keepdim=True).expand_as(stream) for stream in streams], dim=2
         )
         noise = torch.randn(features.shape, generator=generator).to(features.device)
         features = features + settings.feature_noise * spread * noise
@@ -99,16 +99,16 @@ def _mix(batch: Batch, alpha: float, *, head: Head, num_classes: int, generator:
     gammas = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator)  # noqa: SLF001
     share = float(gammas[0] / gammas.sum())
     partner = torch.randperm(len(batch.lengths), generator=generator)
-    own, other = batch.lengths.unsqueeze(1), batch.lengths[partner].unsqueeze(1)
+    lengths, partner_lengths = batch.lengths.unsqueeze(1), batch.lengths[partner].unsqueeze(1)
     steps = torch.arange(batch.features.shape[1])
-    same_time = ((2 * steps + 1) * other // (2 * own)).clamp(max=other - 1)
+    same_time = ((2 * steps + 1) * partner_lengths // (2 * lengths)).clamp(max=partner_lengths - 1)
     rows = partner.unsqueeze(1).expand_as(same_time)
     at = rows.to(batch.features.device), same_time.to(batch.features.device)
     second = batch.features[at]
     if batch.present is not None:
         widths = torch.tensor(batch.widths, device=second.device)
         second = torch.where(batch.present[at].repeat_interleave(widths, dim=2), second, batch.features)
-    inside = (steps < own).to(batch.features.device).unsqueeze(2)
+    inside = (steps < lengths).to(batch.features.device).unsqueeze(2)
     features = (share * batch.features + (1.0 - share) * second) * inside
     targets = functional.one_hot(batch.targets, num_classes).float() if head == "label" else batch.targets
     return replace(

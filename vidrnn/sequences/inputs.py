@@ -54,7 +54,7 @@ def gather_inputs(
         else:
             shown.append(at(rows))
     if parts:
-        shown = [part for each in shown for part in torch.split(each, list(parts), dim=2)]
+        shown = [part for input_steps in shown for part in torch.split(input_steps, list(parts), dim=2)]
     if len(shown) > 1:
         shown = [functional.layer_norm(part, part.shape[-1:]) for part in shown]
     steps = torch.cat(shown, dim=2) if len(shown) > 1 else shown[0]

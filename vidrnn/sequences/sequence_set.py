@@ -165,18 +165,18 @@ class SequenceSet:
         mirrored: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, S, C) what one of several streams shows, zero elsewhere, and (B, S) bool on the CPU where it does."""
-        table, own_model = self.streams[name], model.of_stream(name)
-        shape, device = (*choice.indices.shape, len(own_model.inputs) * table.dim), table.features.device
+        table, stream_model = self.streams[name], model.of_stream(name)
+        shape, device = (*choice.indices.shape, len(stream_model.inputs) * table.dim), table.features.device
         if name in self.hidden:
             return torch.zeros(shape, device=device), torch.zeros(shape[:2], dtype=torch.bool)
         assert self.grid is not None
-        own = self.grid.own_steps(name, positions, choice)
-        there = (shown := own >= 0).any(1)  # the others may have no row at all
+        indices = self.grid.stream_steps(name, positions, choice)
+        there = (shown := indices >= 0).any(1)  # the others may have no row at all
         if not bool(there.any()):
             return torch.zeros(shape, device=device), shown
         views = None if mirrored is None or table.mirrored is None else mirrored[there]
-        chosen = StepChoice(own[there].clamp(min=0), choice.lengths[there])
-        steps = table.gather(positions[there], chosen, own_model, mirrored=views)
+        chosen = StepChoice(indices[there].clamp(min=0), choice.lengths[there])
+        steps = table.gather(positions[there], chosen, stream_model, mirrored=views)
         inside = torch.arange(shape[1]) < choice.lengths.unsqueeze(1)
         if not torch.equal(shown, inside):  # else what lies beyond the lengths is zero already
             steps = steps.masked_fill_(~shown[there].to(device).unsqueeze(2), 0.0)
@@ -255,29 +255,31 @@ def join_streams(
         StoreError, AnnotationError: as `load_sequences`.
     """
     others = mirrored or {}
-    present = np.any([each.present for each in found.values()], axis=0)
+    present = np.any([stream.present for stream in found.values()], axis=0)
     if not present.any():
         raise StoreError(
             f"none of the {len(annotations)} annotated videos has features in "
-            f"{' or '.join(each.where for each in found.values())}; run `vidrnn extract` with this config"
+            f"{' or '.join(stream.where for stream in found.values())}; run `vidrnn extract` with this config"
         )
     kept = np.flatnonzero(present)
-    own = [annotations[position] for position in kept.tolist()]
-    found = {name: each.subset(kept) for name, each in found.items()}
-    others = {name: each.subset(kept) for name, each in others.items()}
-    loaded = {name: load_table(each, own, device=device, mirrored=others.get(name)) for name, each in found.items()}
+    videos = [annotations[position] for position in kept.tolist()]
+    found = {name: stream.subset(kept) for name, stream in found.items()}
+    others = {name: stream.subset(kept) for name, stream in others.items()}
+    loaded = {
+        name: load_table(stream, videos, device=device, mirrored=others.get(name)) for name, stream in found.items()
+    }
     tables = {name: table for name, (table, _) in loaded.items()}
-    metadata, identities = _known_facts(own, [(each, loaded[name][1]) for name, each in found.items()])
-    tables |= {spec.stream: _empty(spec, len(own), device=device) for spec in unseen}
+    metadata, identities = _known_facts(videos, [(stream, loaded[name][1]) for name, stream in found.items()])
+    tables |= {spec.stream: _empty(spec, len(videos), device=device) for spec in unseen}
     grid, totals, times = _timing(found, tables, causal=causal)
-    unmet = find_unmet(own, times, metadata) if head in FRAMEWISE_HEADS else UnmetSegments()
+    unmet = find_unmet(videos, times, metadata) if head in FRAMEWISE_HEADS else UnmetSegments()
     if unmet.refusal:
         raise AnnotationError(unmet.refusal)
     return SequenceSet(
-        tuple(own),
+        tuple(videos),
         {name: tables[name] for name in in_order(tables)},
         totals,
-        make_targets(own, head, label_map, times, device=device),
+        make_targets(videos, head, label_map, times, device=device),
         metadata,
         tuple(annotations[position].path for position in np.flatnonzero(~present).tolist()),
         grid,
@@ -315,7 +317,7 @@ def _known_facts(
             identities[position].add(identify(annotations[position].path, facts[position].tolist()))
             if (content := stream.content(position)) is not None:
                 identities[position].add(identify_content(content))
-    return metadata, tuple(frozenset(each) for each in identities)
+    return metadata, tuple(map(frozenset, identities))
 
 
 def _by_stream(folders: FeatureFolder | Sequence[FeatureFolder]) -> dict[str, FeatureFolder]:

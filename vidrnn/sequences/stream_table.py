@@ -217,8 +217,8 @@ def load_table(
     other = None
     if mirrored is not None:
         other = _mirrored_table(annotations, found.present, mirrored, table.totals, device=device)
-    own = StreamTable(features, torch.from_numpy(offsets), torch.from_numpy(table.totals), found.spec.parts, other)
-    return own, table.metadata
+    totals = torch.from_numpy(table.totals)
+    return StreamTable(features, torch.from_numpy(offsets), totals, found.spec.parts, other), table.metadata
 
 
 def _mirrored_table(
@@ -285,8 +285,10 @@ def _locate(found: FoundStream) -> _Located:
         offsets[read] = first + lengths.cumsum() - lengths
         totals[read] = lengths
         finite[read] = [np.isfinite(video.features).all() for video in loose]
-        facts = [video.metadata for video in loose]
-        metadata[read] = [(each.width, each.height, each.num_frames, each.duration_s) for each in facts]
+        metadata[read] = [
+            (facts.width, facts.height, facts.num_frames, facts.duration_s)
+            for facts in (video.metadata for video in loose)
+        ]
     return _Located(rows, offsets, totals, finite, metadata)
 
 

@@ -1,13 +1,13 @@
 """What each head is taught: annotations to tensors, one entry per video or one per cached step."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.annotations import BACKGROUND, Annotation, LabelMap
+from vidrnn.annotations import BACKGROUND, Annotation, LabelMap, Segment
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import REGRESSION_HEADS, Head
@@ -74,7 +74,7 @@ def label_map_of(annotations: Sequence[Annotation], head: Head) -> LabelMap:
     _check_fit(annotations, head)
     labels = LabelMap.from_annotations(annotations)
     if head in REGRESSION_HEADS:
-        if not any(each.target is not None or each.segments for each in annotations):
+        if not any(annotation.target is not None or annotation.segments for annotation in annotations):
             raise AnnotationError(
                 f"model.head {head!r} needs at least one number, but no video of the annotations has any"
             )
@@ -112,43 +112,50 @@ def make_targets(
         AnnotationError: a class that the label map does not know, or annotations that do not fit the head.
     """
     _check_fit(annotations, head)
-    classes = {name: label_map.index(name) for name in {name for each in annotations for name in each.names}}
+    names = {name for annotation in annotations for name in annotation.names}
+    classes = {name: label_map.index(name) for name in names}
     numbers = [[classes[name] for name in annotation.names] for annotation in annotations]
     if head == "label":
-        return Targets(torch.tensor([own[0] for own in numbers], device=device))
+        return Targets(torch.tensor([video_classes[0] for video_classes in numbers], device=device))
     if head == "multilabel":
         values = torch.zeros(len(annotations), len(label_map))
-        for row, own in zip(values, numbers, strict=True):
-            row[own] = 1.0
+        for row, positives in zip(values, numbers, strict=True):
+            row[positives] = 1.0
         return Targets(values.to(device))
     if head == "transcript":
         longest = max(map(len, numbers), default=0)
-        padded = [own + [IGNORED] * (longest - len(own)) for own in numbers]
+        padded = [transcript + [IGNORED] * (longest - len(transcript)) for transcript in numbers]
         return Targets(torch.tensor(padded, dtype=torch.int64, device=device).view(len(numbers), longest))
     if head == "regression":
-        return Targets(torch.tensor([each.target for each in annotations], dtype=torch.float64, device=device))
+        values = torch.tensor([annotation.target for annotation in annotations], dtype=torch.float64, device=device)
+        return Targets(values)
+    times = map(timestamps, range(len(annotations)))
     if head == "step_labels":
         background = label_map.index(BACKGROUND)
         steps = [
-            _at_steps([(own.start_s, own.end_s, classes[own.label]) for own in each.segments or ()], times, background)
-            for each, times in zip(annotations, map(timestamps, range(len(annotations))), strict=True)
+            _at_steps(annotation.segments, seconds, lambda segment: classes[segment.label], uncovered=background)
+            for annotation, seconds in zip(annotations, times, strict=True)
         ]
         return _stack(steps, np.int64, device)
     steps = [
-        _at_steps([(own.start_s, own.end_s, own.target) for own in each.segments or ()], times, float("nan"))
-        for each, times in zip(annotations, map(timestamps, range(len(annotations))), strict=True)
+        _at_steps(annotation.segments, seconds, lambda segment: segment.target, uncovered=float("nan"))
+        for annotation, seconds in zip(annotations, times, strict=True)
     ]
     return _stack(steps, np.float64, device)
 
 
 def _at_steps(
-    segments: Iterable[tuple[float, float, float | None]], times: npt.NDArray[np.float64], uncovered: float
+    segments: Sequence[Segment] | None,
+    times: npt.NDArray[np.float64],
+    value_of: Callable[[Segment], float | None],
+    *,
+    uncovered: float,
 ) -> npt.NDArray[np.float64]:
     """(T,) the value of the segment that each instant lies in: its start included, its end not."""
     values = np.full(len(times), uncovered)
-    for start, end, value in segments:
-        first, last = np.searchsorted(times, [start, end])
-        values[first:last] = value
+    for segment in segments or ():
+        first, last = np.searchsorted(times, [segment.start_s, segment.end_s])
+        values[first:last] = value_of(segment)
     return values
 
 

@@ -39,7 +39,9 @@ def find_unmet(
         timestamps: number of a video to its (T,) float64 seconds, increasing.
         metadata: (n, 4) float64 width, height, frames, seconds of the videos; a zero is not known.
     """
-    placed = [(number, own) for number, each in enumerate(annotations) for own in each.segments or ()]
+    placed = [
+        (number, segment) for number, annotation in enumerate(annotations) for segment in annotation.segments or ()
+    ]
     unmet: list[_Placed] = []
     for number, annotation in enumerate(annotations):
         times = timestamps(number) if annotation.segments else np.zeros(0)
@@ -51,7 +53,7 @@ def find_unmet(
         return UnmetSegments()
     first_one = _described(unmet[0], annotations)
     ends = _ends(annotations, timestamps, metadata)
-    outside = [each for each in unmet if each[1].start_s >= ends[each[0]]]
+    outside = [(number, segment) for number, segment in unmet if segment.start_s >= ends[number]]
     if 2 * len(outside) > len(placed):
         return UnmetSegments(_outside(outside, placed, annotations, metadata, ends))
     if 2 * len(unmet) > len(placed):
@@ -59,8 +61,9 @@ def find_unmet(
             f"most segments ({len(unmet)} of {len(placed)}) hold no step, the first {first_one}; they are shorter than "
             "the distance of the steps: raise features.rate, or correct the segments"
         )
-    if lost := sorted(set(_labels(placed)) - set(_labels(each for each in placed if each not in set(unmet)))):
-        example = next(each for each in unmet if each[1].label == lost[0])
+    met = set(placed) - set(unmet)
+    if lost := sorted(set(_labels(placed)) - set(_labels(met))):
+        example = next((number, segment) for number, segment in unmet if segment.label == lost[0])
         return UnmetSegments(
             f"classes {lost} have no step: none of their segments holds one, as that "
             f"{_described(example, annotations)}; raise features.rate, correct the segments, or drop these classes"
@@ -83,7 +86,7 @@ def _ends(
 ) -> list[float]:
     """Seconds at which the videos end, as far as that is known; else the time of the last step."""
     last = [float(timestamps(number)[-1]) for number in range(len(annotations))]
-    return [max(own, float(seconds)) for own, seconds in zip(last, metadata[:, 3], strict=True)]
+    return [max(last_s, float(seconds)) for last_s, seconds in zip(last, metadata[:, 3], strict=True)]
 
 
 def _outside(

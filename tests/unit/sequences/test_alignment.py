@@ -78,6 +78,6 @@ def test_each_video_has_a_grid_of_its_own() -> None:
 def test_steps_are_looked_up_in_any_order_and_none_beyond_the_lengths() -> None:
     grid, _ = align({"rgb": [np.arange(4) / 2, np.arange(3) / 2], "audio": [np.arange(9) / 4, np.zeros(0)]})
     choice = StepChoice(torch.tensor([[2, 0, 0], [3, 1, 2]]), torch.tensor([2, 3]))
-    assert grid.own_steps("audio", torch.tensor([1, 0]), choice).tolist() == [[-1, -1, -1], [6, 2, 4]]
+    assert grid.stream_steps("audio", torch.tensor([1, 0]), choice).tolist() == [[-1, -1, -1], [6, 2, 4]]
     choice = StepChoice(torch.tensor([[2, 0, 0]]), torch.tensor([2]))
-    assert grid.subset(torch.tensor([1])).own_steps("rgb", torch.tensor([0]), choice).tolist() == [[2, 0, -1]]
+    assert grid.subset(torch.tensor([1])).stream_steps("rgb", torch.tensor([0]), choice).tolist() == [[2, 0, -1]]
