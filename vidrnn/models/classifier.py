@@ -40,7 +40,7 @@ class SequenceClassifier(nn.Module):
         self.settings = settings
         self.per_step = settings.head in STEP_HEADS
         dims = {"rgb": dim} if isinstance(dim, int) else {name: dim[name] for name in in_order(dim)}
-        self.widths = {name: own * len(settings.of_stream(name).inputs) for name, own in dims.items()}
+        self.widths = {name: length * len(settings.of_stream(name).inputs) for name, length in dims.items()}
         self.width = sum(self.widths.values())
         # Mean and deviation of the numbers that were learned from. In float64: beside a mean of 1e9, such as of times,
         # float32 has steps of 64.
@@ -51,8 +51,8 @@ class SequenceClassifier(nn.Module):
         if len(dims) > 1 and settings.fusion == "late":
             self.branches = nn.ModuleDict(
                 {
-                    name: SequenceClassifier(settings, dim={name: own}, num_classes=num_classes)
-                    for name, own in dims.items()
+                    name: SequenceClassifier(settings, dim={name: length}, num_classes=num_classes)
+                    for name, length in dims.items()
                 }
             )
             self.mixture = Mixture(len(dims), learned=settings.late == "learned")
@@ -132,19 +132,19 @@ class SequenceClassifier(nn.Module):
         assert self.branches is not None
         present = self._check_streams(features, lengths, present)
         of_video, of_steps = [], []
-        for branch, own, there in zip(
+        for branch, stream, there in zip(
             self.branches.values(), split(features, list(self.widths.values())), present.unbind(2), strict=True
         ):
             assert isinstance(branch, SequenceClassifier)
             lasting = there.sum(1).cpu().clamp(min=1)  # of an absent stream one step of zeros, which weighs nothing
             order = (~there).to(torch.int8).argsort(dim=1, stable=True)[:, : int(lasting.max())].unsqueeze(2)
-            steps = own.masked_fill(~there.unsqueeze(2), 0.0).gather(1, order.expand(-1, -1, own.shape[2]))
-            said = branch.with_step_logits(steps, lasting) if with_steps else (branch.unscaled(steps, lasting),)
+            steps = stream.masked_fill(~there.unsqueeze(2), 0.0).gather(1, order.expand(-1, -1, stream.shape[2]))
+            outputs = branch.with_step_logits(steps, lasting) if with_steps else (branch.unscaled(steps, lasting),)
             if not self.per_step:
-                of_video.append(said[0])
+                of_video.append(outputs[0])
             if with_steps or self.per_step:
-                back = said[-1].new_zeros(*there.shape, said[-1].shape[2])
-                of_steps.append(back.scatter(1, order.expand(-1, -1, back.shape[2]), said[-1]))
+                back = outputs[-1].new_zeros(*there.shape, outputs[-1].shape[2])
+                of_steps.append(back.scatter(1, order.expand(-1, -1, back.shape[2]), outputs[-1]))
         empty = features.new_zeros(0)
         return (
             self.mixture(torch.stack(of_video, dim=1), present.any(1)) if of_video else empty,

@@ -40,18 +40,20 @@ def choose_transcripts(outputs: Sequence[torch.Tensor], lengths: torch.Tensor) -
     Returns:
         (B, S, classes + 1) float32: for each video those of one answer, the first of equally likely ones.
     """
-    stacked = torch.stack([each.float() for each in outputs])
+    stacked = torch.stack([candidate.float() for candidate in outputs])
     beyond = torch.arange(stacked.shape[2]) >= lengths.cpu().unsqueeze(1)
     log_p = nn.functional.log_softmax(stacked.masked_fill(beyond.to(stacked.device).unsqueeze(2), 0.0), dim=3)
     steps = lengths.to(stacked.device)
     costs = []
     for candidate in log_p:
         labels, counts = _likeliest_path(candidate, beyond)
-        each = [
-            nn.functional.ctc_loss(own.transpose(0, 1), labels, steps, counts, blank=own.shape[2] - 1, reduction="none")
-            for own in log_p
+        losses = [
+            nn.functional.ctc_loss(
+                judge.transpose(0, 1), labels, steps, counts, blank=judge.shape[2] - 1, reduction="none"
+            )
+            for judge in log_p
         ]
-        costs.append(torch.stack(each).sum(0))
+        costs.append(torch.stack(losses).sum(0))
     chosen = torch.stack(costs).argmin(0)
     return stacked[chosen, torch.arange(len(chosen), device=stacked.device)]
 
@@ -59,11 +61,11 @@ def choose_transcripts(outputs: Sequence[torch.Tensor], lengths: torch.Tensor) -
 def _likeliest_path(log_p: torch.Tensor, beyond: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Transcripts as (B, L) classes, filled up with 0, and their (B,) lengths; the likeliest output of each step."""
     path, blank = log_p.argmax(2), log_p.shape[2] - 1
-    said = (path != blank) & ~beyond.to(path.device)
-    said[:, 1:] &= path[:, 1:] != path[:, :-1]
-    rows = [row[own] for row, own in zip(path, said, strict=True)]
+    starts = (path != blank) & ~beyond.to(path.device)
+    starts[:, 1:] &= path[:, 1:] != path[:, :-1]
+    rows = [row[begun] for row, begun in zip(path, starts, strict=True)]
     labels = nn.utils.rnn.pad_sequence([*rows, path.new_zeros(1)], batch_first=True)[:-1]
-    return labels, said.sum(1)
+    return labels, starts.sum(1)
 
 
 def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Average = "probabilities") -> torch.Tensor:
@@ -80,13 +82,14 @@ def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Avera
     if len(outputs) == 1:
         return outputs[0]
     assert head != "transcript", "transcripts are chosen, not averaged"
-    stacked = torch.stack([each.to(torch.promote_types(each.dtype, torch.float32)) for each in outputs])
+    dtype = torch.promote_types(outputs[0].dtype, torch.float32)
+    stacked = torch.stack([single.to(dtype) for single in outputs])
     if scale == "logits" or head in REGRESSION_HEADS:
         return stacked.mean(0)
     if head == "multilabel":
         # logit(mean of p) from logarithms of p and 1 - p, which are finite where p rounds to 0 or 1.
-        said, unsaid = nn.functional.logsigmoid(stacked), nn.functional.logsigmoid(-stacked)
-        return said.logsumexp(0) - unsaid.logsumexp(0)
+        log_p, log_not_p = nn.functional.logsigmoid(stacked), nn.functional.logsigmoid(-stacked)
+        return log_p.logsumexp(0) - log_not_p.logsumexp(0)
     log_p = nn.functional.log_softmax(stacked, dim=-1)
     return log_p.logsumexp(0) - torch.log(torch.tensor(float(len(outputs))))
 
@@ -134,8 +137,8 @@ class Ensemble(nn.Module):
         self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
     ) -> torch.Tensor:
         """See `SequenceClassifier.forward`."""
-        said = [member(features, lengths, present) for member in self.members]
-        return combine_outputs(self.settings.head, said, lengths=lengths)
+        outputs = [member(features, lengths, present) for member in self.members]
+        return combine_outputs(self.settings.head, outputs, lengths=lengths)
 
 
 Model = SequenceClassifier | Ensemble

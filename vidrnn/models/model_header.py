@@ -41,9 +41,9 @@ def public_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shortened(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
     if isinstance(value, Mapping):
-        return {name: _shortened(each) for name, each in value.items()}
+        return {name: _shortened(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_shortened(each) for each in value]
+        return [_shortened(part) for part in value]
     return last_part(value) if isinstance(value, str) else value
 
 
@@ -62,9 +62,9 @@ def check_counts(header: Mapping[str, Any], num_tensors: int) -> None:
     """Refuse more layers or members than there are weights, before any is built. Raises ValueError."""
     config = header["config"]
     for section, key, most in (("model", "layers", num_tensors + _SPARE_LAYERS), ("training", "members", num_tensors)):
-        own = config.get(section, {}) if isinstance(config, dict) else {}
-        said = own.get(key) if isinstance(own, dict) else None
-        number = len(said) if isinstance(said, list) else said
+        settings = config.get(section, {}) if isinstance(config, dict) else {}
+        value = settings.get(key) if isinstance(settings, dict) else None
+        number = len(value) if isinstance(value, list) else value
         if isinstance(number, int) and number > max(most, 1):
             raise ValueError(f"{section}.{key} is {number}, and the file holds {num_tensors} weights")
 
@@ -82,13 +82,13 @@ def read_specs(header: Mapping[str, Any]) -> tuple[FeatureSpec, ...]:
     others = header.get("specs", [])
     if not isinstance(others, list):
         raise ValueError("specs is no list")
-    specs = tuple(FeatureSpec.from_json(json.dumps(each)) for each in (header["spec"], *others[1:]))
+    specs = tuple(FeatureSpec.from_json(json.dumps(fields)) for fields in (header["spec"], *others[1:]))
     for spec in specs:
         if type(spec.dim) is not int or spec.dim < 1 or not all(type(part) is int and part > 0 for part in spec.parts):
             raise ValueError(f"the spec of stream {spec.stream!r} has dim {spec.dim!r} and parts {spec.parts!r}")
         if not (isinstance(spec.preprocessing, dict) and isinstance(spec.sampling, dict)):
             raise ValueError(f"the spec of stream {spec.stream!r} has preprocessing or sampling that is no object")
-        if not all(isinstance(each, str) for each in (spec.stream, spec.backbone, spec.node, spec.precision)):
+        if not all(isinstance(name, str) for name in (spec.stream, spec.backbone, spec.node, spec.precision)):
             raise ValueError(f"the spec of stream {spec.stream!r} has a name that is no text")
     if len({spec.stream for spec in specs}) < len(specs):
         raise ValueError("two of its specs are of one stream")
@@ -135,7 +135,7 @@ def _number(value: object, name: str) -> float:
 
 def _identities(header: Mapping[str, Any], key: str) -> frozenset[str]:
     values = header.get(key, [])
-    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ValueError(f"{key} is no list of names")
     return frozenset(values)
 
