@@ -50,8 +50,8 @@ class Convergence:
 def judge_convergence(history: History) -> Convergence:
     """See `Convergence`; of an ensemble's history the member that is furthest from it."""
     members = sorted({row.get("member", 1.0) for row in history})
-    each = [_of_one([row for row in history if row.get("member", 1.0) == member]) for member in members]
-    return max(each, key=lambda own: np.inf if np.isnan(own.late_share) else own.late_share)
+    judged = [_of_one([row for row in history if row.get("member", 1.0) == member]) for member in members]
+    return max(judged, key=lambda one: np.inf if np.isnan(one.late_share) else one.late_share)
 
 
 def _of_one(rows: History) -> Convergence:

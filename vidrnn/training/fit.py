@@ -101,7 +101,7 @@ def fit(
         if val is not None:
             asking = Asking(settings.steps, shuffled_time=shuffled_time)
             row |= validate(work.result, val, asking, num_classes=num_classes)
-            if state.best is None or row["val_loss"] < min(each["val_loss"] for each in state.history):
+            if state.best is None or row["val_loss"] < min(earlier["val_loss"] for earlier in state.history):
                 state.best, state.best_epoch = _copy(work.result), state.epoch + 1
         row["seconds"] = time.perf_counter() - started
         state.epoch += 1
@@ -213,9 +213,9 @@ class _Work:
         for part in parts:
             batch = self._draw(positions[part])
             outputs, value = self._forward(batch)
-            own = self.objective.count(batch.targets) if len(parts) > 1 else 1
-            (value * own).backward()  # type: ignore[no-untyped-call]  # torch gives it no type
-            loss, answers = loss + value.detach() * own, answers + own
+            count = self.objective.count(batch.targets) if len(parts) > 1 else 1
+            (value * count).backward()  # type: ignore[no-untyped-call]  # torch gives it no type
+            loss, answers = loss + value.detach() * count, answers + count
             if self.objective.head == "label":
                 targets = batch.targets.argmax(1) if self._settings.mixup else batch.targets
                 correct = correct + (outputs.argmax(1) == targets).sum()
@@ -276,7 +276,7 @@ def validate(
     """
     head = model.settings.head
     truth = val.targets.per_video(val.totals)
-    if head == "step_regression" and all(np.isnan(own).all() for own in truth):
+    if head == "step_regression" and all(np.isnan(numbers).all() for numbers in truth):
         raise TrainingError(
             "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
             "data.val_fraction to 0"
@@ -285,7 +285,7 @@ def validate(
     loss = _common_loss(model, outputs, val, blank=num_classes)
     metrics = measure_outputs(
         head,
-        [own.numpy() for own in outputs],
+        [output.numpy() for output in outputs],
         truth,
         labels=[str(number) for number in range(num_classes)],
         groups=[annotation.group for annotation in val.annotations],
@@ -298,7 +298,7 @@ def _common_loss(model: Model, outputs: list[torch.Tensor], val: SequenceSet, *,
     """See `validate`."""
     head, truth = model.settings.head, val.targets.per_video(val.totals)
     if head == "transcript":
-        lengths = torch.tensor([len(own) for own in outputs])
+        lengths = torch.tensor([len(output) for output in outputs])
         padded = nn.utils.rnn.pad_sequence(outputs, batch_first=True)
         return ctc_loss(padded, lengths, val.targets.values.cpu(), blank=blank)
     flat = torch.cat(outputs) if model.per_step else torch.stack(outputs)

@@ -68,13 +68,13 @@ def fit_members(
             )
         )
     best = [result.best for result in results]
-    selected = [each.best_epoch if settings.select == "best" else len(each.history) for each in results]
+    selected = [result.best_epoch if settings.select == "best" else len(result.history) for result in results]
     several = settings.members > 1
     return Fitted(
         _together([result.model for result in results]),
         None if best[0] is None else _with_weights(results, best),
         _with_weights(results, [result.last for result in results]),
-        [{"member": i + 1.0, **row} if several else row for i, each in enumerate(results) for row in each.history],
+        [{"member": i + 1.0, **row} if several else row for i, result in enumerate(results) for row in result.history],
         tuple(selected),
     )
 

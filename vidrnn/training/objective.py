@@ -39,8 +39,9 @@ class Objective:
     def __init__(self, settings: TrainingSettings, head: Head, *, train: SequenceSet, num_classes: int) -> None:
         self.head, self.num_classes = head, num_classes
         name = LOSSES[head][0] if settings.loss == "auto" else settings.loss
-        own = train.targets.per_video(train.totals) if train.targets.offsets is not None else None
-        values = train.targets.values if own is None else torch.from_numpy(np.concatenate(own))
+        values = train.targets.values
+        if train.targets.offsets is not None:
+            values = torch.from_numpy(np.concatenate(train.targets.per_video(train.totals)))
         weight = None
         if head in {"label", "step_labels"} and settings.class_weight == "balanced":
             weight = _balanced(values, num_classes).to(train.targets.values.device)

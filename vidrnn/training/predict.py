@@ -84,16 +84,16 @@ def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.
 def answer(model: Model, sequences: SequenceSet, asking: Asking) -> Answers:
     """The outputs of `predict`, and beside them the single ones that they are made of, all of them in memory."""
     batches = list(_in_batches(model, sequences, asking))
-    averaged = [own.numpy() for answers in batches for own in _average(model, answers, asking)]
-    single = zip(*batches, strict=True)
-    return Answers(averaged, tuple([own.numpy() for batch in each for own in batch] for each in single))
+    averaged = [output.numpy() for answers in batches for output in _average(model, answers, asking)]
+    ways = zip(*batches, strict=True)  # a way is one draw in one view
+    return Answers(averaged, tuple([output.numpy() for batch in way for output in batch] for way in ways))
 
 
 def _average(model: Model, answers: list[list[torch.Tensor]], asking: Asking) -> list[torch.Tensor]:
     head, scale = model.settings.head, asking.inference.average
     return [
-        combine_outputs(head, [own[None] for own in each], lengths=torch.tensor([len(each[0])]), scale=scale)[0]
-        for each in zip(*answers, strict=True)
+        combine_outputs(head, [output[None] for output in video], lengths=torch.tensor([len(video[0])]), scale=scale)[0]
+        for video in zip(*answers, strict=True)
     ]
 
 
@@ -127,8 +127,8 @@ def _choose(
     if jitter:
         for row, total in enumerate(totals.tolist()):
             generator = torch.Generator().manual_seed(jitter)
-            own = choose_steps(torch.tensor([total]), steps, generator=generator)
-            choice.indices[row, : own.indices.shape[1]] = own.indices[0]
+            (indices,) = choose_steps(torch.tensor([total]), steps, generator=generator).indices
+            choice.indices[row, : len(indices)] = indices
     return choice if shuffle is None else shuffle_steps(choice, generator=shuffle)
 
 
@@ -144,9 +144,9 @@ def _ask(
     rows: list[torch.Tensor] = []
     for number, total in enumerate(sequences.totals[positions].tolist()):
         length = int(choice.lengths[number])
-        own = outputs[number, :length]
+        steps = outputs[number, :length]
         if model.settings.head != "transcript":  # that says in which order it saw things, shuffled or not
             indices, in_order = choice.indices[number, :length].sort()
-            own = own[in_order][nearest_chosen(indices, total)]
-        rows.append(own)
+            steps = steps[in_order][nearest_chosen(indices, total)]
+        rows.append(steps)
     return rows
