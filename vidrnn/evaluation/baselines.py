@@ -51,7 +51,7 @@ def constant(head: Head, truth: Truth, totals: Sequence[int], *, num_classes: in
         counts = np.bincount(np.concatenate(truth), minlength=num_classes)
         return [np.tile(np.eye(num_classes)[counts.argmax()], (total, 1)) for total in totals]
     if head == "transcript":
-        ((transcript, _),) = Counter(tuple(own[own >= 0].tolist()) for own in truth).most_common(1)
+        ((transcript, _),) = Counter(tuple(row[row >= 0].tolist()) for row in truth).most_common(1)
         path = [num_classes, *(step for label in transcript for step in (label, num_classes))]
         return [np.eye(num_classes + 1)[path]] * len(totals)
     values = np.asarray(truth, dtype=np.float64) if head == "regression" else np.concatenate(truth)
@@ -74,7 +74,7 @@ def metadata_only(head: Head, train: Array, truth: Truth, test: Array, *, num_cl
     """
     if head not in {"label", "multilabel", "regression"}:
         return None
-    wanted = np.stack([np.eye(num_classes)[own] if head == "label" else np.atleast_1d(own) for own in truth])
+    wanted = np.stack([np.eye(num_classes)[row] if head == "label" else np.atleast_1d(row) for row in truth])
     model: Any = make_pipeline(StandardScaler(), KNeighborsRegressor(min(_NEIGHBOURS, len(train))))
     model.fit(_facts(train), wanted.astype(np.float64))
     answers = model.predict(_facts(test)).reshape(len(test), -1)

@@ -138,9 +138,9 @@ def compare(a: Scores, b: Scores) -> Comparison:
     _check(a, b)
     whole = float(a.wholes.sum())
     pairs = []
-    for seeds, own, other in zip(zip(a.seeds, b.seeds, strict=True), a.parts, b.parts, strict=True):
-        test = _mcnemar_of(own, other) if a.head == "label" else (None, None, None)
-        pairs.append(SeedPair(seeds, float(own.sum()) / whole, float(other.sum()) / whole, *test))
+    for seeds, parts_a, parts_b in zip(zip(a.seeds, b.seeds, strict=True), a.parts, b.parts, strict=True):
+        test = _mcnemar_of(parts_a, parts_b) if a.head == "label" else (None, None, None)
+        pairs.append(SeedPair(seeds, float(parts_a.sum()) / whole, float(parts_b.sum()) / whole, *test))
     differences = (b.parts - a.parts).mean(axis=0)
     p_value = t_test(differences, a.wholes, groups=a.groups)
     interval = ratio_interval(differences, a.wholes, groups=a.groups)
@@ -178,17 +178,17 @@ def _mcnemar_of(a: Floats, b: Floats) -> tuple[int, int, float]:
 def _check(a: Scores, b: Scores) -> None:
     if a.head != b.head:
         raise ComparisonError(f"the heads differ: A answers {a.head!r}, B {b.head!r}; compare results of one head")
-    for name, own, other in (("A", a, b), ("B", b, a)):
-        if extra := sorted(set(own.videos) - set(other.videos)):
+    for name, one, other in (("A", a, b), ("B", b, a)):
+        if extra := sorted(set(one.videos) - set(other.videos)):
             raise ComparisonError(
                 f"the videos differ: {name} alone has {extra[0]!r} and {len(extra) - 1} more; "
                 "make both results from the same annotations and split, with the features of all videos"
             )
-    for what, owns, others in (("truths", a.truth, b.truth), ("groups", a.groups, b.groups)):
-        for video, mine, theirs in zip(a.videos, owns, others, strict=True):
-            if mine != theirs:
+    for what, facts_a, facts_b in (("truths", a.truth, b.truth), ("groups", a.groups, b.groups)):
+        for video, fact_a, fact_b in zip(a.videos, facts_a, facts_b, strict=True):
+            if fact_a != fact_b:
                 raise ComparisonError(
-                    f"the {what} differ: {video!r} has {_difference(mine, theirs)}; make both results from the same "
+                    f"the {what} differ: {video!r} has {_difference(fact_a, fact_b)}; make both results from the same "
                     "annotations and, for heads that answer at every step, the same sampling"
                 )
     if (a.wholes != b.wholes).any():
@@ -205,14 +205,14 @@ def _check(a: Scores, b: Scores) -> None:
         raise ComparisonError("no video has a true answer to compare with; annotate some")
 
 
-def _difference(own: str | Sequence[str], other: str | Sequence[str]) -> str:
-    if isinstance(own, str):
-        return f"{own!r} in A and {other!r} in B"
-    if len(own) != len(other):
-        return f"{len(own)} steps in A and {len(other)} in B"
-    step = next(number for number, pair in enumerate(zip(own, other, strict=True)) if pair[0] != pair[1])
-    at = f" at step {step}" if len(own) > 1 else ""
-    return f"{own[step]!r} in A and {other[step]!r} in B{at}"
+def _difference(a: str | Sequence[str], b: str | Sequence[str]) -> str:
+    if isinstance(a, str):
+        return f"{a!r} in A and {b!r} in B"
+    if len(a) != len(b):
+        return f"{len(a)} steps in A and {len(b)} in B"
+    step = next(number for number, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1])
+    at = f" at step {step}" if len(a) > 1 else ""
+    return f"{a[step]!r} in A and {b[step]!r} in B{at}"
 
 
 def _count(number: int, what: str) -> str:

@@ -102,11 +102,11 @@ def measure_outputs(
         )
     if head == "step_labels":
         background = list(labels).index(BACKGROUND) if BACKGROUND in labels else None
-        answers = [own.argmax(axis=1) for own in outputs]
-        return measure_segmentation(answers, truth, labels=labels, background=background, **rest)
+        step_labels = [logits.argmax(axis=1) for logits in outputs]
+        return measure_segmentation(step_labels, truth, labels=labels, background=background, **rest)
     if head == "transcript":
-        said = [collapse(own.argmax(axis=1), blank=len(labels)) for own in outputs]
-        return measure_transcripts(said, [own[own >= 0].tolist() for own in truth], labels=labels, **rest)
+        predicted = [collapse(logits.argmax(axis=1), blank=len(labels)) for logits in outputs]
+        return measure_transcripts(predicted, [row[row >= 0].tolist() for row in truth], labels=labels, **rest)
     if head == "regression":
         return measure_regression(np.stack(outputs)[:, 0], np.asarray(truth, dtype=np.float64), **rest)
     return _measure_numbers_of_steps(outputs, truth, groups=groups)
@@ -114,12 +114,12 @@ def measure_outputs(
 
 def _measure_numbers_of_steps(outputs: Outputs, truth: Truth, *, groups: Sequence[str]) -> RegressionMetrics:
     """Over all steps whose number is known; ``n`` counts videos, as for every head."""
-    known = [~np.isnan(own) for own in truth]
+    known = [~np.isnan(numbers) for numbers in truth]
     if not any(keep.any() for keep in known):  # as in a fold whose videos have no segment
         return RegressionMetrics(len(truth), math.nan, (math.nan, math.nan), math.nan, math.nan, math.nan, math.nan)
     metrics = measure_regression(
-        np.concatenate([own[keep, 0] for own, keep in zip(outputs, known, strict=True)]),
-        np.concatenate([own[keep] for own, keep in zip(truth, known, strict=True)]).astype(np.float64),
+        np.concatenate([numbers[keep, 0] for numbers, keep in zip(outputs, known, strict=True)]),
+        np.concatenate([numbers[keep] for numbers, keep in zip(truth, known, strict=True)]).astype(np.float64),
         groups=[group for group, keep in zip(groups, known, strict=True) for _ in range(keep.sum())],
     )
     return replace(metrics, n=len(truth))

@@ -96,19 +96,21 @@ def measure_multilabel(
     _check_parts(truth.shape, labels=labels, groups=groups, thresholds=thresholds)
     cut = np.asarray(thresholds, dtype=np.float64)
     predicted = probabilities.astype(np.float64) >= cut
-    tp, said, true = (predicted & truth).sum(axis=0), predicted.sum(axis=0), truth.sum(axis=0)
-    precision, recall = tp / np.maximum(said, 1), tp / np.maximum(true, 1)
-    f1 = 2 * tp / np.maximum(said + true, 1)
-    each = average_precision(probabilities, truth)
+    tp, claimed, true = (predicted & truth).sum(axis=0), predicted.sum(axis=0), truth.sum(axis=0)
+    precision, recall = tp / np.maximum(claimed, 1), tp / np.maximum(true, 1)
+    f1 = 2 * tp / np.maximum(claimed + true, 1)
+    precisions = average_precision(probabilities, truth)
     return MultiLabelMetrics(
         n=len(truth),
-        mean_average_precision=_mean_of_defined(each),
+        mean_average_precision=_mean_of_defined(precisions),
         interval=_interval(probabilities, truth, groups=groups, resamples=bootstrap, seed=seed),
         macro_f1=_mean_of_defined(np.where(true > 0, f1, np.nan)),
-        micro_f1=2 * int(tp.sum()) / max(int(said.sum() + true.sum()), 1),
+        micro_f1=2 * int(tp.sum()) / max(int(claimed.sum() + true.sum()), 1),
         exact_match=float((predicted == truth).all(axis=1).mean()),
         per_class=tuple(
-            LabelMetrics(label, int(true[i]), *(float(column[i]) for column in (each, precision, recall, f1, cut)))
+            LabelMetrics(
+                label, int(true[i]), *(float(column[i]) for column in (precisions, precision, recall, f1, cut))
+            )
             for i, label in enumerate(labels)
         ),
     )

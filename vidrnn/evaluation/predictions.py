@@ -50,8 +50,8 @@ def write_predictions(
         writer = csv.writer(file)
         writer.writerow(_writable(["path", *header, "group", "seed"]))
         for seed, outputs in answers:
-            for video, group, own, true in zip(paths, groups, outputs, truth, strict=True):
-                writer.writerows(_writable([video, *row, group, seed]) for row in rows(own, true))
+            for video, group, output, true in zip(paths, groups, outputs, truth, strict=True):
+                writer.writerows(_writable([video, *row, group, seed]) for row in rows(output, true))
         file.detach()  # writes what is left; `replacing` closes it
 
 
@@ -84,17 +84,16 @@ def _multilabel(labels: Sequence[str], thresholds: Sequence[float] | None) -> tu
 
 def _step_labels(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
     def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
-        score = softmax(outputs)
-        for step, (own, label) in enumerate(zip(score, true, strict=True)):
-            yield step, labels[label], labels[own.argmax()], _fixed(own.max())
+        for step, (scores, label) in enumerate(zip(softmax(outputs), true, strict=True)):
+            yield step, labels[label], labels[scores.argmax()], _fixed(scores.max())
 
     return ["step", "label", "predicted", "score"], rows
 
 
 def _transcript(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
     def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
-        said, meant = collapse(outputs.argmax(axis=1), blank=len(labels)), true[true >= 0].tolist()
-        yield _join(labels, meant), _join(labels, said), edit_distance(said, meant)
+        predicted, transcript = collapse(outputs.argmax(axis=1), blank=len(labels)), true[true >= 0].tolist()
+        yield _join(labels, transcript), _join(labels, predicted), edit_distance(predicted, transcript)
 
     return ["labels", "predicted", "edits"], rows
 
@@ -108,8 +107,8 @@ def _regression(_labels: object, _thresholds: object) -> tuple[list[str], Any]:
 
 def _step_regression(_labels: object, _thresholds: object) -> tuple[list[str], Any]:
     def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
-        for step, (own, number) in enumerate(zip(outputs[:, 0], true, strict=True)):
-            yield step, "" if np.isnan(number) else f"{number:.9g}", f"{own:.9g}"
+        for step, (predicted, number) in enumerate(zip(outputs[:, 0], true, strict=True)):
+            yield step, "" if np.isnan(number) else f"{number:.9g}", f"{predicted:.9g}"
 
     return ["step", "target", "predicted"], rows
 

@@ -58,8 +58,8 @@ def measure_regression(predicted: Numbers, truth: Numbers, *, groups: Sequence[s
     """
     _check(predicted, truth, groups=groups)
     # Sums of float16 or float32 squares would lose digits or overflow.
-    said, true = np.asarray(predicted, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    errors = said - true
+    guess, true = np.asarray(predicted, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    errors = guess - true
     variation = float(np.square(true - true.mean()).sum()) if np.ptp(true) else 0.0
     return RegressionMetrics(
         n=len(true),
@@ -67,8 +67,8 @@ def measure_regression(predicted: Numbers, truth: Numbers, *, groups: Sequence[s
         interval=ratio_interval(np.abs(errors), np.ones(len(errors)), groups=groups, lowest=0.0),
         rmse=math.sqrt(float(np.square(errors).mean())),
         r2=1.0 - float(np.square(errors).sum()) / variation if variation else math.nan,
-        spearman=_correlation(_average_ranks(said), _average_ranks(true)),
-        pearson=_correlation(said, true),
+        spearman=_correlation(_average_ranks(guess), _average_ranks(true)),
+        pearson=_correlation(guess, true),
     )
 
 

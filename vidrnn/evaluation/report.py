@@ -43,9 +43,9 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  anything that JSON can hold
     if isinstance(value, Mapping):
-        return {writable(str(name)): _finite(each) for name, each in value.items()}
+        return {writable(str(name)): _finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_finite(part) for part in value]
     if isinstance(value, str):
         return writable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -96,7 +96,7 @@ def measure_segmentation(
     """
     _check(predicted, truth, labels=labels, groups=groups, background=background)
     pairs = list(zip(predicted, truth, strict=True))
-    right = np.asarray([(said == true).sum() for said, true in pairs])  # a prediction is never UNLABELLED
+    right = np.asarray([(guess == true).sum() for guess, true in pairs])  # a prediction is never UNLABELLED
     known = np.asarray([(true != UNLABELLED).sum() for true in truth])
     steps = int(known.sum())
     f1 = {overlap: _pooled_f1(pairs, overlap=overlap, background=background) for overlap in (0.10, 0.25, 0.50)}
@@ -105,7 +105,7 @@ def measure_segmentation(
         steps=steps,
         frame_accuracy=int(right.sum()) / steps if steps else float("nan"),
         interval=share_interval(right, known, groups=groups),
-        edit=float(np.mean([edit_score(said, true, background=background) for said, true in pairs])),
+        edit=float(np.mean([edit_score(guess, true, background=background) for guess, true in pairs])),
         f1_10=f1[0.10],
         f1_25=f1[0.25],
         f1_50=f1[0.50],
@@ -143,9 +143,9 @@ def edit_score(predicted: StepLabels, truth: StepLabels, *, background: int | No
     Raises:
         ValueError: the shapes differ, or are not (T,) integers.
     """
-    said, true = ([segment.label for segment in side] for side in _actions(predicted, truth, background=background))
-    longest = max(len(said), len(true))
-    return 1.0 - edit_distance(said, true) / longest if longest else 1.0
+    guess, true = ([segment.label for segment in side] for side in _actions(predicted, truth, background=background))
+    longest = max(len(guess), len(true))
+    return 1.0 - edit_distance(guess, true) / longest if longest else 1.0
 
 
 def overlap_counts(
@@ -168,9 +168,9 @@ def overlap_counts(
     """
     if not 0.0 < overlap <= 1.0:
         raise ValueError(f"overlap {overlap} must be above 0 and at most 1; give F1@25 as 0.25")
-    said, true = _actions(predicted, truth, background=background)
+    guesses, true = _actions(predicted, truth, background=background)
     taken: set[int] = set()
-    for segment in said:
+    for segment in guesses:
         best, match = 0.0, -1
         for number, other in enumerate(true):
             iou = _intersection_over_union(segment, other) if segment.label == other.label else 0.0
@@ -178,7 +178,7 @@ def overlap_counts(
                 best, match = iou, number
         if best >= overlap:
             taken.add(match)
-    return OverlapCounts(tp=len(taken), fp=len(said) - len(taken), fn=len(true) - len(taken))
+    return OverlapCounts(tp=len(taken), fp=len(guesses) - len(taken), fn=len(true) - len(taken))
 
 
 def _intersection_over_union(a: Segment, b: Segment) -> float:
@@ -200,15 +200,15 @@ def _actions(
             f"predicted has {len(predicted)} steps, truth {len(truth)}; give both one label for every step of the video"
         )
     known = np.where(truth == UNLABELLED, UNLABELLED, predicted)
-    said, true = (
+    guesses, true = (
         [segment for segment in to_segments(side) if segment.label not in {UNLABELLED, background}]
         for side in (known, truth)
     )
-    return said, true
+    return guesses, true
 
 
 def _pooled_f1(pairs: list[tuple[StepLabels, StepLabels]], *, overlap: float, background: int | None) -> float:
-    counts = [overlap_counts(said, true, overlap=overlap, background=background) for said, true in pairs]
+    counts = [overlap_counts(guess, true, overlap=overlap, background=background) for guess, true in pairs]
     tp, fp, fn = (sum(column) for column in zip(*counts, strict=True))
     return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else float("nan")
 
@@ -216,12 +216,12 @@ def _pooled_f1(pairs: list[tuple[StepLabels, StepLabels]], *, overlap: float, ba
 def _class_rows(pairs: list[tuple[StepLabels, StepLabels]], *, labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
     """Rows over the labelled steps of all videos; 0 where there is nothing to divide by."""
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)  # rows are the truth
-    for said, true in pairs:
+    for guess, true in pairs:
         labelled = true != UNLABELLED
-        np.add.at(confusion, (true[labelled], said[labelled]), 1)
-    right, true, said = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    recall, precision = right / np.maximum(true, 1), right / np.maximum(said, 1)
-    f1 = 2 * right / np.maximum(true + said, 1)
+        np.add.at(confusion, (true[labelled], guess[labelled]), 1)
+    right, true, claimed = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    recall, precision = right / np.maximum(true, 1), right / np.maximum(claimed, 1)
+    f1 = 2 * right / np.maximum(true + claimed, 1)
     return tuple(
         ClassMetrics(label, int(true[i]), float(recall[i]), float(precision[i]), float(f1[i]))
         for i, label in enumerate(labels)

@@ -72,11 +72,11 @@ def measure_transcripts(
         ValueError: the numbers of videos differ, there is none, or a position is not one of ``labels``.
     """
     _check(predicted, truth, labels=labels, groups=groups)
-    said, true = (np.asarray([len(row) for row in side], dtype=np.int64) for side in (predicted, truth))
+    guessed, true = (np.asarray([len(row) for row in side], dtype=np.int64) for side in (predicted, truth))
     edits = [_fewest_edits(one, other) for one, other in zip(predicted, truth, strict=True)]
     distances, substitutions = (np.asarray(column, dtype=np.int64) for column in zip(*edits, strict=True))
     # Insertions and deletions make up the other edits, and their difference is that of the lengths.
-    insertions = (distances - substitutions + said - true) // 2
+    insertions = (distances - substitutions + guessed - true) // 2
     total = int(true.sum())
     return TranscriptMetrics(
         n=len(truth),
@@ -84,7 +84,7 @@ def measure_transcripts(
         label_error_rate=int(distances.sum()) / total if total else math.nan,
         interval=ratio_interval(distances, true, groups=groups, lowest=0.0),
         insertions=int(insertions.sum()),
-        deletions=int((insertions - said + true).sum()),
+        deletions=int((insertions - guessed + true).sum()),
         substitutions=int(substitutions.sum()),
         exact_match=float((distances == 0).mean()),
     )

@@ -22,8 +22,8 @@ def no_better_than(head: Head, value: float, baselines: Mapping[str, float], *, 
     """
     wanted = {constant_name(head), *(WITHOUT_RECURRENCE if recurrent else ())}
     sign = 1.0 if HEADLINES[head].higher_is_better else -1.0
-    found = {name: own for name, own in baselines.items() if name in wanted and not math.isnan(own)}
-    not_beaten = [name for name, own in found.items() if sign * own >= sign * value]
+    found = {name: figure for name, figure in baselines.items() if name in wanted and not math.isnan(figure)}
+    not_beaten = [name for name, figure in found.items() if sign * figure >= sign * value]
     return {name: found[name] for name in sorted(not_beaten, key=lambda name: -sign * found[name])}
 
 
@@ -31,7 +31,7 @@ def describe_verdict(head: Head, value: float, not_beaten: Mapping[str, float]) 
     """What to tell people; empty when all was beaten."""
     if not not_beaten:
         return ""
-    beside = ", ".join(f"{name} {own:.3f}" for name, own in not_beaten.items())
+    beside = ", ".join(f"{name} {figure:.3f}" for name, figure in not_beaten.items())
     what = (
         "nothing was learned beyond a constant answer"
         if constant_name(head) in not_beaten
