@@ -11,7 +11,7 @@ from vidrnn.evaluation.calibration import calibrate, fit_temperature, judge, mea
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.run import RunSettings
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import predict, predict_options
 
 
 def check_unknown(settings: RunSettings, val: Sequence[Annotation], label_map: LabelMap) -> None:
@@ -46,8 +46,8 @@ def calibrated(model: TrainedModel, val: SequenceSet | None) -> TrainedModel:
     """
     if val is None or model.settings.model.head != "label":
         return model
-    asking, max_risk = asking_of(model.settings), model.settings.inference.max_risk
-    logits = np.stack([output.numpy() for output in predict(model.classifier, val, asking)])
+    options, max_risk = predict_options(model.settings), model.settings.inference.max_risk
+    logits = np.stack([output.numpy() for output in predict(model.classifier, val, options)])
     targets = val.targets.values.cpu().numpy()
     temperature = fit_temperature(logits, targets)
     unknown_below, bound = None, None

@@ -32,7 +32,7 @@ from vidrnn.settings.streams import PICTURE_STREAMS, Stream
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.spec import FeatureSpec
-from vidrnn.training.predict import answer, asking_of, describe_answers
+from vidrnn.training.predict import answer, describe_answers, predict_options
 
 _WORTH: dict[Split, str] = {
     "train": "TRAINED ON THIS SPLIT; ",
@@ -73,17 +73,17 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     Raises:
         AnnotationError: there is no such split, or it holds a class that the model does not know.
         StoreError: the store lacks the features that the model was trained on.
-        ConfigError: ``inference`` asks for what the model does not know, see `_asked`.
+        ConfigError: ``inference`` asks for what the model does not know, see `_with_options`.
         MissingPathError, ModelFileError: see `load_model`.
     """
     device = choose_device(settings.training.device)
-    model = _asked(load_model(model_path, device=device), settings)
+    model = _with_options(load_model(model_path, device=device), settings)
     splits = split_annotations(read_annotations(settings.data), settings.data)
     head = model.settings.model.head
     load = partial(_load, model=model, settings=settings, device=device)
     chosen = load(require_split(splits[split], split), streams=model.settings.inference.streams)
     _refuse_seen(chosen, model, settings, split=split)
-    answers = answer(model.classifier, chosen, asking_of(model.settings))
+    answers = answer(model.classifier, chosen, predict_options(model.settings))
     measured = _measured_on(chosen, model)
     metrics = measured(answers.averaged, bootstrap=settings.evaluation.bootstrap)
     clip = float(np.mean([headline(head, measured(outputs, bootstrap=1)) for outputs in answers.single]))
@@ -169,7 +169,7 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
         )
 
 
-def _asked(model: TrainedModel, settings: RunSettings) -> TrainedModel:
+def _with_options(model: TrainedModel, settings: RunSettings) -> TrainedModel:
     """The model, asked as the configuration says in so many words, else as its own one says.
 
     Raises:

@@ -31,7 +31,7 @@ from vidrnn.training.checkpoint import History
 from vidrnn.training.convergence import Convergence, judge_convergence
 from vidrnn.training.fit import Checkpointing, validate
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import predict, predict_options
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _beside(
                 answers[variant] = fit_and_answer(
                     variant, train_set, val_set, num_classes=num_classes, settings=settings, seed=settings.training.seed
                 ).averaged
-    answers["model"] = [output.numpy() for output in predict(model, videos, asking_of(settings))]
+    answers["model"] = [output.numpy() for output in predict(model, videos, predict_options(settings))]
     measured = {
         name: headline(
             head,
@@ -206,7 +206,7 @@ def _with_figures(
         **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
     }
     if val_set is not None:
-        metrics |= validate(weights, val_set, asking_of(settings), num_classes=len(model.label_map))
+        metrics |= validate(weights, val_set, predict_options(settings), num_classes=len(model.label_map))
     thresholds = _thresholds(weights, val_set, settings)
     return calibrated(replace(model, classifier=weights, metrics=metrics, thresholds=thresholds), val_set)
 
@@ -215,7 +215,7 @@ def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) ->
     """For ``multilabel`` the probability from which each class counts as said, by the validation split."""
     if settings.model.head != "multilabel" or val is None:
         return None
-    probabilities = sigmoid(torch.stack(predict(model, val, asking_of(settings))).numpy())
+    probabilities = sigmoid(torch.stack(predict(model, val, predict_options(settings))).numpy())
     return tuple(best_thresholds(probabilities, val.targets.values.cpu().numpy() > 0.5).tolist())
 
 

@@ -31,7 +31,7 @@ from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.fit import validate
 from vidrnn.training.members import fit_members
-from vidrnn.training.predict import asking_of
+from vidrnn.training.predict import predict_options
 
 if TYPE_CHECKING:
     from vidrnn.experiments.search import Search, Trial, TrialRecord
@@ -220,7 +220,7 @@ def _validate_fold(task: _Task, fold: Fold, settings: RunSettings) -> tuple[floa
     training = settings.training
     seen = val if training.select == "best" else None
     result = fit_members(train, seen, num_classes=num_classes, model_settings=settings.model, settings=training)
-    row = validate(result.model, val, asking_of(settings), num_classes=num_classes)
+    row = validate(result.model, val, predict_options(settings), num_classes=num_classes)
     if not math.isfinite(row["val_loss"]):
         raise TrainingError(
             f"the validation loss of {fold.name} became {row['val_loss']}; lower training.learning_rate"

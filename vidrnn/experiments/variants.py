@@ -6,7 +6,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import STEP_HEADS, Head, ModelSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.training.members import fit_members
-from vidrnn.training.predict import Answers, Asking, answer
+from vidrnn.training.predict import Answers, PredictOptions, answer
 
 Variant = str  # "model" or one of `trained_baselines`
 # Pooling of the baselines on the model's own inputs; heads with an answer at every step have none.
@@ -89,8 +89,8 @@ def fit_and_answer(
     fitted = fit_members(
         train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled
     )
-    asking = Asking(training.steps, inference, shuffled_time=shuffled)
-    return answer(fitted.model, test, asking)
+    options = PredictOptions(training.steps, inference, shuffled_time=shuffled)
+    return answer(fitted.model, test, options)
 
 
 def answer_without_pixels(

@@ -29,7 +29,7 @@ from vidrnn.store.video_features import VideoFeatures
 from vidrnn.streams.passes import file_passes, load_passes
 from vidrnn.streams.text import TextReader, embed_text
 from vidrnn.streams.text_encoder import TextEncoder
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import predict, predict_options
 
 _LABELS = LabelMap(("any",))  # the targets are never asked for
 AnyPath = str | PathLike[str]
@@ -219,7 +219,9 @@ class Recogniser:
         if seen.failed is not None:
             return Prediction(path, "failed", error=seen.failed, head=head)
         try:
-            (outputs,) = predict(self.model.classifier, self._sequences(seen, ways), asking_of(self.model.settings))
+            (outputs,) = predict(
+                self.model.classifier, self._sequences(seen, ways), predict_options(self.model.settings)
+            )
         except StoreError as error:  # no chosen step shows anything of it
             return Prediction(path, "failed", error=str(error), head=head)
         reference = there[reference_of({name: video.timestamps_s for name, video in there.items()})]

@@ -25,7 +25,7 @@ from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint
 from vidrnn.training.checks import check_inputs, check_transcripts
 from vidrnn.training.losses import ctc_loss
 from vidrnn.training.objective import Objective, learning_rate, make_optimiser
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import PredictOptions, predict
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def fit(
         started = time.perf_counter()
         row = work.train_epoch(state.epoch)
         if val is not None:
-            asking = Asking(settings.steps, shuffled_time=shuffled_time)
-            row |= validate(work.result, val, asking, num_classes=num_classes)
+            options = PredictOptions(settings.steps, shuffled_time=shuffled_time)
+            row |= validate(work.result, val, options, num_classes=num_classes)
             if state.best is None or row["val_loss"] < min(earlier["val_loss"] for earlier in state.history):
                 state.best, state.best_epoch = _copy(work.result), state.epoch + 1
         row["seconds"] = time.perf_counter() - started
@@ -252,7 +252,7 @@ class _Work:
 def validate(
     model: Model,
     val: SequenceSet,
-    asking: Asking,
+    options: PredictOptions,
     *,
     num_classes: int,
 ) -> dict[str, float]:
@@ -265,7 +265,7 @@ def validate(
     Args:
         model: what is validated.
         val: on what.
-        asking: how the model answers.
+        options: how the model answers.
         num_classes: classes that the head tells apart.
 
     Returns:
@@ -281,7 +281,7 @@ def validate(
             "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
             "data.val_fraction to 0"
         )
-    outputs = predict(model, val, asking)
+    outputs = predict(model, val, options)
     loss = _common_loss(model, outputs, val, blank=num_classes)
     metrics = measure_outputs(
         head,

@@ -19,12 +19,12 @@ _SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wr
 
 
 @dataclass(frozen=True)
-class Asking:
-    """How a model is asked about a set.
+class PredictOptions:
+    """How a model predicts the sequences of a set.
 
     Attributes:
         steps: per sequence, None for all cached ones; as in training.
-        inference: answers to average.
+        inference: which draws and views are averaged, and how.
         shuffled_time: give the steps of each sequence in one fixed random order.
     """
 
@@ -33,9 +33,9 @@ class Asking:
     shuffled_time: bool = False
 
 
-def asking_of(settings: RunSettings) -> Asking:
-    """How a configuration asks its model."""
-    return Asking(settings.training.steps, settings.inference)
+def predict_options(settings: RunSettings) -> PredictOptions:
+    """The options that a configuration names."""
+    return PredictOptions(settings.training.steps, settings.inference)
 
 
 def describe_answers(settings: RunSettings) -> str:
@@ -66,8 +66,8 @@ class Answers:
 
 
 @repeatable()
-def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.Tensor]:
-    """Outputs of all sequences, over draws of their steps and over views as ``asking`` says.
+def predict(model: Model, sequences: SequenceSet, options: PredictOptions) -> list[torch.Tensor]:
+    """Outputs of all sequences, over draws of their steps and over views as ``options`` says.
 
     Returns:
         n tensors on the CPU, float32, of numbers float64, in the order of the set: (outputs,) each; from a head that
@@ -75,40 +75,40 @@ def predict(model: Model, sequences: SequenceSet, asking: Asking) -> list[torch.
         to it; from ``transcript`` (S, outputs) of the chosen steps of one draw and view, see `combine_outputs`.
     """
     rows: list[torch.Tensor] = []
-    for answers in _in_batches(model, sequences, asking):
-        rows += _average(model, answers, asking)
+    for answers in _in_batches(model, sequences, options):
+        rows += _average(model, answers, options)
     return rows
 
 
 @repeatable()
-def answer(model: Model, sequences: SequenceSet, asking: Asking) -> Answers:
+def answer(model: Model, sequences: SequenceSet, options: PredictOptions) -> Answers:
     """The outputs of `predict`, and beside them the single ones that they are made of, all of them in memory."""
-    batches = list(_in_batches(model, sequences, asking))
-    averaged = [output.numpy() for answers in batches for output in _average(model, answers, asking)]
+    batches = list(_in_batches(model, sequences, options))
+    averaged = [output.numpy() for answers in batches for output in _average(model, answers, options)]
     ways = zip(*batches, strict=True)  # a way is one draw in one view
     return Answers(averaged, tuple([output.numpy() for batch in way for output in batch] for way in ways))
 
 
-def _average(model: Model, answers: list[list[torch.Tensor]], asking: Asking) -> list[torch.Tensor]:
-    head, scale = model.settings.head, asking.inference.average
+def _average(model: Model, answers: list[list[torch.Tensor]], options: PredictOptions) -> list[torch.Tensor]:
+    head, scale = model.settings.head, options.inference.average
     return [
         combine_outputs(head, [output[None] for output in video], lengths=torch.tensor([len(video[0])]), scale=scale)[0]
         for video in zip(*answers, strict=True)
     ]
 
 
-def _in_batches(model: Model, sequences: SequenceSet, asking: Asking) -> Iterator[list[list[torch.Tensor]]]:
+def _in_batches(model: Model, sequences: SequenceSet, options: PredictOptions) -> Iterator[list[list[torch.Tensor]]]:
     """Of each batch of videos the outputs of every draw and view."""
     model.eval()
-    sequences = sequences.showing(asking.inference.streams)
-    views = (False, True) if sequences.has_both_views and asking.inference.views == "both" else (False,)
-    shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if asking.shuffled_time else None
+    sequences = sequences.showing(options.inference.streams)
+    views = (False, True) if sequences.has_both_views and options.inference.views == "both" else (False,)
+    shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if options.shuffled_time else None
     # Of a fixed number of steps all batches have the same size, however short some videos are.
-    lengths = sequences.totals if asking.steps is None else torch.full_like(sequences.totals, asking.steps)
+    lengths = sequences.totals if options.steps is None else torch.full_like(sequences.totals, options.steps)
     for positions in full_batches(lengths, most_steps=_STEPS_PER_BATCH):
         answers: list[list[torch.Tensor]] = []
-        for jitter in range(asking.inference.jitters):
-            choice = _choose(sequences, positions, asking.steps, jitter=jitter, shuffle=shuffle)
+        for jitter in range(options.inference.jitters):
+            choice = _choose(sequences, positions, options.steps, jitter=jitter, shuffle=shuffle)
             answers += [_ask(model, sequences, positions, choice, mirrored=mirrored) for mirrored in views]
         yield answers
 

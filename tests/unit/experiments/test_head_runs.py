@@ -26,7 +26,7 @@ from vidrnn.models.model_file import load_model
 from vidrnn.settings.base import validate
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import predict, predict_options
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 BASELINES: dict[Head, set[str]] = {
@@ -138,7 +138,7 @@ def test_the_thresholds_of_last_and_best_are_those_of_their_own_weights(tmp_path
             folders=find_folders(settings.features, store=settings.extraction.store),
             label_map=model.label_map,
         )
-        logits = torch.stack(predict(model.classifier, val, asking_of(settings))).double().numpy()
+        logits = torch.stack(predict(model.classifier, val, predict_options(settings))).double().numpy()
         expected = best_thresholds(1 / (1 + np.exp(-logits)), val.targets.values.numpy() > 0.5)
         assert model.thresholds == pytest.approx(tuple(expected), rel=1e-5)
         found[name] = model.thresholds

@@ -25,7 +25,7 @@ from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.training.fit import fit
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import PredictOptions, predict
 
 BOTH = ("rgb", "text")
 
@@ -62,7 +62,7 @@ def in_memory(task: tuple[dict[str, dict[str, Array]], list[int]], streams: tupl
 
 
 def top1(sequences: SequenceSet, model: Any, **inference: object) -> float:
-    outputs = predict(model, sequences, Asking(8, InferenceSettings.model_validate(inference)))
+    outputs = predict(model, sequences, PredictOptions(8, InferenceSettings.model_validate(inference)))
     return float((torch.stack(outputs).argmax(1) == sequences.targets.values).float().mean())
 
 

@@ -26,7 +26,7 @@ from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
-from vidrnn.training.predict import asking_of, predict
+from vidrnn.training.predict import predict, predict_options
 
 
 def changed(settings: RunSettings, section: str, **values: object) -> RunSettings:
@@ -85,7 +85,7 @@ def test_the_saved_model_gives_the_validation_loss_of_the_metrics(tmp_path: Path
     folder = FeatureStore(settings.extraction.store).find(settings.features)
     sequences = load_sequences(val, folder, model.label_map, device=CPU)
     loss = torch.nn.functional.cross_entropy(
-        torch.stack(predict(model.classifier, sequences, asking_of(settings))), sequences.targets.values
+        torch.stack(predict(model.classifier, sequences, predict_options(settings))), sequences.targets.values
     )
     assert float(loss) == pytest.approx(result.metrics["val_loss"], rel=1e-6)
     best, chosen = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "model"))

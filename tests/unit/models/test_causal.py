@@ -17,7 +17,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.settings.model import ModelSettings
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import PredictOptions, predict
 
 CELLS = ["rnn", "gru", "lstm", "mingru", "minlstm", "transformer", "tcn", "none"]
 INPUTS = [["features"], ["centred"], ["change"], ["centred", "change", "features"]]
@@ -53,7 +53,7 @@ def said(model: ModelSettings, streams: tuple[str, ...], *, later: float) -> lis
     sequences = world(streams, later=later)
     torch.manual_seed(0)
     classifier = SequenceClassifier(model, dim=sequences.dims, num_classes=3).eval()
-    outputs = predict(classifier, sequences, Asking(steps=None))
+    outputs = predict(classifier, sequences, PredictOptions(steps=None))
     return [
         own[torch.from_numpy(seconds("rgb", length) <= NOW_S)].numpy()
         for own, length in zip(outputs, LENGTHS, strict=True)

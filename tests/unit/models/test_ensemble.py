@@ -21,7 +21,7 @@ from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import PredictOptions, predict
 
 CLASSES: tuple[Head, ...] = ("label", "step_labels")
 
@@ -274,13 +274,13 @@ def test_a_run_with_members_is_read_back_as_it_was(tmp_path: Path) -> None:
     settings = make_run(tmp_path, splits=True)
     settings = settings.model_copy(update={"training": tiny_training(members=3)})
     result = train(settings, output=tmp_path / "run")
-    sequences, asking = sequence_set(*order_task(12, seed=9)), Asking(settings.training.steps)
+    sequences, options = sequence_set(*order_task(12, seed=9)), PredictOptions(settings.training.steps)
     for name in ("model", "best", "last"):
         loaded = load_model(tmp_path / "run" / f"{name}.safetensors", device=CPU)
         assert len(members_of(loaded.classifier)) == 3
     read = load_model(tmp_path / "run" / "model.safetensors", device=CPU).classifier
     for got, expected in zip(
-        predict(read, sequences, asking), predict(result.model.classifier, sequences, asking), strict=True
+        predict(read, sequences, options), predict(result.model.classifier, sequences, options), strict=True
     ):
         assert torch.equal(got, expected)
     assert {file.name for file in (tmp_path / "run").iterdir()} == {file.name for file in result.files}

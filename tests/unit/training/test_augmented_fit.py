@@ -6,7 +6,7 @@ import torch
 from tests.worlds import order_task, sequence_set, tiny_model, tiny_training
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.fit import fit
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import PredictOptions, predict
 
 OPTIONS: list[dict[str, object]] = [
     {"time_crop": 0.3},
@@ -25,7 +25,7 @@ def test_each_option_follows_the_seed_and_changes_the_fit_that_still_learns_orde
 
     def run(settings: TrainingSettings) -> tuple[torch.Tensor, torch.Tensor]:
         result = fit(train, None, num_classes=2, model_settings=tiny_model(), settings=settings)
-        logits = torch.stack(predict(result.model, test, Asking(settings.steps)))
+        logits = torch.stack(predict(result.model, test, PredictOptions(settings.steps)))
         return result.model.output.weight, (logits.argmax(1) == test.targets.values).float().mean()
 
     settings = tiny_training(epochs=15, **option)

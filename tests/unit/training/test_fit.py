@@ -20,7 +20,7 @@ from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.fit import FitResult, fit
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import PredictOptions, predict
 
 
 def make_set(number: int, *, seed: int = 0) -> SequenceSet:
@@ -34,7 +34,7 @@ def run(
 
 
 def top1(result: FitResult, sequences: SequenceSet, settings: TrainingSettings, **changes: bool) -> float:
-    logits = torch.stack(predict(result.model, sequences, Asking(settings.steps, **changes)))
+    logits = torch.stack(predict(result.model, sequences, PredictOptions(settings.steps, **changes)))
     return float((logits.argmax(1) == sequences.targets.values).float().mean())
 
 
@@ -138,7 +138,7 @@ def test_validation_loss_is_plain_cross_entropy_of_the_logits() -> None:
     val = make_set(8, seed=1)
     settings = tiny_training(epochs=1, label_smoothing=0.4, class_weight="balanced")
     result = run(settings, val=val)
-    logits = torch.stack(predict(result.model, val, Asking(settings.steps))).double().numpy()
+    logits = torch.stack(predict(result.model, val, PredictOptions(settings.steps))).double().numpy()
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     expected = -log_p[np.arange(8), val.targets.values.numpy()].mean()
     assert result.history[0]["val_loss"] == pytest.approx(expected, rel=1e-5)
@@ -229,7 +229,7 @@ def test_balanced_weights_help_the_rare_class() -> None:
     for weight in ("none", "balanced"):
         chosen = settings.model_copy(update={"class_weight": weight})
         result = fit(sequences, None, num_classes=2, model_settings=tiny_model(cell="none"), settings=chosen)
-        shares[weight] = float(predict(result.model, sequences, Asking(chosen.steps))[0].softmax(0)[1])
+        shares[weight] = float(predict(result.model, sequences, PredictOptions(chosen.steps))[0].softmax(0)[1])
     assert shares["none"] == pytest.approx(0.25, abs=0.03)
     assert shares["balanced"] == pytest.approx(0.5, abs=0.03)
 
@@ -239,10 +239,10 @@ def test_predictions_do_not_depend_on_the_batch_size(monkeypatch: pytest.MonkeyP
     sequences = sequence_set([rng.normal(size=(1 + i % 13, 6)) for i in range(20)], [0, 1] * 10)
     settings = tiny_training()
     model = run(settings).model
-    together = torch.stack(predict(model, sequences, Asking(settings.steps)))
+    together = torch.stack(predict(model, sequences, PredictOptions(settings.steps)))
     monkeypatch.setattr(predict_module, "_STEPS_PER_BATCH", 1)
     torch.testing.assert_close(
-        torch.stack(predict(model, sequences, Asking(settings.steps))), together, rtol=0, atol=1e-6
+        torch.stack(predict(model, sequences, PredictOptions(settings.steps))), together, rtol=0, atol=1e-6
     )
     assert together.shape == (20, 2)
 
@@ -264,6 +264,8 @@ def test_single_pictures_need_the_features_themselves() -> None:
 def test_shuffled_predictions_are_the_same_each_time() -> None:
     sequences, settings = make_set(10), tiny_training()
     model = run(settings).model
-    first = torch.stack(predict(model, sequences, Asking(settings.steps, shuffled_time=True)))
-    assert torch.equal(first, torch.stack(predict(model, sequences, Asking(settings.steps, shuffled_time=True))))
-    assert not torch.allclose(first, torch.stack(predict(model, sequences, Asking(settings.steps))))
+    first = torch.stack(predict(model, sequences, PredictOptions(settings.steps, shuffled_time=True)))
+    assert torch.equal(
+        first, torch.stack(predict(model, sequences, PredictOptions(settings.steps, shuffled_time=True)))
+    )
+    assert not torch.allclose(first, torch.stack(predict(model, sequences, PredictOptions(settings.steps))))

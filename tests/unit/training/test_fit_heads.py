@@ -26,7 +26,7 @@ from vidrnn.sequences.targets import IGNORED, Targets
 from vidrnn.settings.model import Head
 from vidrnn.training.fit import Checkpointing, FitResult, fit
 from vidrnn.training.members import fit_members
-from vidrnn.training.predict import Asking, predict
+from vidrnn.training.predict import PredictOptions, predict
 
 HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
 
@@ -103,8 +103,10 @@ def test_every_head_learns_what_can_be_seen_and_nothing_where_nothing_can(head: 
     blind = with_rgb(train, features=torch.from_numpy(rng.normal(size=rgb(train).features.shape).astype(np.float16)))
     empty = with_rgb(test, features=torch.from_numpy(rng.normal(size=rgb(test).features.shape).astype(np.float16)))
     settings = tiny_training(steps=None)
-    seen = score(head, predict(learn(head, train, classes).model, test, Asking(settings.steps)), test, classes)
-    guessed = score(head, predict(learn(head, blind, classes).model, empty, Asking(settings.steps)), test, classes)
+    seen = score(head, predict(learn(head, train, classes).model, test, PredictOptions(settings.steps)), test, classes)
+    guessed = score(
+        head, predict(learn(head, blind, classes).model, empty, PredictOptions(settings.steps)), test, classes
+    )
     good, chance = CHANCE[head]
     if head in {"multilabel", "step_labels"}:
         assert seen >= good > chance >= guessed
@@ -126,7 +128,7 @@ def test_validation_measures_the_headline_of_the_head(head: Head) -> None:
         "epoch", "updates", "learning_rate", "train_loss", "gradient_norm_mean", "gradient_norm_max",
         "val_loss", f"val_{names[head]}", "seconds",
     }  # fmt: skip
-    outputs = predict(result.model, val, Asking(steps=None))
+    outputs = predict(result.model, val, PredictOptions(steps=None))
     assert row[f"val_{names[head]}"] == pytest.approx(score(head, outputs, val, classes))
     truth = val.targets.per_video(val.totals)
     if head == "multilabel":
@@ -150,7 +152,7 @@ def test_a_regression_starts_from_the_mean_and_keeps_its_scale_with_its_weights(
     result = learn("regression", train, 0, training={"epochs": 1, "learning_rate": 1e-9})
     values = train.targets.values.double()
     assert result.last["scale"].tolist() == pytest.approx([float(values.mean()), float(values.std(correction=0))])
-    outputs = torch.stack(predict(result.model, train, Asking(tiny_training().steps)))
+    outputs = torch.stack(predict(result.model, train, PredictOptions(tiny_training().steps)))
     assert float((outputs - values.mean()).abs().max()) < 3 * float(values.std())
 
 
@@ -162,7 +164,7 @@ def test_numbers_are_learned_alike_wherever_they_lie(offset: float, spread: floa
     for add, times in ((0.0, 1.0), (offset, spread)):
         train, test = (moved(toy("regression", 40, seed=seed)[0], add, times) for seed in (0, 1))
         result = learn("regression", train, 0, training={"epochs": 10, "precision": precision})
-        said = torch.stack(predict(result.model, test, Asking(None)))[:, 0].double()
+        said = torch.stack(predict(result.model, test, PredictOptions(None)))[:, 0].double()
         assert len(said.unique()) > 30
         errors.append(float((said - test.targets.values).abs().mean()) / times)
     assert errors[1] == pytest.approx(errors[0], rel=0.02)
@@ -188,7 +190,7 @@ def test_validation_measures_one_loss_whatever_was_minimised(head: Head, loss: s
         train, val = (replace(each, targets=Targets(torch.arange(len(each)) % 3)) for each in (train, val))
         classes = 3
     result = learn(head, train, classes, val, training={"epochs": 1, "loss": loss})
-    outputs = torch.stack(predict(result.model, val, Asking(None))).double().numpy()
+    outputs = torch.stack(predict(result.model, val, PredictOptions(None))).double().numpy()
     truth = val.targets.values.double().numpy()
     if head == "label":
         costs = np.log(np.exp(outputs).sum(1)) - outputs[np.arange(len(truth)), truth.astype(int)]
@@ -273,7 +275,7 @@ def test_members_together_make_no_worse_transcripts_than_each_alone() -> None:
     assert isinstance(fitted.model, Ensemble)
 
     def error_rate(model: Model) -> float:
-        return score("transcript", predict(model, sides[1], Asking(settings.steps)), sides[1], 3)
+        return score("transcript", predict(model, sides[1], PredictOptions(settings.steps)), sides[1], 3)
 
     alone = [error_rate(member) for member in fitted.model.members if isinstance(member, SequenceClassifier)]
     assert error_rate(fitted.model) <= np.mean(alone)
@@ -284,7 +286,7 @@ def test_a_transcript_that_just_fits_is_learned() -> None:
     sequences = make_set([np.random.default_rng(0).normal(size=(5, 6))], torch.tensor([[0, 0, 0]]))
     sequences = replace(sequences, annotations=(Annotation("a", "", None, "g", labels=("x",) * 3),))
     result = learn("transcript", sequences, 1, training={"epochs": 60})
-    assert score("transcript", predict(result.model, sequences, Asking(steps=5)), sequences, 1) == 0.0
+    assert score("transcript", predict(result.model, sequences, PredictOptions(steps=5)), sequences, 1) == 0.0
 
 
 @configure(deadline=None)
@@ -309,7 +311,7 @@ def test_answers_of_steps_are_those_of_each_video_alone(head: Head, steps: int |
     arrays, sequences = lengths_set()
     torch.manual_seed(0)
     model = SequenceClassifier(tiny_model(head=head), dim=6, num_classes=3).eval()
-    found = predict(model, sequences, Asking(steps=steps))
+    found = predict(model, sequences, PredictOptions(steps=steps))
     for array, own in zip(arrays, found, strict=True):
         chosen = choose_steps(torch.tensor([len(array)]), steps).indices[0].tolist()
         with torch.inference_mode():
@@ -329,8 +331,8 @@ def test_answers_to_shuffled_steps_come_back_in_the_order_of_time(steps: int | N
     torch.manual_seed(0)
     for cell, equal in (("none", True), ("gru", False)):
         model = SequenceClassifier(tiny_model(head="step_labels", cell=cell), dim=6, num_classes=3).eval()
-        plain = torch.cat(predict(model, sequences, Asking(steps=steps)))
-        shuffled = torch.cat(predict(model, sequences, Asking(steps=steps, shuffled_time=True)))
+        plain = torch.cat(predict(model, sequences, PredictOptions(steps=steps)))
+        shuffled = torch.cat(predict(model, sequences, PredictOptions(steps=steps, shuffled_time=True)))
         assert torch.allclose(plain, shuffled, atol=1e-6) == equal
 
 
@@ -338,7 +340,7 @@ def test_targets_follow_shuffled_steps_in_training() -> None:
     """A step can be learned from itself alone, so a fit on shuffled steps learns it as well."""
     (train, classes), (test, _) = toy("step_labels", 40, seed=0), toy("step_labels", 20, seed=1)
     fitted = learn("step_labels", train, classes, shuffled_time=True)
-    outputs = predict(fitted.model, test, Asking(steps=None, shuffled_time=True))
+    outputs = predict(fitted.model, test, PredictOptions(steps=None, shuffled_time=True))
     assert score("step_labels", outputs, test, classes) > 0.9
 
 
@@ -352,7 +354,7 @@ def test_a_single_class_is_a_task_without_a_question(head: Head) -> None:
         values = torch.zeros(6, dtype=torch.int64) if head == "label" else torch.tensor([[0.0], [1.0]] * 3)
         sequences = make_set(arrays, values)
     result = learn(head, sequences, 1, sequences, training={"epochs": 2, "class_weight": "balanced"})
-    outputs = predict(result.model, sequences, Asking(tiny_training().steps))
+    outputs = predict(result.model, sequences, PredictOptions(tiny_training().steps))
     if head == "multilabel":
         assert math.isfinite(score(head, outputs, sequences, 1))
     else:
@@ -370,7 +372,7 @@ def test_videos_of_one_step_are_fitted_and_answered(head: Head) -> None:
         train = replace(train, annotations=known)
     short = replace(train, totals=torch.where(torch.arange(8) % 2 == 0, 1, train.totals))
     result = learn(head, short, classes, training={"epochs": 2})
-    outputs = predict(result.model, short, Asking(steps=None))
+    outputs = predict(result.model, short, PredictOptions(steps=None))
     assert all(bool(own.isfinite().all()) for own in outputs)
     if head in {"step_labels", "step_regression"}:
         assert [len(own) for own in outputs] == short.totals.tolist()

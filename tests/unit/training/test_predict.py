@@ -16,7 +16,7 @@ from vidrnn.settings.base import validate
 from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
-from vidrnn.training.predict import Asking, answer, describe_answers, predict
+from vidrnn.training.predict import PredictOptions, answer, describe_answers, predict
 
 LENGTHS = [20, 1, 3, 40, 9]
 
@@ -38,8 +38,12 @@ def make_model(head: Head = "label", **changes: object) -> SequenceClassifier:
     return SequenceClassifier(model, dim=5, num_classes=0 if "regression" in head else 3).eval()
 
 
-def asking(*, steps: int | None = 4, jitters: int = 1, views: str = "both", average: str = "probabilities") -> Asking:
-    return Asking(steps, InferenceSettings.model_validate({"jitters": jitters, "views": views, "average": average}))
+def options(
+    *, steps: int | None = 4, jitters: int = 1, views: str = "both", average: str = "probabilities"
+) -> PredictOptions:
+    return PredictOptions(
+        steps, InferenceSettings.model_validate({"jitters": jitters, "views": views, "average": average})
+    )
 
 
 def steps_by_hand(total: int, *, steps: int | None, jitter: int) -> torch.Tensor:
@@ -77,7 +81,7 @@ HEADS: tuple[Head, ...] = ("label", "multilabel", "regression", "step_labels", "
 @pytest.mark.parametrize("steps", [4, 12, None])
 def test_jitters_average_so_many_single_answers(head: Head, steps: int | None) -> None:
     model = make_model(head)
-    got = predict(model, make_set(), asking(steps=steps, jitters=3))
+    got = predict(model, make_set(), options(steps=steps, jitters=3))
     each = [single_answers(model, arrays_of(0), jitter=jitter, steps=steps) for jitter in range(3)]
     for own, *answers in zip(got, *each, strict=True):
         torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
@@ -87,7 +91,7 @@ def test_jitters_average_so_many_single_answers(head: Head, steps: int | None) -
 @pytest.mark.parametrize("jitters", [1, 2])
 def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, jitters: int) -> None:
     model = make_model(head)
-    got = predict(model, make_set(mirrored=True), asking(jitters=jitters))
+    got = predict(model, make_set(mirrored=True), options(jitters=jitters))
     each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(jitters) for view in (0, 1)]
     for own, *answers in zip(got, *each, strict=True):
         torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
@@ -96,8 +100,8 @@ def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, jitte
 @pytest.mark.parametrize("head", HEADS)
 def test_logits_are_averaged_as_they_are(head: Head) -> None:
     model = make_model(head)
-    got = predict(model, make_set(mirrored=True), asking(jitters=2, average="logits"))
-    said = answer(model, make_set(mirrored=True), asking(jitters=2))
+    got = predict(model, make_set(mirrored=True), options(jitters=2, average="logits"))
+    said = answer(model, make_set(mirrored=True), options(jitters=2))
     for own, *answers in zip(got, *said.single, strict=True):
         expected = np.stack(answers, dtype=np.float64).mean(axis=0)
         np.testing.assert_allclose(own.numpy(), expected, rtol=1e-4, atol=1e-5)
@@ -108,7 +112,7 @@ def test_logits_are_averaged_as_they_are(head: Head) -> None:
 def test_the_single_answers_stand_beside_their_average(head: Head, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw by draw, the plain view before the mirrored one, each in the order of the videos, whatever the batches."""
     monkeypatch.setattr(module, "_STEPS_PER_BATCH", batch)
-    model, sequences, how = make_model(head), make_set(mirrored=True), asking(jitters=2)
+    model, sequences, how = make_model(head), make_set(mirrored=True), options(jitters=2)
     said = answer(model, sequences, how)
     each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(2) for view in (0, 1)]
     for own, expected in zip(said.single, each, strict=True):
@@ -122,7 +126,7 @@ def test_the_members_of_an_ensemble_are_one_model() -> None:
     """They give one answer together, and average in probabilities also where draws and views average in logits."""
     members = [make_model(), make_model(hidden_size=8, dropout=0.1)]
     torch.nn.init.normal_(members[1].output.weight)
-    said = answer(Ensemble(members), make_set(), asking(average="logits"))
+    said = answer(Ensemble(members), make_set(), options(average="logits"))
     assert len(said.single) == 1
     each = [single_answers(member, arrays_of(0), jitter=0) for member in members]
     for own, *answers in zip(said.averaged, *each, strict=True):
@@ -132,15 +136,15 @@ def test_the_members_of_an_ensemble_are_one_model() -> None:
 def test_the_plain_view_alone_does_not_look_into_the_mirror() -> None:
     """Bit by bit the answers of a set without a mirrored view, and other ones than with it."""
     model, sequences = make_model(), make_set(mirrored=True)
-    plain = predict(model, sequences, asking(views="plain"))
-    assert all(map(torch.equal, plain, predict(model, make_set(), asking())))
-    assert not any(map(torch.equal, plain, predict(model, sequences, asking(views="both"))))
+    plain = predict(model, sequences, options(views="plain"))
+    assert all(map(torch.equal, plain, predict(model, make_set(), options())))
+    assert not any(map(torch.equal, plain, predict(model, sequences, options(views="both"))))
 
 
 def test_one_answer_is_that_of_the_middle_steps() -> None:
     model = make_model()
     for own, expected in zip(
-        predict(model, make_set(), asking()), single_answers(model, arrays_of(0), jitter=0), strict=True
+        predict(model, make_set(), options()), single_answers(model, arrays_of(0), jitter=0), strict=True
     ):
         torch.testing.assert_close(own.double(), expected, rtol=1e-5, atol=1e-6)
 
@@ -151,7 +155,7 @@ def test_the_answers_of_a_video_do_not_depend_on_its_company(
     head: Head, steps: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alone, in another order, or in batches of another size."""
-    model, sequences, how = make_model(head), make_set(mirrored=True), asking(steps=steps, jitters=3)
+    model, sequences, how = make_model(head), make_set(mirrored=True), options(steps=steps, jitters=3)
     together = predict(model, sequences, how)
     order = [3, 0, 4, 1, 2]
     for position, own in zip(order, predict(model, sequences.subset(order), how), strict=True):
@@ -205,9 +209,9 @@ def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeyp
 
     monkeypatch.setattr(module, "_ask", spy)
     model = make_model()
-    first = predict(model, make_set(), asking(jitters=3))
+    first = predict(model, make_set(), options(jitters=3))
     torch.rand(9)
-    assert all(map(torch.equal, first, predict(model, make_set(), asking(jitters=3))))
+    assert all(map(torch.equal, first, predict(model, make_set(), options(jitters=3))))
     for jitter, (one, again) in enumerate(zip(seen[:3], seen[3:], strict=True)):
         assert torch.equal(one.indices, again.indices)
         for row, length, total in zip(one.indices, one.lengths, LENGTHS, strict=True):
@@ -217,7 +221,7 @@ def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeyp
 
 def test_a_transcript_is_that_of_one_draw_and_view() -> None:
     """The one that `vidrnn.models.ensemble` finds likeliest among them; of the chosen steps."""
-    model, sequences, how = make_model("transcript"), make_set(mirrored=True), asking(jitters=2)
+    model, sequences, how = make_model("transcript"), make_set(mirrored=True), options(jitters=2)
     said = answer(model, sequences, how)
     assert [own.shape for own in said.averaged] == [(min(length, 4), 4) for length in LENGTHS]
     for got, *single in zip(said.averaged, *said.single, strict=True):
@@ -231,7 +235,7 @@ def test_members_jitters_and_views_together_are_one_average_over_all() -> None:
     """The mean of means over equally many is the mean over all, on the scale of probabilities."""
     members = [make_model(), make_model(hidden_size=8, dropout=0.1)]
     torch.nn.init.normal_(members[1].output.weight)
-    got = predict(Ensemble(members), make_set(mirrored=True), asking(jitters=2))
+    got = predict(Ensemble(members), make_set(mirrored=True), options(jitters=2))
     each = [
         single_answers(member, arrays_of(view), jitter=jitter)
         for member in members for view in (0, 1) for jitter in (0, 1)
