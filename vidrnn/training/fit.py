@@ -89,27 +89,27 @@ def fit(
     for sequences in (train, val):
         if sequences is not None and model_settings.head == "transcript":
             check_transcripts(sequences, settings)
-    work = _Work(train, num_classes, model_settings, settings, shuffled_time=shuffled_time)
+    trainer = Trainer(train, num_classes, model_settings, settings, shuffled_time=shuffled_time)
     state = FitState(checkpointing.fingerprint if checkpointing else "", 0, [], None, 0)
-    parts = work.model, work.average.model if work.average else None, work.optimiser, work.generator
+    parts = trainer.model, trainer.average.model if trainer.average else None, trainer.optimiser, trainer.generator
     if checkpointing and checkpointing.resume and checkpointing.path.exists():
         state = load_checkpoint(checkpointing.path, checkpointing.fingerprint, *parts)
     epochs = settings.epochs_of(len(train))
     while state.epoch < epochs and not _stops_early(state, settings):
         started = time.perf_counter()
-        row = work.train_epoch(state.epoch)
+        row = trainer.train_epoch(state.epoch)
         if val is not None:
             options = PredictOptions(settings.steps, shuffled_time=shuffled_time)
-            row |= validate(work.result, val, options, num_classes=num_classes)
+            row |= validate(trainer.result, val, options, num_classes=num_classes)
             if state.best is None or row["val_loss"] < min(earlier["val_loss"] for earlier in state.history):
-                state.best, state.best_epoch = _copy(work.result), state.epoch + 1
+                state.best, state.best_epoch = _copy(trainer.result), state.epoch + 1
         row["seconds"] = time.perf_counter() - started
         state.epoch += 1
         state.history.append(row)
         if checkpointing:
             save_checkpoint(checkpointing.path, state, *parts)
         on_epoch(row)
-    last, model = _copy(work.result), work.result
+    last, model = _copy(trainer.result), trainer.result
     if settings.select == "best" and state.best is not None:
         model.load_state_dict(state.best)
     return FitResult(model.eval(), state.best, last, state.history, state.best_epoch or state.epoch)
@@ -123,7 +123,7 @@ def _stops_early(state: FitState, settings: TrainingSettings) -> bool:
     return bool(settings.patience and state.best is not None and state.epoch - state.best_epoch >= settings.patience)
 
 
-class _Work:
+class Trainer:
     """All that changes during a fit, and the epoch that changes it.
 
     Attributes:

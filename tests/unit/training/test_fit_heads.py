@@ -401,11 +401,11 @@ def test_a_long_sequence_does_not_inflate_its_batch_and_changes_no_gradient(
     for together in (False, True):
         if together:
             monkeypatch.setattr(module, "similar_lengths", lambda lengths: [torch.arange(len(lengths))])
-        work = module._Work(train, classes, tiny_model(head=head, dropout=0.0), settings, shuffled_time=False)
-        monkeypatch.setattr(work.model, "unscaled", watched(work.model.unscaled, seen := []))
-        work._descend(torch.arange(8))
+        trainer = module.Trainer(train, classes, tiny_model(head=head, dropout=0.0), settings, shuffled_time=False)
+        monkeypatch.setattr(trainer.model, "unscaled", watched(trainer.model.unscaled, seen := []))
+        trainer._descend(torch.arange(8))
         volumes.append(max(seen))
-        gradients.append({name: each.grad for name, each in work.model.named_parameters() if each.grad is not None})
+        gradients.append({name: each.grad for name, each in trainer.model.named_parameters() if each.grad is not None})
     assert volumes[1] == 2400
     assert volumes[0] < 700
     for name, gradient in gradients[1].items():
