@@ -29,9 +29,10 @@ from vidrnn.settings.training import TrainingSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.checkpoint import History
 from vidrnn.training.convergence import Convergence, judge_convergence
-from vidrnn.training.fit import Checkpointing, validate
+from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import predict, predict_options
+from vidrnn.training.validation import validate
 
 
 @dataclass(frozen=True)

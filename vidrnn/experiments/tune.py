@@ -29,9 +29,9 @@ from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.evaluation import EvaluationSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
-from vidrnn.training.fit import validate
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import predict_options
+from vidrnn.training.validation import validate
 
 if TYPE_CHECKING:
     from vidrnn.experiments.search import Search, Trial, TrialRecord

@@ -12,6 +12,7 @@ from torch import nn
 
 import vidrnn.training.fit as module
 import vidrnn.training.predict as predict_module
+import vidrnn.training.trainer as trainer_module
 from tests.worlds import order_task, rgb, sequence_set, tiny_model, tiny_training, with_rgb
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
@@ -154,13 +155,13 @@ def script_validation(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> N
 def test_the_best_epoch_has_the_lowest_validation_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     weights: list[torch.Tensor] = []
     kept: list[SequenceClassifier] = []
-    original = module.SequenceClassifier
+    original = trainer_module.SequenceClassifier
 
     def remember(*values: Any, **named: Any) -> SequenceClassifier:
         kept.append(original(*values, **named))
         return kept[-1]
 
-    monkeypatch.setattr(module, "SequenceClassifier", remember)
+    monkeypatch.setattr(trainer_module, "SequenceClassifier", remember)
     for select, chosen in (("best", 1), ("last", 3)):
         script_validation(monkeypatch, [0.9, 0.5, 0.7, 0.5])
         weights.clear()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-import vidrnn.training.fit as module
+import vidrnn.training.trainer as module
 from tests.worlds import Array, rgb, sequence_set, tiny_model, tiny_training, with_rgb
 from vidrnn.annotations import Annotation
 from vidrnn.errors import TrainingError
