@@ -9,6 +9,7 @@ from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
 from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.moved import with_first_names
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS, in_order
 from vidrnn.store.feature_folder import FeatureFolder
@@ -59,7 +60,7 @@ def fingerprint_of(
 ) -> str:
     """Of all that the fit depends on; where the data lies and which device runs it may change."""
     parts = [
-        settings.model.model_dump_json(),
+        with_first_names("model", settings.model.model_dump_json()),
         settings.training.model_dump_json(exclude={"device"}),
         *(folder.spec.digest for folder in folders),
         *map(str, train_set.annotations),

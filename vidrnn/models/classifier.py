@@ -55,7 +55,7 @@ class SequenceClassifier(nn.Module):
                     for name, length in dims.items()
                 }
             )
-            self.mixture = Mixture(len(dims), learned=settings.late == "learned")
+            self.mixture = Mixture(len(dims), learned=settings.late_weights == "learned")
             return
         if len(dims) > 1:
             self.fusion = Fusion(self.widths, settings=settings)

@@ -36,7 +36,7 @@ class ModelSettings(Settings):
     ``features``, because they often have a single step."""
     fusion: Literal["concat", "late", "gated", "cross_attention"] = "concat"
     """How several ``features.streams`` become one answer. docs/fusion.md explains the four."""
-    late: Literal["average", "learned"] = "learned"
+    late_weights: Literal["average", "learned"] = "learned"
     """Weights of the streams in ``late`` fusion: all the same, or one learned number each."""
     change_steps: Positive = 2
     """Distance of the neighbours of ``change``, in cached steps."""

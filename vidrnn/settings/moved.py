@@ -1,4 +1,4 @@
-"""Keys that stand elsewhere since an earlier version: refused by name in a configuration, moved in a model file."""
+"""Keys of earlier versions: refused by name in a configuration, moved in a model file, kept in fingerprints."""
 
 import json
 from typing import Any
@@ -13,6 +13,7 @@ MOVED = {
     "features.time_limit_s": "extraction.time_limit_s",
     "features.stall_limit_s": "extraction.stall_limit_s",
     "features.memory_limit_mb": "extraction.memory_limit_mb",
+    "model.late": "model.late_weights",
 }
 """Dotted path of a setting in earlier versions to where it stands now."""
 
@@ -25,6 +26,22 @@ def advice(key: str, value: object) -> str | None:
         value: what it was given.
     """
     return f"{key}: this key has moved; write {MOVED[key]}: {json.dumps(value)}" if key in MOVED else None
+
+
+def with_first_names(section: str, text: str) -> str:
+    """A section's JSON in which each key that was renamed since has its first name.
+
+    Fingerprints are made of it, so that a run that an earlier version began goes on.
+
+    Args:
+        section: its name, such as ``model``.
+        text: its settings as JSON.
+    """
+    for old, new in MOVED.items():
+        (old_section, key), (new_section, new_key) = old.split("."), new.split(".")
+        if section == old_section == new_section:
+            text = text.replace(f'"{new_key}":', f'"{key}":')
+    return text
 
 
 def with_moved_keys(tree: Any) -> Any:  # noqa: ANN401  what a file holds may be anything

@@ -21,9 +21,9 @@ def validate(
 ) -> dict[str, float]:
     """Loss and headline metric on validation sequences.
 
-    The loss depends on the head alone, so that it compares between runs and between the candidates of a search, whatever
-    they minimise. It is cross-entropy without smoothing and weights, binary cross-entropy, CTC, or the squared error
-    in units of the deviation of the training set, which the model holds.
+    The loss depends on the head alone, so that runs and candidates of a search can be compared, whatever they minimise.
+    It is cross-entropy without smoothing and weights, binary cross-entropy, CTC, or the squared error in units of the
+    deviation of the training set, which the model holds.
 
     Args:
         model: what is validated.

@@ -114,7 +114,7 @@ def test_the_order_of_streams_does_not_matter(fusion: str) -> None:
 @pytest.mark.parametrize("head", ["label", "regression"])
 def test_late_fusion_is_the_mean_of_what_the_streams_say_alone(head: Head) -> None:
     """Each from its own steps, however they lie among those of the others."""
-    model = make_model("late", late="average", head=head, stream_inputs={"text": ["features"]})
+    model = make_model("late", late_weights="average", head=head, stream_inputs={"text": ["features"]})
     assert model.branches is not None
     features, present = (
         torch.randn(1, 5, WIDTH),
@@ -127,7 +127,7 @@ def test_late_fusion_is_the_mean_of_what_the_streams_say_alone(head: Head) -> No
 
 
 def test_late_fusion_of_steps_says_nothing_where_no_stream_is() -> None:
-    model = make_model("late", late="average", head="step_labels")
+    model = make_model("late", late_weights="average", head="step_labels")
     assert model.branches is not None
     features, present = torch.randn(1, 3, WIDTH), torch.tensor([[[1, 0, 0], [0, 0, 0], [1, 1, 0]]]).bool()
     said = model(features, torch.tensor([3]), present)[0]
@@ -137,7 +137,7 @@ def test_late_fusion_of_steps_says_nothing_where_no_stream_is() -> None:
 
 
 def test_late_fusion_has_logits_of_steps_too() -> None:
-    model = make_model("late", late="average")
+    model = make_model("late", late_weights="average")
     features, present = torch.randn(2, 3, WIDTH), torch.ones(2, 3, 3, dtype=torch.bool)
     of_video, of_steps = model.with_step_logits(features, torch.tensor([3, 3]), present)
     torch.testing.assert_close(of_video, model(features, torch.tensor([3, 3]), present))

@@ -13,7 +13,8 @@ from tests.worlds import CPU
 from vidrnn.errors import ConfigError, ModelFileError
 from vidrnn.models.model_file import load_model, save_model
 from vidrnn.settings.base import load, validate
-from vidrnn.settings.moved import MOVED, with_moved_keys
+from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.moved import MOVED, with_first_names, with_moved_keys
 from vidrnn.settings.run import RunSettings
 
 VALUES: dict[str, Any] = {
@@ -26,6 +27,7 @@ VALUES: dict[str, Any] = {
     "features.time_limit_s": 1.5,
     "features.stall_limit_s": 2.5,
     "features.memory_limit_mb": 300,
+    "model.late": "average",
 }
 """A value for each old key that is not its default."""
 
@@ -97,3 +99,14 @@ def test_a_key_in_both_places_stays_in_both_and_is_refused(tmp_path: Path, key: 
 )
 def test_what_holds_no_moved_key_comes_back_as_it_is(tree: object) -> None:
     assert with_moved_keys(tree) == tree
+
+
+def test_fingerprints_are_made_of_the_names_that_keys_had_first() -> None:
+    """The JSON of an earlier version, byte for byte, so that a run that it began goes on."""
+    settings = ModelSettings(fusion="late", late_weights="average")
+    now = settings.model_dump(mode="json")
+    before = {"late" if key == "late_weights" else key: value for key, value in now.items()}
+    assert list(before) != list(now)
+    text = with_first_names("model", settings.model_dump_json())
+    assert text == json.dumps(before, separators=(",", ":"))
+    assert with_first_names("training", settings.model_dump_json()) == settings.model_dump_json()
