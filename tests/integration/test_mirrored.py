@@ -16,7 +16,7 @@ from vidrnn.store.feature_store import FeatureStore
 
 SETTINGS = (
     "features.mirrored=true", "features.backbone=resnet18", "features.weights=random",
-    "features.nodes={last: 1, layer3: 2}", "training.members=2", "inference.jitters=2",
+    "features.nodes={last: 1, layer3: 2}", "training.members=2", "inference.draws=2",
 )  # fmt: skip
 OPTIONS = tuple(part for setting in SETTINGS for part in ("--set", setting))
 
@@ -86,7 +86,7 @@ def test_the_mirror_takes_part_in_the_answer(world: World, trained: Path, capsys
     """The same weights, asked for the plain view alone, say something else, and evaluate and classify agree on it."""
 
     model = read(trained)
-    settings = model.settings.model_copy(update={"inference": InferenceSettings(jitters=2, views="plain")})
+    settings = model.settings.model_copy(update={"inference": InferenceSettings(draws=2, views="plain")})
     save_model(replace(model, settings=settings), tmp_path / "plain.safetensors")
     quick = ("--set", "evaluation.baselines=false")
     both = {path: float(row["p_sit_down"]) for path, row in evaluated(world, trained, capsys, *quick)}

@@ -22,6 +22,7 @@ from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_se
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
+from vidrnn.settings.moved import with_first_names
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.predict import describe_answers
@@ -198,4 +199,5 @@ def _fingerprint(settings: RunSettings, sequences: SequenceSet, folders: Sequenc
     """Of all that the answers of every fit depend on."""
     contents = [" ".join(sorted(identities)) for identities in sequences.identities]
     fitted = fingerprint_of(settings, sequences, None, folders)
-    return "\n".join((*versions().values(), fitted, settings.inference.model_dump_json(), *contents))
+    inference = with_first_names("inference", settings.inference.model_dump_json())
+    return "\n".join((*versions().values(), fitted, inference, *contents))

@@ -176,7 +176,7 @@ def _with_options(model: TrainedModel, settings: RunSettings) -> TrainedModel:
         ConfigError: the configuration names a stream that the model does not know, or another ``max_risk``.
     """
     trained, named = model.settings.inference, settings.inference.model_fields_set
-    obeyed = named & {"jitters", "views", "average"}
+    obeyed = named & {"draws", "views", "average"}
     changes: dict[str, Any] = {name: getattr(settings.inference, name) for name in obeyed}
     if "max_risk" in named and settings.inference.max_risk != trained.max_risk:
         raise ConfigError(

@@ -84,7 +84,7 @@ def fit_and_answer(
     training, inference = settings.training.model_copy(update={"seed": seed}), settings.inference
     if variant == "single_frame":
         training = training.model_copy(update={"steps": 1, "jitter": True})
-        inference = inference.model_copy(update={"jitters": 1})  # several draws would be several frames
+        inference = inference.model_copy(update={"draws": 1})  # several draws would be several frames
     shuffled = variant == "shuffled_time"
     fitted = fit_members(
         train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled

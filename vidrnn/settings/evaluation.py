@@ -42,7 +42,7 @@ class EvaluationSettings(Settings):
 class InferenceSettings(Settings):
     """How a trained model is asked; part of the model file."""
 
-    jitters: Positive = 1
+    draws: Positive = 1
     """Answers per video that are averaged: the first from the middle of each segment of time, the others from random
     places in them, always the same ones."""
     views: Literal["plain", "both"] = "both"

@@ -14,6 +14,7 @@ MOVED = {
     "features.stall_limit_s": "extraction.stall_limit_s",
     "features.memory_limit_mb": "extraction.memory_limit_mb",
     "model.late": "model.late_weights",
+    "inference.jitters": "inference.draws",
 }
 """Dotted path of a setting in earlier versions to where it stands now."""
 

@@ -40,7 +40,7 @@ def predict_options(settings: RunSettings) -> PredictOptions:
 
 def describe_answers(settings: RunSettings) -> str:
     """The part of a protocol string that says what stands behind the answer for a video."""
-    draws, members = settings.inference.jitters, settings.training.members
+    draws, members = settings.inference.draws, settings.training.members
     combined = "likeliest" if settings.model.head == "transcript" else "averaged"
     text = "from the middle steps" if draws == 1 else f"{combined} over {draws} draws of steps"
     if settings.features.mirrored and settings.inference.views == "both":
@@ -107,8 +107,8 @@ def _in_batches(model: Model, sequences: SequenceSet, options: PredictOptions) -
     lengths = sequences.totals if options.steps is None else torch.full_like(sequences.totals, options.steps)
     for positions in full_batches(lengths, most_steps=_STEPS_PER_BATCH):
         answers: list[list[torch.Tensor]] = []
-        for jitter in range(options.inference.jitters):
-            choice = _choose(sequences, positions, options.steps, jitter=jitter, shuffle=shuffle)
+        for draw in range(options.inference.draws):
+            choice = _choose(sequences, positions, options.steps, draw=draw, shuffle=shuffle)
             answers += [_ask(model, sequences, positions, choice, mirrored=mirrored) for mirrored in views]
         yield answers
 
@@ -118,15 +118,15 @@ def _choose(
     positions: torch.Tensor,
     steps: int | None,
     *,
-    jitter: int,
+    draw: int,
     shuffle: torch.Generator | None,
 ) -> StepChoice:
     # A video draws the same places whatever stands beside it: one generator each.
     totals = sequences.totals[positions]
     choice = choose_steps(totals, steps)
-    if jitter:
+    if draw:
         for row, total in enumerate(totals.tolist()):
-            generator = torch.Generator().manual_seed(jitter)
+            generator = torch.Generator().manual_seed(draw)
             (indices,) = choose_steps(torch.tensor([total]), steps, generator=generator).indices
             choice.indices[row, : len(indices)] = indices
     return choice if shuffle is None else shuffle_steps(choice, generator=shuffle)

@@ -154,7 +154,7 @@ def test_the_figures_of_the_test_split_are_those_of_its_own_videos(tmp_path: Pat
 
 def test_clip_accuracy_is_that_of_the_single_answers_and_top1_that_of_their_average(tmp_path: Path) -> None:
     """Against models that are asked for one draw alone; with one answer per video both are the same and unnamed."""
-    settings = make_settings(tmp_path, jitters=3)
+    settings = make_settings(tmp_path, draws=3)
     settings = settings.model_copy(update={"training": settings.training.model_copy(update={"steps": 2})})
     train(settings, output=tmp_path / "run")
     result = evaluate(tmp_path / "run" / "model.safetensors", settings, split="train", output=tmp_path / "train")

@@ -304,7 +304,7 @@ def test_the_protocol_says_what_was_chosen_on_validation(
 
 def test_evaluate_obeys_how_it_is_told_to_ask_and_refuses_another_risk(tmp_path: Path) -> None:
     settings = make_run(tmp_path, splits=True, baselines=False)
-    settings = changed(changed(settings, "training", steps=3), "inference", jitters=2)
+    settings = changed(changed(settings, "training", steps=3), "inference", draws=2)
     train(settings, output=tmp_path / "run")
     model = tmp_path / "run" / "model.safetensors"
 
@@ -314,8 +314,8 @@ def test_evaluate_obeys_how_it_is_told_to_ask_and_refuses_another_risk(tmp_path:
         return read_json(tmp_path / "test" / "metrics.json")
 
     assert answers()["answers_per_video"] == 2  # as it was trained to be asked
-    assert answers(jitters=5)["answers_per_video"] == 5
-    assert "averaged over 5 draws of steps" in str(answers(jitters=5)["protocol"])
+    assert answers(draws=5)["answers_per_video"] == 5
+    assert "averaged over 5 draws of steps" in str(answers(draws=5)["protocol"])
     assert "in logits" in str(answers(average="logits")["protocol"])
     assert answers(max_risk=None)["answers_per_video"] == 2
     with pytest.raises(ConfigError) as caught:

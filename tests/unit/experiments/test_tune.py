@@ -215,7 +215,7 @@ def test_a_list_can_be_a_choice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [{"model": {"hidden_size": 4}}, {"training": {"seed": 7}}, {"tuning": {"space": {"model.cell": ["gru", "rnn"]}}},
-     {"tuning": {"folds": 2}}, {"features": {"rate": 5.0}}, {"inference": {"jitters": 2}}],
+     {"tuning": {"folds": 2}}, {"features": {"rate": 5.0}}, {"inference": {"draws": 2}}],
     ids=["model", "seed", "space", "folds", "features", "inference"],
 )  # fmt: skip
 def test_a_folder_of_another_search_is_refused_and_left_alone(tmp_path: Path, change: dict[str, Any]) -> None:

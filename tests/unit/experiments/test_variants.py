@@ -80,7 +80,7 @@ def test_the_single_frame_baseline_answers_from_the_features_of_the_middle_step(
 
     monkeypatch.setattr(module, "fit_members", spy)
     train, test = make_sequences(0), make_sequences(1)
-    several = make_settings().model_copy(update={"inference": InferenceSettings(jitters=3)})
+    several = make_settings().model_copy(update={"inference": InferenceSettings(draws=3)})
     said = fit_and_answer("single_frame", train, test, num_classes=2, settings=several, seed=3)
     answers = said.averaged
     assert len(said.single) == 1  # several draws would be several frames

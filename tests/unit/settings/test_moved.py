@@ -12,7 +12,8 @@ from tests.unit.models.test_model_file import make_model
 from tests.worlds import CPU
 from vidrnn.errors import ConfigError, ModelFileError
 from vidrnn.models.model_file import load_model, save_model
-from vidrnn.settings.base import load, validate
+from vidrnn.settings.base import Settings, load, validate
+from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.moved import MOVED, with_first_names, with_moved_keys
 from vidrnn.settings.run import RunSettings
@@ -28,6 +29,7 @@ VALUES: dict[str, Any] = {
     "features.stall_limit_s": 2.5,
     "features.memory_limit_mb": 300,
     "model.late": "average",
+    "inference.jitters": 5,
 }
 """A value for each old key that is not its default."""
 
@@ -101,12 +103,20 @@ def test_what_holds_no_moved_key_comes_back_as_it_is(tree: object) -> None:
     assert with_moved_keys(tree) == tree
 
 
-def test_fingerprints_are_made_of_the_names_that_keys_had_first() -> None:
+@pytest.mark.parametrize(
+    ("section", "settings", "first", "new"),
+    [
+        ("model", ModelSettings(fusion="late", late_weights="average"), "late", "late_weights"),
+        ("inference", InferenceSettings(draws=3), "jitters", "draws"),
+    ],
+)
+def test_fingerprints_are_made_of_the_names_that_keys_had_first(
+    section: str, settings: Settings, first: str, new: str
+) -> None:
     """The JSON of an earlier version, byte for byte, so that a run that it began goes on."""
-    settings = ModelSettings(fusion="late", late_weights="average")
     now = settings.model_dump(mode="json")
-    before = {"late" if key == "late_weights" else key: value for key, value in now.items()}
+    before = {first if key == new else key: value for key, value in now.items()}
     assert list(before) != list(now)
-    text = with_first_names("model", settings.model_dump_json())
+    text = with_first_names(section, settings.model_dump_json())
     assert text == json.dumps(before, separators=(",", ":"))
     assert with_first_names("training", settings.model_dump_json()) == settings.model_dump_json()

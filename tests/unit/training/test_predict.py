@@ -39,11 +39,9 @@ def make_model(head: Head = "label", **changes: object) -> SequenceClassifier:
 
 
 def options(
-    *, steps: int | None = 4, jitters: int = 1, views: str = "both", average: str = "probabilities"
+    *, steps: int | None = 4, draws: int = 1, views: str = "both", average: str = "probabilities"
 ) -> PredictOptions:
-    return PredictOptions(
-        steps, InferenceSettings.model_validate({"jitters": jitters, "views": views, "average": average})
-    )
+    return PredictOptions(steps, InferenceSettings.model_validate({"draws": draws, "views": views, "average": average}))
 
 
 def steps_by_hand(total: int, *, steps: int | None, jitter: int) -> torch.Tensor:
@@ -79,20 +77,20 @@ HEADS: tuple[Head, ...] = ("label", "multilabel", "regression", "step_labels", "
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("steps", [4, 12, None])
-def test_jitters_average_so_many_single_answers(head: Head, steps: int | None) -> None:
+def test_draws_average_so_many_single_answers(head: Head, steps: int | None) -> None:
     model = make_model(head)
-    got = predict(model, make_set(), options(steps=steps, jitters=3))
+    got = predict(model, make_set(), options(steps=steps, draws=3))
     each = [single_answers(model, arrays_of(0), jitter=jitter, steps=steps) for jitter in range(3)]
     for own, *answers in zip(got, *each, strict=True):
         torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("jitters", [1, 2])
-def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, jitters: int) -> None:
+@pytest.mark.parametrize("draws", [1, 2])
+def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, draws: int) -> None:
     model = make_model(head)
-    got = predict(model, make_set(mirrored=True), options(jitters=jitters))
-    each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(jitters) for view in (0, 1)]
+    got = predict(model, make_set(mirrored=True), options(draws=draws))
+    each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(draws) for view in (0, 1)]
     for own, *answers in zip(got, *each, strict=True):
         torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
 
@@ -100,8 +98,8 @@ def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, jitte
 @pytest.mark.parametrize("head", HEADS)
 def test_logits_are_averaged_as_they_are(head: Head) -> None:
     model = make_model(head)
-    got = predict(model, make_set(mirrored=True), options(jitters=2, average="logits"))
-    said = answer(model, make_set(mirrored=True), options(jitters=2))
+    got = predict(model, make_set(mirrored=True), options(draws=2, average="logits"))
+    said = answer(model, make_set(mirrored=True), options(draws=2))
     for own, *answers in zip(got, *said.single, strict=True):
         expected = np.stack(answers, dtype=np.float64).mean(axis=0)
         np.testing.assert_allclose(own.numpy(), expected, rtol=1e-4, atol=1e-5)
@@ -112,7 +110,7 @@ def test_logits_are_averaged_as_they_are(head: Head) -> None:
 def test_the_single_answers_stand_beside_their_average(head: Head, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw by draw, the plain view before the mirrored one, each in the order of the videos, whatever the batches."""
     monkeypatch.setattr(module, "_STEPS_PER_BATCH", batch)
-    model, sequences, how = make_model(head), make_set(mirrored=True), options(jitters=2)
+    model, sequences, how = make_model(head), make_set(mirrored=True), options(draws=2)
     said = answer(model, sequences, how)
     each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(2) for view in (0, 1)]
     for own, expected in zip(said.single, each, strict=True):
@@ -155,7 +153,7 @@ def test_the_answers_of_a_video_do_not_depend_on_its_company(
     head: Head, steps: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alone, in another order, or in batches of another size."""
-    model, sequences, how = make_model(head), make_set(mirrored=True), options(steps=steps, jitters=3)
+    model, sequences, how = make_model(head), make_set(mirrored=True), options(steps=steps, draws=3)
     together = predict(model, sequences, how)
     order = [3, 0, 4, 1, 2]
     for position, own in zip(order, predict(model, sequences.subset(order), how), strict=True):
@@ -169,7 +167,7 @@ def test_the_answers_of_a_video_do_not_depend_on_its_company(
 
 
 @pytest.mark.parametrize(
-    ("jitters", "mirrored", "views", "members", "expected"),
+    ("draws", "mirrored", "views", "members", "expected"),
     [
         (1, False, "both", 1, "from the middle steps"),
         (1, True, "plain", 1, "from the middle steps"),
@@ -178,22 +176,22 @@ def test_the_answers_of_a_video_do_not_depend_on_its_company(
     ],
 )
 def test_a_protocol_says_which_answers_were_averaged(
-    jitters: int, mirrored: bool, views: str, members: int, expected: str
+    draws: int, mirrored: bool, views: str, members: int, expected: str
 ) -> None:
     tree = {
         "data": {"root": "videos"},
         "features": {"mirrored": mirrored},
         "training": {"members": members},
-        "inference": {"jitters": jitters, "views": views},
+        "inference": {"draws": draws, "views": views},
     }
     assert describe_answers(validate(RunSettings, tree)) == f"one answer per video {expected}"
 
 
 @pytest.mark.parametrize(
-    ("jitters", "expected"), [(1, "from the middle steps"), (3, "averaged over 3 draws of steps, in logits")]
+    ("draws", "expected"), [(1, "from the middle steps"), (3, "averaged over 3 draws of steps, in logits")]
 )
-def test_a_protocol_names_the_logits_only_where_something_is_averaged(jitters: int, expected: str) -> None:
-    tree = {"data": {"root": "videos"}, "inference": {"jitters": jitters, "average": "logits"}}
+def test_a_protocol_names_the_logits_only_where_something_is_averaged(draws: int, expected: str) -> None:
+    tree = {"data": {"root": "videos"}, "inference": {"draws": draws, "average": "logits"}}
     assert describe_answers(validate(RunSettings, tree)) == f"one answer per video {expected}"
 
 
@@ -209,9 +207,9 @@ def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeyp
 
     monkeypatch.setattr(module, "_ask", spy)
     model = make_model()
-    first = predict(model, make_set(), options(jitters=3))
+    first = predict(model, make_set(), options(draws=3))
     torch.rand(9)
-    assert all(map(torch.equal, first, predict(model, make_set(), options(jitters=3))))
+    assert all(map(torch.equal, first, predict(model, make_set(), options(draws=3))))
     for jitter, (one, again) in enumerate(zip(seen[:3], seen[3:], strict=True)):
         assert torch.equal(one.indices, again.indices)
         for row, length, total in zip(one.indices, one.lengths, LENGTHS, strict=True):
@@ -221,7 +219,7 @@ def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeyp
 
 def test_a_transcript_is_that_of_one_draw_and_view() -> None:
     """The one that `vidrnn.models.ensemble` finds likeliest among them; of the chosen steps."""
-    model, sequences, how = make_model("transcript"), make_set(mirrored=True), options(jitters=2)
+    model, sequences, how = make_model("transcript"), make_set(mirrored=True), options(draws=2)
     said = answer(model, sequences, how)
     assert [own.shape for own in said.averaged] == [(min(length, 4), 4) for length in LENGTHS]
     for got, *single in zip(said.averaged, *said.single, strict=True):
@@ -231,11 +229,11 @@ def test_a_transcript_is_that_of_one_draw_and_view() -> None:
         assert any(np.array_equal(got, own) for own in single)
 
 
-def test_members_jitters_and_views_together_are_one_average_over_all() -> None:
+def test_members_draws_and_views_together_are_one_average_over_all() -> None:
     """The mean of means over equally many is the mean over all, on the scale of probabilities."""
     members = [make_model(), make_model(hidden_size=8, dropout=0.1)]
     torch.nn.init.normal_(members[1].output.weight)
-    got = predict(Ensemble(members), make_set(mirrored=True), options(jitters=2))
+    got = predict(Ensemble(members), make_set(mirrored=True), options(draws=2))
     each = [
         single_answers(member, arrays_of(view), jitter=jitter)
         for member in members for view in (0, 1) for jitter in (0, 1)
