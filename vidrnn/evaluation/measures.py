@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.annotations import BACKGROUND
-from vidrnn.evaluation.metrics import measure
+from vidrnn.evaluation.classification import measure
 from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation

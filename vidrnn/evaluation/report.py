@@ -20,8 +20,8 @@ from vidrnn.evaluation.calibration import (
     reliability,
     risk_coverage,
 )
+from vidrnn.evaluation.classification import Metrics
 from vidrnn.evaluation.measures import HEADLINES, HeadMetrics
-from vidrnn.evaluation.metrics import Metrics
 from vidrnn.names import writable
 from vidrnn.settings.evaluation import Average
 from vidrnn.settings.model import Head

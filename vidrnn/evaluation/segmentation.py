@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.evaluation.metrics import ClassMetrics
+from vidrnn.evaluation.classification import ClassMetrics
 from vidrnn.evaluation.resampling import none_if_nan, share_interval
 from vidrnn.evaluation.transcripts import edit_distance
 

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.evaluation.baselines import metadata_only
-from vidrnn.evaluation.metrics import measure
+from vidrnn.evaluation.classification import measure
 from vidrnn.extraction.extract import extract
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.bars import Bar

@@ -11,8 +11,8 @@ from hypothesis import settings as configure
 from hypothesis import strategies as st
 
 from tests.worlds import Array
+from vidrnn.evaluation.classification import measure
 from vidrnn.evaluation.measures import HEADLINES, headline, measure_outputs, sigmoid, softmax
-from vidrnn.evaluation.metrics import measure
 from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vidrnn.evaluation.calibration import measure_calibration
-from vidrnn.evaluation.metrics import Metrics, measure
+from vidrnn.evaluation.classification import Metrics, measure
 from vidrnn.evaluation.report import (
     draw_confusion,
     draw_reliability,

@@ -1,4 +1,4 @@
-"""`vidrnn.evaluation.metrics` against scikit-learn and brute force."""
+"""`vidrnn.evaluation.classification` against scikit-learn and brute force."""
 
 import json
 
@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from tests.worlds import Array
-from vidrnn.evaluation.metrics import Metrics, measure
+from vidrnn.evaluation.classification import Metrics, measure
 from vidrnn.evaluation.resampling import share_interval
 
 LABELS = tuple(f"c{i}" for i in range(8))
