@@ -25,7 +25,7 @@ def crossval(
     """
     from tqdm import tqdm
 
-    from vidrnn.evaluation.measures import HEADLINES
+    from vidrnn.evaluation.metrics import HEADLINES
     from vidrnn.evaluation.report import format_interval, format_table
     from vidrnn.experiments.crossval import run_crossval
 

@@ -121,7 +121,7 @@ def _prepare(output: Path, *, seed: int, say: Callable[[str], None]) -> "RunSett
 
 
 def _report(result: "Evaluation", output: Path, *, seconds: float, say: Callable[[str], None]) -> None:
-    from vidrnn.evaluation.measures import headline
+    from vidrnn.evaluation.metrics import headline
     from vidrnn.evaluation.report import format_per_class, format_table, write_json
 
     metrics, baselines, top1 = result.metrics, result.baselines, headline(result.head, result.metrics)

@@ -17,7 +17,7 @@ def evaluate(
 ) -> int:
     """Score a model on a split, with the baselines beside it."""
     from vidrnn.annotations import SPLITS
-    from vidrnn.evaluation.measures import HEADLINES, headline
+    from vidrnn.evaluation.metrics import HEADLINES, headline
     from vidrnn.evaluation.report import format_figures, format_interval, format_per_class, format_table
     from vidrnn.experiments.evaluate import evaluate as evaluate_model
 

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from vidrnn.evaluation.measures import Output, Truth
+from vidrnn.evaluation.metrics import Output, Truth
 from vidrnn.settings.model import REGRESSION_HEADS, Head
 
 _NEIGHBOURS = 7

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv
 
-from vidrnn.evaluation.measures import softmax
+from vidrnn.evaluation.metrics import softmax
 from vidrnn.evaluation.resampling import none_if_nan
 
 Floats = npt.NDArray[np.floating[Any]]

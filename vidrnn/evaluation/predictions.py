@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vidrnn.atomic import replacing
-from vidrnn.evaluation.measures import Outputs, Truth, sigmoid, softmax
+from vidrnn.evaluation.metrics import Outputs, Truth, sigmoid, softmax
 from vidrnn.evaluation.transcripts import collapse, edit_distance
 from vidrnn.names import writable
 from vidrnn.settings.model import Head

@@ -21,7 +21,7 @@ from vidrnn.evaluation.calibration import (
     risk_coverage,
 )
 from vidrnn.evaluation.classification import Metrics
-from vidrnn.evaluation.measures import HEADLINES, HeadMetrics
+from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics
 from vidrnn.names import writable
 from vidrnn.settings.evaluation import Average
 from vidrnn.settings.model import Head

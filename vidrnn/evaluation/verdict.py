@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from vidrnn.evaluation.baselines import constant_name
-from vidrnn.evaluation.measures import HEADLINES
+from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.settings.model import Head
 
 WITHOUT_RECURRENCE = ("mean_pool", "single_step", "own_inputs_mean", "own_inputs_max", "own_inputs_step")

@@ -10,7 +10,7 @@ from vidrnn.annotations.splits import Fold, make_folds
 from vidrnn.device import choose_device
 from vidrnn.evaluation.calibration import expected_calibration_error, judge
 from vidrnn.evaluation.classification import Metrics
-from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline, measure_outputs
+from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json
 from vidrnn.experiments.crossval_fits import Fits, answer_all, seeds_of_fits

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vidrnn.annotations.splits import Fold
 from vidrnn.device import choose_device
-from vidrnn.evaluation.measures import Output
+from vidrnn.evaluation.metrics import Output
 from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.side_by_side import side_by_side
 from vidrnn.experiments.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines

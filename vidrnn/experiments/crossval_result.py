@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, headline
+from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, headline
 from vidrnn.evaluation.report import format_averaging
 from vidrnn.evaluation.resampling import none_if_nan
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than

@@ -16,7 +16,7 @@ from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError, ConfigError, StoreError
 from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
 from vidrnn.evaluation.classification import Metrics
-from vidrnn.evaluation.measures import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
+from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than

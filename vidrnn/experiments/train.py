@@ -11,7 +11,7 @@ import torch
 
 from vidrnn.annotations import Annotation, Split, read_annotations
 from vidrnn.annotations.splits import split_annotations
-from vidrnn.evaluation.measures import headline, measure_outputs, sigmoid
+from vidrnn.evaluation.metrics import headline, measure_outputs, sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.report import write_json, write_log
 from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_better_than

@@ -17,7 +17,7 @@ from vidrnn.annotations.splits import Fold, make_folds, split_annotations
 from vidrnn.atomic import write_atomically
 from vidrnn.claims import Claims
 from vidrnn.errors import AnnotationError, ConfigError, TrainingError
-from vidrnn.evaluation.measures import HEADLINES
+from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.report import write_json
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values

@@ -1,7 +1,7 @@
 """The model and the baselines that are fitted as it is, each without a part of what it sees."""
 
 from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
-from vidrnn.evaluation.measures import Output
+from vidrnn.evaluation.metrics import Output
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import STEP_HEADS, Head, ModelSettings
 from vidrnn.settings.run import RunSettings

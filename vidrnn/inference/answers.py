@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vidrnn.annotations import BACKGROUND, UNKNOWN
 from vidrnn.evaluation.calibration import calibrate
-from vidrnn.evaluation.measures import sigmoid, softmax
+from vidrnn.evaluation.metrics import sigmoid, softmax
 from vidrnn.evaluation.segmentation import to_segments
 from vidrnn.evaluation.transcripts import collapse
 from vidrnn.settings.model import Head

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from vidrnn.device import repeatable
-from vidrnn.evaluation.measures import Output
+from vidrnn.evaluation.metrics import Output
 from vidrnn.models.ensemble import Model, combine_outputs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, full_batches, nearest_chosen, shuffle_steps

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vidrnn.errors import TrainingError
-from vidrnn.evaluation.measures import HEADLINES, headline, measure_outputs
+from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs
 from vidrnn.models.ensemble import Model
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.training.losses import ctc_loss

@@ -15,7 +15,7 @@ from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import split_annotations
 from vidrnn.errors import AnnotationError, TrainingError
 from vidrnn.evaluation.comparison import compare
-from vidrnn.evaluation.measures import HEADLINES
+from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.scores import read_scores
 from vidrnn.experiments.crossval import run_crossval

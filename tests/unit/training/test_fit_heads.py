@@ -17,7 +17,7 @@ import vidrnn.training.trainer as module
 from tests.worlds import Array, rgb, sequence_set, tiny_model, tiny_training, with_rgb
 from vidrnn.annotations import Annotation
 from vidrnn.errors import TrainingError
-from vidrnn.evaluation.measures import headline, measure_outputs
+from vidrnn.evaluation.metrics import headline, measure_outputs
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
 from vidrnn.sequences.sequence_set import SequenceSet

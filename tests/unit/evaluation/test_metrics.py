@@ -1,4 +1,4 @@
-"""`vidrnn.evaluation.measures`: the metrics of a head are those of its decoded answers."""
+"""`vidrnn.evaluation.metrics`: the metrics of a head are those of its decoded answers."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.worlds import Array
 from vidrnn.evaluation.classification import measure
-from vidrnn.evaluation.measures import HEADLINES, headline, measure_outputs, sigmoid, softmax
+from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs, sigmoid, softmax
 from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation
