@@ -24,7 +24,7 @@ from benchmarks.common import make_parser, print_json, print_table
 from vidrnn.evaluation.calibration import ANSWER_NOTHING, risk_coverage, threshold_for_risk
 from vidrnn.evaluation.comparison import compare, mcnemar
 from vidrnn.evaluation.resampling import draw_groups, ratio_interval, share_interval
-from vidrnn.evaluation.scores import Scores
+from vidrnn.evaluation.video_figures import Scores
 
 Array = npt.NDArray[Any]
 SIZE = 6  # videos of a group

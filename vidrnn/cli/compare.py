@@ -21,7 +21,7 @@ def compare(
     """Say whether B is better than A: two results of crossval or evaluate, paired over the same videos."""
     from vidrnn.evaluation.comparison import compare as compare_scores
     from vidrnn.evaluation.report import write_json
-    from vidrnn.evaluation.scores import read_scores
+    from vidrnn.evaluation.video_figures import read_scores
 
     found = compare_scores(read_scores(a), read_scores(b))
     if output is not None:
@@ -33,7 +33,7 @@ def compare(
 
 def _table(found: "Comparison") -> str:
     from vidrnn.evaluation.report import format_table
-    from vidrnn.evaluation.scores import SCORES
+    from vidrnn.evaluation.video_figures import SCORES
 
     title = SCORES[found.head].title
     header = ["seed", f"A {title}", f"B {title}", "B - A"]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vidrnn.errors import ComparisonError
 from vidrnn.evaluation.resampling import LEVEL, none_if_nan, ratio_interval, t_test
-from vidrnn.evaluation.scores import SCORES, Scores
+from vidrnn.evaluation.video_figures import SCORES, Scores
 from vidrnn.settings.model import Head
 
 Floats = npt.NDArray[np.float64]

@@ -32,7 +32,7 @@ def write_predictions(
 
     The file is there whole or not at all. Names are `writable`.
 
-    The columns of the head are followed by ``group`` and ``seed``, which `vidrnn.evaluation.scores` reads to compare.
+    The columns of the head are followed by ``group`` and ``seed``, which `vidrnn.evaluation.video_figures` reads to compare.
 
     Args:
         path: the file.

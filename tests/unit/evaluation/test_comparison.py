@@ -15,7 +15,7 @@ from vidrnn.errors import ComparisonError, MissingPathError
 from vidrnn.evaluation.comparison import compare, mcnemar
 from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
-from vidrnn.evaluation.scores import Scores, read_scores
+from vidrnn.evaluation.video_figures import Scores, read_scores
 from vidrnn.settings.model import Head
 
 LABELS = ("jump", "run", "wave")

@@ -17,7 +17,7 @@ from vidrnn.errors import AnnotationError, TrainingError
 from vidrnn.evaluation.comparison import compare
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.multilabel import best_thresholds
-from vidrnn.evaluation.scores import read_scores
+from vidrnn.evaluation.video_figures import read_scores
 from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.stored_sets import find_folders, load_set
