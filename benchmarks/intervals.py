@@ -24,7 +24,7 @@ from benchmarks.common import make_parser, print_json, print_table
 from vidrnn.evaluation.calibration import ANSWER_NOTHING, risk_coverage, threshold_for_risk
 from vidrnn.evaluation.comparison import compare, mcnemar
 from vidrnn.evaluation.resampling import draw_groups, ratio_interval, share_interval
-from vidrnn.evaluation.video_figures import Scores
+from vidrnn.evaluation.video_figures import VideoFigures
 
 Array = npt.NDArray[Any]
 SIZE = 6  # videos of a group
@@ -78,13 +78,13 @@ def coverage(repeats: int) -> dict[str, float]:
     return figures
 
 
-def two_results(rng: np.random.Generator, *, groups: int, seeds: int, gain: float) -> tuple[Scores, Scores]:
+def two_results(rng: np.random.Generator, *, groups: int, seeds: int, gain: float) -> tuple[VideoFigures, VideoFigures]:
     """A and B over the same videos, some groups and videos harder than others, each fit with luck of its own."""
     hard = rng.normal(0.0, 0.5, (1, groups, 1)) + rng.normal(0.0, 0.8, (1, groups, SIZE))
     names = tuple(str(number) for number in range(groups) for _ in range(SIZE))
     n = groups * SIZE
     a, b = (
-        Scores(
+        VideoFigures(
             head="label",
             seeds=tuple(range(seeds)),
             videos=tuple(str(number) for number in range(n)),
@@ -98,7 +98,7 @@ def two_results(rng: np.random.Generator, *, groups: int, seeds: int, gain: floa
     return a, b
 
 
-def told_apart_before(a: Scores, b: Scores, *, groups: int, seed: int) -> bool:
+def told_apart_before(a: VideoFigures, b: VideoFigures, *, groups: int, seed: int) -> bool:
     """Pigeonhole bootstrap of groups and seeds (Owen 2007), and McNemar's p-values as one (Rueger 1978)."""
     rng, seeds = np.random.default_rng(seed), len(a.seeds)
     sums = (b.parts - a.parts).reshape(seeds, groups, SIZE).sum(axis=2)

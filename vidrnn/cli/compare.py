@@ -19,11 +19,11 @@ def compare(
     output: Annotated[Path | None, typer.Option(help="File that also gets the figures, as JSON.")] = None,
 ) -> int:
     """Say whether B is better than A: two results of crossval or evaluate, paired over the same videos."""
-    from vidrnn.evaluation.comparison import compare as compare_scores
+    from vidrnn.evaluation.comparison import compare as compare_figures
     from vidrnn.evaluation.report import write_json
-    from vidrnn.evaluation.video_figures import read_scores
+    from vidrnn.evaluation.video_figures import read_figures
 
-    found = compare_scores(read_scores(a), read_scores(b))
+    found = compare_figures(read_figures(a), read_figures(b))
     if output is not None:
         write_json(output, {"folder_a": str(a), "folder_b": str(b), **found.as_dict()})
     print(_table(found))
@@ -33,9 +33,9 @@ def compare(
 
 def _table(found: "Comparison") -> str:
     from vidrnn.evaluation.report import format_table
-    from vidrnn.evaluation.video_figures import SCORES
+    from vidrnn.evaluation.video_figures import FIGURES
 
-    title = SCORES[found.head].title
+    title = FIGURES[found.head].title
     header = ["seed", f"A {title}", f"B {title}", "B - A"]
     rows = [[_seeds(*pair.seeds), *_figures(pair.a, pair.b)] for pair in found.pairs]
     rows.append(["all", *_figures(found.a, found.b)])

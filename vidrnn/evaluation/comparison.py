@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vidrnn.errors import ComparisonError
 from vidrnn.evaluation.resampling import LEVEL, none_if_nan, ratio_interval, t_test
-from vidrnn.evaluation.video_figures import SCORES, Scores
+from vidrnn.evaluation.video_figures import FIGURES, VideoFigures
 from vidrnn.settings.model import Head
 
 Floats = npt.NDArray[np.float64]
@@ -84,7 +84,7 @@ class Comparison:
         """Plain values for JSON; None where a figure is not defined."""
         return {
             "head": self.head,
-            "figure": SCORES[self.head].title,
+            "figure": FIGURES[self.head].title,
             "n": self.n,
             "groups": self.num_groups,
             "a": self.a,
@@ -109,7 +109,7 @@ class Comparison:
             finding = f"B is right on {size} points {which} of the {self.n} videos than A"
         else:
             which = "lower" if self.difference < 0.0 else "higher"
-            finding = f"The {SCORES[self.head].title} of B is {size} {which} than that of A on the {self.n} videos"
+            finding = f"The {FIGURES[self.head].title} of B is {size} {which} than that of A on the {self.n} videos"
         low, high = (format(scale * bound, spec) for bound in self.interval)
         interval = f"95 % interval {low} to {high} over"
         within = f"{'no interval from' if math.isnan(self.interval[0]) else interval} {over}"
@@ -119,10 +119,10 @@ class Comparison:
     def _verdict(self) -> str:
         if not self.is_told_apart:
             return "the two cannot be told apart"
-        return "B is better" if (self.difference > 0.0) == SCORES[self.head].higher_is_better else "A is better"
+        return "B is better" if (self.difference > 0.0) == FIGURES[self.head].higher_is_better else "A is better"
 
 
-def compare(a: Scores, b: Scores) -> Comparison:
+def compare(a: VideoFigures, b: VideoFigures) -> Comparison:
     """Compare two results about the same videos; seeds are paired in rising order.
 
     What varies is the groups: the difference of each, averaged over the seeds, is one draw. The luck of the seeds is in
@@ -175,7 +175,7 @@ def _mcnemar_of(a: Floats, b: Floats) -> tuple[int, int, float]:
     return only_a, only_b, mcnemar(only_a, only_b)
 
 
-def _check(a: Scores, b: Scores) -> None:
+def _check(a: VideoFigures, b: VideoFigures) -> None:
     if a.head != b.head:
         raise ComparisonError(f"the heads differ: A answers {a.head!r}, B {b.head!r}; compare results of one head")
     for name, one, other in (("A", a, b), ("B", b, a)):

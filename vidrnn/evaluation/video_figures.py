@@ -15,7 +15,7 @@ Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Scores:
+class VideoFigures:
     """A figure per video, as a part of a whole, so that sum(parts) / sum(wholes) is the figure of them all.
 
     Attributes:
@@ -24,7 +24,7 @@ class Scores:
         videos: (n,) paths, sorted.
         groups: (n,) the group of each.
         truth: (n,) the true answer of each, an entry per row of predictions.csv.
-        parts: (S, n) what `SCORES` says, for instance 1 where the label is right.
+        parts: (S, n) what `FIGURES` says, for instance 1 where the label is right.
         wholes: (n,) what it is a part of: 1, labels of the transcript, classes; 0 where nothing is known of a video.
     """
 
@@ -38,7 +38,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Score:
+class HeadFigure:
     """The figure per video of a head.
 
     Attributes:
@@ -82,20 +82,22 @@ def _names(cell: str) -> list[str]:
     return cell.split("|") if cell else []
 
 
-SCORES: dict[Head, Score] = {
-    "label": Score("top-1", True, "label", ("label", "predicted", "score", "correct"), _label),
-    "transcript": Score("edits per label", False, "labels", ("labels", "predicted", "edits"), _transcript),
-    "multilabel": Score("share of right decisions", True, "labels", ("labels", "predicted"), _multilabel),
-    "step_labels": Score(
+FIGURES: dict[Head, HeadFigure] = {
+    "label": HeadFigure("top-1", True, "label", ("label", "predicted", "score", "correct"), _label),
+    "transcript": HeadFigure("edits per label", False, "labels", ("labels", "predicted", "edits"), _transcript),
+    "multilabel": HeadFigure("share of right decisions", True, "labels", ("labels", "predicted"), _multilabel),
+    "step_labels": HeadFigure(
         "frame accuracy per video", True, "label", ("step", "label", "predicted", "score"), _step_labels
     ),
-    "regression": Score("absolute error", False, "target", ("target", "predicted"), _numbers),
-    "step_regression": Score("absolute error per video", False, "target", ("step", "target", "predicted"), _numbers),
+    "regression": HeadFigure("absolute error", False, "target", ("target", "predicted"), _numbers),
+    "step_regression": HeadFigure(
+        "absolute error per video", False, "target", ("step", "target", "predicted"), _numbers
+    ),
 }
 """What is compared, for each head; ``transcript`` before ``multilabel``, whose columns it begins with."""
 
 
-def read_scores(folder: Path) -> Scores:
+def read_figures(folder: Path) -> VideoFigures:
     """Read the predictions.csv of a folder.
 
     Raises:
@@ -112,7 +114,7 @@ def read_scores(folder: Path) -> Scores:
             reader = csv.DictReader(file)
             head = _head_of(reader.fieldnames or (), path)
             videos = _by_seed_and_video(reader)
-        return _scores(videos, head)
+        return _figures(videos, head)
     except ComparisonError:
         raise
     except (ValueError, csv.Error) as error:
@@ -121,8 +123,8 @@ def read_scores(folder: Path) -> Scores:
 
 def _head_of(columns: Sequence[str], path: Path) -> Head:
     if tuple(columns[-2:]) == ("group", "seed"):
-        for head, score in SCORES.items():
-            if tuple(columns[: len(score.columns) + 1]) == ("path", *score.columns):
+        for head, figure in FIGURES.items():
+            if tuple(columns[: len(figure.columns) + 1]) == ("path", *figure.columns):
                 return head
     raise ComparisonError(
         f"{path} has the columns {', '.join(columns) or 'of an empty file'}; a comparison needs those of one head, "
@@ -147,18 +149,18 @@ def _by_seed_and_video(reader: "csv.DictReader[str]") -> dict[int, dict[str, lis
     return found
 
 
-def _scores(found: dict[int, dict[str, list[Row]]], head: Head) -> Scores:
-    seeds, score = tuple(sorted(found)), SCORES[head]
+def _figures(found: dict[int, dict[str, list[Row]]], head: Head) -> VideoFigures:
+    seeds, figure = tuple(sorted(found)), FIGURES[head]
     first = found[seeds[0]]
     videos = tuple(sorted(first))
-    facts = {video: _facts(first[video], score) for video in videos}
+    facts = {video: _facts(first[video], figure) for video in videos}
     for seed in seeds:
-        if {video: _facts(rows, score) for video, rows in found[seed].items()} != facts:
+        if {video: _facts(rows, figure) for video, rows in found[seed].items()} != facts:
             raise ValueError(f"seeds {seeds[0]} and {seed} have different videos, groups or truths")
-    of = np.asarray([[score.of(found[seed][video]) for video in videos] for seed in seeds], dtype=np.float64)
+    of = np.asarray([[figure.of(found[seed][video]) for video in videos] for seed in seeds], dtype=np.float64)
     if not np.isfinite(of).all():
         raise ValueError("a prediction is not finite")
-    return Scores(
+    return VideoFigures(
         head=head,
         seeds=seeds,
         videos=videos,
@@ -169,6 +171,6 @@ def _scores(found: dict[int, dict[str, list[Row]]], head: Head) -> Scores:
     )
 
 
-def _facts(rows: Sequence[Row], score: Score) -> tuple[str, tuple[str, ...]]:
+def _facts(rows: Sequence[Row], figure: HeadFigure) -> tuple[str, tuple[str, ...]]:
     """Group and truth of one video."""
-    return rows[0]["group"], tuple(row[score.truth] for row in rows)
+    return rows[0]["group"], tuple(row[figure.truth] for row in rows)

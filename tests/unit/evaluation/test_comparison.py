@@ -1,4 +1,4 @@
-"""`vidrnn.evaluation.comparison` and `scores`: paired figures, their interval, McNemar's test, and what is refused."""
+"""`vidrnn.evaluation.comparison`, `video_figures`: paired figures, their interval, McNemar's test, what is refused."""
 
 import itertools
 import math
@@ -15,17 +15,17 @@ from vidrnn.errors import ComparisonError, MissingPathError
 from vidrnn.evaluation.comparison import compare, mcnemar
 from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
-from vidrnn.evaluation.video_figures import Scores, read_scores
+from vidrnn.evaluation.video_figures import VideoFigures, read_figures
 from vidrnn.settings.model import Head
 
 LABELS = ("jump", "run", "wave")
 
 
-def scores(*rows: str, groups: str = "", seeds: tuple[int, ...] = (), head: Head = "label") -> Scores:
+def figures(*rows: str, groups: str = "", seeds: tuple[int, ...] = (), head: Head = "label") -> VideoFigures:
     """Of a string of 0 and 1 per seed, a letter per video that names its group."""
     parts = np.asarray([list(map(float, row)) for row in rows])
     n = parts.shape[1]
-    return Scores(
+    return VideoFigures(
         head=head,
         seeds=seeds or tuple(range(len(rows))),
         videos=tuple(f"{number}.mp4" for number in range(n)),
@@ -58,8 +58,8 @@ def test_mcnemar_by_hand() -> None:
 
 
 def test_the_difference_is_pooled_over_seeds_and_paired() -> None:
-    a = scores("1100110010", "1100110011", groups="aabbccddee")
-    b = scores("1110111110", "1111111010", groups="aabbccddee")
+    a = figures("1100110010", "1100110011", groups="aabbccddee")
+    b = figures("1110111110", "1111111010", groups="aabbccddee")
     found = compare(a, b)
     assert (found.n, found.num_groups) == (10, 5)
     assert (found.a, found.b, found.difference) == pytest.approx((0.55, 0.8, 0.25))
@@ -79,13 +79,13 @@ def test_the_difference_is_pooled_over_seeds_and_paired() -> None:
 
 
 def test_results_that_differ_on_most_videos_are_told_apart() -> None:
-    a, b = scores("0" * 20 + "1" * 4), scores("1" * 24)
+    a, b = figures("0" * 20 + "1" * 4), figures("1" * 24)
     assert compare(a, b).sentence().endswith("t test over groups p = 2e-10: B is better.")
     assert compare(b, a).sentence().endswith("t test over groups p = 2e-10: A is better.")
 
 
 def test_an_error_that_is_lower_is_better() -> None:
-    a, b = (replace(scores(row, head="regression"), head="regression") for row in ("5" * 8, "34353433"))
+    a, b = (replace(figures(row, head="regression"), head="regression") for row in ("5" * 8, "34353433"))
     sentence = compare(a, b).sentence()
     assert sentence.startswith("The absolute error of B is 1.5 lower than that of A on the 8 videos (95 % interval -")
     assert sentence.endswith("over 8 groups and 1 seed); t test over groups p = 0.00081: B is better.")
@@ -93,7 +93,7 @@ def test_an_error_that_is_lower_is_better() -> None:
 
 def test_mcnemar_alone_does_not_tell_apart_where_groups_disagree() -> None:
     """All of the twelve videos that differ are of one group of four: for other groups that says little."""
-    a = scores("0" * 12 + "1" * 6, groups="a" * 12 + "bbccdd")
+    a = figures("0" * 12 + "1" * 6, groups="a" * 12 + "bbccdd")
     found = compare(a, replace(a, parts=np.ones((1, 18))))
     assert found.pairs[0].p_value is not None and found.pairs[0].p_value < 0.001
     assert found.interval[0] < 0.0
@@ -101,7 +101,7 @@ def test_mcnemar_alone_does_not_tell_apart_where_groups_disagree() -> None:
 
 
 def test_equal_results_differ_by_nothing_and_say_so() -> None:
-    a = scores("1101", "0110", groups="aabb")
+    a = figures("1101", "0110", groups="aabb")
     found = compare(a, a)
     assert (found.difference, found.interval, found.p_value) == (0.0, (0.0, 0.0), 1.0)
     assert found.sentence() == (
@@ -110,13 +110,15 @@ def test_equal_results_differ_by_nothing_and_say_so() -> None:
 
 
 def test_one_group_gives_no_interval() -> None:
-    found = compare(scores("0" * 9, groups="a" * 9), scores("1" * 9, groups="a" * 9))
+    found = compare(figures("0" * 9, groups="a" * 9), figures("1" * 9, groups="a" * 9))
     assert found.as_dict()["interval"] == [None, None]
     assert "(no interval from 1 group and 1 seed)" in found.sentence()
     assert found.sentence().endswith(": the two cannot be told apart.")
 
 
-def simulated(rng: np.random.Generator, *, groups: int, size: int, seeds: int, gain: float) -> tuple[Scores, Scores]:
+def simulated(
+    rng: np.random.Generator, *, groups: int, size: int, seeds: int, gain: float
+) -> tuple[VideoFigures, VideoFigures]:
     """A and B over the same videos, some harder than others and so some groups; each fit has luck of its own."""
     hard = rng.normal(0.0, 0.5, (1, groups, 1)) + rng.normal(0.0, 0.8, (1, groups, size))
     a, b = (
@@ -125,7 +127,7 @@ def simulated(rng: np.random.Generator, *, groups: int, size: int, seeds: int, g
     )
     names = "".join(chr(97 + number) * size for number in range(groups))
     return tuple(  # type: ignore[return-value]
-        replace(scores("0" * groups * size, groups=names), parts=parts, seeds=tuple(range(seeds))) for parts in (a, b)
+        replace(figures("0" * groups * size, groups=names), parts=parts, seeds=tuple(range(seeds))) for parts in (a, b)
     )
 
 
@@ -154,7 +156,7 @@ def test_the_comparison_is_the_paired_t_test_over_groups() -> None:
     assert found.interval == pytest.approx((interval.low, interval.high))
 
 
-def change(a: Scores, **changes: Any) -> Scores:
+def change(a: VideoFigures, **changes: Any) -> VideoFigures:
     return replace(a, **changes)
 
 
@@ -171,23 +173,23 @@ def change(a: Scores, **changes: Any) -> Scores:
     ],
 )
 def test_results_about_different_things_are_refused(changes: dict[str, Any], message: str) -> None:
-    a = scores("110", "011", groups="aac")
+    a = figures("110", "011", groups="aac")
     with pytest.raises(ComparisonError) as caught:
         compare(a, change(a, **changes))
     assert str(caught.value).startswith(message)
 
 
 def test_videos_that_only_b_has_are_named() -> None:
-    a, b = scores("11"), scores("1111")
+    a, b = figures("11"), figures("1111")
     with pytest.raises(ComparisonError, match=r"B alone has '2.mp4' and 1 more"):
         compare(a, b)
 
 
-def test_scores_of_one_label_are_those_of_the_metrics(tmp_path: Path) -> None:
+def test_figures_of_one_label_are_those_of_the_metrics(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = list(rng.integers(0, 3, 9))
     answers = [(seed, list(rng.normal(size=(9, 3)))) for seed in (4, 2)]
-    found = read_scores(write(tmp_path / "a", "label", answers, truth))
+    found = read_figures(write(tmp_path / "a", "label", answers, truth))
     assert (found.head, found.seeds, found.groups[:3]) == ("label", (2, 4), ("g0", "g0", "g1"))
     for row, (_, outputs) in zip(found.parts, reversed(answers), strict=True):
         groups = list(map(str, range(9)))
@@ -196,29 +198,29 @@ def test_scores_of_one_label_are_those_of_the_metrics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("head", ["transcript", "regression"])
-def test_scores_add_up_to_the_headline(tmp_path: Path, head: Head) -> None:
+def test_figures_add_up_to_the_headline(tmp_path: Path, head: Head) -> None:
     """Edits over labels and the mean absolute error are the figures that crossval.json has."""
     rng = np.random.default_rng(1)
     if head == "transcript":
         truth, outputs = [np.asarray([0, 1, -1]), np.asarray([-1] * 3)] * 2, list(rng.normal(size=(4, 7, 4)))
     else:
         truth, outputs = list(rng.normal(size=4)), list(rng.normal(size=(4, 1)))
-    found = read_scores(write(tmp_path / "a", head, [(0, outputs)], truth))
+    found = read_figures(write(tmp_path / "a", head, [(0, outputs)], truth))
     metrics = measure_outputs(head, outputs, truth, labels=LABELS, groups=list("abcd"), bootstrap=1)
     assert found.parts.sum() / found.wholes.sum() == pytest.approx(headline(head, metrics)), HEADLINES[head].name
 
 
-def test_scores_of_the_other_heads_by_hand(tmp_path: Path) -> None:
+def test_figures_of_the_other_heads_by_hand(tmp_path: Path) -> None:
     yes, no = 5.0, -5.0
     sets = [np.asarray([1.0, 0.0, 1.0]), np.zeros(3)]
-    found = read_scores(write(tmp_path, "multilabel", [(0, [np.asarray([yes, yes, no]), np.full(3, no)])], sets))
+    found = read_figures(write(tmp_path, "multilabel", [(0, [np.asarray([yes, yes, no]), np.full(3, no)])], sets))
     assert (found.parts.tolist(), found.wholes.tolist()) == ([[1.0, 3.0]], [3.0, 3.0])
     steps = [np.eye(3)[[0, 1, 1, 2]], np.eye(3)[[2, 2]]]
-    found = read_scores(write(tmp_path, "step_labels", [(0, steps)], [np.asarray([0, 0, 1, 2]), np.asarray([2, 0])]))
+    found = read_figures(write(tmp_path, "step_labels", [(0, steps)], [np.asarray([0, 0, 1, 2]), np.asarray([2, 0])]))
     assert (found.parts.tolist(), found.wholes.tolist()) == ([[0.75, 0.5]], [1.0, 1.0])
     numbers = [np.asarray([[1.0], [2.0], [9.0]]), np.asarray([[3.0]])]
     truth = [np.asarray([2.0, 4.0, np.nan]), np.asarray([np.nan])]
-    found = read_scores(write(tmp_path, "step_regression", [(0, numbers)], truth))
+    found = read_figures(write(tmp_path, "step_regression", [(0, numbers)], truth))
     assert (found.parts.tolist(), found.wholes.tolist()) == ([[1.5, 0.0]], [1.0, 0.0])
 
 
@@ -241,10 +243,10 @@ HEADER = "path,target,predicted,group,seed\n"
 def test_a_file_that_cannot_be_compared_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "predictions.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ComparisonError) as caught:
-        read_scores(tmp_path)
+        read_figures(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / 'predictions.csv'} {message}")
 
 
 def test_a_folder_without_predictions_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingPathError, match=r"give the --output folder of `vidrnn crossval` or `vidrnn evaluate`"):
-        read_scores(tmp_path)
+        read_figures(tmp_path)

@@ -17,7 +17,7 @@ from vidrnn.errors import AnnotationError, TrainingError
 from vidrnn.evaluation.comparison import compare
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.multilabel import best_thresholds
-from vidrnn.evaluation.video_figures import read_scores
+from vidrnn.evaluation.video_figures import read_figures
 from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.stored_sets import find_folders, load_set
@@ -154,10 +154,10 @@ def test_a_head_is_cross_validated(tmp_path: Path, head: Head) -> None:
     assert set(values["baselines"]) == BASELINES[head]
     assert values[f"{name}_mean"] == result.as_dict()[f"{name}_mean"]
     assert {row["path"] for row in read_rows(tmp_path / "cv" / "predictions.csv")} == {f"{i}.mp4" for i in range(16)}
-    scores = read_scores(tmp_path / "cv")
-    assert (scores.head, set(scores.groups)) == (head, {f"g{number}" for number in range(8)})
-    assert list(scores.seeds) == values["seeds"]
-    found = compare(scores, scores)
+    figures = read_figures(tmp_path / "cv")
+    assert (figures.head, set(figures.groups)) == (head, {f"g{number}" for number in range(8)})
+    assert list(figures.seeds) == values["seeds"]
+    found = compare(figures, figures)
     assert found.is_equal and found.n == 16
     if head in {"transcript", "regression"}:  # whose headline is the figure that is compared
         assert [pair.b for pair in found.pairs] == pytest.approx(values[f"{name}_per_seed"], rel=1e-6)
