@@ -26,7 +26,7 @@ class ClassMetrics:
 
 
 @dataclass(frozen=True)
-class Metrics:
+class ClassificationMetrics:
     """What is measured on n videos; fractions.
 
     Attributes:
@@ -60,13 +60,13 @@ class Metrics:
         }
 
 
-def measure(
+def measure_classification(
     scores: Floats,
     targets: Classes,
     *,
     labels: Sequence[str],
     groups: Sequence[str],
-) -> Metrics:
+) -> ClassificationMetrics:
     """Measure predictions.
 
     Args:
@@ -83,7 +83,7 @@ def measure(
         targets, predicted, labels=positions, zero_division=0.0
     )
     occurs = support > 0
-    return Metrics(
+    return ClassificationMetrics(
         n=len(targets),
         top1=float(correct.mean()),
         top5=float((best_five == targets[:, None]).any(axis=1).mean()),

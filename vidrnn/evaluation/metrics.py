@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.annotations import BACKGROUND
-from vidrnn.evaluation.classification import measure
+from vidrnn.evaluation.classification import measure_classification
 from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation
@@ -89,7 +89,7 @@ def measure_outputs(
     """
     rest: dict[str, Any] = {"groups": groups}
     if head == "label":
-        return measure(np.stack(outputs), np.asarray(truth, dtype=np.int64), labels=labels, **rest)
+        return measure_classification(np.stack(outputs), np.asarray(truth, dtype=np.int64), labels=labels, **rest)
     if head == "multilabel":
         cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
         return measure_multilabel(

@@ -32,7 +32,7 @@ def write_predictions(
 
     The file is there whole or not at all. Names are `writable`.
 
-    The columns of the head are followed by ``group`` and ``seed``, which `vidrnn.evaluation.video_figures` reads to compare.
+    The last columns are ``group`` and ``seed``, which `vidrnn.evaluation.video_figures` needs to compare results.
 
     Args:
         path: the file.

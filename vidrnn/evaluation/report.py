@@ -20,7 +20,7 @@ from vidrnn.evaluation.calibration import (
     reliability,
     risk_coverage,
 )
-from vidrnn.evaluation.classification import Metrics
+from vidrnn.evaluation.classification import ClassificationMetrics
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics
 from vidrnn.names import writable
 from vidrnn.settings.evaluation import Average
@@ -132,7 +132,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def draw_confusion(path: Path, metrics: Metrics, *, title: str) -> None:
+def draw_confusion(path: Path, metrics: ClassificationMetrics, *, title: str) -> None:
     """Draw the confusion matrix as PNG: rows are the truth, colour is the share of the row, numbers are counts.
 
     The picture has at most about 3000 x 3000 pixels; of many classes only some are named.

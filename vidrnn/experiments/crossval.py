@@ -9,7 +9,7 @@ from vidrnn.annotations import LabelMap, read_annotations
 from vidrnn.annotations.splits import Fold, make_folds
 from vidrnn.device import choose_device
 from vidrnn.evaluation.calibration import expected_calibration_error, judge
-from vidrnn.evaluation.classification import Metrics
+from vidrnn.evaluation.classification import ClassificationMetrics
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json
@@ -177,7 +177,7 @@ def _write(
         truth=sequences.targets.per_video(sequences.totals),
     )
     first, seed = result.pooled[0], result.seeds[0]
-    if isinstance(first, Metrics):
+    if isinstance(first, ClassificationMetrics):
         draw_confusion(output / "confusion.png", first, title=f"top-1 {first.top1:.3f}, n = {first.n}, seed {seed}")
 
 

@@ -15,7 +15,7 @@ from vidrnn.annotations.splits import split_annotations
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError, ConfigError, StoreError
 from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
-from vidrnn.evaluation.classification import Metrics
+from vidrnn.evaluation.classification import ClassificationMetrics
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
@@ -113,7 +113,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     write_json(output / "metrics.json", public_metrics(values))
     _write_predictions(output / "predictions.csv", model, answers.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
-    if isinstance(metrics, Metrics) and calibration is not None:
+    if isinstance(metrics, ClassificationMetrics) and calibration is not None:
         files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
     scale = model.settings.inference.average
     notes = [
@@ -125,7 +125,13 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
 
 
 def _draw(
-    output: Path, metrics: Metrics, calibration: Calibration, outputs: Outputs, chosen: SequenceSet, *, split: Split
+    output: Path,
+    metrics: ClassificationMetrics,
+    calibration: Calibration,
+    outputs: Outputs,
+    chosen: SequenceSet,
+    *,
+    split: Split,
 ) -> list[Path]:
     files = [output / "confusion.png", output / "reliability.png"]
     title = f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}"

@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.evaluation.baselines import metadata_only
-from vidrnn.evaluation.classification import measure
+from vidrnn.evaluation.classification import measure_classification
 from vidrnn.extraction.extract import extract
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.bars import Bar
@@ -176,7 +176,7 @@ def _find_given_away(pictures: Pictures, settings: RunSettings) -> Iterator[Find
         )
         assert predicted is not None
         scores[test] = np.stack(predicted)
-    metrics = measure(scores, targets, labels=label_map.names, groups=groups)
+    metrics = measure_classification(scores, targets, labels=label_map.names, groups=groups)
     majority = float(np.bincount(targets).max() / len(targets))
     text = (
         f"width, height, length and frame rate alone tell {metrics.top1:.3f} of the labels "

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from tests.worlds import Array
-from vidrnn.evaluation.classification import Metrics, measure
+from vidrnn.evaluation.classification import ClassificationMetrics, measure_classification
 from vidrnn.evaluation.resampling import share_interval
 
 LABELS = tuple(f"c{i}" for i in range(8))
@@ -26,10 +26,10 @@ def predictions(n: int, classes: int, *, seed: int = 0) -> tuple[Array, Array]:
     return rng.normal(size=(n, classes)), rng.integers(0, classes, size=n)
 
 
-def metrics_of(scores: Array, targets: Array, **changes: object) -> Metrics:
+def metrics_of(scores: Array, targets: Array, **changes: object) -> ClassificationMetrics:
     groups = [f"g{i}" for i in range(len(targets))]
     values = {"labels": LABELS[: scores.shape[1]], "groups": groups} | changes
-    return measure(scores, targets, **values)  # type: ignore[arg-type]
+    return measure_classification(scores, targets, **values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(4))

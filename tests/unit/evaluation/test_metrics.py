@@ -11,7 +11,7 @@ from hypothesis import settings as configure
 from hypothesis import strategies as st
 
 from tests.worlds import Array
-from vidrnn.evaluation.classification import measure
+from vidrnn.evaluation.classification import measure_classification
 from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs, sigmoid, softmax
 from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import measure_regression
@@ -34,7 +34,7 @@ def logits(*shape: int) -> Array:
 
 def test_one_label_is_the_likeliest() -> None:
     outputs, truth = logits(4, 3), [np.int64(each) for each in (0, 2, 1, 1)]
-    expected = measure(outputs, np.asarray([0, 2, 1, 1]), labels=LABELS, groups=GROUPS)
+    expected = measure_classification(outputs, np.asarray([0, 2, 1, 1]), labels=LABELS, groups=GROUPS)
     found = measured("label", list(outputs), truth)
     assert found.as_dict() == expected.as_dict()
     assert headline("label", found) == np.mean([own.argmax() == true for own, true in zip(outputs, truth, strict=True)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vidrnn.evaluation.calibration import measure_calibration
-from vidrnn.evaluation.classification import Metrics, measure
+from vidrnn.evaluation.classification import ClassificationMetrics, measure_classification
 from vidrnn.evaluation.report import (
     draw_confusion,
     draw_reliability,
@@ -23,10 +23,10 @@ from vidrnn.evaluation.report import (
 from vidrnn.settings.model import Head
 
 
-def make_metrics(labels: tuple[str, ...], *, n: int = 20) -> Metrics:
+def make_metrics(labels: tuple[str, ...], *, n: int = 20) -> ClassificationMetrics:
     rng = np.random.default_rng(0)
     scores, targets = rng.normal(size=(n, len(labels))), rng.integers(0, len(labels), n)
-    return measure(scores, targets, labels=labels, groups=[str(i) for i in range(n)])
+    return measure_classification(scores, targets, labels=labels, groups=[str(i) for i in range(n)])
 
 
 def test_json_is_utf_8_and_replaces_the_file(tmp_path: Path) -> None:
@@ -67,7 +67,9 @@ def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:
 
 
 def test_the_table_per_class() -> None:
-    metrics = measure(np.eye(2)[[0, 1, 1]], np.asarray([0, 0, 1]), labels=("jump", "walk"), groups=["1", "2", "3"])
+    metrics = measure_classification(
+        np.eye(2)[[0, 1, 1]], np.asarray([0, 0, 1]), labels=("jump", "walk"), groups=["1", "2", "3"]
+    )
     assert format_per_class(metrics) == (
         "class  n  recall  precision     f1\n"
         "-----  -  ------  ---------  -----\n"
