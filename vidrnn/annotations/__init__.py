@@ -3,6 +3,7 @@
 from vidrnn.annotations.folders import find_media
 from vidrnn.annotations.readers import read_annotations
 from vidrnn.annotations.records import BACKGROUND, SPLITS, UNKNOWN, Annotation, LabelMap, Segment, Split
+from vidrnn.annotations.segments import covered
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LabelMap",
     "Segment",
     "Split",
+    "covered",
     "find_media",
     "read_annotations",
 ]

@@ -1,11 +1,11 @@
 """ActivityNet JSON: a database of videos with subset and annotated segments (Caba Heilbron et al. 2015)."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.records import Annotation, Segment
 from vidrnn.annotations.rows import fill_path, located, read_json_object, split_from_word
+from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
 from vidrnn.settings.data import DataSettings
 
@@ -13,9 +13,8 @@ from vidrnn.settings.data import DataSettings
 def read_activitynet(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     """Read ``{"database": {id: {"subset": ..., "annotations": [{"segment": [start_s, end_s], "label": ...}]}}}``.
 
-    A video is ``v_<id>.mp4`` and a group of its own. Segments of one label that overlap become one; where different
-    labels overlap, a moment has no single answer, so that video has ``labels`` in order of their starts instead. A
-    subset in which no video has any annotation keeps its labels secret and is left out. So are segments without length,
+    A video is ``v_<id>.mp4`` and a group of its own. Segments of one label that overlap become one. A subset
+    in which no video has any annotation keeps its labels secret and is left out. So are segments without length,
     of which the published list has some; ``notes`` gets how many.
 
     Raises:
@@ -52,13 +51,8 @@ def _annotation(name: str, video: object, template: str, empty: list[str]) -> An
     path = fill_path(template, name=name, split=split)
     spans = [_span(each) for each in video["annotations"]]
     empty += [f"at {start:g} s in {path!r} ({label})" for start, end, label in spans if start == end]
-    segments = sorted(
-        (Segment(*span) for span in spans if span[0] != span[1]), key=lambda each: (each.start_s, each.end_s)
-    )
-    joined = _join_equal(segments)
-    if any(after.start_s < before.end_s for before, after in pairwise(joined)):
-        return Annotation(path, "", split, name, labels=tuple(each.label for each in joined))
-    return Annotation(path, "", split, name, segments=tuple(joined))
+    segments = join_equal(Segment(*span) for span in spans if span[0] != span[1])
+    return Annotation(path, "", split, name, segments=segments)
 
 
 def _span(entry: object) -> tuple[float, float, str]:
@@ -67,17 +61,3 @@ def _span(entry: object) -> tuple[float, float, str]:
     if not isinstance(label, str) or not label.strip() or not isinstance(segment, list) or not numbers:
         raise AnnotationError(f'annotation {entry!r}; expected {{"segment": [start_s, end_s], "label": "name"}}')
     return float(segment[0]), float(segment[1]), label.strip()
-
-
-def _join_equal(segments: list[Segment]) -> list[Segment]:
-    """Join segments of one label that overlap; the list stays sorted by start."""
-    joined: list[Segment] = []
-    last: dict[str, int] = {}
-    for segment in segments:
-        at = last.get(segment.label)
-        if at is not None and segment.start_s < joined[at].end_s:
-            joined[at] = Segment(joined[at].start_s, max(joined[at].end_s, segment.end_s), segment.label)
-        else:
-            last[segment.label] = len(joined)
-            joined.append(segment)
-    return joined

@@ -8,28 +8,35 @@ from vidrnn.annotations.activitynet import read_activitynet
 from vidrnn.annotations.class_names import doubtful_names
 from vidrnn.annotations.csv_file import read_csv
 from vidrnn.annotations.folders import read_folder
+from vidrnn.annotations.frame_clock import FrameBounds, FrameClock
 from vidrnn.annotations.hmdb51 import read_hmdb51
 from vidrnn.annotations.kinetics import read_kinetics
 from vidrnn.annotations.label_lists import read_mmaction, read_pyslowfast
+from vidrnn.annotations.mstcn import read_mstcn
 from vidrnn.annotations.records import Annotation
 from vidrnn.annotations.ucf101 import read_ucf101
 from vidrnn.errors import AnnotationError, ConfigError
 from vidrnn.settings.data import DataSettings
 
 
-def read_annotations(settings: DataSettings, notes: list[str] | None = None) -> tuple[Annotation, ...]:
+def read_annotations(
+    settings: DataSettings, notes: list[str] | None = None, *, bounds_of: FrameBounds | None = None
+) -> tuple[Annotation, ...]:
     """Read the annotations that a configuration names, sorted by path.
 
     Args:
         settings: of the data.
         notes: gets what was left out and what deserves a second look, a sentence each.
+        bounds_of: asked when the frames of a video are, where rows count frames and ``data.frame_rate`` is not set.
 
     Raises:
         MissingPathError: ``data.root`` or the annotation file does not exist.
         AnnotationError: nothing to read, a wrong header or row, or one video listed twice.
-        ConfigError: ``data.group_pattern`` is not a regular expression with a parenthesis.
+        ConfigError: rows count frames, and nobody says when frames are;
+            ``data.group_pattern`` is not a regular expression with a parenthesis.
     """
     notes = [] if notes is None else notes
+    clock = FrameClock(settings.frame_rate, bounds_of, notes)
     readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
         "folder": lambda settings: read_folder(settings, notes),
         "csv": lambda settings: read_csv(settings.root / str(settings.annotations)),
@@ -39,6 +46,7 @@ def read_annotations(settings: DataSettings, notes: list[str] | None = None) -> 
         "pyslowfast": read_pyslowfast,
         "mmaction": read_mmaction,
         "activitynet": lambda settings: read_activitynet(settings, notes),
+        "mstcn": lambda settings: read_mstcn(settings, clock, notes),
     }
     annotations = readers[settings.format](settings)
     if settings.group_pattern is not None and settings.format != "csv":  # a CSV has a column for it

@@ -45,12 +45,14 @@ class Segment:
         end_s: seconds, not included.
         label: class name, empty when there is a number.
         target: the number.
+        score: how sure a prediction is of it, from 0 to 1; None where people said it.
     """
 
     start_s: float
     end_s: float
     label: str = ""
     target: float | None = None
+    score: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a stretch without length; the label is kept in its composed form."""
@@ -72,10 +74,14 @@ class Annotation:
         split: train, val or test; None when the annotations name no split.
         group: what must not cross splits (actor, source video, scene); the path itself when not given.
         labels: any number of class names, in the order in which they happen when that order is known.
-        segments: stretches with a label or a number each, by start; none overlap.
+        segments: stretches with a label or a number each, by start. Different labels may overlap, for several things
+            happen at a time; two of one label never do, and numbers neither. A head with one answer at a moment refuses
+            a video in which labels overlap (`first_overlap`).
         target: a number.
         listed_frames: how many frames a list says that the video has; None when it says nothing.
         text: a title, a caption, what is said in it; None when there is no such column.
+        unlabelled: stretches at which nobody looked, by start: for the class that ``label`` names, or for all classes
+            where it is empty. What no segment covers elsewhere was looked at, and nothing happened.
     """
 
     path: str
@@ -87,11 +93,12 @@ class Annotation:
     target: float | None = None
     listed_frames: int | None = None
     text: str | None = None
+    unlabelled: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a path that leaves the data root, an empty label, and segments that overlap.
+        """Refuse a path that leaves the data root, an empty label, and segments out of order.
 
-        Label, labels and group are kept in their composed form.
+        Segments of one label, or of numbers, must not overlap. Label, labels and group are kept in their composed form.
         """
         object.__setattr__(self, "label", one_form(self.label))
         object.__setattr__(self, "group", one_form(self.group))
@@ -113,13 +120,34 @@ class Annotation:
             )
         if self.target is not None and not math.isfinite(self.target):
             raise AnnotationError(f"path {self.path!r} has target {self.target}; give a finite number")
-        for before, after in pairwise(self.segments or ()):
-            if after.start_s < before.end_s:
+        self._check_segments(self.segments or ())
+
+    def _check_segments(self, segments: tuple[Segment, ...]) -> None:
+        last: dict[str, Segment] = {}
+        for before, segment in pairwise((None, *segments)):
+            assert segment is not None
+            if before is not None and segment.start_s < before.start_s:
                 raise AnnotationError(
-                    f"path {self.path!r} has segments that overlap: {before.label or before.target} until "
-                    f"{before.end_s:g} s and {after.label or after.target} from {after.start_s:g} s; a moment has "
-                    "one answer, so cut one of them or use model.head multilabel with labels"
+                    f"path {self.path!r} has a segment from {segment.start_s:g} s behind one from "
+                    f"{before.start_s:g} s; give them in order of their starts"
                 )
+            of_same = last.get(segment.label)
+            if of_same is not None and segment.start_s < of_same.end_s:
+                raise AnnotationError(
+                    f"path {self.path!r} has {_overlap(of_same, segment)}; one label, or a number, is said once at a "
+                    "moment, so join them or cut one"
+                )
+            last[segment.label] = segment
+
+    @property
+    def first_overlap(self) -> str | None:
+        """The first two segments that overlap, in words; None where every moment has one answer."""
+        latest: Segment | None = None
+        for segment in self.segments or ():
+            if latest is not None and segment.start_s < latest.end_s:
+                return _overlap(latest, segment)
+            latest = segment
+        return None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -140,6 +168,13 @@ class Annotation:
     def source(self, root: Path) -> Path:
         """Where the video file is expected."""
         return root / self.path
+
+
+def _overlap(before: Segment, after: Segment) -> str:
+    return (
+        f"segments that overlap: {before.label or before.target} until {before.end_s:g} s and "
+        f"{after.label or after.target} from {after.start_s:g} s"
+    )
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,49 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
+from vidrnn.errors import VideoError
 from vidrnn.names import of_windows
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.settings.run import RunSettings
+from vidrnn.store.sidecar import sidecar_of
 from vidrnn.store.source import Source, is_reachable, state_of
 
 _SHOWN = 5  # files of a group
 
 
-def find_missing(annotations: Sequence[Annotation], root: Path) -> Iterator[Finding]:
-    """Annotated videos that are not there."""
-    missing = [annotation.path for annotation in annotations if not is_reachable(annotation.source(root))]
+def find_missing(annotations: Sequence[Annotation], settings: RunSettings) -> Iterator[Finding]:
+    """Annotated videos that are not there; arrays, where nothing else is read."""
+    missing = [annotation.path for annotation in annotations if not is_reachable(_source(annotation, settings))]
     if missing:
+        folder = settings.data.root / (_array_folder(settings) or "")
         text = (
-            f"{len(missing)} of {len(annotations)} videos do not exist or may not be read; looked in {root.resolve()}; "
-            f"correct the annotations or data.root{of_windows(missing)}"
+            f"{len(missing)} of {len(annotations)} videos do not exist or may not be read; looked in "
+            f"{folder.resolve()}; correct the annotations or data.root{of_windows(missing)}"
         )
+        if folder != settings.data.root:
+            text = text.replace("videos do", "arrays do").replace("data.root", "features.external.folder")
         yield Finding("failed", text, tuple(missing))
+
+
+def _array_folder(settings: RunSettings) -> Path | None:
+    """Where the arrays are, if they alone are read and tell their times; then nobody needs the videos."""
+    features = settings.features
+    alone = features.streams == ("external",) and features.external.rate is not None
+    return features.external.folder if alone else None
+
+
+def _source(annotation: Annotation, settings: RunSettings) -> Path:
+    """The file that the features of a video are made of."""
+    root, folder = settings.data.root, _array_folder(settings)
+    if folder is None:
+        return annotation.source(root)
+    try:
+        suffix = settings.features.external.suffix
+        return sidecar_of(annotation.source(root), root=root, folder=root / folder, suffix=suffix)
+    except VideoError:  # it has two; the extraction names them
+        return annotation.source(root)
 
 
 def find_identical(
@@ -37,7 +61,7 @@ def find_identical(
     within: list[str] = []
     contradicting: list[str] = []
     num_across = num_within = num_contradicting = 0
-    for same in _same_files(annotations, settings.data.root, bar):
+    for same in _same_files(annotations, settings, bar):
         pairs = _pairs(len(same))
         on_one_side = sum(map(_pairs, Counter(sides.names[position] for position in same).values()))
         alike = sum(map(_pairs, Counter(annotations[position].names for position in same).values()))
@@ -71,10 +95,10 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _same_files(annotations: Sequence[Annotation], root: Path, bar: Bar) -> Iterator[list[int]]:
+def _same_files(annotations: Sequence[Annotation], settings: RunSettings, bar: Bar) -> Iterator[list[int]]:
     by_size: defaultdict[int, list[int]] = defaultdict(list)
     for position, annotation in enumerate(annotations):
-        source = annotation.source(root)
+        source = _source(annotation, settings)
         if is_reachable(source):
             by_size[state_of(source)[0]].append(position)
     alike = {size: positions for size, positions in by_size.items() if len(positions) > 1}
@@ -83,6 +107,6 @@ def _same_files(annotations: Sequence[Annotation], root: Path, bar: Bar) -> Iter
         for positions in alike.values():
             by_content: defaultdict[str, list[int]] = defaultdict(list)
             for position in positions:
-                digest = Source.of(annotations[position].source(root), on_read=shown.update).sha256
+                digest = Source.of(_source(annotations[position], settings), on_read=shown.update).sha256
                 by_content[digest].append(position)
             yield from (same for same in by_content.values() if len(same) > 1)

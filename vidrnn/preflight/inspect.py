@@ -50,7 +50,7 @@ def inspect(
     """
     root, sides = settings.data.root, sides_of(annotations, settings)
     lines = [f"{len(annotations)} videos in {root}", *describe_splits(annotations, settings)]
-    findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, root)]
+    findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, settings)]
     findings += find_mirror_classes((name for annotation in annotations for name in annotation.names), settings)
     findings += find_identical(annotations, sides, settings, bar=bar)
     videos: dict[str, VideoMetadata] = {}

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.annotations import BACKGROUND, Annotation, LabelMap, Segment
+from vidrnn.annotations import BACKGROUND, Annotation, LabelMap, Segment, covered
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import REGRESSION_HEADS, Head
@@ -94,6 +94,17 @@ def _check_fit(annotations: Sequence[Annotation], head: Head) -> None:
                 f"{annotation.known}; change the columns, or model.head to "
                 f"{' or '.join(name for name, fits in _FITS.items() if annotation.known in fits)}"
             )
+        if head == "step_labels" and (overlap := annotation.first_overlap) is not None:
+            raise AnnotationError(
+                f"path {annotation.path!r} has {overlap}; a moment has one answer, so cut one of them or use "
+                "model.head multilabel or transcript"
+            )
+        if head == "step_labels" and annotation.unlabelled:
+            first = annotation.unlabelled[0]
+            raise AnnotationError(
+                f"path {annotation.path!r} has stretches at which nobody looked, the first from {first.start_s:g} to "
+                f"{first.end_s:g} s; model.head step_labels would call them background, so label them or leave it out"
+            )
 
 
 def make_targets(
@@ -151,10 +162,10 @@ def _at_steps(
     *,
     uncovered: float,
 ) -> npt.NDArray[np.float64]:
-    """(T,) the value of the segment that each instant lies in: its start included, its end not."""
+    """(T,) the value of the segment that each instant lies in, see `covered`."""
     values = np.full(len(times), uncovered)
     for segment in segments or ():
-        first, last = np.searchsorted(times, [segment.start_s, segment.end_s])
+        first, last = covered(times, segment.start_s, segment.end_s)
         values[first:last] = value_of(segment)
     return values
 

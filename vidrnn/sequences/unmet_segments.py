@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.annotations import Annotation, Segment
+from vidrnn.annotations import Annotation, Segment, covered
 
 _LATE = 1.05  # an annotation may end a little after the last frame
 
@@ -46,7 +46,7 @@ def find_unmet(
     for number, annotation in enumerate(annotations):
         times = timestamps(number) if annotation.segments else np.zeros(0)
         for segment in annotation.segments or ():
-            first, last = np.searchsorted(times, [segment.start_s, segment.end_s])
+            first, last = covered(times, segment.start_s, segment.end_s)
             if first == last:
                 unmet.append((number, segment))
     if not unmet:

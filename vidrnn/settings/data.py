@@ -1,14 +1,29 @@
 """Settings of the section `data`: which videos there are, and what is known of them."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from vidrnn.settings.base import Fraction, PathSetting, Settings
+from vidrnn.settings.base import Fraction, PathSetting, Positive, Settings
 
 Risk = Literal["shared_groups", "missing_classes", "identical_files", "near_duplicates", "metadata"]
 """What makes a number too good, or about less than it seems, and can be accepted on purpose."""
+Format = Literal[
+    "folder",
+    "csv",
+    "ucf101",
+    "hmdb51",
+    "kinetics",
+    "pyslowfast",
+    "mmaction",
+    "activitynet",
+    "mstcn",
+]
+"""How annotations are written."""
+_FRAME_FORMATS = ("mstcn",)
+_FILE_FORMATS = ("activitynet", *_FRAME_FORMATS)
+_OF_LABEL = ("ucf101", "hmdb51", "kinetics")  # formats of one label for each video
 Media = Literal["videos", "frames", "pictures", "sounds"]
 
 
@@ -17,7 +32,7 @@ class DataSettings(Settings):
 
     root: PathSetting
     """Folder that all video paths are relative to; environment variables as ``${NAME:-default}``."""
-    format: Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "pyslowfast", "mmaction", "activitynet"] = "folder"
+    format: Format = "folder"
     """``folder``: ``root/<class>/*`` or ``root/<split>/<class>/*`` (``train``, ``Testing`` ...); all others read
     ``annotations``."""
     media: Media = "videos"
@@ -28,15 +43,18 @@ class DataSettings(Settings):
     """File or folder relative to ``root``, needed by all formats but ``folder`` (docs/annotations.md). A CSV has the
     columns ``path`` and what the head needs (``label``; ``labels`` separated by ``|``; ``target``; or one row per
     ``start,end`` with either), then ``split``, ``group``."""
-    split_number: Literal[1, 2, 3] = 1
-    """Which of the official splits (``ucf101``, ``hmdb51``)."""
+    split_number: Positive = 1
+    """Which of the official splits (``ucf101``, ``hmdb51``: 1 to 3; ``mstcn``: as many as there are)."""
+    frame_rate: Annotated[float, Field(gt=0.0)] | None = None
+    """Rows per second of annotations with one row per frame (``mstcn``): row k is at k / ``frame_rate`` seconds.
+    Without it they are an error, for nothing in them tells times."""
     classes: str | None = None
     """File of class names relative to ``root`` (``pyslowfast``, ``mmaction``): one per line from 0, ``number name`` on
     every line, or JSON ``{"name": number}``; null: the numbers are the names."""
     video_path: str | None = None
     """Where a video lies below ``root``, made of ``{name}`` (without suffix), ``{label}`` and ``{split}``, for instance
-    ``{split}/{name}.mp4`` or, flat, ``{name}.avi``; null: as the set is published, see docs/annotations.md (``ucf101``,
-    ``hmdb51``, ``kinetics``, ``activitynet``)."""
+    ``{split}/{name}.mp4`` or, flat, ``{name}.avi``; null: as the set is published, see docs/annotations.md (all formats
+    but ``folder``, ``csv`` and lists of paths; ``{label}`` is for ``ucf101``, ``hmdb51`` and ``kinetics``)."""
     group_pattern: str | None = None
     """Regular expression searched in each path; its first parenthesis is the group (all formats but ``csv``)."""
     val_fraction: Fraction = 0.2
@@ -61,14 +79,18 @@ class DataSettings(Settings):
             raise ValueError(f"data.classes is for the formats pyslowfast and mmaction, not for {self.format}")
         if self.media != "videos" and self.format not in {"folder", "csv", "mmaction"}:
             raise ValueError(f"data.media is for the formats folder, csv and mmaction, not for {self.format}")
+        if self.split_number > 3 and self.format in {"ucf101", "hmdb51"}:
+            raise ValueError(f"data.split_number {self.split_number} is none of the official ones; allowed: 1, 2, 3")
+        if self.frame_rate is not None and self.format not in _FRAME_FORMATS:
+            raise ValueError(f"data.frame_rate is for {', '.join(_FRAME_FORMATS)}, not for {self.format}")
         if self.video_path is not None:
             self._check_video_path(self.video_path)
         return self
 
     def _check_video_path(self, template: str) -> None:
-        allowed = {"name", "label", "split"} - ({"label"} if self.format == "activitynet" else set())
-        if self.format not in {"ucf101", "hmdb51", "kinetics", "activitynet"}:
-            raise ValueError(f"data.video_path is for ucf101, hmdb51, kinetics and activitynet, not for {self.format}")
+        if self.format not in {*_OF_LABEL, *_FILE_FORMATS}:
+            raise ValueError(f"data.video_path is for {', '.join((*_OF_LABEL, *_FILE_FORMATS))}, not for {self.format}")
+        allowed = {"name", "split"} | ({"label"} if self.format in _OF_LABEL else set())
         named = set(re.findall(r"\{([^{}]*)\}", template))
         if "name" not in named or not named <= allowed:
             raise ValueError(

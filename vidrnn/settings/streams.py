@@ -106,6 +106,8 @@ class ExternalSettings(Settings):
     suffix: Literal[".npy", ".safetensors"] = ".npy"
     """``a/b.mp4`` has ``a/b.npy`` or ``a/b.mp4.npy``, of shape (T, D) or (D,). A ``.safetensors`` file holds
     ``features`` and, if it likes, ``timestamps_s`` (T,) in seconds."""
+    layout: Literal["TxD", "DxT"] = "TxD"
+    """Which axis of an array is time: the first, or the last, as in MS-TCN's features."""
     name: str | None = None
     """What the numbers are, kept in the feature spec; null: the folder, of an absolute one its name and a digest."""
     rate: Annotated[float, Field(gt=0.0)] | None = None

@@ -48,7 +48,8 @@ def _external(settings: ExternalSettings) -> dict[str, Any]:
         "backbone": settings.chosen_name,
         "weights": "none",
         "node": "given",
-        "preprocessing": {"suffix": settings.suffix},
+        "preprocessing": {"suffix": settings.suffix}
+        | ({"layout": settings.layout} if settings.layout != "TxD" else {}),
         "sampling": {"kind": "given"} | ({"rate": settings.rate} if settings.rate is not None else {}),
         "precision": "float16",
     }

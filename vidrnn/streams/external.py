@@ -4,16 +4,16 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.store.sidecar import sidecar_of
 from vidrnn.store.source import Places, Source, is_reachable
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
-from vidrnn.streams.sidecar import sidecar_of
 from vidrnn.video.probe import probe
 
 Array = npt.NDArray[Any]
@@ -27,7 +27,7 @@ class ReadArray:
     Attributes:
         root: of the videos.
         folder: of the arrays.
-        suffix, rate: as in `ExternalSettings`.
+        suffix, rate, layout: as in `ExternalSettings`.
         dim: what every array must have.
     """
 
@@ -36,6 +36,7 @@ class ReadArray:
     suffix: str
     rate: float | None
     dim: int
+    layout: Literal["TxD", "DxT"] = "TxD"
 
     def source(self, video: Path) -> Path:
         """Where the array of a video is, or should be. Raises VideoError when there are two."""
@@ -60,7 +61,7 @@ class ReadArray:
             raise VideoError(f"its array {path} is no file but a folder, a pipe or a device; give a file")
         digest = Source.of(self.sources(source), on_read=lambda _count: on_progress())
         array, times = read_array(path)
-        features = array[None] if array.ndim == 1 else array
+        features = in_time(array, self.layout)
         self._check(features, path)
         duration_s = 0.0
         if times is None:
@@ -68,12 +69,15 @@ class ReadArray:
         else:
             times = _checked_times(times, len(features), path)
         metadata = VideoMetadata(0, 0, 0, duration_s or float(times[-1]))
-        yield VideoFeatures(features.astype(np.float16), times, metadata, digest)
+        # A file may lie in memory by columns, and what is stored is its bytes.
+        yield VideoFeatures(np.ascontiguousarray(features, dtype=np.float16), times, metadata, digest)
 
     def _check(self, features: Array, path: Path) -> None:
+        turned = self.layout == "DxT"
         if features.ndim != 2 or 0 in features.shape or features.dtype.kind not in "fiu":
             raise VideoError(
-                f"{path} has shape {features.shape} of {features.dtype}; numbers of shape (T, D) or (D,) are needed"
+                f"{path} has shape {features.shape[::-1] if turned else features.shape} of {features.dtype}; numbers "
+                f"of shape {'(D, T)' if turned else '(T, D)'} or (D,) are needed"
             )
         if features.shape[1] != self.dim:
             raise VideoError(
@@ -104,6 +108,13 @@ class ReadArray:
                 "features.external.rate or give timestamps_s"
             ) from error
         return (np.arange(num_steps, dtype=np.float64) + 0.5) * (duration_s / num_steps), duration_s
+
+
+def in_time(array: Array, layout: Literal["TxD", "DxT"]) -> Array:
+    """Steps first: (T, D) of an array in a layout; (D,) is a single step in either."""
+    if array.ndim == 1:
+        return array[None]
+    return array.T if layout == "DxT" else array
 
 
 def read_array(path: Path) -> tuple[Array, Array | None]:

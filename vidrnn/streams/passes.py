@@ -14,7 +14,7 @@ from vidrnn.settings.streams import BACKBONE_STREAMS, PICTURE_STREAMS, OtherStre
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.stream_specs import identity_of
 from vidrnn.streams.audio import ReadSound
-from vidrnn.streams.external import ReadArray, read_array
+from vidrnn.streams.external import ReadArray, in_time, read_array
 from vidrnn.streams.pixel_rows import Rows
 
 
@@ -91,7 +91,7 @@ def _array_reader(annotations: Sequence[Annotation], *, root: Path, settings: Fe
     folder = root / external.folder
     if not folder.is_dir():
         raise MissingPathError(f"features.external.folder {str(folder)!r} is not a folder")
-    read = ReadArray(root, folder, external.suffix, external.rate, external.dim or 0)
+    read = ReadArray(root, folder, external.suffix, external.rate, external.dim or 0, external.layout)
     return read if external.dim else replace(read, dim=_first_dim(annotations, read))
 
 
@@ -99,7 +99,8 @@ def _first_dim(annotations: Sequence[Annotation], read: ReadArray) -> int:
     """Length of a step in the first array that can be read."""
     for annotation in annotations:
         try:
-            return int(read_array(read.source(annotation.source(read.root)))[0].shape[-1])
+            array, _ = read_array(read.source(annotation.source(read.root)))
+            return int(in_time(array, read.layout).shape[-1])
         except (VideoError, OSError, IndexError):  # the pass over the videos says why
             continue
     example = annotations[0].path if annotations else "a/b.mp4"

@@ -18,9 +18,9 @@ from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import TextSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
+from vidrnn.store.sidecar import sidecar_of
 from vidrnn.store.source import Source
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
-from vidrnn.streams.sidecar import sidecar_of
 from vidrnn.streams.text_encoder import TextEncoder
 from vidrnn.streams.text_files import Document, read_document, text_file, whole_document
 

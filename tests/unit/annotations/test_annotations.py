@@ -288,9 +288,9 @@ def test_background_comes_first_unless_it_is_named(tmp_path: Path) -> None:
          "ROOT/list.csv, line 2: end '1 s' is not a number; write it as 12.5"),
         ("path,start,end,label\na.mp4,0,1,\n",
          "ROOT/list.csv, line 2: the segment from 0 to 1 has no label; fill it in"),
-        ("path,start,end,label\na.mp4,0,2,x\na.mp4,1.5,3,y\n",
-         ("ROOT/list.csv: path 'a.mp4' has segments that overlap: x until 2 s and y from 1.5 s; a moment has one "
-         "answer, so cut one of them or use model.head multilabel with labels")),
+        ("path,start,end,label\na.mp4,0,2,x\na.mp4,1.5,3,x\n",
+         ("ROOT/list.csv: path 'a.mp4' has segments that overlap: x until 2 s and x from 1.5 s; one label, or a "
+         "number, is said once at a moment, so join them or cut one")),
         ("path,start,end,label,group\na.mp4,0,2,x,g\na.mp4,3,4,x,h\n",
          ("ROOT/list.csv, line 3: path 'a.mp4' has another split or group than in an earlier row; make them equal")),
         ("path,label\na.mp4,walk\nb.mp4,run\nc.mp4,Walk\n",

@@ -170,7 +170,7 @@ def test_activitynet_segments_are_sorted_and_joined_and_secret_subsets_left_out(
         Annotation("v_a.mp4", "", "train", "a", segments=jumps),
         Annotation("v_b.mp4", "", "val", "b", segments=()),
         Annotation("v_c.mp4", "", "val", "c", segments=(Segment(0, 1, "High jump"),)),
-        Annotation("v_d.mp4", "", "train", "d", labels=("Long jump", "High jump")),
+        Annotation("v_d.mp4", "", "train", "d", segments=(Segment(0, 8, "Long jump"), Segment(4, 9, "High jump"))),
     )
     moved = read_annotations(anet(tmp_path, {"c": database["c"]}, video_path="{split}/{name}.mkv"))
     assert [each.path for each in moved] == ["val/c.mkv"]

@@ -88,8 +88,30 @@ def test_a_number_per_video() -> None:
 
 def test_a_segment_begins_at_its_start_and_ends_before_its_end() -> None:
     annotations = [video(0, segments=labelled((1.0, 2.0, "run"), (2.0, 2.5, "jump"), (3.0, 9.0, "walk")))]
-    times = [0.0, 0.999, 1.0, 1.5, 2.0, 2.499, 2.5, 2.9, 3.0, 8.0]
+    times = [0.0, 0.99, 1.0, 1.5, 2.0, 2.49, 2.5, 2.9, 3.0, 8.0]
     assert targets_of(annotations, "step_labels", times).values.tolist() == [0, 0, 2, 2, 1, 1, 0, 0, 3, 3]
+
+
+def test_an_instant_is_in_the_segment_whose_rounded_start_it_is() -> None:
+    """Frames of 30000/1001 per second, annotated in milliseconds, as BORIS and subtitles have them."""
+    times = [at * 1001 / 30000 for at in range(300)]
+    starts = range(0, 300, 7)
+    spans = [(round(times[at], 3), round(times[min(at + 7, 299)], 3), "run" if at % 2 else "jump") for at in starts]
+    found = targets_of([video(0, segments=labelled(*spans))], "step_labels", times).values.tolist()
+    assert found[:-1] == [2 if at // 7 * 7 % 2 else 1 for at in range(299)]
+
+
+def test_labels_that_overlap_fit_several_answers_and_not_one_per_moment() -> None:
+    annotations = [video(0, segments=labelled((0, 2, "run"), (1, 3, "jump")))]
+    assert targets_of(annotations, "transcript").values.tolist() == [[2, 1]]
+    with pytest.raises(AnnotationError, match=r"'0\.mp4' has segments that overlap: run until 2 s and jump from 1 s"):
+        targets_of(annotations, "step_labels", [0.0, 1.0])
+
+
+def test_stretches_that_nobody_looked_at_are_no_background() -> None:
+    annotations = [video(0, segments=labelled((0, 2, "run")), unlabelled=labelled((2, 3, "")))]
+    with pytest.raises(AnnotationError, match=r"'0\.mp4' has stretches at which nobody looked, the first from 2 to"):
+        targets_of(annotations, "step_labels", [0.0, 1.0])
 
 
 edges = st.lists(st.integers(0, 40), max_size=12, unique=True).map(sorted)

@@ -16,8 +16,8 @@ def root(tmp_path):
     return tmp_path
 
 
-def read(root, *, suffix=".npy", rate=None, dim=3):
-    reader = ReadArray(root, root / "arrays", suffix, rate, dim)
+def read(root, *, suffix=".npy", rate=None, dim=3, layout="TxD"):
+    reader = ReadArray(root, root / "arrays", suffix, rate, dim, layout)
     (video,) = reader(root / "a" / "b.mp4", lambda: None)
     return video
 
@@ -114,3 +114,27 @@ def test_none_is_absent_and_two_are_one_too_many(root):
     give(root, STEPS, "a/b.mp4.npy")
     with pytest.raises(VideoError, match=r"^has two files, .*arrays/a/b\.npy and b\.mp4\.npy; keep one$"):
         read(root)
+
+
+def test_time_may_be_the_last_axis(root):
+    """MS-TCN's features are D x T; with as many steps as values nothing but the setting tells."""
+    video = read(give(root, STEPS.T), rate=2.0, layout="DxT")
+    np.testing.assert_array_equal(video.features, STEPS)
+    assert video.timestamps_s.tolist() == [0, 0.5, 1, 1.5]
+    square = np.arange(9, dtype=np.float32).reshape(3, 3)
+    np.testing.assert_array_equal(read(give(root, square), rate=1.0, layout="DxT").features, square.T)
+    np.testing.assert_array_equal(read(give(root, STEPS[0]), layout="DxT").features, STEPS[:1])
+    with pytest.raises(VideoError, match=r"has 4 values per step where the others have 3"):
+        read(give(root, STEPS), rate=2.0, layout="DxT")
+    with pytest.raises(VideoError, match=r"has shape \(1, 4, 3\) of float32; numbers of shape \(D, T\) or \(D,\)"):
+        read(give(root, STEPS[None]), rate=2.0, layout="DxT")
+
+
+@pytest.mark.parametrize("layout", ["TxD", "DxT"])
+def test_an_array_that_lies_by_columns_in_its_file_is_stored_by_steps(root, tmp_path, layout):
+    """Its bytes are what a feature file holds."""
+    given = STEPS if layout == "TxD" else STEPS.T
+    np.save(root / "arrays" / "a" / "b.npy", np.asfortranarray(given))
+    features = read(root, rate=1.0, layout=layout).features
+    assert features.flags.c_contiguous
+    np.testing.assert_array_equal(np.frombuffer(features.tobytes(), np.float16).reshape(4, 3), STEPS)
