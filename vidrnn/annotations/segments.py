@@ -30,7 +30,7 @@ def join_equal(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     """By start, with segments of one label that overlap made one; what only touches stays two."""
     joined: list[Segment] = []
     last: dict[str, int] = {}
-    for segment in sorted(segments, key=lambda each: (each.start_s, each.end_s)):
+    for segment in sorted(segments, key=lambda segment: (segment.start_s, segment.end_s)):
         at = last.get(segment.label)
         if at is not None and segment.start_s < joined[at].end_s:
             joined[at] = Segment(joined[at].start_s, max(joined[at].end_s, segment.end_s), segment.label)
@@ -69,9 +69,9 @@ def segments_of_presence(
     """
     unseen = presence == UNSEEN
     nowhere = unseen.all(axis=1) if presence.shape[1] else np.zeros(len(presence), dtype=bool)
-    segments = [each for at, name in enumerate(names) for each in _runs(presence[:, at] == PRESENT, name, bounds)]
+    segments = [run for at, name in enumerate(names) for run in _runs(presence[:, at] == PRESENT, name, bounds)]
     unlabelled = [*_runs(nowhere, "", bounds)]
-    unlabelled += [each for at, name in enumerate(names) for each in _runs(unseen[:, at] & ~nowhere, name, bounds)]
+    unlabelled += [run for at, name in enumerate(names) for run in _runs(unseen[:, at] & ~nowhere, name, bounds)]
     return _by_start(segments), _by_start(unlabelled)
 
 
@@ -82,7 +82,7 @@ def _runs(said: npt.NDArray[np.bool_], label: str, bounds: Times) -> list[Segmen
 
 
 def _by_start(segments: Iterable[Segment]) -> tuple[Segment, ...]:
-    return tuple(sorted(segments, key=lambda each: (each.start_s, each.end_s, each.label)))
+    return tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.end_s, segment.label)))
 
 
 def presence_at(
