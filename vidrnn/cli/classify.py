@@ -13,8 +13,8 @@ from vidrnn.cli.options import Model
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
-    from vidrnn.inference.answer_file import PredictionWriter
     from vidrnn.inference.prediction import Prediction
+    from vidrnn.inference.prediction_file import PredictionWriter
 
 
 def classify(
@@ -46,9 +46,9 @@ def classify(
 
     warm_up()
     from vidrnn.device import choose_device
-    from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
     from vidrnn.inference.as_trained import shown_streams
     from vidrnn.inference.new_videos import find_videos, with_unknown_below
+    from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.inference.side_files import find_side_files
     from vidrnn.models.model_file import load_model

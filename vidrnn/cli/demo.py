@@ -59,7 +59,7 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
     from vidrnn.experiments.evaluate import evaluate
     from vidrnn.experiments.train import train
     from vidrnn.extraction.extract import extract
-    from vidrnn.inference.answer_file import PredictionWriter
+    from vidrnn.inference.prediction_file import PredictionWriter
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.synthetic.clips import render_clips
 

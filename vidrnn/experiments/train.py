@@ -15,7 +15,7 @@ from vidrnn.evaluation.metrics import headline, measure_outputs, sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.report import write_json, write_log
 from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_better_than
-from vidrnn.experiments.calibrating import calibrated, check_unknown
+from vidrnn.experiments.model_calibration import calibrated, check_unknown
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.inference.answers import COLUMNS, Answer
+from vidrnn.inference.prediction_rows import COLUMNS, Answer
 from vidrnn.names import writable
 from vidrnn.settings.model import Head
 
@@ -21,7 +21,7 @@ class Prediction:
     Attributes:
         path: as it was given, or found in a folder.
         status: ``ok`` or ``failed``.
-        answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.answers.COLUMNS`.
+        answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.prediction_rows.COLUMNS`.
         error: the cause when failed.
         lacking: streams of the model that the video does not have; it was answered from the others.
         head: what the model answers.

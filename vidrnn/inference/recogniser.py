@@ -14,10 +14,10 @@ from vidrnn.errors import ConfigError, StoreError
 from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.jobs import ABSENT, Failure, Job
 from vidrnn.extraction.pipeline import embed_passes
-from vidrnn.inference.answers import Clock, answers_of, probabilities_of
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
 from vidrnn.inference.new_videos import find_videos
 from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.prediction_rows import Clock, answers_of, probabilities_of
 from vidrnn.inference.side_files import SideFiles, absolute, find_side_files
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of

@@ -17,7 +17,7 @@ from vidrnn.extraction.embedder import Alone
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_videos
-from vidrnn.inference.answer_file import Prediction, PredictionWriter
+from vidrnn.inference.prediction_file import Prediction, PredictionWriter
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings

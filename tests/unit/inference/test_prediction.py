@@ -9,8 +9,8 @@ import torch
 
 from tests.worlds import tiny_model, tiny_spec, tiny_training
 from vidrnn.annotations import LabelMap
-from vidrnn.inference.answers import Clock
 from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.prediction_rows import Clock
 from vidrnn.inference.recogniser import answered
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel

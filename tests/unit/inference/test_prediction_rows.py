@@ -1,4 +1,4 @@
-"""`vidrnn.inference.answers` and the rows of `classify`: what every head says about a video, as tables and as JSON."""
+"""`vidrnn.inference.prediction_rows` and the rows of `classify`: what every head says about a video, as tables and as JSON."""
 
 import csv
 import io
@@ -24,10 +24,10 @@ from vidrnn.annotations import LabelMap
 from vidrnn.errors import ConfigError
 from vidrnn.extraction.jobs import Failure
 from vidrnn.inference import as_trained
-from vidrnn.inference.answer_file import PredictionWriter, finished_paths, origin_of
-from vidrnn.inference.answers import COLUMNS, Answer, Clock, answers_of
 from vidrnn.inference.new_videos import with_unknown_below
 from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
+from vidrnn.inference.prediction_rows import COLUMNS, Answer, Clock, answers_of
 from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel

@@ -13,8 +13,8 @@ from typing import Any
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import ConfigError
-from vidrnn.inference.answers import COLUMNS
 from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.prediction_rows import COLUMNS
 from vidrnn.names import original, writable
 from vidrnn.settings.model import Head
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import vidrnn.experiments.calibrating as module
+import vidrnn.experiments.model_calibration as module
 import vidrnn.inference.recogniser as recogniser_module
 from tests.worlds import CPU, make_run
 from vidrnn.errors import AnnotationError
