@@ -18,7 +18,7 @@ from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import make_folds
 from vidrnn.experiments.crossval_fits import seeds_of_fits
 from vidrnn.experiments.stored_sets import find_folders, load_set
-from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer
+from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
@@ -41,11 +41,11 @@ def fits(settings: RunSettings) -> tuple[dict[str, float], dict[str, int]]:
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root)
     train, test = sequences.subset(folds[0].train), sequences.subset(folds[0].test)
     started = time.perf_counter()
-    answer_without_pixels(train, test, head=head, num_classes=len(label_map))
+    predict_without_pixels(train, test, head=head, num_classes=len(label_map))
     seconds, times = {"without_pixels": time.perf_counter() - started}, {"without_pixels": len(folds)}
     for variant, seeds in seeds_of_fits(settings).items():
         started = time.perf_counter()
-        fit_and_answer(variant, train, test, num_classes=len(label_map), settings=settings, seed=0)
+        fit_and_predict(variant, train, test, num_classes=len(label_map), settings=settings, seed=0)
         seconds[variant], times[variant] = time.perf_counter() - started, len(folds) * len(seeds)
     return seconds, times
 

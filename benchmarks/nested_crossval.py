@@ -23,7 +23,7 @@ from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import Fold, make_folds
 from vidrnn.experiments.crossval_fits import seeds_of
 from vidrnn.experiments.stored_sets import find_folders, load_set
-from vidrnn.experiments.variants import fit_and_answer
+from vidrnn.experiments.variants import fit_and_predict
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
@@ -51,7 +51,7 @@ class Candidate:
             unseen = sorted(set(range(len(self.sequences))) - set(fold.train))
             train, test = self.sequences.subset(key[1]), self.sequences.subset(unseen)
             classes = len(self.classes)
-            found = fit_and_answer("model", train, test, num_classes=classes, settings=self.settings, seed=seed)
+            found = fit_and_predict("model", train, test, num_classes=classes, settings=self.settings, seed=seed)
             answers = zip(unseen, found.averaged, test.targets.values.tolist(), strict=True)
             self._known[key] = {position: int(np.argmax(output)) == target for position, output, target in answers}
         return [self._known[key][position] for position in fold.test]

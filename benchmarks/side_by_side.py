@@ -21,7 +21,7 @@ import torch
 
 from vidrnn.annotations import Annotation
 from vidrnn.annotations.splits import Fold
-from vidrnn.experiments.crossval_fits import Fits, answer_all, tasks_of
+from vidrnn.experiments.crossval_fits import Fits, make_all, tasks_of
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable
 from vidrnn.sequences.targets import Targets
@@ -63,7 +63,7 @@ def main() -> None:
     print(f"{platform.machine()}, {cores} cores, PyTorch {torch.__version__}, {len(tasks)} fits", flush=True)
 
     def side_by_side(jobs: int) -> object:
-        return answer_all(fits, jobs=jobs, finished=None, on_fit=lambda: None)[0]
+        return make_all(fits, jobs=jobs, finished=None, on_fit=lambda: None)[0]
 
     ways: dict[str, Callable[[], object]] = {
         "all_threads": lambda: [fits(task) for task in tasks],

@@ -69,7 +69,9 @@ def classify(
     )
     side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
     features, extraction = {"weights": weights, "frame_rate": frame_rate}, {"device": device}
-    predictions = Recogniser(trained, features=features, extraction=extraction).answers(waiting, side_files=side_files)
+    predictions = Recogniser(trained, features=features, extraction=extraction).predict_found(
+        waiting, side_files=side_files
+    )
     failed = _write(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK

@@ -13,7 +13,7 @@ from vidrnn.evaluation.classification import ClassificationMetrics
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json
-from vidrnn.experiments.crossval_fits import Fits, answer_all, seeds_of_fits
+from vidrnn.experiments.crossval_fits import Fits, make_all, seeds_of_fits
 from vidrnn.experiments.crossval_result import CrossValidation
 from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
@@ -52,7 +52,7 @@ def crossvalidate(
         on_fit: called after each fit, for a progress bar.
     """
     head, fits = settings.model.head, seeds_of_fits(settings)
-    outputs, single, untrained = answer_all(
+    outputs, single, untrained = make_all(
         Fits(sequences, folds, len(label_map), settings), jobs=jobs, finished=finished, on_fit=on_fit
     )
     measured = _Measured(sequences, label_map, settings)

@@ -8,7 +8,7 @@ from vidrnn.device import choose_device
 from vidrnn.evaluation.metrics import Output
 from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.side_by_side import side_by_side
-from vidrnn.experiments.variants import Variant, answer_without_pixels, fit_and_answer, trained_baselines
+from vidrnn.experiments.variants import Variant, fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.evaluation import EvaluationSettings
 from vidrnn.settings.run import RunSettings
@@ -55,7 +55,7 @@ class Fits:
     def __call__(self, fit: _Fit) -> Answers:
         """Fit, and answer for the videos that were left out."""
         train, test = self.sides(self.folds[fit.fold])
-        return fit_and_answer(
+        return fit_and_predict(
             fit.variant, train, test, num_classes=self.num_classes, settings=self.settings, seed=fit.seed
         )
 
@@ -68,7 +68,7 @@ class Fits:
         return self.sequences.subset(fold.train), self.sequences.subset(fold.test)
 
 
-def answer_all(
+def make_all(
     fits: Fits, *, jobs: int, finished: FinishedFits | None, on_fit: Callable[[], None]
 ) -> tuple[dict[Variant, ByPosition], list[ByPosition], dict[str, dict[int, Output]]]:
     """Make every fit of every fold.
@@ -89,7 +89,7 @@ def answer_all(
     untrained: dict[str, dict[int, Output]] = {}
     for fold in fits.folds:
         train, test = fits.sides(fold)
-        found = answer_without_pixels(train, test, head=settings.model.head, num_classes=fits.num_classes)
+        found = predict_without_pixels(train, test, head=settings.model.head, num_classes=fits.num_classes)
         for name, answers in found.items():
             untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
     for fit, answered in _make(fits, tasks_of(fits), jobs=jobs, finished=finished):

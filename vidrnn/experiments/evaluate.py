@@ -22,7 +22,7 @@ from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_av
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.stored_sets import name_specs, require_split
-from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
+from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
@@ -282,9 +282,9 @@ def _baselines(
 ) -> dict[str, list[Output]]:
     head = settings.model.head
     answers = {
-        variant: fit_and_answer(
+        variant: fit_and_predict(
             variant, train, test, num_classes=len(labels), settings=settings, seed=settings.training.seed
         ).averaged
         for variant in trained_baselines(settings.model)
     }
-    return answers | answer_without_pixels(train, test, head=head, num_classes=len(labels))
+    return answers | predict_without_pixels(train, test, head=head, num_classes=len(labels))

@@ -18,7 +18,7 @@ from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_b
 from vidrnn.experiments.model_calibration import calibrated, check_unknown
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
-from vidrnn.experiments.variants import answer_without_pixels, fit_and_answer, trained_baselines
+from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.models.model_header import public_metrics
@@ -142,11 +142,11 @@ def _beside(
     which it would say nothing.
     """
     head, videos = settings.model.head, train_set if val_set is None else val_set
-    answers = answer_without_pixels(train_set, videos, head=head, num_classes=num_classes)
+    answers = predict_without_pixels(train_set, videos, head=head, num_classes=num_classes)
     if val_set is not None and settings.evaluation.baselines:
         for variant in trained_baselines(settings.model):
             if variant in WITHOUT_RECURRENCE:
-                answers[variant] = fit_and_answer(
+                answers[variant] = fit_and_predict(
                     variant, train_set, val_set, num_classes=num_classes, settings=settings, seed=settings.training.seed
                 ).averaged
     answers["model"] = [output.numpy() for output in predict(model, videos, predict_options(settings))]

@@ -55,7 +55,7 @@ def own_inputs_settings(model: ModelSettings, variant: Variant) -> ModelSettings
     return model.model_copy(update=changes)
 
 
-def fit_and_answer(
+def fit_and_predict(
     variant: Variant,
     train: SequenceSet,
     test: SequenceSet,
@@ -93,7 +93,7 @@ def fit_and_answer(
     return answer(fitted.model, test, options)
 
 
-def answer_without_pixels(
+def predict_without_pixels(
     train: SequenceSet, test: SequenceSet, *, head: Head, num_classes: int
 ) -> dict[str, list[Output]]:
     """The baselines that need no fit: name to outputs of the test sequences."""

@@ -1,4 +1,4 @@
-"""Features of new videos are made as those of the training: what is set here, and what is refused."""
+"""Features of new videos are made as in the training: what is set here, and what is refused."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ def shown_streams(model: TrainedModel) -> tuple[Stream, ...]:
 
 
 def extraction_for(model: TrainedModel, changes: Changes) -> ExtractionSettings:
-    """Where and how fast features of new videos are made: as those of the training, but for the changes.
+    """Where and how fast features of new videos are made: as in the training, but for the changes.
 
     Raises:
         ConfigError: a changed value is not allowed.
@@ -55,9 +55,9 @@ def _changed(settings: SettingsT, changes: Changes) -> SettingsT:
 
 
 def _arithmetic_of(model: TrainedModel, *, device: str) -> str | None:
-    """The precision that the model learned from; on a CPU, which is slow in short floats, float32 in their place.
+    """The precision of the features that the model learned from; float32 for a short float on a CPU, slow in those.
 
-    What ``auto`` is depends on the machine. None when no stream of the model goes through the network.
+    What ``auto`` means depends on the machine. None when no stream of the model goes through the network.
     """
     through_network = [spec for spec in model.specs if spec.stream in BACKBONE_STREAMS]
     if not through_network:
@@ -67,9 +67,9 @@ def _arithmetic_of(model: TrainedModel, *, device: str) -> str | None:
 
 
 def refuse_other(here: FeatureSpec, wanted: FeatureSpec) -> None:
-    """Raise ModelFileError when features that are computed here are not those that a model takes.
+    """Raise ModelFileError when a model takes other features than are computed here.
 
-    Features in float32 serve a model that learned from those of a GPU in a short float: they are the more exact ones.
+    A model that learned from short floats of a GPU also takes features in float32, which are more exact.
     """
     if here.precision == "float32" and wanted.precision in SHORT_FLOATS:
         wanted = replace(wanted, precision=here.precision)

@@ -1,4 +1,4 @@
-"""Which videos are asked about, and how sure an answer must be."""
+"""Which videos a model is given, and how sure its label must be."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.inference.prediction_rows import COLUMNS, Answer
+from vidrnn.inference.prediction_rows import COLUMNS, PredictionRow
 from vidrnn.names import writable
 from vidrnn.settings.model import Head
 
@@ -16,14 +16,15 @@ _ROWS_SHOWN = 20  # of a table in a notebook
 
 @dataclass(frozen=True, repr=False)
 class Prediction:
-    """The answer for one video.
+    """What a model says about one video.
 
     Attributes:
         path: as it was given, or found in a folder.
         status: ``ok`` or ``failed``.
-        answers: one, or one per segment from heads that answer at every step; see `vidrnn.inference.prediction_rows.COLUMNS`.
+        rows: one, or one per segment from heads that answer at every step; their keys are
+            `vidrnn.inference.prediction_rows.COLUMNS`.
         error: the cause when failed.
-        lacking: streams of the model that the video does not have; it was answered from the others.
+        lacking: streams of the model that the video does not have; the others decided.
         head: what the model answers.
         classes: their names, in the order of ``probabilities``.
         probabilities: (C,) of heads ``label`` and ``multilabel``, (T, C) of ``step_labels``, None of the others
@@ -33,7 +34,7 @@ class Prediction:
 
     path: str
     status: str
-    answers: tuple[Answer, ...] = ()
+    rows: tuple[PredictionRow, ...] = ()
     error: str | None = None
     lacking: tuple[str, ...] = ()
     head: Head = "label"
@@ -44,25 +45,25 @@ class Prediction:
     @property
     def label(self) -> str | None:
         """The class, or ``unknown``, from a model of head ``label``; None from others and when failed."""
-        return self.answers[0]["label"] if self.head == "label" and self.answers else None
+        return self.rows[0]["label"] if self.head == "label" and self.rows else None
 
     @property
     def score(self) -> float | None:
         """The probability of the likeliest class, from a model of head ``label``; None as for `label`."""
-        return self.answers[0]["score"] if self.head == "label" and self.answers else None
+        return self.rows[0]["score"] if self.head == "label" and self.rows else None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All classes that are said: one, those of a ``multilabel`` answer, a transcript, or one for each segment."""
+        """All predicted classes: one, several from ``multilabel``, a transcript, or one for each segment."""
         found: list[str] = []
-        for answer in self.answers:
-            found += answer["labels"] if "labels" in answer else [answer["label"]] if "label" in answer else []
+        for row in self.rows:
+            found += row["labels"] if "labels" in row else [row["label"]] if "label" in row else []
         return tuple(found)
 
     @property
     def target(self) -> float | None:
         """The number, from a model of head ``regression``; None from others and when failed."""
-        return self.answers[0]["target"] if self.head == "regression" and self.answers else None
+        return self.rows[0]["target"] if self.head == "regression" and self.rows else None
 
     @property
     def scores(self) -> dict[str, float]:
@@ -73,13 +74,13 @@ class Prediction:
         return {self.classes[position]: float(self.probabilities[position]) for position in order}
 
     @property
-    def segments(self) -> tuple[Answer, ...]:
-        """From heads that answer at every step: ``start`` and ``end`` in seconds, and what is said of that time."""
-        return self.answers if "start" in COLUMNS[self.head] else ()
+    def segments(self) -> tuple[PredictionRow, ...]:
+        """From heads that answer at every step: ``start`` and ``end`` in seconds, and the class or number between."""
+        return self.rows if "start" in COLUMNS[self.head] else ()
 
     @property
-    def steps(self) -> tuple[Answer, ...]:
-        """As `segments`, but one for every step, whatever its neighbours and also where nothing happens."""
+    def steps(self) -> tuple[PredictionRow, ...]:
+        """As `segments`, but one for every step, also where nothing happens."""
         if self.head != "step_labels" or self.probabilities is None or self.bounds_s is None:
             return self.segments
         spans = zip(self.bounds_s[:-1], self.bounds_s[1:], self.probabilities, strict=True)
@@ -97,9 +98,9 @@ class Prediction:
         """What `vidrnn classify` writes as a line of a .jsonl, always with ``lacking``; `json.dumps` takes it."""
         row: dict[str, Any] = {"path": self.path, "status": self.status}
         if "start" in COLUMNS[self.head]:
-            row["segments"] = list(self.answers) if self.error is None else None
+            row["segments"] = list(self.rows) if self.error is None else None
         else:
-            row |= self.answers[0] if self.answers else dict.fromkeys(COLUMNS[self.head])
+            row |= self.rows[0] if self.rows else dict.fromkeys(COLUMNS[self.head])
         return row | {"lacking": list(self.lacking), "error": self.error}
 
     def __repr__(self) -> str:
@@ -108,8 +109,8 @@ class Prediction:
     def _summary(self) -> str:
         if self.error is not None:
             return f"failed, {self.error}"
-        text = "; ".join(_words(answer) for answer in self.answers[:_ROWS_SHOWN]) or "nothing"
-        more = len(self.answers) - _ROWS_SHOWN
+        text = "; ".join(_words(row) for row in self.rows[:_ROWS_SHOWN]) or "nothing"
+        more = len(self.rows) - _ROWS_SHOWN
         without = f" (without {', '.join(self.lacking)})" if self.lacking else ""
         return text + (f"; and {more} more" if more > 0 else "") + without
 
@@ -127,7 +128,7 @@ class Prediction:
             header, rows = ("class", "score"), [(name, f"{score:.3f}") for name, score in self.scores.items()]
         else:
             header = COLUMNS[self.head]
-            rows = [tuple(_text(answer[name]) for name in header) for answer in self.answers]
+            rows = [tuple(_text(row[name]) for name in header) for row in self.rows]
         lines = [title, f"says {escape(', '.join(self.labels) or 'nothing')}"] if self.scores else [title]
         lines += [f"without {escape(', '.join(self.lacking))}"] if self.lacking else []
         lines += [f"the first {_ROWS_SHOWN} of {len(rows)}"] if len(rows) > _ROWS_SHOWN else []
@@ -135,8 +136,8 @@ class Prediction:
         return f"{'<br>'.join(lines)}<table>{''.join(cells)}</table>"
 
 
-def _words(answer: Answer) -> str:
-    values = {name: _text(value) for name, value in answer.items() if name != "top_k"}
+def _words(row: PredictionRow) -> str:
+    values = {name: _text(value) for name, value in row.items() if name != "top_k"}
     when = f"{values.pop('start')} to {values.pop('end')} s: " if "start" in values else ""
     return when + " ".join(value for value in values.values() if value)
 

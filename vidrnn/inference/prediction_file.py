@@ -1,4 +1,4 @@
-"""The file that ``classify`` writes: a row per video, and beside it what answered, so that no two models are mixed."""
+"""The file that ``classify`` writes: a row per video, and beside it which model made them, so that no two are mixed."""
 
 import csv
 import errno
@@ -22,7 +22,7 @@ Origin = Mapping[str, str | float | None]
 
 
 def origin_of(model: Path, *, unknown_below: float | None, frame_rate: float | None) -> Origin:
-    """What decides an answer: the content of the model file, the threshold that is used, the rate of frame folders."""
+    """What decides a prediction: the content of the model file, its threshold, and the rate of frame folders."""
     with model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"model": digest[:12], "unknown_below": unknown_below, "frame_rate": frame_rate}
@@ -46,8 +46,8 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
         raise ConfigError(f"{str(beside)!r} is damaged ({error}); delete it, or leave --resume out") from error
     if others:
         raise ConfigError(
-            f"--resume: {str(path)!r} holds answers of another origin ({'; '.join(others)}), which would be mixed with "
-            "these; name another --output, or leave --resume out to begin anew"
+            f"--resume: {str(path)!r} holds predictions of another origin ({'; '.join(others)}), which would be mixed "
+            "with these; name another --output, or leave --resume out to begin anew"
         )
 
 
@@ -83,7 +83,7 @@ def _whole_rows(path: Path) -> bytes:
 
 
 def _without(content: bytes, paths: Collection[str], *, json_lines: bool) -> bytes:
-    """Whole rows but those of some videos."""
+    """Whole rows without the rows of some videos."""
     text = content.decode()
     if json_lines:
         lines = [line for line in text.split("\n") if line and original(json.loads(line)["path"]) not in paths]
@@ -118,8 +118,8 @@ class PredictionWriter:
         head: what is answered.
         several_streams: whether a video can lack one.
         append: keep the rows that are there.
-        again: paths of videos that are answered anew; their rows, from failures, are not kept.
-        origin: what answers; kept in ``PATH.origin.json``. None keeps nothing.
+        again: paths of videos that are predicted anew; their rows, from failures, are not kept.
+        origin: what makes the predictions; kept in ``PATH.origin.json``. None keeps nothing.
 
     Raises:
         ConfigError: the file's suffix is neither .csv nor .jsonl, or the rows to keep are of another origin or have
@@ -189,8 +189,8 @@ class PredictionWriter:
 
     def _as_csv(self, prediction: Prediction) -> str:
         rows = []
-        for answer in prediction.answers or ({},):
-            values = [_as_text(name, answer.get(name)) for name in self._columns]
+        for row in prediction.rows or ({},):
+            values = [_as_text(name, row.get(name)) for name in self._columns]
             values += ["|".join(prediction.lacking)] if self._lacking else []
             rows.append(_csv_row([prediction.path, prediction.status, *values, prediction.error or ""]))
         return "".join(rows)
@@ -221,7 +221,7 @@ def _as_text(name: str, value: Any) -> str:  # noqa: ANN401  texts, numbers and 
 
 
 def finished_paths(path: Path) -> set[str]:
-    """Videos that an earlier, interrupted run has already answered; empty when there is no file."""
+    """Videos that an earlier, interrupted run has finished; empty when there is no file."""
     if not path.exists():
         return set()
     text = _whole_rows(path).decode()

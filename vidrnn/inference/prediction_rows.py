@@ -15,7 +15,7 @@ from vidrnn.evaluation.transcripts import collapse
 from vidrnn.settings.model import Head
 
 TOP_K = 5
-Answer = Mapping[str, Any]
+PredictionRow = Mapping[str, Any]
 Outputs = npt.NDArray[np.floating[Any]]
 
 COLUMNS: dict[Head, tuple[str, ...]] = {
@@ -26,7 +26,7 @@ COLUMNS: dict[Head, tuple[str, ...]] = {
     "regression": ("target",),
     "step_regression": ("start", "end", "target"),
 }
-"""What an answer holds. Scores are probabilities, times seconds since the start of the file, both ends of a segment as
+"""The keys of a row. Scores are probabilities, times seconds since the start of the file, both ends of a segment as
 in the annotation CSV."""
 
 
@@ -53,7 +53,7 @@ class Clock:
         )
 
 
-def answers_of(
+def rows_of(
     head: Head,
     outputs: Outputs,
     *,
@@ -62,7 +62,7 @@ def answers_of(
     thresholds: Sequence[float] | None = None,
     temperature: float = 1.0,
     unknown_below: float | None = None,
-) -> list[Answer]:
+) -> list[PredictionRow]:
     """Put the outputs of a model for one video into words.
 
     Args:
@@ -72,14 +72,14 @@ def answers_of(
         clock: of the video.
         thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
         temperature: that the logits of ``label`` are divided by.
-        unknown_below: a lower score of ``label`` makes the answer `UNKNOWN`, score and top-k stay; None never does.
+        unknown_below: a lower score of ``label`` makes the label `UNKNOWN`, score and top-k stay; None never does.
 
     Returns:
-        One answer; from step heads one per segment or step in order of time, where the background is no segment.
+        One row; from step heads one per segment or step in order of time. The background is no segment.
     """
     cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
     scores = probabilities_of(head, outputs, temperature=temperature)
-    read: dict[Head, Callable[[], list[Answer]]] = {
+    read: dict[Head, Callable[[], list[PredictionRow]]] = {
         "label": lambda: [_label(scores, labels, unknown_below)],
         "multilabel": lambda: [_labels(scores, labels, cuts)],
         "step_labels": lambda: _segments(scores, labels, clock.bounds()),
@@ -93,12 +93,12 @@ def answers_of(
 
 
 def probabilities_of(head: Head, outputs: Outputs, *, temperature: float = 1.0) -> npt.NDArray[np.float64]:
-    """The scores behind the answers for one video; empty, (0,), for heads whose answers have none.
+    """The scores behind the rows for one video; empty, (0,), for heads whose rows have no score.
 
     Args:
         head: what is answered.
         outputs: as from `vidrnn.training.predict.predict`.
-        temperature: see `answers_of`.
+        temperature: see `rows_of`.
 
     Returns:
         (classes,) for ``label`` and ``multilabel``, (T, classes) for ``step_labels``.
@@ -110,14 +110,14 @@ def probabilities_of(head: Head, outputs: Outputs, *, temperature: float = 1.0) 
     return softmax(outputs) if head == "step_labels" else np.zeros(0)
 
 
-def _label(scores: npt.NDArray[np.float64], labels: Sequence[str], unknown_below: float | None) -> Answer:
+def _label(scores: npt.NDArray[np.float64], labels: Sequence[str], unknown_below: float | None) -> PredictionRow:
     best = _top_k(scores, labels)
     label, score = best[0]
     unknown = unknown_below is not None and score < unknown_below
     return {"label": UNKNOWN if unknown else label, "score": score, "top_k": best}
 
 
-def _labels(scores: npt.NDArray[np.float64], labels: Sequence[str], cuts: npt.NDArray[np.float64]) -> Answer:
+def _labels(scores: npt.NDArray[np.float64], labels: Sequence[str], cuts: npt.NDArray[np.float64]) -> PredictionRow:
     carried = [labels[position] for position in np.flatnonzero(scores >= cuts).tolist()]
     return {"labels": carried, "top_k": _top_k(scores, labels)}
 
@@ -127,7 +127,9 @@ def _top_k(scores: npt.NDArray[np.float64], labels: Sequence[str]) -> list[tuple
     return [(labels[position], float(scores[position])) for position in best.tolist()]
 
 
-def _segments(scores: npt.NDArray[np.float64], labels: Sequence[str], bounds: npt.NDArray[np.float64]) -> list[Answer]:
+def _segments(
+    scores: npt.NDArray[np.float64], labels: Sequence[str], bounds: npt.NDArray[np.float64]
+) -> list[PredictionRow]:
     found = to_segments(scores.argmax(axis=1))
     return [
         {
@@ -141,6 +143,6 @@ def _segments(scores: npt.NDArray[np.float64], labels: Sequence[str], bounds: np
     ]
 
 
-def _numbers(values: Outputs, bounds: npt.NDArray[np.float64]) -> list[Answer]:
+def _numbers(values: Outputs, bounds: npt.NDArray[np.float64]) -> list[PredictionRow]:
     spans = zip(bounds[:-1], bounds[1:], values, strict=True)
     return [{"start": float(start), "end": float(end), "target": float(value)} for start, end, value in spans]

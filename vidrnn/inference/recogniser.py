@@ -1,4 +1,4 @@
-"""New videos to answers: each is opened once for all that a model takes of it, and nothing is written."""
+"""New videos to predictions: each is opened once for all that a model takes of it, and nothing is written."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -17,7 +17,7 @@ from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
 from vidrnn.inference.new_videos import find_videos
 from vidrnn.inference.prediction import Prediction
-from vidrnn.inference.prediction_rows import Clock, answers_of, probabilities_of
+from vidrnn.inference.prediction_rows import Clock, probabilities_of, rows_of
 from vidrnn.inference.side_files import SideFiles, absolute, find_side_files
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
@@ -42,7 +42,7 @@ class _Seen:
     Attributes:
         features: by stream and by whether it is the mirrored view.
         absent: stream to why the video does not have it.
-        failed: the first cause for which there is no answer.
+        failed: the first cause for which there is no prediction.
     """
 
     features: dict[tuple[str, bool], VideoFeatures] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Ways:
-    """How the features of new videos are made: by a reading of the video, and, where ``texts`` are read, from these."""
+    """How the features of new videos are made: by reading the video, and from ``texts`` where the model reads them."""
 
     passes: Sequence[Pass]
     texts: TextReader | None
@@ -88,7 +88,7 @@ class Recogniser:
         pictures: passes over the pictures, where they are loaded already.
 
     Raises:
-        ModelFileError: what is here computes other features than those of the training.
+        ModelFileError: the features computed here differ from the features of the training.
         ConfigError, WeightsError: as from `load_passes`.
     """
 
@@ -105,7 +105,7 @@ class Recogniser:
         device = self._extraction.device
         self._features = features_for(model, features or {}, device=device)
         self._pictures = load_passes(self._features, self._extraction) if pictures is None else tuple(pictures)
-        named = SideFiles().applied_to(self._features, model.specs)  # of texts in a folder the name is in the spec
+        named = SideFiles().applied_to(self._features, model.specs)  # the spec holds the name of texts in a folder
         self._encoder = TextEncoder(named, device=device) if "text" in named.streams else None
         for embedder in self._pictures:
             if not embedder.spec.is_mirrored:
@@ -115,7 +115,7 @@ class Recogniser:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty for a model that answers with numbers."""
+        """Names of the classes; empty for a model that predicts numbers."""
         return self.model.label_map.names
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class Recogniser:
         return f"<Recogniser: {self.model.settings.model.head} of {len(self.classes)} classes from {streams}>"
 
     def predict(self, path: AnyPath, *, text: str | None = None, arrays: AnyPath | None = None) -> Prediction:
-        """The answer for one video; one that cannot be read gives a prediction that says why.
+        """The prediction for one video; one that cannot be read gives a prediction that says why.
 
         Args:
             path: a video file, a still image, or a folder of frames.
@@ -136,7 +136,7 @@ class Recogniser:
         video = Path(path)
         found = find_videos([video], media=self.model.settings.data.media)
         if len(found) != 1:
-            raise ConfigError(f"{str(video)!r} holds {len(found)} videos; predict_all answers for all of them")
+            raise ConfigError(f"{str(video)!r} holds {len(found)} videos; call predict_all for all of them")
         texts = None if text is None else {found[0]: text}
         (prediction,) = self.predict_all([video], texts=texts, arrays=arrays)
         return prediction
@@ -148,9 +148,9 @@ class Recogniser:
         texts: AnyPath | Mapping[Path, str] | None = None,
         arrays: AnyPath | None = None,
     ) -> Generator[Prediction, None, None]:
-        """Answers for many videos, one after the other as they finish; memory does not grow with their number.
+        """Predictions for many videos, one after the other as they finish; memory does not grow with their number.
 
-        What cannot be done is refused by the call; videos are opened when the first answer is asked for.
+        What cannot be done is refused by the call; videos are opened when the first prediction is asked for.
 
         Args:
             paths: files and folders, or one of them.
@@ -165,15 +165,15 @@ class Recogniser:
         videos = find_videos(places, media=self.model.settings.data.media)
         told = texts if texts is None or isinstance(texts, Mapping) else Path(texts)
         side_files = find_side_files(places, videos, texts=told, arrays=None if arrays is None else Path(arrays))
-        return self.answers(videos, side_files=side_files)
+        return self.predict_found(videos, side_files=side_files)
 
-    def answers(
+    def predict_found(
         self, videos: Iterable[Path], *, side_files: SideFiles | None = None
     ) -> Generator[Prediction, None, None]:
-        """As `predict_all`, for videos and files beside them that were found already.
+        """As `predict_all`, for videos and side files that were found already.
 
-        A video that does not have a stream, such as sound, is answered from the others, which the prediction says; one
-        that fails in any stream fails, and costs only itself.
+        A video without a stream, such as sound, is judged by the others, and its prediction says so. A video that fails
+        in any stream fails, and the others go on.
 
         Raises:
             ConfigError: see `SideFiles.refuse_unfit`. ModelFileError: the arrays or the sound are read in another way.
@@ -185,17 +185,17 @@ class Recogniser:
         for file_pass in files:
             self._refuse_other(file_pass.spec)
         texts = None if self._encoder is None else TextReader(settings.text, beside.root)
-        return self._answer_all(videos, _Ways((*self._pictures, *files), texts, beside))
+        return self._predict_each(videos, _Ways((*self._pictures, *files), texts, beside))
 
     def _refuse_other(self, here: FeatureSpec) -> None:
         wanted = next(spec for spec in self.model.specs if spec.stream == here.stream)
         refuse_other(here, wanted.at_frame_rate(self._features.frame_rate))
 
-    def _answer_all(self, videos: Iterable[Path], ways: _Ways) -> Generator[Prediction, None, None]:
+    def _predict_each(self, videos: Iterable[Path], ways: _Ways) -> Generator[Prediction, None, None]:
         numbers = tuple(range(len(ways.passes)))
         if not numbers:  # texts alone: no video is opened
             for video in videos:
-                yield self._answer(str(video), self._read_text(video, _Seen(), ways), ways)
+                yield self._predict(str(video), self._read_text(video, _Seen(), ways), ways)
             return
         jobs = (Job(str(video), absolute(video), numbers) for video in videos)
         with closing(embed_passes(jobs, ways.passes, settings=self._extraction)) as results:
@@ -203,7 +203,7 @@ class Recogniser:
                 seen = _Seen()
                 for number in sorted(made):
                     seen.add(ways.passes[number].spec, made[number])
-                yield self._answer(path, self._read_text(Path(path), seen, ways), ways)
+                yield self._predict(path, self._read_text(Path(path), seen, ways), ways)
 
     def _read_text(self, video: Path, seen: _Seen, ways: _Ways) -> _Seen:
         if self._encoder is not None and ways.texts is not None and seen.failed is None:
@@ -211,7 +211,7 @@ class Recogniser:
             seen.add(self._encoder.spec, found if isinstance(found, Failure) else embed_text(self._encoder, found))
         return seen
 
-    def _answer(self, path: str, seen: _Seen, ways: _Ways) -> Prediction:
+    def _predict(self, path: str, seen: _Seen, ways: _Ways) -> Prediction:
         head, streams, there = self.model.settings.model.head, self._features.streams, seen.times()
         if seen.failed is None and not there:
             causes = "; ".join(seen.absent.values())
@@ -227,7 +227,7 @@ class Recogniser:
         reference = there[reference_of({name: video.timestamps_s for name, video in there.items()})]
         clock = Clock(reference.timestamps_s, reference.metadata.duration_s)
         lacking = tuple(name for name in streams if name not in there)
-        return replace(answered(path, outputs, self.model, clock=clock), lacking=lacking)
+        return replace(prediction_of(path, outputs, self.model, clock=clock), lacking=lacking)
 
     def _sequences(self, seen: _Seen, ways: _Ways) -> SequenceSet:
         """The video as a set of one, joined and masked as stored videos are."""
@@ -248,10 +248,10 @@ class Recogniser:
         )
 
 
-def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:
-    """The outputs of a model for one video as an answer."""
+def prediction_of(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:
+    """The outputs of a model for one video as a prediction."""
     head, values = model.settings.model.head, outputs.numpy()
-    answers = answers_of(
+    rows = rows_of(
         head,
         values,
         labels=model.label_map.names,
@@ -264,7 +264,7 @@ def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Cl
     return Prediction(
         path,
         "ok",
-        tuple(answers),
+        tuple(rows),
         head=head,
         classes=model.label_map.names,
         probabilities=scores if scores.size else None,
@@ -273,7 +273,7 @@ def answered(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Cl
 
 
 def _annotated(video: Path, side_files: SideFiles) -> Annotation:
-    """A new video, whose label is not known; where texts are given, one that has none has an empty one."""
+    """A new video, whose label is not known; where texts are given, a video without one has an empty text."""
     place = absolute(video)
     text = None if side_files.texts is None else side_files.texts.get(place, "")
     return Annotation(str(place), "any", None, "any", text=text)

@@ -1,4 +1,4 @@
-"""What belongs to new videos and is not in them: their texts and arrays, which ``classify`` is told where to find."""
+"""What belongs to new videos but is not in them: their texts and arrays."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -43,14 +43,14 @@ class SideFiles:
             raise ConfigError("--texts FOLDER, but the model reads no texts: leave it out")
         if external and self.arrays is None:
             raise ConfigError(
-                f"the model reads arrays ({settings.external.chosen_name!r}): give --arrays FOLDER, where those of the "
-                f"new videos lie as the videos do, named as they are with {settings.external.suffix}"
+                f"the model reads arrays ({settings.external.chosen_name!r}): give --arrays FOLDER. It holds an "
+                f"array for each new video, in the same sub-folder and under the same name with {settings.external.suffix}"
             )
         if not external and self.arrays is not None:
             raise ConfigError("--arrays FOLDER, but the model reads no arrays: leave it out")
 
     def applied_to(self, settings: FeatureSettings, specs: Sequence[FeatureSpec]) -> FeatureSettings:
-        """The settings of a training with the places of the new files; what makes the spec of a stream stays."""
+        """The settings of a training with the places of the new files; the specs stay as they are."""
         text = settings.text.model_copy(update={"folder": self.text_folder})
         external = settings.external
         for spec in specs:

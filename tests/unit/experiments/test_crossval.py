@@ -107,7 +107,7 @@ def test_each_row_of_the_scores_belongs_to_its_video(monkeypatch: pytest.MonkeyP
         right = [np.eye(2, dtype=np.float32)[answer] * (1.0 + named["seed"]) for answer in answers]
         return Answers(right, (right, [-own for own in right]))
 
-    monkeypatch.setattr(module, "fit_and_answer", know)
+    monkeypatch.setattr(module, "fit_and_predict", know)
     sequences, settings = make_sequences(), make_settings(seeds=[3, 5])
     result = run(sequences, settings)
     expected = np.eye(2)[sequences.targets.values.numpy()]

@@ -73,7 +73,7 @@ def classified(
     made = [(path, {0: folder.read(path)}) for path in paths]
     monkeypatch.setattr(recogniser_module, "embed_passes", lambda *_, **__: (each for each in made))
     recogniser = Recogniser(model, pictures=[SimpleNamespace(spec=model.spec)])  # type: ignore[list-item]
-    return {prediction.path: prediction for prediction in recogniser.answers([])}
+    return {prediction.path: prediction for prediction in recogniser.predict_found([])}
 
 
 def test_the_temperature_is_that_of_the_validation_videos_and_evaluate_divides_by_it(tmp_path: Path) -> None:
@@ -132,12 +132,12 @@ def test_classify_answers_unknown_below_the_threshold_that_validation_chose(
         [row["path"] for row in said],
     )
     for row in said:
-        (answer,) = found[row["path"]].answers
+        (answer,) = found[row["path"]].rows
         assert answer["score"] == pytest.approx(float(row["score"]), abs=1e-5)
         below = answer["score"] < np.median(shares.max(1))
         assert answer["label"] == ("unknown" if below else row["predicted"])
         assert answer["top_k"][0][0] == row["predicted"]
-    assert 0 < sum(each.answers[0]["label"] == "unknown" for each in found.values()) < len(said)
+    assert 0 < sum(each.rows[0]["label"] == "unknown" for each in found.values()) < len(said)
 
 
 def test_the_figures_of_the_test_split_are_those_of_its_own_videos(tmp_path: Path) -> None:

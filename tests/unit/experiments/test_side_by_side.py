@@ -178,8 +178,8 @@ def test_a_stopped_cross_validation_goes_on(tmp_path, monkeypatch):
 def count_fits(monkeypatch) -> list[None]:
     import vidrnn.experiments.crossval_fits as module
 
-    made, honest = [], module.fit_and_answer
-    monkeypatch.setattr(module, "fit_and_answer", lambda *a, **how: made.append(None) or honest(*a, **how))
+    made, honest = [], module.fit_and_predict
+    monkeypatch.setattr(module, "fit_and_predict", lambda *a, **how: made.append(None) or honest(*a, **how))
     return made
 
 

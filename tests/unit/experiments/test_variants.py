@@ -6,7 +6,7 @@ import torch
 
 import vidrnn.experiments.variants as module
 from tests.worlds import order_task, sequence_set, tiny_model, tiny_training
-from vidrnn.experiments.variants import fit_and_answer, trained_baselines
+from vidrnn.experiments.variants import fit_and_predict, trained_baselines
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings.base import validate
@@ -60,7 +60,7 @@ def test_the_own_inputs_without_recurrence_see_what_the_model_sees(variant: str)
     truth = test.targets.values.numpy()
     right = {}
     for name in (variant, "mean_pool"):
-        said = fit_and_answer(name, train, test, num_classes=2, settings=settings, seed=0).averaged
+        said = fit_and_predict(name, train, test, num_classes=2, settings=settings, seed=0).averaged
         right[name] = float((np.stack(said).argmax(1) == truth).mean())
     assert right[variant] >= 0.9
     assert right["mean_pool"] <= 0.8
@@ -81,7 +81,7 @@ def test_the_single_frame_baseline_answers_from_the_features_of_the_middle_step(
     monkeypatch.setattr(module, "fit_members", spy)
     train, test = make_sequences(0), make_sequences(1)
     several = make_settings().model_copy(update={"inference": InferenceSettings(draws=3)})
-    said = fit_and_answer("single_frame", train, test, num_classes=2, settings=several, seed=3)
+    said = fit_and_predict("single_frame", train, test, num_classes=2, settings=several, seed=3)
     answers = said.averaged
     assert len(said.single) == 1  # several draws would be several frames
     middle = choose_steps(test.totals, 1).indices[:, 0]

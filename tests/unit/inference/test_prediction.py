@@ -11,7 +11,7 @@ from tests.worlds import tiny_model, tiny_spec, tiny_training
 from vidrnn.annotations import LabelMap
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import Clock
-from vidrnn.inference.recogniser import answered
+from vidrnn.inference.recogniser import prediction_of
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.base import validate
@@ -28,7 +28,7 @@ def said(head: Head, outputs: Any, **answering: Any) -> Prediction:
     names = LabelMap(() if "regression" in head else NAMES)
     classifier = SequenceClassifier(settings.model, dim=5, num_classes=len(names))
     model = TrainedModel(classifier, names, tiny_spec(dim=5), settings, {}, {}, **answering)
-    return answered("a.mp4", torch.tensor(outputs), model, clock=Clock(np.asarray([0.0, 0.5, 1.0]), 1.5))
+    return prediction_of("a.mp4", torch.tensor(outputs), model, clock=Clock(np.asarray([0.0, 0.5, 1.0]), 1.5))
 
 
 def test_of_a_label_every_class_has_its_probability_the_likeliest_first() -> None:

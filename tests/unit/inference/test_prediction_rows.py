@@ -1,4 +1,4 @@
-"""`vidrnn.inference.prediction_rows` and the rows of `classify`: what every head says about a video, as tables and as JSON."""
+"""`vidrnn.inference.prediction_rows` and the files of `classify`: every head, as tables and as JSON."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ from vidrnn.inference import as_trained
 from vidrnn.inference.new_videos import with_unknown_below
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
-from vidrnn.inference.prediction_rows import COLUMNS, Answer, Clock, answers_of
+from vidrnn.inference.prediction_rows import COLUMNS, Clock, PredictionRow, rows_of
 from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
@@ -43,7 +43,7 @@ LABELS = ("background", "jump, high", 'say "hi"', "сидеть")
 def answers(head: Head, outputs: Array, times: Array | None = None, *, duration_s: float = 0.0, **rest: Any) -> Any:
     times = np.arange(len(outputs)) / 10 if times is None else times
     clock = Clock(np.asarray(times, dtype=np.float64), duration_s)
-    return answers_of(head, outputs, labels=LABELS, clock=clock, **rest)
+    return rows_of(head, outputs, labels=LABELS, clock=clock, **rest)
 
 
 def test_one_label_with_its_probability_and_those_of_the_others() -> None:
@@ -79,7 +79,7 @@ def test_a_score_below_the_threshold_is_unknown_and_stays_to_be_seen() -> None:
 def test_no_more_than_five_are_listed() -> None:
     names = [f"c{number}" for number in range(8)]
     clock = Clock(np.zeros(1), 0.0)
-    (found,) = answers_of("label", np.arange(8.0), labels=names, clock=clock)
+    (found,) = rows_of("label", np.arange(8.0), labels=names, clock=clock)
     assert [name for name, _ in found["top_k"]] == ["c7", "c6", "c5", "c4", "c3"]
 
 
@@ -159,7 +159,7 @@ def test_steps_end_where_the_next_begins_and_the_last_one_with_the_video(
     np.testing.assert_allclose(Clock(np.asarray(times), duration_s).bounds(), expected)
 
 
-SAID: dict[Head, tuple[Answer, ...]] = {
+SAID: dict[Head, tuple[PredictionRow, ...]] = {
     "label": ({"label": 'say "hi"', "score": 0.75, "top_k": [('say "hi"', 0.75), ("jump, high", 0.25)]},),
     "multilabel": ({"labels": ["сидеть", "jump, high"], "top_k": [("сидеть", 0.9)]},),
     "step_labels": (
@@ -338,7 +338,7 @@ def test_rows_of_another_model_threshold_or_rate_are_not_continued(tmp_path: Pat
     model.write_bytes(b"other weights")
     other = origin_of(model, unknown_below=0.5, frame_rate=None)
     with pytest.raises(
-        ConfigError, match=f"answers of another origin .model '{first['model']}', now '{other['model']}'"
+        ConfigError, match=f"predictions of another origin .model '{first['model']}', now '{other['model']}'"
     ):
         PredictionWriter(path, append=True, origin=other)
     assert path.read_bytes() == before
@@ -409,7 +409,7 @@ def predictions(
     """Of videos whose features are given."""
     monkeypatch.setattr(module, "embed_passes", lambda *_, **__: ((path, {0: made}) for path, made in results.items()))
     recogniser = Recogniser(model, pictures=[SimpleNamespace(spec=model.spec)])  # type: ignore[list-item]
-    return {prediction.path: prediction for prediction in recogniser.answers([])}
+    return {prediction.path: prediction for prediction in recogniser.predict_found([])}
 
 
 @pytest.mark.parametrize("head", get_args(Head))
@@ -426,10 +426,10 @@ def test_a_new_video_gets_the_answer_of_its_model(monkeypatch: pytest.MonkeyPatc
         nearest = [min(range(len(chosen)), key=lambda slot: (abs(chosen[slot] - own), slot)) for own in range(total)]
         outputs = outputs[nearest]
     clock = Clock(video.timestamps_s, total / 10)
-    expected = answers_of(head, outputs, labels=model.label_map.names, clock=clock)
+    expected = rows_of(head, outputs, labels=model.label_map.names, clock=clock)
     found = predictions(monkeypatch, model, {"a.mp4": video})["a.mp4"]
     assert (found.status, found.error) == ("ok", None)
-    assert json.dumps(found.answers) == json.dumps(expected)
+    assert json.dumps(found.rows) == json.dumps(expected)
     for answer in expected:
         assert tuple(answer) == COLUMNS[head]
 
@@ -438,17 +438,17 @@ def test_the_thresholds_of_the_model_decide(monkeypatch: pytest.MonkeyPatch) -> 
     video = video_features(np.ones((2, 5)))
     for cut, said in ((0.0, list(LABELS)), (1.0, [])):
         model = replace(trained("multilabel"), thresholds=(cut,) * 4)
-        assert predictions(monkeypatch, model, {"a": video})["a"].answers[0]["labels"] == said
+        assert predictions(monkeypatch, model, {"a": video})["a"].rows[0]["labels"] == said
 
 
 def test_temperature_and_threshold_of_the_model_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     video = video_features(np.random.default_rng(0).normal(size=(4, 5)))
-    plain = predictions(monkeypatch, trained("label"), {"a": video})["a"].answers[0]
+    plain = predictions(monkeypatch, trained("label"), {"a": video})["a"].rows[0]
     sharp = replace(trained("label"), temperature=0.25)
-    score = predictions(monkeypatch, sharp, {"a": video})["a"].answers[0]["score"]
+    score = predictions(monkeypatch, sharp, {"a": video})["a"].rows[0]["score"]
     assert score > plain["score"]
     for cut, label in ((score - 1e-6, plain["label"]), (score + 1e-6, "unknown")):
-        found = predictions(monkeypatch, with_unknown_below(sharp, cut), {"a": video})["a"].answers[0]
+        found = predictions(monkeypatch, with_unknown_below(sharp, cut), {"a": video})["a"].rows[0]
         assert (found["label"], found["score"]) == (label, score)
 
 
