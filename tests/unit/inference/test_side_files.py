@@ -109,7 +109,7 @@ COLUMN = {"streams": ["text"], "text": {"source": "column"}}
         (
             ARRAYS,
             SideFiles(),
-            r"reads arrays \('of_the_training'\): give --arrays FOLDER. It holds an array .* under the same name with \.npy",
+            r"reads arrays \('of_the_training'\): give --arrays FOLDER. .* under the same name with \.npy",
         ),
     ],
 )
