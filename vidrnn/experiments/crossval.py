@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from vidrnn.annotations import LabelMap, read_annotations
 from vidrnn.annotations.splits import Fold, make_folds
@@ -18,7 +19,7 @@ from vidrnn.experiments.crossval_result import CrossValidation
 from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.side_by_side import usual_jobs
-from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
+from vidrnn.experiments.stored_sets import checksums_of, find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
@@ -196,8 +197,15 @@ def _protocol(settings: RunSettings, folders: Sequence[FeatureFolder], *, num_fo
 
 
 def _fingerprint(settings: RunSettings, sequences: SequenceSet, folders: Sequence[FeatureFolder]) -> str:
-    """Of all that the answers of every fit depend on."""
+    """Everything that the predictions of every fit depend on.
+
+    Features of one spec that other code or another engine made may differ in their last digits, and other hardware
+    rounds differently: so the values of the features count, and the device.
+    """
+    device = choose_device(settings.training.device)
+    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     contents = [" ".join(sorted(identities)) for identities in sequences.identities]
     fitted = fingerprint_of(settings, sequences, None, folders)
     inference = with_first_names("inference", settings.inference.model_dump_json())
-    return "\n".join((*versions().values(), fitted, inference, *contents))
+    features = checksums_of(sequences.annotations, settings=settings, folders=folders)
+    return "\n".join((*versions().values(), hardware, fitted, inference, *contents, *features))

@@ -58,7 +58,7 @@ def load_set(
 def fingerprint_of(
     settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folders: Sequence[FeatureFolder]
 ) -> str:
-    """Of all that the fit depends on; where the data lies and which device runs it may change."""
+    """A digest of all that the fit depends on; where the data lies and which device runs it may change."""
     parts = [
         with_first_names("model", settings.model.model_dump_json()),
         settings.training.model_dump_json(exclude={"device"}),
@@ -68,6 +68,18 @@ def fingerprint_of(
         *(["both views"] if train_set.has_both_views else []),
     ]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
+
+
+def checksums_of(
+    annotations: Sequence[Annotation], *, settings: RunSettings, folders: Sequence[FeatureFolder]
+) -> list[str]:
+    """What the stored features of some videos really are: a checksum of the values for each stream, view and video.
+
+    Raises:
+        StoreError: a feature file is damaged.
+    """
+    mirrored = find_mirrored_folders(settings.features, store=settings.extraction.store)
+    return [str(folder.checksum(video.path)) for folder in (*folders, *mirrored) for video in annotations]
 
 
 def require_split(annotations: list[Annotation], split: Split) -> list[Annotation]:

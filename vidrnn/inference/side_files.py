@@ -44,7 +44,8 @@ class SideFiles:
         if external and self.arrays is None:
             raise ConfigError(
                 f"the model reads arrays ({settings.external.chosen_name!r}): give --arrays FOLDER. It holds an "
-                f"array for each new video, in the same sub-folder and under the same name with {settings.external.suffix}"
+                "array for each new video, in the same sub-folder and under the same name with "
+                f"{settings.external.suffix}"
             )
         if not external and self.arrays is not None:
             raise ConfigError("--arrays FOLDER, but the model reads no arrays: leave it out")

@@ -149,11 +149,9 @@ class FeatureFolder:
         try:
             content = feature_file.read(path)
         except FileNotFoundError:
-            pack = self.pack()
-            number = pack.number_of(str(PurePosixPath(video_path))) if pack else None
-            if pack is None or number is None:
+            if (place := self._in_pack(video_path)) is None:
                 raise MissingPathError(f"no features of {video_path!r} in {self.path}; run `vidrnn extract`") from None
-            return self.read_packed(pack, number, check=check)
+            return self.read_packed(*place, check=check)
         except (OSError, *feature_file.NO_FEATURES) as error:
             raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
         video = self._decode(content, path, advice=_ADVICE, check=check)
@@ -161,6 +159,12 @@ class FeatureFolder:
         if self.file_of(owner) != path:
             raise StoreError(f"{path} holds the features of {owner!r}; it was moved here by hand; {_ADVICE}")
         return video
+
+    def _in_pack(self, video_path: str) -> tuple[Pack, int] | None:
+        """The pack and the number of a video in it; None where it is in no pack. Raises StoreError."""
+        pack = self.pack()
+        number = pack.number_of(str(PurePosixPath(video_path))) if pack else None
+        return None if pack is None or number is None else (pack, number)
 
     def read_packed(self, pack: Pack, number: int, *, check: bool = False) -> VideoFeatures:
         """Read the features of a video in a pack, whether it has a feature file or not. Raises StoreError."""
@@ -184,6 +188,21 @@ class FeatureFolder:
             raise StoreError(f"{path} is damaged (checksum differs); {advice}")
         return VideoFeatures(features, timestamps_s, metadata, source, notes)
 
+    def checksum(self, video_path: str) -> str | None:
+        """The sha256 of a video's stored values as its header has it; None without features. Reads no values.
+
+        Raises StoreError when the file is damaged.
+        """
+        path = self.file_of(video_path)
+        try:
+            try:
+                return str(feature_file.read_header(path)["sha256"])
+            except FileNotFoundError:
+                place = self._in_pack(video_path)
+                return None if place is None else str(json.loads(place[0].header(place[1]))["sha256"])
+        except (OSError, *feature_file.NO_FEATURES) as error:
+            raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
+
     def state_of(self, video_path: str) -> tuple[int, int, int] | None:
         """Inode, size and time of the file that holds the features of a video, None without features."""
         try:
@@ -191,9 +210,8 @@ class FeatureFolder:
         except FileNotFoundError:
             pass
         try:
-            pack = self.pack()
-            number = pack.number_of(str(PurePosixPath(video_path))) if pack else None
-            return None if pack is None or number is None else _state(pack.shard_of(number).stat())
+            place = self._in_pack(video_path)
+            return None if place is None else _state(place[0].shard_of(place[1]).stat())
         except (FileNotFoundError, StoreError):
             return None
 

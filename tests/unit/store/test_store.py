@@ -17,6 +17,7 @@ from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
+from vidrnn.store.pack_update import pack
 from vidrnn.store.source import Source
 from vidrnn.store.spec import FeatureSpec, sampling_values
 from vidrnn.store.verification import examine, verify
@@ -411,3 +412,19 @@ def test_a_spec_that_is_none_is_refused(folder, tmp_path, text):
     (folder.path / "spec.json").write_text(text)
     with pytest.raises(StoreError, match=r"spec\.json is not a feature spec of this version: "):
         FeatureStore(tmp_path / "store").folders()
+
+
+def test_the_checksum_of_stored_values_is_known_without_reading_them(folder: FeatureFolder, root: Path) -> None:
+    """The same from a feature file and from a pack; another one as soon as a value differs."""
+    video = stored(folder, root)
+    expected = hashlib.sha256(video.features.tobytes() + video.timestamps_s.tobytes()).hexdigest()
+    assert folder.checksum("a.avi") == expected
+    pack(folder, remove_files=True)
+    assert not folder.file_of("a.avi").exists()
+    assert folder.checksum("a.avi") == expected
+    stored(folder, root, seed=1)
+    assert folder.checksum("a.avi") not in {expected, None}
+    assert folder.checksum("never.avi") is None
+    folder.file_of("a.avi").write_bytes(b"no feature file")
+    with pytest.raises(StoreError, match="is damaged"):
+        folder.checksum("a.avi")
