@@ -105,7 +105,7 @@ def template_form(template: str) -> re.Pattern[str]:
 
 def _several(series: Iterable[list[tuple[int, Path]]]) -> str:
     """What stands in a folder in which no series is the only one."""
-    sizes = sorted(((len(each), min(each)[1].name) for each in series), reverse=True)
+    sizes = sorted(((len(pictures), min(pictures)[1].name) for pictures in series), reverse=True)
     shown = ", ".join(f"{count} as {name!r}" for count, name in sizes[:_SHOWN])
     return (
         f"holds {len(sizes)} series of pictures ({shown}{' ...' if len(sizes) > _SHOWN else ''}); "

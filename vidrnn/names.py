@@ -62,7 +62,7 @@ def _unescape(code: str, backslashes: int) -> str:
 def _show(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     found = error.object[error.start : error.end]
-    return "".join(_escape(each) if "\ud800" <= each <= "\udfff" else "?" for each in found), error.end
+    return "".join(_escape(sign) if "\ud800" <= sign <= "\udfff" else "?" for sign in found), error.end
 
 
 codecs.register_error(CONSOLE_ERRORS, _show)

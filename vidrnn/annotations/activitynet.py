@@ -49,7 +49,7 @@ def _annotation(name: str, video: object, template: str, empty: list[str]) -> An
     if split is None:
         raise AnnotationError(f"subset {video.get('subset')!r} is unknown; allowed: training, validation, testing")
     path = fill_path(template, name=name, split=split)
-    spans = [_span(each) for each in video["annotations"]]
+    spans = [_span(entry) for entry in video["annotations"]]
     empty += [f"at {start:g} s in {path!r} ({label})" for start, end, label in spans if start == end]
     segments = join_equal(Segment(*span) for span in spans if span[0] != span[1])
     return Annotation(path, "", split, name, segments=segments)
@@ -57,7 +57,7 @@ def _annotation(name: str, video: object, template: str, empty: list[str]) -> An
 
 def _span(entry: object) -> tuple[float, float, str]:
     label, segment = (entry.get("label"), entry.get("segment")) if isinstance(entry, Mapping) else (None, None)
-    numbers = isinstance(segment, list) and len(segment) == 2 and all(type(each) in {int, float} for each in segment)
+    numbers = isinstance(segment, list) and len(segment) == 2 and all(type(time) in {int, float} for time in segment)
     if not isinstance(label, str) or not label.strip() or not isinstance(segment, list) or not numbers:
         raise AnnotationError(f'annotation {entry!r}; expected {{"segment": [start_s, end_s], "label": "name"}}')
     return float(segment[0]), float(segment[1]), label.strip()

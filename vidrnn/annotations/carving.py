@@ -31,9 +31,9 @@ def carve(
     rng.shuffle(groups)
     counts: _Counts = {group: {} for group in groups}
     for annotation in annotations:
-        own = counts[annotation.group]
+        in_group = counts[annotation.group]
         for name in set(annotation.names):
-            own[name] = own.get(name, 0) + 1
+            in_group[name] = in_group.get(name, 0) + 1
     if all(annotation.label for annotation in annotations):
         carved = _Balanced(groups, counts, fraction).choose()
     else:
@@ -53,8 +53,8 @@ class _Balanced:
     def __init__(self, groups: Sequence[str], counts: _Counts, fraction: float) -> None:
         self._groups, self._counts = groups, counts
         self._total: Counter[str] = Counter()
-        for own in counts.values():
-            self._total.update(own)
+        for in_group in counts.values():
+            self._total.update(in_group)
         self._target = {name: number * fraction for name, number in self._total.items()}
         self._chosen: Counter[str] = Counter()
         self._carved: set[int] = set()
@@ -90,9 +90,9 @@ class _Balanced:
 
     def _is_allowed(self, position: int) -> bool:
         """Whether it is still there, and every class keeps a group without it; once no, always no."""
-        own = self._counts[self._groups[position]].items()
+        in_group = self._counts[self._groups[position]].items()
         return position not in self._carved and all(
-            self._total[name] - self._chosen[name] - number > 0 for name, number in own
+            self._total[name] - self._chosen[name] - number > 0 for name, number in in_group
         )
 
     def _best(self) -> int | None:
@@ -125,12 +125,12 @@ def _up_to_the_share(
     """Groups in their order, where the share allows them and no class is lost."""
     sizes = Counter(annotation.group for annotation in annotations)
     total, chosen, number = Counter[str](), Counter[str](), 0
-    for own in counts.values():
-        total.update(own)
+    for in_group in counts.values():
+        total.update(in_group)
     carved: set[str] = set()
     for group in groups:
         inside = number + sizes[group]
-        keeps_all = all(total[name] - chosen[name] - own > 0 for name, own in counts[group].items())
+        keeps_all = all(total[name] - chosen[name] - videos > 0 for name, videos in counts[group].items())
         if inside <= fraction * len(annotations) + 0.5 and inside < len(annotations) and keeps_all:
             carved.add(group)
             chosen.update(counts[group])

@@ -70,7 +70,7 @@ def find_twin_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """
     spelling: dict[str, str] = {}
     for name in names:
-        printed = "".join(each for each in name if unicodedata.category(each) not in _UNSEEN)
+        printed = "".join(character for character in name if unicodedata.category(character) not in _UNSEEN)
         before = spelling.setdefault(_NO_LETTERS.sub("", printed).casefold(), name)
         if before != name:
             yield before, name

@@ -111,7 +111,7 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
                 video,
                 "",
                 *who[video],
-                segments=tuple(sorted(found, key=lambda each: each.start_s)),
+                segments=tuple(sorted(found, key=lambda segment: segment.start_s)),
                 text=texts[video],
             )
             for video, found in segments.items()

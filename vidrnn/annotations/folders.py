@@ -97,8 +97,8 @@ def _left_out(root: Path, media: Media) -> Iterator[str]:
             f"{len(others)} files are no {media} by their suffix and were left out ({suffixes}"
             f"{' ...' if len(counts) > _SHOWN else ''}), the first {others[0].relative_to(root).as_posix()!r}"
         )
-    if media != "frames" and (loose := [each for each in find_media(root, media) if each.parent == root]):
-        yield f"{len(loose)} {media} lie in no folder of a class and were left out: {_listed([p.name for p in loose])}"
+    if media != "frames" and (loose := [path.name for path in find_media(root, media) if path.parent == root]):
+        yield f"{len(loose)} {media} lie in no folder of a class and were left out: {_listed(loose)}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -110,26 +110,26 @@ def _class_folders(root: Path, notes: list[str]) -> Iterator[tuple[Split | None,
     folders = _folders_in(root)
     words = {folder: split_from_word(folder.name) for folder in folders}
     splits = {folder: split for folder, split in words.items() if split}
+    split_folders = _listed([folder.name for folder in splits])
     if splits and len(splits) < len(folders):
         others = [folder.name for folder in folders if folder not in splits]
         if not any(folder.name in SPLITS for folder in splits) and len(set(splits.values())) == 1:
             # One folder called Training among jump and walk is an action like them.
-            notes.append(f"{_listed([each.name for each in splits])}: taken for a class, because other folders are")
+            notes.append(f"{split_folders}: taken for a class, because other folders are")
             splits = {}
         else:
             raise AnnotationError(
-                f"data.root {str(root)!r} holds both split folders ({_listed([each.name for each in splits])}) and "
+                f"data.root {str(root)!r} holds both split folders ({split_folders}) and "
                 f"others ({_listed(others)}); use root/<class>/ or root/{{train,val,test}}/<class>/, not both"
             )
     if len(set(splits.values())) < len(splits):
         raise AnnotationError(
-            f"data.root {str(root)!r} holds several folders of one split ({_listed([each.name for each in splits])}); "
-            "join them"
+            f"data.root {str(root)!r} holds several folders of one split ({split_folders}); join them"
         )
     if not splits:
         yield from ((None, folder) for folder in folders)
     for folder, split in splits.items():
-        yield from ((split, each) for each in _folders_in(folder))
+        yield from ((split, named) for named in _folders_in(folder))
 
 
 def _folders_in(path: Path) -> list[Path]:

@@ -46,7 +46,7 @@ def read_mmaction(settings: DataSettings) -> list[Annotation]:
             _check_media(annotation, settings.media)
     if all(len(annotation.names) == 1 for annotation, _ in rows):
         return [annotation for annotation, _ in rows]
-    return [replace(each, label="", labels=each.names) for each, _ in rows]
+    return [replace(annotation, label="", labels=annotation.names) for annotation, _ in rows]
 
 
 def _check_media(annotation: Annotation, media: Media) -> None:

@@ -110,7 +110,7 @@ class Annotation:
             raise AnnotationError(
                 f"path {self.path!r} is not inside data.root; give it relative to the root without '..', or absolute"
             )
-        if any("\ud800" <= each <= "\udfff" and not "\udc80" <= each <= "\udcff" for each in self.path):
+        if any("\ud800" <= sign <= "\udfff" and not "\udc80" <= sign <= "\udcff" for sign in self.path):
             raise AnnotationError(f"path {self.path!r} cannot be the name of a file; correct its characters")
         if not self.label and self.labels is None and self.segments is None and self.target is None:
             raise AnnotationError(f"path {self.path!r} has an empty label; name its class")
@@ -162,7 +162,8 @@ class Annotation:
     def known(self) -> str:
         """What is known, as the columns of the CSV."""
         if self.segments is not None:
-            return "start,end,target" if any(each.target is not None for each in self.segments) else "start,end,label"
+            with_target = any(segment.target is not None for segment in self.segments)
+            return "start,end,target" if with_target else "start,end,label"
         return "labels" if self.labels is not None else "label" if self.label else "target"
 
     def source(self, root: Path) -> Path:

@@ -92,8 +92,8 @@ def find_problems(splits: dict[Split, list[Annotation]]) -> Iterator[SplitProble
     for split, members in splits.items():
         for group in {annotation.group for annotation in members}:
             sides.setdefault(group, []).append(split)
-    if shared := {group: own for group, own in sorted(sides.items()) if len(own) > 1}:
-        examples = ", ".join(f"{group!r} in {' and '.join(sorted(own))}" for group, own in list(shared.items())[:5])
+    if shared := {group: found for group, found in sorted(sides.items()) if len(found) > 1}:
+        examples = ", ".join(f"{group!r} in {' and '.join(sorted(found))}" for group, found in list(shared.items())[:5])
         yield SplitProblem(
             "shared_groups",
             f"{len(shared)} groups are in more than one split ({examples}); results would be too good. "

@@ -314,7 +314,7 @@ def views(backbone: Backbone, settings: FeatureSettings) -> tuple[Backbone, ...]
     plain view, and with ``features.mirrored`` then the mirrored one.
     """  # noqa: D205  one sentence
     plain = [backbone.of_stream(stream) for stream in settings.streams if stream in BACKBONE_STREAMS]
-    return tuple(view for each in plain for view in ((each, each.mirrored()) if settings.mirrored else (each,)))
+    return tuple(view for stream in plain for view in ((stream, stream.mirrored()) if settings.mirrored else (stream,)))
 
 
 def _run(engine: Engine, frames: torch.Tensor, views: Views, start: int, size: int) -> torch.Tensor:

@@ -126,13 +126,13 @@ def _is_ours(path: Path) -> bool:
     """Whether a folder was made here: by its name, and because it holds nothing else than we put there."""
     if not _OURS.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
         return False
-    names = {each.name for each in path.iterdir()}
+    names = {file.name for file in path.iterdir()}
     return bool(names) and names <= _FILES
 
 
 def _remove(path: Path) -> None:
     """Remove a converted network, or a part of one; a folder with anything else in it stays as it is."""
-    if path.is_symlink() or not path.is_dir() or {each.name for each in path.iterdir()} - _FILES:
+    if path.is_symlink() or not path.is_dir() or {file.name for file in path.iterdir()} - _FILES:
         return
     with suppress(OSError):  # another process removes it too
         for name in _FILES:

@@ -95,5 +95,5 @@ class DataSettings(Settings):
         if "name" not in named or not named <= allowed:
             raise ValueError(
                 f"data.video_path {template!r} must hold {{name}} and no other braces than "
-                + ", ".join(f"{{{each}}}" for each in sorted(allowed))
+                + ", ".join(f"{{{brace}}}" for brace in sorted(allowed))
             )

@@ -74,14 +74,15 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _check_streams(self) -> "RunSettings":
-        own = self.features.streams
-        if unknown := set(self.inference.streams or ()) - set(own):
+        streams = self.features.streams
+        if unknown := set(self.inference.streams or ()) - set(streams):
             raise ValueError(
-                f"inference.streams {', '.join(sorted(unknown))} is not among features.streams: {', '.join(own)}"
+                f"inference.streams {', '.join(sorted(unknown))} is not among features.streams: {', '.join(streams)}"
             )
         dropped = self.training.stream_dropout
-        if dropped and len(set(own)) < 2:
+        if dropped and len(set(streams)) < 2:
             raise ValueError(
-                f"training.stream_dropout {dropped} needs several features.streams, there is only {own[0]}; set it to 0"
+                f"training.stream_dropout {dropped} needs several features.streams, there is only {streams[0]}; "
+                "set it to 0"
             )
         return self

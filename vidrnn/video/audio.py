@@ -101,16 +101,16 @@ class Sound:
         """A clock that is set anew goes on where it was; a few frames after which it goes on by itself are left out."""
         held: list[tuple[AudioFrame, float]] = []
         offset_s, end_s = 0.0, math.nan
-        for frame, own_s in self._frames():
-            time_s = None if own_s is None else own_s + offset_s
+        for frame, track_s in self._frames():
+            time_s = None if track_s is None else track_s + offset_s
             if time_s is not None and not math.isnan(end_s) and not self._follows(time_s, end_s):
                 held.append((frame, time_s))
                 if len(held) <= STRAY:
                     continue
                 offset_s += end_s - held[0][1]
-                for each in self._restarted(held, end_s):
-                    end_s = each[1] + _seconds(each[0])
-                    yield each
+                for moved, moved_s in self._restarted(held, end_s):
+                    end_s = moved_s + _seconds(moved)
+                    yield moved, moved_s
             else:
                 self._left_out += len(held)
                 end_s = (end_s if time_s is None else time_s) + _seconds(frame)

@@ -106,8 +106,8 @@ def _hevc(units: Units | None) -> Role | None:
 def _mpeg12(data: bytes) -> Role:
     """ISO/IEC 13818-2, 6.2: a sequence header and an I picture reset everything; B pictures are never references."""
     first_picture = data.find(_START_CODE + b"\0")
-    headers = [each for each in _segments(data, before=first_picture) if each[0] in {0xB3, 0xB5}]
-    parameters = b"".join(segment for _, segment in headers)
+    headers = [(code, header) for code, header in _segments(data, before=first_picture) if code in {0xB3, 0xB5}]
+    parameters = b"".join(header for _, header in headers)
     kinds: list[int] = []
     position = first_picture
     while 0 <= position < len(data) - 5:

@@ -86,21 +86,21 @@ def open_video(path: Path, *, hardware: HWAccel | None = None) -> Iterator[tuple
 def _choose(container: InputContainer) -> VideoStream:
     """The stream that is the video. Raises VideoError where there is none."""
     streams = moving_streams(container)
-    tiles = [each for each in container.streams.video if each.disposition & Disposition.dependent]
-    if tiles and all(each.frames == 1 for each in streams):  # what else is there is a thumbnail
+    tiles = [stream for stream in container.streams.video if stream.disposition & Disposition.dependent]
+    if tiles and all(stream.frames == 1 for stream in streams):  # what else is there is a thumbnail
         raise VideoError(
             f"is one picture in {len(tiles)} tiles (HEIC or AVIF, as phones write it), which are not put together; "
             "convert it to JPEG or PNG"
         )
     if not streams:
-        kinds = {"a cover picture" if each.type == "video" else each.type for each in container.streams}
+        kinds = {"a cover picture" if stream.type == "video" else stream.type for stream in container.streams}
         raise VideoError(f"has no video stream (it holds: {', '.join(sorted(kinds)) or 'nothing'})")
     return max(streams, key=_rank)
 
 
 def moving_streams(container: InputContainer) -> list[VideoStream]:
     """Video streams but those that stand for another: cover pictures, thumbnails of chapters, tiles."""
-    return [each for each in container.streams.video if not each.disposition & _NO_VIDEO]
+    return [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
 
 
 def _rank(stream: VideoStream) -> tuple[bool, bool, int]:
@@ -123,7 +123,7 @@ def open_audio(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     with _open(path, options=_SOUND_OPTIONS) as container:
         if not container.streams.audio:
             raise AbsentStreamError("has no sound")
-        stream = max(container.streams.audio, key=lambda each: bool(each.disposition & Disposition.default))
+        stream = max(container.streams.audio, key=lambda track: bool(track.disposition & Disposition.default))
         if stream.codec_context is None:
             raise VideoError("has sound in a codec that this build of FFmpeg cannot decode; re-encode it to AAC")
         stream.codec_context.thread_count = 1
@@ -208,14 +208,14 @@ def is_followed(path: Path, end: int, *, on_read: Callable[[], object] = lambda:
 
 def file_start_s(container: InputContainer, stream: VideoStream | AudioStream) -> float:
     """The instant that players call zero: the earliest start of any stream."""
-    own_s = None
+    stream_s = None
     if stream.start_time is not None and stream.time_base is not None:
-        own_s = stream.start_time * float(stream.time_base)
+        stream_s = stream.start_time * float(stream.time_base)
     if container.start_time is None:
-        return own_s or 0.0
+        return stream_s or 0.0
     start_s = container.start_time / av.time_base
     # The container's start is rounded to microseconds: taken as it is, it would move the first frame off zero.
-    return own_s if own_s is not None and abs(own_s - start_s) < 1 / av.time_base else start_s
+    return stream_s if stream_s is not None and abs(stream_s - start_s) < 1 / av.time_base else start_s
 
 
 def decode_all(

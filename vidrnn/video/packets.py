@@ -45,7 +45,7 @@ class PacketIndex:
 
     def __post_init__(self) -> None:
         """One entry per packet in every array."""
-        lengths = {len(each) for each in (self.pts, self.size, self.shown, self.entry, self.droppable)}
+        lengths = {len(array) for array in (self.pts, self.size, self.shown, self.entry, self.droppable)}
         assert len(lengths) == 1, lengths
 
     def __len__(self) -> int:

@@ -176,12 +176,12 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
 
 def _stream_notes(container: InputContainer, stream: VideoStream) -> list[str]:
     """What a reader of the report should know of the choice of the stream."""
-    others = moving_streams(container)
-    if len(others) == 1:
+    streams = moving_streams(container)
+    if len(streams) == 1:
         return []
     size = f"{stream.codec_context.width}x{stream.codec_context.height}"
-    number = 1 + [each.index for each in others].index(stream.index)
-    return [f"holds {len(others)} video streams; number {number} ({size}) is used, the default one or the largest"]
+    number = 1 + [other.index for other in streams].index(stream.index)
+    return [f"holds {len(streams)} video streams; number {number} ({size}) is used, the default one or the largest"]
 
 
 def _pixels(stream: VideoStream) -> tuple[Fraction, list[str]]:
