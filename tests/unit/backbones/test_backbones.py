@@ -9,8 +9,7 @@ from torch import nn
 
 from tests.media import pictures
 from tests.worlds import Sections, sections
-from vidrnn.backbones import backbone as backbones
-from vidrnn.backbones import engines
+from vidrnn.backbones import engines, executor
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.backbones.engine_cache import EngineCache
 from vidrnn.backbones.engines import OpenVino, similarity
@@ -64,7 +63,7 @@ def no_network(monkeypatch):
         raise AssertionError("a network was built")
 
     def forbid():
-        monkeypatch.setattr(backbones, "build_network", refuse)
+        monkeypatch.setattr(executor, "build_network", refuse)
 
     return forbid
 
@@ -143,7 +142,7 @@ def test_both_views_share_one_network_whichever_meets_frames_first(cache, monkey
 
         return call
 
-    monkeypatch.setattr(backbones, "build_network", counting("build", backbones.build_network))
+    monkeypatch.setattr(executor, "build_network", counting("build", executor.build_network))
     monkeypatch.setattr(OpenVino, "convert", staticmethod(counting("convert", OpenVino.convert)))
     plain, mirrored = views(load_backbone(*settings()), settings(mirrored=True).features)
     mirrored.embed(frames(2))
@@ -189,7 +188,7 @@ def test_engines_have_one_identity_and_give_the_same_features(name, changes):
     batch = frames(5, eager.preprocessing.image_size)
     got, expected = converted.embed(batch), eager.embed(batch)
     assert got.dtype == torch.float32
-    assert isinstance(converted._execution._engine, OpenVino)
+    assert isinstance(converted.executor._engine, OpenVino)
     # Of the differences between frames too, which are small beside what random networks give for all of them.
     assert similarity(got, expected) > 0.99999
     assert similarity(got - got.mean(0), expected - expected.mean(0)) > 0.999
@@ -209,10 +208,10 @@ def test_the_parts_of_a_batch_come_back_in_order(threads):
 def test_auto_is_openvino_on_a_cpu_and_eager_in_a_short_precision():
     backbone = load_backbone(*settings())
     backbone.embed(frames(1))
-    assert isinstance(backbone._execution._engine, OpenVino)
+    assert isinstance(backbone.executor._engine, OpenVino)
     short = load_backbone(*settings(precision="bfloat16"))
     short.embed(frames(1))
-    assert isinstance(short._execution._engine, engines.Eager)
+    assert isinstance(short.executor._engine, engines.Eager)
     with pytest.raises(ConfigError, match=r"^extraction\.engine: 'openvino' runs float32 and int8 on the CPU, but "):
         load_backbone(*settings(engine="openvino", precision="bfloat16"))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.worlds import Sections, sections
-from vidrnn.backbones import backbone as backbones
+from vidrnn.backbones import executor
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.backbones.engines import Eager, OpenVino
 from vidrnn.errors import ConfigError
@@ -90,7 +90,7 @@ def test_what_was_there_is_given_up_before_something_smaller_is_made(memory, mon
             super().__init__(*arguments, **options)
             made.append(weakref.ref(self))
 
-    monkeypatch.setattr(backbones, "Eager", Counted)
+    monkeypatch.setattr(executor, "Eager", Counted)
     memory(5)
     load_backbone(*settings()).embed(frames(16))
     assert alive == [0, 0, 0]

@@ -9,7 +9,7 @@ import torch
 from tests.media import picture, pictures, write_clip, write_pictures
 from tests.unit.cli.test_extract_verb import NAMES, World, make_world
 from tests.worlds import Sections, sections
-from vidrnn.backbones import backbone as backbones
+from vidrnn.backbones import executor
 from vidrnn.backbones.backbone import load_backbone
 from vidrnn.errors import ConfigError, StoreError
 from vidrnn.extraction.jobs import Failure, Job
@@ -46,8 +46,8 @@ def test_passes_are_streams_in_order_each_with_its_mirrored_view(monkeypatch, tm
     """One network is built for all of them, where no converted one is kept."""
     monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path))
     built = []
-    build = backbones.build_network
-    monkeypatch.setattr(backbones, "build_network", lambda each: built.append(1) or build(each))
+    build = executor.build_network
+    monkeypatch.setattr(executor, "build_network", lambda each: built.append(1) or build(each))
     several = load_passes(*settings(streams=["flow", "rows", "rgb"], mirrored=True))
     names = [(each.spec.stream, each.spec.is_mirrored) for each in several]
     assert names == [(stream, turned) for stream in ("flow", "rows", "rgb") for turned in (False, True)]
