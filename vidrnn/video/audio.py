@@ -16,9 +16,9 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.video.clock import STRAY, restart_note
 from vidrnn.video.container import cause_of, file_start_s, longest_step_s, open_audio, packets_of
 from vidrnn.video.pictures import is_still
+from vidrnn.video.restarts import STRAY, restart_note
 
 _GAP_S = 0.05  # timestamps that are off by less (rounded to milliseconds, drifting) are taken as one after the other
 _BACK_S = 1.0  # clocks drift back by less; what claims to be earlier than this has another clock, or a wrong time

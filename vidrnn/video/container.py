@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from vidrnn.errors import AbsentStreamError, VideoError
 from vidrnn.names import of_windows
-from vidrnn.video.clock import JUMP_S
+from vidrnn.video.restarts import JUMP_S
 
 _Stream = TypeVar("_Stream", VideoStream, AudioStream)
 

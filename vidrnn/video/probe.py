@@ -5,31 +5,28 @@ does not carry them, from one decode. Frame counts and rates of headers are only
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.frame_folders import FrameFiles, list_frames
-from vidrnn.video.clock import Output, Shown, Stamp, Ticks, shown_times
+from vidrnn.video.clock import Ticks
 from vidrnn.video.container import (
     cause_of,
-    damage_of,
     ends_with_its_first,
     file_start_s,
     is_followed,
-    longest_step_s,
     moving_streams,
     open_video,
-    packets_of,
     pixel_aspect,
 )
+from vidrnn.video.decoded_times import decoded_times
 from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
@@ -142,7 +139,8 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         start_s = min(start_s, pts[0].item() * time_base)
     timestamps_s = None if pts is None else _seconds(pts, unit_s=time_base, start_s=start_s)
     if timestamps_s is None or not listing.is_sure:
-        shown = _decoded_times(path, rate=header_rate or _USUAL_RATE, on_progress=on_progress)
+        rate = header_rate or _USUAL_RATE
+        shown = decoded_times(path, rate=rate, unit_s=time_base, on_progress=on_progress)
         notes += shown.notes
         if pts is None or timestamps_s is None or not (shown.as_stored and np.array_equal(shown.ticks, pts)):
             timestamps_s = _seconds(shown.ticks, unit_s=time_base, start_s=start_s)
@@ -261,42 +259,3 @@ def _seconds(pts: Integers | Ticks, *, unit_s: float, start_s: float) -> Seconds
     # The difference is exact as an integer; a product of the time itself is not, where time counts from 1970.
     timestamps_s = np.asarray((pts - pts[0]) * unit_s + (pts[0].item() * unit_s - start_s), dtype=np.float64)
     return timestamps_s if bool((np.diff(timestamps_s) > 0).all()) else None
-
-
-def _decoded_times(path: Path, *, rate: float, on_progress: Callable[[], None]) -> Shown:
-    """Times of all frames in the order in which the decoder shows them, without keeping pixels.
-
-    Raises:
-        VideoError: the decoder stops with an error.
-    """
-    stamps: list[Stamp] = []
-    frames: list[Output] = []
-    with open_video(path) as (container, stream):
-        context = stream.codec_context
-        context.copy_opaque = True  # each frame names the packet that it came from
-        try:
-            for packet in packets_of(container, stream):
-                on_progress()
-                if packet.size:
-                    packet.opaque = len(stamps)
-                    stamps.append(Stamp(packet.pts, packet.dts, not packet.is_discard))
-                released = len(stamps) - 1 if packet.size else None
-                frames += [Output(_source(frame.opaque, stamps), released) for frame in packet.decode()]
-        except (av.FFmpegError, OSError) as error:
-            raise VideoError(
-                f"decoding stopped after {len(frames)} frames: {damage_of(error, width=context.width)}"
-            ) from error
-        unit_s = _positive(stream.time_base) or 1e-3
-        step, limit = 1 / (rate * unit_s), longest_step_s(container) / unit_s
-        made_up = container.format.name == "avi"
-        first = stream.start_time or 0
-    shown = shown_times(stamps, frames, step=step, limit=limit, made_up=made_up)
-    if shown is None:
-        ticks = first + step * np.arange(len(frames), dtype=np.float64)
-        shown = Shown(ticks, False, (f"frames carry no usable times; taken as {rate:g} per second",))
-    return shown
-
-
-def _source(number: object, stamps: Sequence[Stamp]) -> int:
-    """The packet that a frame names; a decoder that does not pass names on was given the last one."""
-    return number if isinstance(number, int) else len(stamps) - 1

@@ -8,9 +8,10 @@ import pytest
 
 from tests.coded_fields import write_fields
 from tests.media import change_clock, decoding_times_only, pictures, plain_decode, write_clip
-from vidrnn.video.clock import Output, Stamp, shown_times, unrolled
+from vidrnn.video.clock import Output, shown_times
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
+from vidrnn.video.restarts import Stamp, unrolled
 from vidrnn.video.sampling import Sampling
 
 ANEW = "its clock is set anew 1 times (a step back, or of over 10 s); it goes on without a gap"
