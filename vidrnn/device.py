@@ -79,8 +79,8 @@ def repeatable() -> Iterator[None]:
 def alone() -> Iterator[None]:
     """One thread at a time, and PyTorch's random numbers go on afterwards as if none had been drawn. Also a decorator.
 
-    They belong to the whole process: of two threads that fit at the same time, each would change what the other draws,
-    and whoever calls would find his own seed gone.
+    Random numbers belong to the whole process. Two threads that fit at the same time would change what the other draws,
+    and the caller's seed would be gone.
     """
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # asking an unused GPU would start it
     gpus = range(torch.cuda.device_count() if in_use else 0)

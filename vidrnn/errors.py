@@ -35,7 +35,7 @@ class VideoError(VidrnnError, ValueError):
 
 
 class AbsentStreamError(VideoError):
-    """A video does not have the stream that was asked for (no sound, no text); no failure, and never zeros instead."""
+    """A video lacks the stream that was asked for, such as sound or text: listed as absent, not as a failure."""
 
 
 class StoreError(VidrnnError, ValueError):

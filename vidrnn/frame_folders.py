@@ -23,7 +23,7 @@ class FrameFiles:
     Attributes:
         paths: the N files in order of their numbers.
         numbers: the N numbers in their names, strictly increasing.
-        left_out: how many pictures of the folder are none of them, where no template said so.
+        left_out: how many other pictures lie in the folder; 0 where a template leaves them out on purpose.
     """
 
     paths: tuple[Path, ...]
@@ -57,7 +57,7 @@ def list_frames(folder: Path, *, template: str | None = None) -> FrameFiles:
 
     Args:
         folder: holds them directly.
-        template: names of those that count, as ``img_{:05}.jpg``; None where all numbered ones are named alike.
+        template: how the frames are named, as ``img_{:05}.jpg``; None where all numbered pictures are named alike.
 
     Raises:
         VideoError: no numbered picture, pictures of several series, or two of one number. OSError: cannot be listed.

@@ -1,8 +1,8 @@
 r"""Names of files in any encoding, written as UTF-8: one reversible escape, used wherever a name goes into a text file.
 
-File systems hold bytes. Those of a name that are not UTF-8 come from Python as lone surrogates (PEP 383), which no file
-in UTF-8 can hold. `writable` writes such a byte as ``\xe9``; where a name already looks like that, its backslashes are
-doubled, so that `original` gives every name back. All other names stay as they are.
+File systems hold bytes. Where a name is not UTF-8, Python gives its other bytes as lone surrogates (PEP 383), which a
+file in UTF-8 cannot hold. `writable` writes such a byte as ``\xe9``. Where a name already looks like that, its
+backslashes are doubled, so that `original` gives every name back. All other names stay as they are.
 """
 
 import codecs

@@ -13,7 +13,7 @@ _one_at_a_time = threading.Lock()
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: on Linux its affinity counts, elsewhere those that there are."""
+    """Cores that this process may use: on Linux its affinity counts, elsewhere all cores of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -30,7 +30,7 @@ def start(process: BaseProcess) -> None:
 
 @contextmanager
 def _without_script() -> Iterator[None]:
-    """Processes that this thread starts meanwhile are told of no script; those of other threads are."""
+    """Processes that this thread starts meanwhile are told of no script; other threads start theirs as usual."""
     with _one_at_a_time:
         whole, here = spawn.get_preparation_data, threading.get_ident()
 

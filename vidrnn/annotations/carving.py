@@ -15,11 +15,11 @@ def carve(
 ) -> tuple[list[Annotation], list[Annotation]]:
     """Move about ``fraction`` of the videos, in whole groups, to a second list that holds every class.
 
-    Groups are tried in random order; the one that brings the class counts of the second list closest to
-    ``fraction`` of all is moved next, as long as every class keeps a group on the first side.
+    Groups are tried in random order. The group that brings the class counts of the second list closest to ``fraction``
+    of all is moved next, as long as every class keeps a group on the first side.
 
-    Where videos have other than one label each, groups are taken in random order as long as the share allows it and no
-    class is lost for the first side.
+    Where some video has more or fewer labels than one, groups are taken in random order as long as the share allows it
+    and every class stays on the first side.
 
     Returns:
         (kept, carved). ``carved`` is empty when ``fraction`` is 0, or when videos have one label each and it cannot
@@ -45,8 +45,8 @@ def carve(
 class _Balanced:
     """The greedy choice of groups for videos of one label each.
 
-    How much nearer a group brings the counts is a sum over its classes of convex functions of what was chosen before,
-    so it only ever gets less: what was computed earlier is a bound, and only the best few are computed again (Minoux
+    How much nearer a group brings the counts is a sum over its classes of convex functions of what was chosen before.
+    So it only ever gets less: what was computed earlier is a bound, and only the best few are computed again (Minoux
     1978).
     """
 
@@ -89,7 +89,7 @@ class _Balanced:
         return change
 
     def _is_allowed(self, position: int) -> bool:
-        """Whether it is still there, and every class keeps a group without it; once no, always no."""
+        """Whether a group is still there, and every class keeps another group; once False, always False."""
         in_group = self._counts[self._groups[position]].items()
         return position not in self._carved and all(
             self._total[name] - self._chosen[name] - number > 0 for name, number in in_group

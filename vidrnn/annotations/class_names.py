@@ -24,7 +24,7 @@ def read_class_names(path: Path) -> dict[int, str]:
 
     Raises:
         MissingPathError: there is no such file.
-        AnnotationError: a number that is none or stands twice, or two spellings of one name.
+        AnnotationError: something else in place of a number, a number twice, or two spellings of one name.
     """
     if path.suffix.lower() == ".json":
         rows = [(f"{path}, {name!r}", number, name) for name, number in read_json_object(path).items()]
@@ -105,7 +105,7 @@ def name_of(number: int, names: dict[int, str] | None) -> str:
         return str(number)
     if number not in names:
         raise AnnotationError(
-            f"label {number} is not among the {len(names)} classes numbered {min(names)} to {max(names)}; a class file "
-            "without numbers counts from 0, so write 'number name' on each of its lines for labels that count from 1"
+            f"label {number} is not among the {len(names)} classes numbered {min(names)} to {max(names)}. A class file "
+            "without numbers counts from 0; for labels that count from 1, write 'number name' on each of its lines"
         )
     return names[number]

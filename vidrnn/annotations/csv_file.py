@@ -24,9 +24,11 @@ def read_csv(path: Path) -> list[Annotation]:
     """Read the annotation CSV, one annotation per video.
 
     Columns: ``path``, then exactly one of ``label``, ``labels`` (names separated by ``|``, in order of time if known;
-    empty for none) and ``target`` (a number); with ``start,end`` (seconds, or ``[hours:]minutes:seconds``) a row is a
-    segment with a ``label`` or ``target``, and a video has as many rows as segments, or one with the three left empty
-    when it has none. ``split``, ``group`` and ``text`` (a title, a caption, what is said) may follow.
+    empty where the video shows none of them) and ``target`` (a number). ``split``, ``group`` and ``text`` (a title, a
+    caption, what is said) may follow.
+
+    With ``start,end`` (seconds, or ``[hours:]minutes:seconds``) a row is a segment with a ``label`` or ``target``, and
+    a video has a row per segment. A video without segments has one row, with these three left empty.
 
     Raises:
         MissingPathError: there is no such file.

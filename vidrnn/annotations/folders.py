@@ -88,7 +88,7 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
 
 
 def _left_out(root: Path, media: Media) -> Iterator[str]:
-    """A note on the files that are none of these videos."""
+    """A note on the other files, which are no videos of this kind."""
     others = [path for path in sorted(_files_below(root)) if path.suffix.lower() not in SUFFIXES[media]]
     if others:
         counts = Counter(path.suffix.lower() or "none" for path in others)
@@ -106,7 +106,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _class_folders(root: Path, notes: list[str]) -> Iterator[tuple[Split | None, Path]]:
-    """Split, None where there is none, and folder of each class."""
+    """Split and folder of each class; the split is None where the folders name no split."""
     folders = _folders_in(root)
     words = {folder: split_from_word(folder.name) for folder in folders}
     splits = {folder: split for folder, split in words.items() if split}

@@ -1,4 +1,4 @@
-"""Lists ``path number``: those of PySlowFast and pytorchvideo, and those of MMAction2 with videos or frame folders."""
+"""Lists ``path number``, as PySlowFast, pytorchvideo and MMAction2 have them, of videos or of frame folders."""
 
 import re
 from dataclasses import replace

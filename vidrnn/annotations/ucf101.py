@@ -16,8 +16,8 @@ _NAME = re.compile(r"v_.+_(?P<group>g\d+)_c\d+")
 def read_ucf101(settings: DataSettings) -> list[Annotation]:
     """Read the lists of ``data.split_number`` in the folder ``data.annotations``.
 
-    The class is that of ``classInd.txt`` with its spelling; the path keeps the spelling of the list. The group is the
-    ``gNN`` of ``v_Class_gNN_cNN``, of all classes together, which is what the official splits keep apart.
+    The class is spelled as in ``classInd.txt``, the path as in the list. The group is the ``gNN`` of
+    ``v_Class_gNN_cNN``, the same for all classes, which is what the official splits keep apart.
 
     Raises:
         MissingPathError: the folder or a list does not exist.

@@ -48,7 +48,7 @@ class Backbone:
         return self._executor.notes
 
     def mirrored(self) -> "Backbone":
-        """The other view: the same loaded network and engine, with frames mirrored left to right; twice is this one."""
+        """The other view, with frames mirrored left to right, of the same loaded network and engine."""
         return Backbone(self._executor, self.spec.mirrored())
 
     def of_stream(self, stream: Stream) -> "Backbone":
@@ -72,7 +72,7 @@ class Backbone:
             frames: (B, 3, S, S) uint8 from `Preprocessing.fit`.
 
         Returns:
-            (B, D) float32 on the CPU, node after node; of a node with a grid of n, n*n times its channels, cells in
+            (B, D) float32 on the CPU, node after node. A node with a grid of n has n*n times its channels, its cells in
             row-major order.
 
         Raises:
@@ -97,8 +97,9 @@ def load_backbone(features: FeatureSettings, extraction: ExtractionSettings) -> 
 
 
 def views(backbone: Backbone, settings: FeatureSettings) -> tuple[Backbone, ...]:
-    """The passes of an extraction through the network: for each such stream in the order of ``features.streams`` the
-    plain view, and with ``features.mirrored`` then the mirrored one.
-    """  # noqa: D205  one sentence
+    """The passes of an extraction through the network, in the order of ``features.streams``.
+
+    Each stream of pictures that needs the network has a plain view, and with ``features.mirrored`` then a mirrored one.
+    """
     plain = [backbone.of_stream(stream) for stream in settings.streams if stream in BACKBONE_STREAMS]
     return tuple(view for stream in plain for view in ((stream, stream.mirrored()) if settings.mirrored else (stream,)))

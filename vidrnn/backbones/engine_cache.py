@@ -90,7 +90,7 @@ class EngineCache:
         return cls(root / key, settings)
 
     def read(self) -> Converted | None:
-        """What is there; None when there is nothing, or nothing whole."""
+        """The converted network; None when it is not there or not whole."""
         try:
             spec = FeatureSpec.from_json((self._path / "spec.json").read_text(encoding="utf-8"))
             proof = Proof(**load_file(self._path / "proof.safetensors"))

@@ -51,8 +51,8 @@ class Engine(Protocol):
 def choose_precision(settings: FeatureSettings, device: torch.device) -> str:
     """Resolve ``auto``: a GPU is two to four times as fast in short floats, and most CPUs are slower.
 
-    Of the two, float16 keeps the features: EfficientNet-Lite0 has 0.9998 of float32 with it on real frames and 0.992
-    with bfloat16, whose 8 bits are too few (docs/decisions.md).
+    float16 keeps the features: EfficientNet-Lite0 has a similarity to float32 of 0.9998 with it on real frames, and of
+    0.992 with bfloat16, whose 8 bits are too few (docs/decisions.md).
     """
     if settings.precision != "auto":
         return settings.precision

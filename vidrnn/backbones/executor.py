@@ -48,7 +48,7 @@ class Executor:
     """The loaded network and its engine, shared by the views of the frames.
 
     Which engine executes it is settled with the first real frames, because each is compared with eager PyTorch on them.
-    Of which view they are does not matter; ``spec`` and with it the cache and the calibration are of the plain one.
+    These frames may be of either view; ``spec``, and with it the cache and the calibration, belong to the plain view.
     """
 
     def __init__(self, settings: FeatureSettings, extraction: ExtractionSettings) -> None:
@@ -137,7 +137,7 @@ class Executor:
         )
 
     def _prepare(self, frames: torch.Tensor, *, real: int) -> Engine:
-        """Make the engine for the first batch, of which ``real`` frames are no filling."""
+        """Make the engine for the first batch: ``real`` frames, and then filling."""
         network = self._network
         if network is None:  # an engine was read from the cache and has been refused since
             network = build_network(self._settings)
@@ -234,7 +234,7 @@ def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _hold_to(proof: Proof, features: torch.Tensor, least: float) -> None:
-    """Raise EngineError when the first features are not those of eager PyTorch."""
+    """Raise EngineError when the first features differ from what eager PyTorch gave."""
     count = min(len(proof.features), len(features))
     alike = similarity(features[:count], proof.features[:count])
     if alike < least:

@@ -54,7 +54,7 @@ def offline_message(what: str, error: Exception) -> str:
     cache = os.environ.get("TORCH_HOME", "~/.cache/torch")
     return (
         f"could not download {what} ({cause}). Fetch that file on a machine with a network and set features.weights to "
-        f"its path (downloads are cached in {cache} and in the Hugging Face cache), or use "
+        f"its path (downloads are cached in {cache} and in the Hugging Face cache). Or use "
         "features.backbone: efficientnet_lite0, whose weights are installed with vidrnn"
     )
 

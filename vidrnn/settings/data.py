@@ -52,9 +52,9 @@ class DataSettings(Settings):
     """File of class names relative to ``root`` (``pyslowfast``, ``mmaction``): one per line from 0, ``number name`` on
     every line, or JSON ``{"name": number}``; null: the numbers are the names."""
     video_path: str | None = None
-    """Where a video lies below ``root``, made of ``{name}`` (without suffix), ``{label}`` and ``{split}``, for instance
-    ``{split}/{name}.mp4`` or, flat, ``{name}.avi``; null: as the set is published, see docs/annotations.md (all formats
-    but ``folder``, ``csv`` and lists of paths; ``{label}`` is for ``ucf101``, ``hmdb51`` and ``kinetics``)."""
+    """Where a video lies below ``root``, for all formats but ``folder``, ``csv`` and lists of paths. It is made of
+    ``{name}`` (without suffix), ``{split}`` and, for ``ucf101``, ``hmdb51`` and ``kinetics``, ``{label}``: for instance
+    ``{split}/{name}.mp4`` or, flat, ``{name}.avi``. null: as the set is published, see docs/annotations.md."""
     group_pattern: str | None = None
     """Regular expression searched in each path; its first parenthesis is the group (all formats but ``csv``)."""
     val_fraction: Fraction = 0.2
@@ -65,8 +65,8 @@ class DataSettings(Settings):
     """Seed of the two choices above, apart from ``training.seed`` so that seeds compare on equal splits."""
 
     accept: tuple[Risk, ...] = ()
-    """What is refused unless it stands here, and then stands in the protocol of every result: ``shared_groups`` (a
-    group on both sides), ``missing_classes`` (of a split), and of what `vidrnn check` looks for ``identical_files``,
+    """What is refused unless it stands here; every result then names it. ``shared_groups``: a group on both sides.
+    ``missing_classes``: a split that lacks a class. `vidrnn check` finds the others: ``identical_files``,
     ``near_duplicates``, ``metadata`` (width, height and length give the label away). docs/splitting.md explains."""
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ class EvaluationSettings(Settings):
     baseline_seeds: Positive = 1
     """With how many of the seeds `crossval` fits these baselines; one tells enough and costs a third of three."""
     bootstrap: Positive = 2000
-    """Resamples of the interval of mAP (``multilabel``); those of the other figures follow from the group means."""
+    """Resamples of the interval of mAP (``multilabel``); other intervals follow from the group means."""
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationSettings":
@@ -50,8 +50,9 @@ class InferenceSettings(Settings):
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)] | None = None
     """Show only these of the ``features.streams`` that the model was trained on; null shows all."""
     average: Average = "probabilities"
-    """Scale on which the answers for one video, of its draws and views, are averaged: ``logits`` lets a sure answer
+    """Scale on which the answers for one video (its draws and views) are averaged: ``logits`` lets a sure answer
     outweigh more unsure ones. Members of an ensemble are one model, and always averaged in probabilities."""
     max_risk: Fraction | None = None
-    """Largest share of wrong answers (``label``): `train` chooses the score below which `classify` answers ``unknown``
-    so that it holds on new videos like those of validation, with 95 % confidence. null answers always."""
+    """Largest share of wrong answers (``label``): `train` chooses the score below which `classify` answers ``unknown``.
+    The share then holds, with 95 % confidence, on new videos that are like the validation videos. null answers always.
+    """

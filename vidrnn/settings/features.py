@@ -45,10 +45,10 @@ class FeatureSettings(Settings):
     image_size: Positive | None = None
     """Edge of the square in pixels; null takes the size that belongs to the weights."""
     nodes: Annotated[dict[str, Grid], Field(min_length=1)] | None = None
-    """Layers whose outputs are averaged and put side by side, each with its grid, the cells per side that are averaged
-    apart: ``{last: 1}`` is global average pooling of the last feature map, any other name is a layer of the network.
-    Earlier layers see pose and parts where the last sees things. null: ``{blocks.4: 2, blocks.6: 1}`` of
-    ``efficientnet_lite0``, which measured best (docs/decisions.md), ``{last: 1}`` of all others."""
+    """Layers whose outputs are averaged and put side by side, each with its grid: the cells per side that are averaged
+    apart. ``{last: 1}`` is global average pooling of the last feature map; any other name is a layer of the network.
+    Earlier layers see pose and parts where the last sees things. null: ``{blocks.4: 2, blocks.6: 1}`` for
+    ``efficientnet_lite0``, which measured best (docs/decisions.md), and ``{last: 1}`` for all others."""
     sampling: Literal["fps", "uniform", "every"] = "fps"
     """Kept instants: at ``rate`` per second, ``count`` spread evenly, or each ``stride``-th frame."""
     rate: Annotated[float, Field(gt=0.0)] = 10.0
@@ -72,14 +72,14 @@ class FeatureSettings(Settings):
     """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` makes both views
     of one decode, and the features of the plain one are the same as without."""
     audio: AudioSettings = AudioSettings()
-    """Of the stream ``audio``."""
+    """How the stream ``audio`` turns sound into steps: how many per second, and how many bands."""
     text: TextSettings = TextSettings()
-    """Of the stream ``text``."""
+    """Where the stream ``text`` finds its texts, and what turns them into numbers."""
     external: ExternalSettings = ExternalSettings()
-    """Of the stream ``external``."""
+    """Where the stream ``external`` finds the arrays of the user, and when their steps are."""
     spec_digest: str | dict[Stream, str] | None = None
-    """Digest (or its start) of one spec in the store, when several fit the keys above; of several ``streams`` by their
-    names, such as ``{rgb: 26a6, flow: 2b7a}``."""
+    """Digest (or its start) of one spec in the store, when several fit the keys above. Several ``streams`` have one
+    each, by name: ``{rgb: 26a6, flow: 2b7a}``."""
 
     @model_validator(mode="after")
     def _check(self) -> "FeatureSettings":
@@ -87,8 +87,8 @@ class FeatureSettings(Settings):
             raise ValueError("the stream external needs features.external.folder, where its arrays are")
         if isinstance(self.spec_digest, str) and len(set(self.streams)) > 1:
             raise ValueError(
-                f"features.spec_digest {self.spec_digest!r} could be that of any of the streams "
-                f"{', '.join(self.streams)}; say of which, such as {{{self.streams[0]}: {self.spec_digest}}}"
+                f"features.spec_digest {self.spec_digest!r} does not say to which stream it belongs: "
+                f"{', '.join(self.streams)}; name it, such as {{{self.streams[0]}: {self.spec_digest}}}"
             )
         if self.frame_template is not None:
             try:
@@ -103,5 +103,5 @@ class FeatureSettings(Settings):
 
     @property
     def chosen_nodes(self) -> dict[str, Grid]:
-        """``nodes``, or those that belong to the backbone."""
+        """``nodes``, or the layers that belong to the backbone."""
         return self.nodes or _BEST_NODES.get(self.backbone, {LAST_NODE: 1})

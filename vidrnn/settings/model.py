@@ -23,9 +23,9 @@ class ModelSettings(Settings):
     """The temporal model: LayerNorm, projection, temporal layers, pooling over time, linear output."""
 
     head: Head = "label"
-    """What is answered: one ``label`` per video; any number of them (``multilabel``); one for every step
-    (``step_labels``); which ones in which order (``transcript``); a number per video or step (``regression``,
-    ``step_regression``). docs/heads.md says what each needs and measures."""
+    """What is answered. ``label``: one class per video; ``multilabel``: any number of classes; ``step_labels``: a class
+    for every step; ``transcript``: classes in their order; ``regression`` and ``step_regression``: a number per video
+    or step. docs/heads.md says what each needs and measures."""
     inputs: Annotated[tuple[StepInput, ...], Field(min_length=1)] = ("centred", "change")
     """What a step shows, one after the other: ``features`` as they are cached, ``centred`` (minus the video's mean,
     which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion). Add
@@ -41,20 +41,20 @@ class ModelSettings(Settings):
     change_steps: Positive = 2
     """Distance of the neighbours of ``change``, in cached steps."""
     cell: Literal[Layer, "none"] = "mingru"
-    """Type of the temporal layers; ``none`` is the baseline without any. docs/temporal_models.md compares them."""
+    """Type of the temporal layers; ``none`` is the baseline without them. docs/temporal_models.md compares them."""
     nonlinearity: Literal["tanh", "relu"] = "tanh"
-    """Of ``rnn`` layers only."""
+    """What ``rnn`` layers squash their state with; other layers have functions of their own."""
     hidden_size: Positive = 256
     """Units of each direction of each layer; ``transformer`` and ``tcn`` layers that see both have twice as many."""
     layers: Positive | Annotated[tuple[Layer, ...], Field(min_length=1)] = 1
     """How many layers of type ``cell``, or the type of each, such as ``[gru, transformer]``, which then stand in place
     of ``cell`` unless it is ``none``."""
     bidirectional: bool = True
-    """See the sequence in both directions; false makes the whole model causal, inputs, alignment and fusion included:
-    what it says at a step depends on none that come later. ``step_labels`` and ``step_regression`` then need all
-    cached steps (``training.steps: null``), because to choose some the end must be known."""
+    """See the sequence in both directions. false makes the whole model causal, inputs, alignment and fusion included:
+    what it says at a step depends on no later one. ``step_labels`` and ``step_regression`` then need all cached steps
+    (``training.steps: null``), because to choose some the end must be known."""
     attention_heads: Positive = 4
-    """Of ``transformer`` layers."""
+    """Heads of each ``transformer`` layer and of ``cross_attention``; each sees its own share of the channels."""
     positions: Literal["rotary", "learned"] = "rotary"
     """How ``transformer`` layers know the index of a step: ``rotary`` works for any length, ``learned`` up to 1024."""
     kernel_size: Annotated[int, Field(ge=2)] = 3
@@ -64,12 +64,14 @@ class ModelSettings(Settings):
     input_norm: bool = True
     """LayerNorm over each feature vector."""
     pooling: Literal["mean", "max", "last", "attention", "log_sum_exp", "mixture"] = "max"
-    """Steps to one vector; ``last`` is the end state of each direction, ``log_sum_exp`` lies between mean and max, how
-    far is learned per channel, and ``mixture`` weighs mean, max, last and attention per channel, which is learned."""
+    """How all steps become one vector. ``last`` is the end state of each direction. ``log_sum_exp`` lies between mean
+    and max; how far is learned per channel. ``mixture`` learns for each channel how to weigh mean, max, last and
+    attention."""
     pooling_heads: Positive = 1
-    """Of ``attention`` and ``mixture``: each head weighs the steps for its own share of the channels."""
+    """Heads of the poolings ``attention`` and ``mixture``: each weighs the steps for its own share of the channels."""
     dropout: Fraction = 0.3
-    """On the projection, between layers, on what a residual layer adds, and before the classifier."""
+    """Share of the values that training sets to zero on the projection, between layers, on what a residual layer adds,
+    and before the classifier."""
 
     @model_validator(mode="after")
     def _check(self) -> "ModelSettings":

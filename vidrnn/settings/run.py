@@ -67,8 +67,8 @@ class RunSettings(Settings):
             )
         if self.inference.average == "logits" and head == "transcript":
             raise ValueError(
-                "inference.average 'logits' has no meaning for head 'transcript', whose draws and views are not "
-                "averaged: the likeliest of their transcripts is taken; leave it out"
+                "inference.average 'logits' has no meaning for head 'transcript', which takes the likeliest transcript "
+                "of all draws and views instead of an average; leave it out"
             )
         return self
 

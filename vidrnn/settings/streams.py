@@ -51,7 +51,7 @@ class DifferenceSettings(Settings):
     bound: Annotated[float, Field(gt=0.0, le=255.0)] = 64.0
     """Change in grey levels that gives black or white; larger changes are clipped to it."""
     gap_s: Seconds = 0.08
-    """As in ``features.flow``."""
+    """Seconds from a kept frame to its neighbour, as in ``features.flow``."""
 
 
 class RowSettings(Settings):
@@ -94,7 +94,7 @@ class TextSettings(Settings):
 
     @property
     def chosen_name(self) -> str:
-        """``name``, or that of the folder; empty for texts beside the videos and in a column."""
+        """``name``, or the folder's name; empty for texts beside the videos and in a column."""
         return _name_of(self.folder) if self.name is None else self.name
 
 
@@ -113,7 +113,7 @@ class ExternalSettings(Settings):
     rate: Annotated[float, Field(gt=0.0)] | None = None
     """Steps per second of arrays without times, from 0 s on; null: spread evenly over the video."""
     dim: Positive | None = None
-    """D; null: that of the first video's array. An array of another length fails by name."""
+    """D, the values per step; null: as many as the first video's array has. Another number fails by name."""
 
     @model_validator(mode="after")
     def _check(self) -> "ExternalSettings":
@@ -123,12 +123,12 @@ class ExternalSettings(Settings):
 
     @property
     def chosen_name(self) -> str:
-        """``name``, or that of the folder."""
+        """``name``, or the folder's name."""
         return self.name or _name_of(self.folder)
 
 
 def _name_of(folder: Path | None) -> str:
-    """How a folder is called in specs: no other folder has this name, and no absolute path is given away."""
+    """How a folder is called in specs: each folder by another name, and absolute paths stay private."""
     if folder is None:
         return ""
     if not folder.is_absolute():

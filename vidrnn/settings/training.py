@@ -31,8 +31,8 @@ class TrainingSettings(Settings):
     epochs: Positive = 40
     """Passes over the training set; ``min_updates`` may ask for more."""
     min_updates: Annotated[int, Field(ge=0)] = 0
-    """Smallest number of optimiser steps of a fit: where ``epochs`` come to fewer, because there are few videos, whole
-    epochs are added, and the learning rate takes its course over all of them."""
+    """Smallest number of optimiser steps of a fit. Few videos may make fewer in all ``epochs``: then whole epochs are
+    added, and the learning rate takes its course over all of them."""
     batch_size: Positive = 32
     """Sequences per optimiser step."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3

@@ -54,7 +54,7 @@ class TuningSettings(Settings):
     """What ``vidrnn tune`` tries."""
 
     trials: Positive = 30
-    """Configurations to try, the untuned one among them, and those of an earlier run in the same folder."""
+    """Configurations to try. The untuned one counts, and so do the trials of an earlier run in the same folder."""
     folds: Annotated[int, Field(ge=2)] | None = None
     """Folds of the training split that each is validated on, fewer where there are fewer groups; null takes
     ``evaluation.folds`` where that is a number, else 5."""

@@ -66,7 +66,7 @@ class Sound:
                 f"holds {self._tracks} audio tracks; number {self._track} is used, the default one or the first"
             )
         if self._gaps:
-            notes.append(f"its sound has {self._gaps} gaps, or a clock that drifts; times are those of the file")
+            notes.append(f"its sound has {self._gaps} gaps, or a clock that drifts; the times in the file count")
         if self._restarts:
             notes.append(restart_note(self._restarts))
         if self._left_out:

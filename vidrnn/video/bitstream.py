@@ -17,7 +17,7 @@ class Role:
 
     Attributes:
         entry: no frame that is shown at this one's time or later needs anything that is stored before it.
-        droppable: no other frame needs it, among those of its own and of lower temporal levels.
+        droppable: no other frame of its own temporal level, or of a lower one, needs it.
         leading: stored after an entry but shown before it; no frame that is shown after the entry needs it.
         level: temporal level (H.265), 0 elsewhere.
         parameters: what it carries that holds for later packets too (parameter sets, headers, which tables).

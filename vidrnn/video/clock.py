@@ -1,7 +1,7 @@
 """When frames are shown, where the times in a file cannot be taken as they are: pure arithmetic on a file's clock.
 
-One rule for all files: the decoder knows the order of the frames, the file knows the times, and a clock that was set
-anew on the way goes on where it was.
+One rule for all files: the decoder knows the order of the frames, and the file knows the times. A clock that was set
+anew on the way goes on where it was (`restarts`).
 """
 
 from bisect import bisect_left
@@ -106,7 +106,9 @@ def _whole(
     used = of_shown if hides else _released(of_storage, frames, step=step)
     if not _increases(used, limit=limit):
         return None
-    told = () if made_up else ("its times are those of decoding (pts = dts); frames are timed in the order shown",)
+    told = (
+        () if made_up else ("its times say when frames are decoded (pts = dts); frames are timed in the order shown",)
+    )
     return Shown(used, False, (*clock.notes, *told))
 
 
@@ -124,9 +126,9 @@ def _as_given_out(stamps: Sequence[Stamp], frames: Sequence[Output], *, step: fl
 def _released(of_storage: Ticks, frames: Sequence[Output], *, step: float) -> Ticks:
     """The times at which a decoder that reads on time gives the frames out, from the first packet's on.
 
-    Times of decoding run ahead of those of showing by what the decoder holds back. Encoders begin with empty packets
-    while they wait for what a B-frame lies between, and leave some where nothing was recorded: the former pass before
-    the first frame comes out, of the latter each is a gap.
+    A frame is decoded earlier than it is shown, by as many frames as the decoder holds back. Encoders begin with empty
+    packets while they wait for what a B-frame lies between: these pass before the first frame comes out. Later empty
+    packets stand where nothing was recorded, and each is a gap.
     """
     known = [place for place, frame in enumerate(frames) if frame.released is not None]
     times = _array([None if frame.released is None else of_storage[frame.released] for frame in frames])

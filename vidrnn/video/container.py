@@ -60,7 +60,7 @@ _KINDS = {
 def open_video(path: Path, *, hardware: HWAccel | None = None) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a local file and its video stream, decoded by one thread, or by hardware where that can decode it.
 
-    Of several streams the default one is taken, else the largest.
+    Where there are several video streams, the default one is taken, else the largest.
 
     Raises:
         VideoError: not a regular file, not a container of video, or without a video stream that can be decoded.
@@ -84,7 +84,7 @@ def open_video(path: Path, *, hardware: HWAccel | None = None) -> Iterator[tuple
 
 
 def _choose(container: InputContainer) -> VideoStream:
-    """The stream that is the video. Raises VideoError where there is none."""
+    """The stream that is the video. Raises VideoError where the file has no such stream."""
     streams = moving_streams(container)
     tiles = [stream for stream in container.streams.video if stream.disposition & Disposition.dependent]
     if tiles and all(stream.frames == 1 for stream in streams):  # what else is there is a thumbnail
@@ -99,7 +99,7 @@ def _choose(container: InputContainer) -> VideoStream:
 
 
 def moving_streams(container: InputContainer) -> list[VideoStream]:
-    """Video streams but those that stand for another: cover pictures, thumbnails of chapters, tiles."""
+    """All video streams except cover pictures, thumbnails of chapters and tiles, which stand for another stream."""
     return [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
 
 
@@ -114,7 +114,7 @@ def _rank(stream: VideoStream) -> tuple[bool, bool, int]:
 def open_audio(path: Path) -> Iterator[tuple[InputContainer, AudioStream]]:
     """Open a local file, which may hold nothing but sound, and an audio stream of it, decoded by one thread.
 
-    Of several the default one is taken, else the first.
+    Where there are several audio streams, the default one is taken, else the first.
 
     Raises:
         AbsentStreamError: it has no audio stream.
@@ -134,7 +134,7 @@ def size_of(path: Path) -> int:
     """Bytes of a regular file. Opening a pipe would wait for a writer for ever, so whoever opens looks first.
 
     Raises:
-        VideoError: there is none, or something else.
+        VideoError: there is no file, or it is not a regular one.
     """
     try:
         status = path.stat()
@@ -160,8 +160,8 @@ def _open(path: Path, *, options: dict[str, str] = _OPTIONS, hardware: HWAccel |
         return opened
     except av.ArgumentError as error:
         raise VideoError(
-            f"is not in a container of video ({size} bytes): playlists and subtitles are not read, and a "
-            "picture only where its name ends as a picture's; name the video itself, for example an MP4, Matroska, AVI "
+            f"is not in a container of video ({size} bytes). Playlists and subtitles are not read, and a "
+            "picture only where its name ends as a picture's. Name the video itself, for example an MP4, Matroska, AVI "
             "or MPEG file"
         ) from error
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -181,7 +181,7 @@ def packets_of(container: InputContainer, stream: _Stream) -> "Iterator[Packet[_
 def longest_step_s(container: InputContainer) -> float:
     """A longer step forward is a new clock, in seconds; infinite where the container forbids one.
 
-    The limit is that of ffmpeg's ``-dts_delta_threshold``, which holds for the same containers.
+    ffmpeg has the same limit (``-dts_delta_threshold``) for the same containers.
     """
     return JUMP_S if Flags.ts_discont in Flags(container.format.flags) else math.inf
 

@@ -43,7 +43,7 @@ class Pair(Generic[Fitted]):
 def neighbours(timestamps_s: Seconds, indices: Indices, *, gap_s: float) -> Indices:
     """The frame of the file that is nearest to ``gap_s`` after each kept one, at least the next one.
 
-    The last frame of a video has none after it: its neighbour lies as far before it. A single frame is its own.
+    The last frame of a video has no frame after it: its neighbour lies as far before it. A single frame is its own.
 
     Args:
         timestamps_s: (N,) times of all frames, strictly increasing.
@@ -64,8 +64,8 @@ def neighbours(timestamps_s: Seconds, indices: Indices, *, gap_s: float) -> Indi
 class Pairing(Generic[Fitted]):
     """Pairs up kept frames and their neighbours while a video is decoded once for several purposes.
 
-    The pairs have the times of the frames that `decode` gives for ``indices``: where a packet holds no picture of its
-    own, the picture that is on the screen counts, once.
+    The pairs have the times of the frames that `decode` gives for ``indices``. A packet may hold no picture of its own;
+    then the picture that is on the screen counts, once.
 
     Args:
         video: what `probe` returned.

@@ -20,7 +20,7 @@ from vidrnn.video.h264_fields import FieldPairs
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_WIDEST = 2**52  # differences of times beyond this are not exact as float64, nor those of any real video
+_WIDEST = 2**52  # beyond this, differences of times are no longer exact as float64; real videos stay below
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Listing:
     Attributes:
         pts: (N,) the sorted times of all packets that give a frame, None when they cannot be relied on.
         index: None when anything about it is in doubt.
-        is_sure: whether the times are those of the frames beyond doubt; otherwise only decoding tells.
+        is_sure: whether the packets tell the times of the frames beyond doubt; otherwise only decoding tells.
         in_fields: whether some frames come in two packets.
         end: where in the file the last of them ends, 0 when not all were read.
     """

@@ -1,8 +1,8 @@
 """Single pictures: still images, and the frames of a video that lie in a folder as one file each.
 
-PyAV reads them, so they take the same way to RGB as the frames of a video do, and half a JPEG is an error and not a
-grey area (as it is for OpenCV). FFmpeg's own reader of numbered pictures (image2) is not used: it stops at a gap in the
-numbers, takes one size for all, opens what a pattern names and has to be led past the pictures that nobody wants.
+PyAV reads them, so they take the same way to RGB as the frames of a video do. Half a JPEG is an error, where OpenCV
+gives a grey area. FFmpeg's own reader of numbered pictures (image2) is not used: it stops at a gap in the numbers and
+takes one size for all. It also opens what a pattern names, and has to be led past the pictures that nobody wants.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class Shape:
 def is_still(path: Path) -> bool:
     """Whether a file is a still image: by its name and by its content, so that a renamed video stays a video.
 
-    WebP has a reader among those of videos, which can tell a moving one; an animated PNG is a video.
+    WebP is left to the readers of videos, one of which can tell a moving WebP; an animated PNG is a video.
     """
     suffix = path.suffix.lower()
     if suffix not in PICTURE_SUFFIXES or suffix == ".webp":

@@ -68,7 +68,7 @@ def _places(index: PacketIndex, wanted: Sequence[int]) -> list[int] | None:
 
 
 def _starts(index: PacketIndex, wanted: Sequence[int]) -> list[int]:
-    """The last entry at or before each wanted time; the first packet where there is none."""
+    """The last entry at or before each wanted time; the first packet where no entry is as early."""
     entries = np.flatnonzero(index.entry)  # their times increase, see `packets._separates`
     earlier = np.searchsorted(index.pts[entries], wanted, side="right")
     return [int(start) for start in np.concatenate([[0], entries])[earlier]]

@@ -1,7 +1,7 @@
 """Decoding by a plan: only the packets that the wanted frames need are sent to the decoder.
 
-Nothing here is taken on trust. Every packet must be the one that the index lists, every wanted frame must come out with
-exactly its time, in order and whole; at the first deviation `Doubt` is raised and the caller decodes from the start.
+Nothing here is taken on trust. Every packet must be the one that the index lists. Every wanted frame must come out with
+exactly its time, in order and whole. At the first deviation `Doubt` is raised and the caller decodes from the start.
 """
 
 from collections import deque

@@ -24,10 +24,12 @@ class Upright:
     """Turns the pictures of one video into RGB arrays. One object per video."""
 
     def __init__(self, *, pixel_aspect: float, guess_matrix: bool) -> None:
-        """Of a video whose pixels are as wide as ``pixel_aspect`` of their height, as stored.
+        """Prepare for the pictures of one video.
 
-        Untagged frames in HD are converted with BT.709 where the matrix may be guessed; formats of pictures say that
-        theirs is BT.601.
+        Args:
+            pixel_aspect: width of a stored pixel over its height.
+            guess_matrix: whether untagged frames in HD are converted with BT.709. False for formats of pictures, which
+                are BT.601 by their standards.
         """
         self._pixel_aspect, self._guess_matrix = pixel_aspect, guess_matrix
         self._reformatter = VideoReformatter()  # one for all frames: each would start threads of its own
@@ -67,7 +69,7 @@ def _placement(frame: VideoFrame) -> tuple[bool, int]:
     (front cameras), which `VideoFrame.rotation` would report as a half turn.
     """
     # `frame.side_data` would tie the frame to its side data and back, which keeps its pixels until a full garbage
-    # collection, rare beside torch's many objects; a container made here is tied one way only.
+    # collection, and that is rare beside torch's many objects. A container made here is tied one way only.
     side_data = SideDataContainer.__new__(SideDataContainer)
     # PyAV 18 does not know the EXIF block that FFmpeg puts behind the matrix, and gives up there (PyAV #2392).
     with suppress(ValueError):

@@ -109,8 +109,8 @@ def test_lists_that_do_not_fit_the_media_are_refused_with_their_line(tmp_path, m
          ("ROOT/l/train.csv, line 2: 'b.mp4' does not end in a class number; expected 'path/clip.mp4 0', "
           "without a header")),
         ("mmaction", {"l/train.txt": "a.mp4 0\nb.mp4 2"},
-         ("ROOT/l/train.txt, line 2: label 2 is not among the 2 classes numbered 0 to 1; a class file without numbers "
-          "counts from 0, so write 'number name' on each of its lines for labels that count from 1")),
+         ("ROOT/l/train.txt, line 2: label 2 is not among the 2 classes numbered 0 to 1. A class file without numbers "
+          "counts from 0; for labels that count from 1, write 'number name' on each of its lines")),
         ("mmaction", {"l/train.txt": "a.mp4 0\nframes/b 1 1"},
          ("ROOT/l/train.txt, line 2: path 'frames/b' has no video's suffix; for lists of frame folders "
           "('path frames number') set data.media: frames, for still images data.media: pictures")),

@@ -79,8 +79,8 @@ def test_validation_is_carved_from_ucf101s_training_list_by_group(tmp_path: Path
          ("ROOT/l/trainlist02.txt, line 1: folder 'ApplyEyeMakeup' with number 2, which is 'HandstandPushups' in "
           "classInd.txt; make the two agree")),
         ({"train": "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 3"},
-         ("ROOT/l/trainlist02.txt, line 1: label 3 is not among the 2 classes numbered 1 to 2; a class file without "
-          "numbers counts from 0, so write 'number name' on each of its lines for labels that count from 1")),
+         ("ROOT/l/trainlist02.txt, line 1: label 3 is not among the 2 classes numbered 1 to 2. A class file without "
+          "numbers counts from 0; for labels that count from 1, write 'number name' on each of its lines")),
         ({"test": "ApplyEyeMakeup/mine.avi"},
          ("ROOT/l/testlist02.txt, line 1: name 'mine'; expected v_Class_gNN_cNN, where gNN is the group")),
         ({"test": UCF_TRAIN},

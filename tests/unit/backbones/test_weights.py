@@ -126,8 +126,8 @@ def test_the_offline_message_says_what_to_do(monkeypatch):
     monkeypatch.setenv("TORCH_HOME", "/cache")
     assert offline_message("w.pth from https://example.org/w.pth", OSError("no route\nto host")) == (
         "could not download w.pth from https://example.org/w.pth (no route). Fetch that file on a machine with a "
-        "network and set features.weights to its path (downloads are cached in /cache and in the Hugging Face cache), "
-        "or use features.backbone: efficientnet_lite0, whose weights are installed with vidrnn"
+        "network and set features.weights to its path (downloads are cached in /cache and in the Hugging Face cache). "
+        "Or use features.backbone: efficientnet_lite0, whose weights are installed with vidrnn"
     )
     assert "(TimeoutError)" in offline_message("w.pth", TimeoutError())
 

@@ -265,7 +265,7 @@ def test_results_hold_every_baseline_of_several_streams(tmp_path: Path, fusion: 
         ({"model": {"stream_inputs": {"smell": ["features"]}}}, "model.stream_inputs"),
         (
             {"features": {"spec_digest": "26a6"}},
-            r"features.spec_digest '26a6' could be .* of the streams rgb, text; say of which, such as \{rgb: 26a6\}",
+            r"features.spec_digest '26a6' does not say .* belongs: rgb, text; name it, such as \{rgb: 26a6\}",
         ),
     ],
 )

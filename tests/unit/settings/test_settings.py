@@ -58,8 +58,8 @@ def test_configurations_are_shipped() -> None:
           "width; make it a multiple of 6 or change model.attention_heads")),
         ({"data": {"root": "a", "format": "csv", "annotations": "b"}, "model": {"head": "transcript"},
           "inference": {"average": "logits"}},
-         ("c: (whole configuration): inference.average 'logits' has no meaning for head 'transcript', whose draws and "
-          "views are not averaged: the likeliest of their transcripts is taken; leave it out")),
+         ("c: (whole configuration): inference.average 'logits' has no meaning for head 'transcript', which takes the "
+          "likeliest transcript of all draws and views instead of an average; leave it out")),
         ({"data": {"root": "a", "format": "csv", "annotations": "b"},
           "model": {"head": "step_labels", "bidirectional": False}},
          ("c: (whole configuration): training.steps 24 spreads the steps over the whole video, so with "

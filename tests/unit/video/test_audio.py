@@ -68,7 +68,7 @@ def test_a_gap_in_the_track_is_no_silence(tmp_path):
     video = features_of(path)
     assert not [time for time in video.timestamps_s if 1.15 < time < 1.85]
     assert video.features[:, :64].max(1).min() > 0  # the tone is in every step
-    assert video.notes == ("its sound has 1 gaps, or a clock that drifts; times are those of the file",)
+    assert video.notes == ("its sound has 1 gaps, or a clock that drifts; the times in the file count",)
 
 
 @pytest.mark.parametrize("clock", [0.97, 1.03])

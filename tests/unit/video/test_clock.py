@@ -15,7 +15,7 @@ from vidrnn.video.restarts import Stamp, unrolled
 from vidrnn.video.sampling import Sampling
 
 ANEW = "its clock is set anew 1 times (a step back, or of over 10 s); it goes on without a gap"
-OF_DECODING = "its times are those of decoding (pts = dts); frames are timed in the order shown"
+OF_DECODING = "its times say when frames are decoded (pts = dts); frames are timed in the order shown"
 NO_TIME = "{} frames have no usable time of their own (missing, repeated, or stepping back); set between others"
 
 
