@@ -15,11 +15,11 @@ def carve(
 ) -> tuple[list[Annotation], list[Annotation]]:
     """Move about ``fraction`` of the videos, in whole groups, to a second list that holds every class.
 
-    Groups are tried in random order. The group that brings the class counts of the second list closest to ``fraction``
-    of all is moved next, as long as every class keeps a group on the first side.
+    Groups are tried in random order. The next to move is the group that brings the class counts of the second list
+    closest to ``fraction`` of all. Every class keeps a group on the first side.
 
-    Where some video has more or fewer labels than one, groups are taken in random order as long as the share allows it
-    and every class stays on the first side.
+    Where some video has more or fewer labels than one, groups are taken in random order, while the share allows it.
+    Here too every class stays on the first side.
 
     Returns:
         (kept, carved). ``carved`` is empty when ``fraction`` is 0, or when videos have one label each and it cannot

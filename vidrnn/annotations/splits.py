@@ -131,8 +131,8 @@ def make_folds(
     """Folds of a cross-validation, each with disjoint groups, unless ``shared_groups`` are accepted.
 
     Raises:
-        AnnotationError: there are fewer than two groups or folds; a fold's training side lacks a class; a ``folds_csv``
-            puts a group into two folds, or its rows do not match the annotations.
+        AnnotationError: there are fewer than two groups or folds; or a fold's training side lacks a class. Or a
+            ``folds_csv`` puts a group into two folds, or has other rows than the annotations.
     """
     groups = [annotation.group for annotation in annotations]
     if settings.protocol == "folds_csv":

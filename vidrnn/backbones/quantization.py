@@ -1,7 +1,7 @@
 """Eight-bit weights and activations for CPUs (``features.precision: int8``), by NNCF's post-training quantization.
 
-Ranges are taken from drawn scenes, not from the user's videos: the same network must give the same features for
-everyone, so that a model can be used on other machines than the one it was trained on.
+Ranges are taken from drawn scenes, not from the user's videos. So the same network gives the same features for
+everyone, and a model can be used on other machines than the one it was trained on.
 """
 
 import importlib.util
