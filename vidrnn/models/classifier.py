@@ -12,6 +12,7 @@ from torch import nn
 from vidrnn.models.fusion import Fusion, Mixture, split
 from vidrnn.models.layer_stack import LayerStack
 from vidrnn.models.pooling import Pooling, valid_steps
+from vidrnn.models.states import State, obstacle_to_steps, parts_of
 from vidrnn.settings.model import REGRESSION_HEADS, STEP_HEADS, Head, ModelSettings
 from vidrnn.settings.streams import in_order
 
@@ -91,7 +92,84 @@ class SequenceClassifier(nn.Module):
             ValueError: there is no sequence, a length is 0 or beyond S, the last dimension is not the model's, or
                 there are more steps than learned positions.
         """
-        outputs = self.unscaled(features, lengths, present)
+        return self._scaled(self.unscaled(features, lengths, present))
+
+    def advance(
+        self,
+        features: torch.Tensor,
+        state: State | None = None,
+        *,
+        present: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """Go on from a state: the outputs of S more steps, as `forward` over all steps since the start gives them.
+
+        Args:
+            features: (B, S, inputs times D), see `forward`.
+            state: after the steps before, see `vidrnn.models.states`; None at the start.
+            present: (B, S, streams) bool, needed for several streams; all may be absent.
+            lengths: (B,) int64 on the CPU, true steps of each sequence, 0 to S; None when all are.
+
+        Returns:
+            (B, S, outputs), where those beyond ``lengths`` mean nothing, and the state after the true steps.
+
+        Raises:
+            ValueError: the model cannot, see `vidrnn.models.states.obstacle_to_steps`; or there are more steps than
+                learned positions.
+        """
+        outputs, state = self.advance_unscaled(features, state, present=present, lengths=lengths)
+        return self._scaled(outputs), state
+
+    def advance_unscaled(
+        self,
+        features: torch.Tensor,
+        state: State | None = None,
+        *,
+        present: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """As `advance`, with the outputs of `unscaled`."""
+        if obstacle := obstacle_to_steps(self.settings):
+            raise ValueError(obstacle)
+        if lengths is not None:
+            valid = valid_steps(lengths, features).unsqueeze(2)
+            features = features.masked_fill(~valid, 0.0)  # nan beyond the end would become nan in the gradients
+            present = None if present is None else present & valid
+        if self.branches is not None:
+            assert present is not None, "which streams?"
+            return self._advance_branches(features, state, present)
+        fused, layers = parts_of(state, 2)
+        if self.fusion is not None:
+            assert present is not None, "which streams?"
+            steps, fused = self.fusion.advance(features, present, fused, lengths)
+        else:
+            steps, fused = self.projection(self.norm(features)), ()
+        states, layers = self.layers.advance(self.dropout(steps), layers, lengths)
+        return self._answer(states), (fused, layers)
+
+    def _advance_branches(
+        self, features: torch.Tensor, state: State | None, present: torch.Tensor
+    ) -> tuple[torch.Tensor, State]:
+        """Late fusion: each branch goes on by the steps that its stream has."""
+        assert self.branches is not None
+        outputs, states = [], []
+        parts = zip(
+            self.branches.values(),
+            split(features, list(self.widths.values())),
+            present.unbind(2),
+            parts_of(state, len(self.branches)),
+            strict=True,
+        )
+        for branch, stream, there, before in parts:
+            assert isinstance(branch, SequenceClassifier)
+            lasting = there.sum(1).cpu()
+            steps, order = _closed_up(stream, there, longest=max(int(lasting.max()), 1))
+            said, after = branch.advance_unscaled(steps, before, lengths=lasting)
+            outputs.append(_put_back(said, order, steps=there.shape[1]))
+            states.append(after)
+        return self.mixture(torch.stack(outputs, dim=2), present), tuple(states)
+
+    def _scaled(self, outputs: torch.Tensor) -> torch.Tensor:
         return outputs if self.scale is None else outputs.double() * self.scale[1] + self.scale[0]
 
     def unscaled(
@@ -137,14 +215,12 @@ class SequenceClassifier(nn.Module):
         ):
             assert isinstance(branch, SequenceClassifier)
             lasting = there.sum(1).cpu().clamp(min=1)  # of an absent stream one step of zeros, which weighs nothing
-            order = (~there).to(torch.int8).argsort(dim=1, stable=True)[:, : int(lasting.max())].unsqueeze(2)
-            steps = stream.masked_fill(~there.unsqueeze(2), 0.0).gather(1, order.expand(-1, -1, stream.shape[2]))
+            steps, order = _closed_up(stream, there, longest=int(lasting.max()))
             outputs = branch.with_step_logits(steps, lasting) if with_steps else (branch.unscaled(steps, lasting),)
             if not self.per_step:
                 of_video.append(outputs[0])
             if with_steps or self.per_step:
-                back = outputs[-1].new_zeros(*there.shape, outputs[-1].shape[2])
-                of_steps.append(back.scatter(1, order.expand(-1, -1, back.shape[2]), outputs[-1]))
+                of_steps.append(_put_back(outputs[-1], order, steps=there.shape[1]))
         empty = features.new_zeros(0)
         return (
             self.mixture(torch.stack(of_video, dim=1), present.any(1)) if of_video else empty,
@@ -188,3 +264,15 @@ class SequenceClassifier(nn.Module):
                 f"lengths {lengths.tolist()} must be {features.shape[0]} numbers from 1 to {features.shape[1]}; "
                 "a video without frames cannot be classified"
             )
+
+
+def _closed_up(stream: torch.Tensor, there: torch.Tensor, *, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The steps (B, S, C) of each sequence that are there, first, and the (B, ``longest``, 1) places they are from."""
+    order = (~there).to(torch.int8).argsort(dim=1, stable=True)[:, :longest].unsqueeze(2)
+    return stream.masked_fill(~there.unsqueeze(2), 0.0).gather(1, order.expand(-1, -1, stream.shape[2])), order
+
+
+def _put_back(outputs: torch.Tensor, order: torch.Tensor, *, steps: int) -> torch.Tensor:
+    """Outputs at the places that `_closed_up` took the steps from, zero elsewhere."""
+    back = outputs.new_zeros(len(outputs), steps, outputs.shape[2])
+    return back.scatter(1, order.expand(-1, -1, back.shape[2]), outputs)

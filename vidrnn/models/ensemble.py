@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.states import State, obstacle_to_steps, parts_of
 from vidrnn.settings.evaluation import Average
 from vidrnn.settings.model import REGRESSION_HEADS, Head, ModelSettings
 
@@ -139,6 +140,25 @@ class Ensemble(nn.Module):
         """See `SequenceClassifier.forward`."""
         outputs = [member(features, lengths, present) for member in self.members]
         return combine_outputs(self.settings.head, outputs, lengths=lengths)
+
+    def advance(
+        self,
+        features: torch.Tensor,
+        state: State | None = None,
+        *,
+        present: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """See `SequenceClassifier.advance`; the state is that of each member."""
+        if obstacle := obstacle_to_steps(self.settings, members=len(self.members)):
+            raise ValueError(obstacle)
+        outputs, states = [], []
+        for member, before in zip(self.members, parts_of(state, len(self.members)), strict=True):
+            assert isinstance(member, SequenceClassifier)
+            output, after = member.advance(features, before, present=present, lengths=lengths)
+            outputs.append(output)
+            states.append(after)
+        return average_outputs(self.settings.head, outputs), tuple(states)
 
 
 Model = SequenceClassifier | Ensemble

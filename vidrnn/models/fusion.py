@@ -6,7 +6,7 @@ Each stream has a LayerNorm and a projection of its own. What comes after is one
     gated            h = sum_k z_k * tanh(x_k), the gates z a softmax over the present streams of what all of them show:
                      the gated multimodal unit (Arevalo et al. 2017), with their sigmoids normalised for any subset
     cross_attention  the mean of the present streams at a step asks all streams at all steps (Vaswani et al. 2017), in
-                     causal models at those until this one
+                     causal models at those until this one, or at the last ``attention_window`` of them
 
 ``late`` fusion has a classifier per stream, see `vidrnn.models.classifier`, and `Mixture` weighs what they say.
 """
@@ -17,7 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from vidrnn.models.transformer import rotate
+from vidrnn.models.attention_window import attend_window
+from vidrnn.models.rotary import rotate
+from vidrnn.models.states import State
 from vidrnn.settings.model import ModelSettings
 
 
@@ -47,7 +49,13 @@ class Fusion(nn.Module):
             self.join = _Gates(size, streams=len(widths))
         elif settings.fusion == "cross_attention":
             causal = not settings.bidirectional
-            self.join = _CrossAttention(size, streams=len(widths), heads=settings.attention_heads, causal=causal)
+            self.join = _CrossAttention(
+                size,
+                streams=len(widths),
+                heads=settings.attention_heads,
+                causal=causal,
+                window=settings.attention_window,
+            )
         else:
             self.join = _Concatenation([size or width for width in self.widths])
         self.output_size = sum(size or width for width in self.widths) if settings.fusion == "concat" else size
@@ -62,13 +70,30 @@ class Fusion(nn.Module):
         Returns:
             (B, S, output_size), finite beyond the lengths.
         """
+        joined: torch.Tensor = self.join(self._project(features, present), present)
+        return joined
+
+    def advance(
+        self,
+        features: torch.Tensor,
+        present: torch.Tensor,
+        state: State | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """As `forward`, going on from a state, see `vidrnn.models.states`; only cross_attention has one."""
+        parts = self._project(features, present)
+        if isinstance(self.join, _CrossAttention):
+            return self.join.advance(parts, present, state, lengths)
+        return self.join(parts, present), ()
+
+    def _project(self, features: torch.Tensor, present: torch.Tensor) -> list[torch.Tensor]:
+        """(B, S, C) of each stream, zero where it is absent."""
         parts = []
         layers = zip(self.norms.values(), self.projections.values(), strict=True)
         for number, (part, (norm, projection)) in enumerate(zip(split(features, self.widths), layers, strict=True)):
             absent = ~present[:, :, number].unsqueeze(2)  # nan there would become nan in the gradients
             parts.append(projection(norm(part.masked_fill(absent, 0.0))).masked_fill(absent, 0.0))
-        joined: torch.Tensor = self.join(parts, present)
-        return joined
+        return parts
 
 
 def split(features: torch.Tensor, widths: Sequence[int]) -> tuple[torch.Tensor, ...]:
@@ -105,18 +130,20 @@ class _CrossAttention(nn.Module):
     Each stream has a learned vector that is added to its steps; queries and keys are turned by the index of the step.
     """
 
-    def __init__(self, size: int, *, streams: int, heads: int, causal: bool) -> None:
+    def __init__(self, size: int, *, streams: int, heads: int, causal: bool, window: int | None) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
+        self.heads, self.causal, self.window = heads, causal, window
         self.names = nn.Parameter(0.02 * torch.randn(streams, size))
         self.query, self.key_value = nn.Linear(size, size), nn.Linear(size, 2 * size)
         self.output, self.norm = nn.Linear(size, size), nn.LayerNorm(size)
 
     def forward(self, parts: Sequence[torch.Tensor], present: torch.Tensor) -> torch.Tensor:
         """(B, S, C) of each stream, zero where it is absent, to (B, S, C)."""
+        if self.window is not None:
+            return self.advance(parts, present)[0]
         batch, steps, size = parts[0].shape
-        shown = (torch.stack(list(parts), dim=1) + self.names[:, None]) * present.permute(0, 2, 1).unsqueeze(3)
-        asking = shown.sum(1) / present.sum(2, keepdim=True).clamp(min=1)
+        shown, asking = self._shown_and_asking(parts, present)
+        shown = shown.transpose(1, 2)
         query = self.query(asking).view(batch, steps, self.heads, -1).transpose(1, 2)  # (B, heads, S, C / heads)
         key_value = self.key_value(shown).view(batch, -1, steps, 2, self.heads, size // self.heads)
         key, value = key_value.permute(3, 0, 4, 1, 2, 5)  # (B, heads, streams, S, C / heads) each
@@ -132,6 +159,36 @@ class _CrossAttention(nn.Module):
         )
         output: torch.Tensor = self.norm(asking + self.output(mixed.transpose(1, 2).reshape(batch, steps, size)))
         return output
+
+    def advance(
+        self,
+        parts: Sequence[torch.Tensor],
+        present: torch.Tensor,
+        state: State | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """As `forward`, going on from the keys and values of the window."""
+        assert self.window is not None, "obstacle_to_steps says so before"
+        shown, asking = self._shown_and_asking(parts, present)
+        key, value = self.key_value(shown).unflatten(3, (2, self.heads, -1)).unbind(3)  # (B, S, streams, heads, ...)
+        mixed, state = attend_window(
+            self.query(asking).unflatten(2, (self.heads, -1)),
+            key,
+            value,
+            shown=present,
+            state=state,
+            lengths=lengths,
+            window=self.window,
+            rotary=True,
+        )
+        return self.norm(asking + self.output(mixed)), state
+
+    def _shown_and_asking(
+        self, parts: Sequence[torch.Tensor], present: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, S, streams, C) what is shown, and (B, S, C) what asks: the mean of the streams that are there."""
+        shown = (torch.stack(list(parts), dim=2) + self.names) * present.unsqueeze(3)
+        return shown, shown.sum(2) / present.sum(2, keepdim=True).clamp(min=1)
 
 
 class Mixture(nn.Module):

@@ -8,6 +8,7 @@ from torch import nn
 from vidrnn.models.mingru import MinimalRecurrence
 from vidrnn.models.pooling import last_step, valid_steps
 from vidrnn.models.recurrent import RecurrentLayers
+from vidrnn.models.states import State, parts_of, tensors_of
 from vidrnn.models.tcn import DilatedConvolution
 from vidrnn.models.transformer import FeedForward, SelfAttention
 from vidrnn.settings.model import ModelSettings, ParallelLayer
@@ -66,6 +67,26 @@ class LayerStack(nn.Module):
             steps, end = run(self.dropout(steps) if number else steps, lengths)
         return steps, last_step(steps, lengths) if end is None else end
 
+    def advance(
+        self, steps: torch.Tensor, state: State | None = None, lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """Go on from a state, see `vidrnn.models.states`.
+
+        Args:
+            steps: (B, S, C), finite beyond ``lengths``.
+            state: after the steps before; None at the start.
+            lengths: (B,) int64 on the CPU, true steps of each sequence, 0 to S; None when all are.
+
+        Returns:
+            (B, S, H) states of the steps, and the state after the true ones.
+        """
+        states = []
+        for number, (run, before) in enumerate(zip(self.runs, parts_of(state, len(self.runs)), strict=True)):
+            assert isinstance(run, RecurrentLayers | ResidualLayers)
+            steps, after = run.advance(self.dropout(steps) if number else steps, before, lengths)
+            states.append(after)
+        return steps, tuple(states)
+
 
 class ResidualLayers(nn.Module):
     """Layers of one type, each adding to its input what it makes of the normalised input (pre-norm, Xiong et al. 2020).
@@ -110,7 +131,8 @@ class ResidualLayers(nn.Module):
         valid = None if bool((lengths == steps.shape[1]).all()) else valid_steps(lengths, steps)
         stream = self.entry(steps) if self.first is None else self.first(steps, valid)
         if self.positions is not None:
-            stream = stream + self._learned_positions(steps.shape[1])
+            _refuse_beyond_positions(steps.shape[1])
+            stream = stream + self.positions[: steps.shape[1]]
         for norm, branch in zip(self.branch_norms, self.branches, strict=True):
             stream = stream + self.dropout(branch(norm(stream), valid))
         states = self.norm(stream)
@@ -122,14 +144,53 @@ class ResidualLayers(nn.Module):
             end = torch.cat([end[:, :half], states[:, 0, half:]], dim=1)
         return states, end
 
-    def _learned_positions(self, steps: int) -> torch.Tensor:
+    def advance(
+        self, steps: torch.Tensor, state: State | None = None, lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """As `LayerStack.advance`; the state is that of the first layer, of the positions, and of each branch.
+
+        Raises:
+            ValueError: a sequence has become longer than there are learned positions.
+        """
+        first, count, *before = parts_of(state, 2 + len(self.branches))
+        after: list[State] = [(), ()]
+        if self.first is None:
+            stream = self.entry(steps)
+        else:
+            stream, after[0] = self.first.advance(steps, first, lengths)
+        if self.positions is not None:
+            positions, after[1] = self._next_positions(steps, count, lengths)
+            stream = stream + positions
+        for norm, branch, old in zip(self.branch_norms, self.branches, before, strict=True):
+            assert isinstance(branch, MinimalRecurrence | SelfAttention | FeedForward | DilatedConvolution)
+            added, new = branch.advance(norm(stream), old, lengths)
+            stream = stream + self.dropout(added)
+            after.append(new)
+        states: torch.Tensor = self.norm(stream)
+        if lengths is not None:
+            states = states.masked_fill(~valid_steps(lengths, steps).unsqueeze(2), 0.0)
+        return states, tuple(after)
+
+    def _next_positions(
+        self, steps: torch.Tensor, count: State | None, lengths: torch.Tensor | None
+    ) -> tuple[torch.Tensor, State]:
+        """(B, S, C) learned positions, and how many are used up, (B,) int64."""
         assert self.positions is not None
-        if steps > LEARNED_POSITIONS:
-            raise ValueError(
-                f"{steps} steps are more than the {LEARNED_POSITIONS} learned positions; "
-                "lower training.steps or set model.positions to rotary"
-            )
-        return self.positions[:steps]
+        batch, length = steps.shape[:2]
+        (used,) = (torch.zeros(batch, dtype=torch.int64, device=steps.device),) if count is None else tensors_of(count)
+        new = torch.full((batch,), length) if lengths is None else lengths
+        after = used + new.to(used.device)
+        _refuse_beyond_positions(int(after.max()))
+        places = (used.unsqueeze(1) + torch.arange(length, device=used.device)).clamp(max=LEARNED_POSITIONS - 1)
+        return self.positions[places], after
+
+
+def _refuse_beyond_positions(steps: int) -> None:
+    if steps > LEARNED_POSITIONS:
+        raise ValueError(
+            f"{steps} steps are more than the {LEARNED_POSITIONS} learned positions; "
+            "lower training.steps or set model.positions to rotary"
+        )
 
 
 def _make_branches(kind: ParallelLayer, *, layer: int, settings: ModelSettings) -> list[nn.Module]:
@@ -137,7 +198,8 @@ def _make_branches(kind: ParallelLayer, *, layer: int, settings: ModelSettings) 
     width, causal = settings.width, not settings.bidirectional
     if kind == "transformer":
         rotary = settings.positions == "rotary"
-        return [SelfAttention(width, heads=settings.attention_heads, causal=causal, rotary=rotary), FeedForward(width)]
+        window, heads = settings.attention_window, settings.attention_heads
+        return [SelfAttention(width, heads=heads, causal=causal, rotary=rotary, window=window), FeedForward(width)]
     if kind == "tcn":
         return [DilatedConvolution(width, kernel_size=settings.kernel_size, dilation=2**layer, causal=causal)]
     return [MinimalRecurrence(width, width, cell=kind, bidirectional=settings.bidirectional)]

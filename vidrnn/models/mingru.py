@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from vidrnn.models.scan import linear_scan
+from vidrnn.models.states import State, tensors_of, trailing
 
 
 class MinimalRecurrence(nn.Module):
@@ -42,6 +43,28 @@ class MinimalRecurrence(nn.Module):
         Returns:
             (B, S, H) states; beyond the true steps they mean nothing.
         """
+        decay, value = self._decays_and_values(steps)
+        if valid is not None:  # so that the backward direction is still 0 when it comes to the true end
+            value = value.masked_fill(~valid.unsqueeze(2), 0.0)
+        if not self.bidirectional:
+            return linear_scan(decay, value).to(steps.dtype)
+        (decay, decay_back), (value, value_back) = decay.chunk(2, dim=2), value.chunk(2, dim=2)
+        states = [linear_scan(decay, value), linear_scan(decay_back, value_back, reverse=True)]
+        return torch.cat(states, dim=2).to(steps.dtype)
+
+    def advance(
+        self, steps: torch.Tensor, state: State | None = None, lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """Go on from a state, see `vidrnn.models.states`; the state is h, (B, 1, H), at least float32."""
+        assert not self.bidirectional, "obstacle_to_steps says so before"
+        decay, value = self._decays_and_values(steps)
+        (before,) = (torch.zeros_like(value[:, :1]),) if state is None else tensors_of(state)
+        first = value[:, :1] + decay[:, :1] * before
+        states = linear_scan(decay, torch.cat([first, value[:, 1:]], dim=1))
+        return states.to(steps.dtype), trailing(torch.cat([before, states], dim=1), lengths, 1)
+
+    def _decays_and_values(self, steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, S, H) of h_t = decay_t * h_{t-1} + value_t, at least float32."""
         # In half precision a gate that remembers for long would round to 1 and never forget.
         computed = self.gates(steps).to(torch.promote_types(steps.dtype, torch.float32))
         *gates, candidate = computed.split(self.width, dim=2)
@@ -53,10 +76,4 @@ class MinimalRecurrence(nn.Module):
         # Not 1 - decay: of a gate below 1e-7 that difference has no digit left, below 6e-8 it is 0 and nothing enters.
         decay, gate = torch.sigmoid(-logit), torch.sigmoid(logit)
         value = gate * (functional.relu(candidate) + torch.sigmoid(candidate.clamp(max=0)))  # the latter is g
-        if valid is not None:  # so that the backward direction is still 0 when it comes to the true end
-            value = value.masked_fill(~valid.unsqueeze(2), 0.0)
-        if not self.bidirectional:
-            return linear_scan(decay, value).to(steps.dtype)
-        (decay, decay_back), (value, value_back) = decay.chunk(2, dim=2), value.chunk(2, dim=2)
-        states = [linear_scan(decay, value), linear_scan(decay_back, value_back, reverse=True)]
-        return torch.cat(states, dim=2).to(steps.dtype)
+        return decay, value

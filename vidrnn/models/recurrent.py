@@ -16,6 +16,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from vidrnn.models.pooling import valid_steps
+from vidrnn.models.states import State, tensors_of
+
 
 class RecurrentLayers(nn.Module):
     """Stacked recurrent layers in one or two directions.
@@ -76,3 +79,26 @@ class RecurrentLayers(nn.Module):
         hidden = final[0] if isinstance(final, tuple) else final  # an LSTM also returns its cell state
         directions = 2 if self.cell.bidirectional else 1
         return states, torch.cat(list(hidden[-directions:]), dim=1)
+
+    def advance(
+        self, steps: torch.Tensor, state: State | None = None, lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """Go on from a state, see `vidrnn.models.states`; the state is h, (B, layers, H), and of an LSTM c too."""
+        assert not self.cell.bidirectional, "obstacle_to_steps says so before"
+        if state is None:
+            count = 2 if isinstance(self.cell, nn.LSTM) else 1
+            state = (steps.new_zeros(len(steps), self.cell.num_layers, self.cell.hidden_size),) * count
+        before = tensors_of(state)
+        hidden = [part.transpose(0, 1).contiguous() for part in before]  # PyTorch has the layers first
+        # A packed row cannot be empty: one without a true step takes a false one, and keeps its state.
+        packed = steps if lengths is None else pack_padded_sequence(
+            steps, lengths.clamp(min=1), batch_first=True, enforce_sorted=False
+        )  # fmt: skip
+        states, final = self.cell(packed, tuple(hidden) if len(hidden) > 1 else hidden[0])
+        after = tuple(part.transpose(0, 1) for part in (final if isinstance(final, tuple) else (final,)))
+        if lengths is not None:
+            states, _ = pad_packed_sequence(states, batch_first=True, total_length=steps.shape[1])
+            states = states.masked_fill(~valid_steps(lengths, states).unsqueeze(2), 0.0)
+            moved = (lengths > 0).to(steps.device)[:, None, None]
+            after = tuple(torch.where(moved, new, old) for new, old in zip(after, before, strict=True))
+        return states, after

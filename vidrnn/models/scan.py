@@ -24,7 +24,7 @@ _CHUNK = 16  # measured on CPU: 8 to 64 differ by less than the noise
 def linear_scan(decay: torch.Tensor, value: torch.Tensor, *, reverse: bool = False) -> torch.Tensor:
     """All states of h_t = decay_t * h_{t-1} + value_t with h before the first step 0.
 
-    A later stream would carry its state by adding decay_0 * h to value_0.
+    A sequence that goes on from a state h adds decay_0 * h to value_0.
 
     Args:
         decay: (B, T, H), each between 0 and 1, T at least 1.

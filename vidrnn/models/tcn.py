@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from vidrnn.models.states import State, tensors_of, trailing
+
 
 class DilatedConvolution(nn.Module):
     """A dilated convolution over time, GELU, and a linear layer on every step.
@@ -34,6 +36,17 @@ class DilatedConvolution(nn.Module):
         """
         if valid is not None:
             steps = steps.masked_fill(~valid.unsqueeze(2), 0.0)
-        around = functional.pad(steps.transpose(1, 2), (self.before, self.after))
-        output: torch.Tensor = self.output(functional.gelu(self.convolution(around).transpose(1, 2)))
+        return self._convolve(functional.pad(steps, (0, 0, self.before, self.after)))
+
+    def advance(
+        self, steps: torch.Tensor, state: State | None = None, lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """Go on from a state, see `vidrnn.models.states`; the state is the inputs that the taps still reach."""
+        if state is None:
+            state = steps.new_zeros(len(steps), self.before, steps.shape[2])
+        seen = torch.cat([*tensors_of(state), steps], dim=1)
+        return self._convolve(seen), trailing(seen, lengths, self.before)
+
+    def _convolve(self, steps: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.output(functional.gelu(self.convolution(steps.transpose(1, 2)).transpose(1, 2)))
         return output

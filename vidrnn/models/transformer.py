@@ -4,7 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_ROTARY_BASE = 10_000.0  # as in the paper
+from vidrnn.models.attention_window import attend_window
+from vidrnn.models.rotary import rotate
+from vidrnn.models.states import State
 
 
 class SelfAttention(nn.Module):
@@ -15,11 +17,12 @@ class SelfAttention(nn.Module):
         heads: attention heads.
         causal: let a step see itself and what came before only.
         rotary: turn queries and keys by their step index, so that scores depend on distances in steps.
+        window: how many steps a causal one sees, the step itself included; None for all since the start.
     """
 
-    def __init__(self, width: int, *, heads: int, causal: bool, rotary: bool) -> None:
+    def __init__(self, width: int, *, heads: int, causal: bool, rotary: bool, window: int | None = None) -> None:
         super().__init__()
-        self.heads, self.causal, self.rotary = heads, causal, rotary
+        self.heads, self.causal, self.rotary, self.window = heads, causal, rotary, window
         self.qkv = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
@@ -33,6 +36,8 @@ class SelfAttention(nn.Module):
         Returns:
             (B, S, C); beyond the true steps it means nothing.
         """
+        if self.window is not None:  # padding comes after all true steps, so none of them sees it
+            return self.advance(steps)[0]
         batch, length, width = steps.shape
         qkv = self.qkv(steps).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, S, C / heads) each
@@ -44,20 +49,24 @@ class SelfAttention(nn.Module):
         output: torch.Tensor = self.output(mixed.transpose(1, 2).reshape(batch, length, width))
         return output
 
-
-def rotate(vectors: torch.Tensor) -> torch.Tensor:
-    """Turn channel pair i (channels i and i + E / 2) of step t by the angle t * 10000^(-2i / E).
-
-    Args:
-        vectors: (..., S, E) with E even.
-    """
-    half = vectors.shape[-1] // 2
-    speeds = _ROTARY_BASE ** (-torch.arange(half, device=vectors.device, dtype=torch.float64) / half)
-    # In float64: in float32 the angle of step 16 384 would be off by a thousandth of a turn.
-    angles = torch.arange(vectors.shape[-2], device=vectors.device, dtype=torch.float64).unsqueeze(1) * speeds
-    cos, sin = angles.cos().to(vectors.dtype), angles.sin().to(vectors.dtype)
-    first, second = vectors.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    def advance(
+        self, steps: torch.Tensor, state: State | None = None, lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """Go on from a state, see `vidrnn.models.states`; the state is keys and values of the window."""
+        assert self.window is not None, "obstacle_to_steps says so before"
+        qkv = self.qkv(steps).unflatten(2, (3, 1, self.heads, -1))  # (B, S, 3, one stream, heads, C / heads)
+        query, key, value = qkv.unbind(2)
+        mixed, state = attend_window(
+            query.squeeze(2),
+            key,
+            value,
+            shown=torch.ones(*steps.shape[:2], 1, dtype=torch.bool, device=steps.device),
+            state=state,
+            lengths=lengths,
+            window=self.window,
+            rotary=self.rotary,
+        )
+        return self.output(mixed), state
 
 
 class FeedForward(nn.Module):
@@ -71,3 +80,9 @@ class FeedForward(nn.Module):
         """(B, S, C) to (B, S, C); no step sees another."""
         output: torch.Tensor = self.output(functional.gelu(self.inner(steps)))
         return output
+
+    def advance(
+        self, steps: torch.Tensor, _state: State | None = None, _lengths: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """As `forward`: nothing is carried."""
+        return self(steps, None), ()

@@ -1,11 +1,16 @@
 """What a model sees of a step: the cached features, or what can be computed from their neighbours in time."""
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
 
 from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.steps import StepChoice
-from vidrnn.settings.model import ModelSettings
+from vidrnn.settings.model import ModelSettings, StepInput
+
+InputState = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""What is carried from step to step, see `advance_inputs`."""
 
 
 def gather_inputs(
@@ -53,13 +58,56 @@ def gather_inputs(
             shown.append(at(rows) - (means if means.ndim == 3 else means.unsqueeze(1)))
         else:
             shown.append(at(rows))
+    steps = _side_by_side(shown, parts)
+    valid = torch.arange(rows.shape[1]) < choice.lengths.unsqueeze(1)
+    return steps.mul_(valid.to(steps.device).unsqueeze(2))
+
+
+def _side_by_side(shown: list[torch.Tensor], parts: tuple[int, ...]) -> torch.Tensor:
+    """Inputs (B, S, D) one after the other, (B, S, inputs times D), see ``parts`` of `gather_inputs`."""
     if parts:
         shown = [part for input_steps in shown for part in torch.split(input_steps, list(parts), dim=2)]
     if len(shown) > 1:
         shown = [functional.layer_norm(part, part.shape[-1:]) for part in shown]
-    steps = torch.cat(shown, dim=2) if len(shown) > 1 else shown[0]
-    valid = torch.arange(rows.shape[1]) < choice.lengths.unsqueeze(1)
-    return steps.mul_(valid.to(steps.device).unsqueeze(2))
+    return torch.cat(shown, dim=2) if len(shown) > 1 else shown[0]
+
+
+def advance_inputs(
+    features: torch.Tensor,
+    state: InputState | None = None,
+    *,
+    model: ModelSettings,
+    parts: tuple[int, ...] = (),
+) -> tuple[torch.Tensor, InputState]:
+    """What a one-direction model sees of S more steps, as `gather_inputs` shows it of all steps since the start.
+
+    Args:
+        features: (B, S, D) as they are stored.
+        state: after the steps before; None at the start.
+        model: its ``inputs`` say what a step shows.
+        parts: see `gather_inputs`.
+
+    Returns:
+        (B, S, inputs times D) float32, and the state: (B, ``change_steps``, D) of the last steps, (B, D) the sum of all
+        steps so far in float64, and their number (B,).
+    """
+    assert not model.bidirectional, "obstacle_to_steps says so before"
+    batch, steps, dim = features.shape
+    now = features.float()
+    if state is None:  # before the start stands the first step
+        recent = now[:, :1].expand(-1, model.change_steps, -1)
+        state = recent, now.new_zeros(batch, dim, dtype=torch.float64), now.new_zeros(batch, dtype=torch.int64)
+    recent, total, count = state
+    seen = torch.cat([recent, now], dim=1)
+    totals = total.unsqueeze(1) + now.double().cumsum(1)  # float32 would lose digits over long videos
+    counts = count.unsqueeze(1) + torch.arange(1, steps + 1, device=count.device)
+    shown: dict[StepInput, Callable[[], torch.Tensor]] = {
+        "features": lambda: now,
+        "centred": lambda: now - (totals / counts.unsqueeze(2)).float(),
+        "change": lambda: now - seen[:, :steps],
+    }
+    after = seen[:, steps:], totals[:, -1], counts[:, -1]
+    return _side_by_side([shown[name]() for name in model.inputs], parts), after
 
 
 def mean_features(features: torch.Tensor | HostRows, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:

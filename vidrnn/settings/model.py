@@ -55,6 +55,9 @@ class ModelSettings(Settings):
     (``training.steps: null``), because to choose some the end must be known."""
     attention_heads: Positive = 4
     """Heads of each ``transformer`` layer and of ``cross_attention``; each sees its own share of the channels."""
+    attention_window: Positive | None = None
+    """How many steps a ``transformer`` layer and ``cross_attention`` look back in one-direction models, the step itself
+    included; null for all since the start. A live stream needs one, and long videos are cheaper with it."""
     positions: Literal["rotary", "learned"] = "rotary"
     """How ``transformer`` layers know the index of a step: ``rotary`` works for any length, ``learned`` up to 1024."""
     kernel_size: Annotated[int, Field(ge=2)] = 3
@@ -88,6 +91,11 @@ class ModelSettings(Settings):
                 f"model.fusion 'cross_attention' cannot split model.projection {self.projection} into "
                 f"{self.attention_heads} heads of even width; make it a multiple of {2 * self.attention_heads} or "
                 "change model.attention_heads"
+            )
+        if self.attention_window is not None and self.bidirectional:
+            raise ValueError(
+                f"model.attention_window {self.attention_window} is for one-direction models; "
+                "set model.bidirectional: false, or leave the window out"
             )
         return self
 

@@ -6,15 +6,16 @@ import torch
 from torch import nn
 
 from tests.worlds import Array
-from vidrnn.models.transformer import FeedForward, SelfAttention, rotate
+from vidrnn.models.rotary import rotate
+from vidrnn.models.transformer import FeedForward, SelfAttention
 
 LENGTHS = [5, 1, 7, 4]
 WIDTH, HEADS = 12, 3
 
 
-def make(*, causal: bool, rotary: bool) -> SelfAttention:
+def make(*, causal: bool, rotary: bool, window: int | None = None) -> SelfAttention:
     torch.manual_seed(0)
-    return SelfAttention(WIDTH, heads=HEADS, causal=causal, rotary=rotary).double()
+    return SelfAttention(WIDTH, heads=HEADS, causal=causal, rotary=rotary, window=window).double()
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,18 +45,20 @@ def reference(layer: SelfAttention, sequence: Array) -> Array:
         if layer.rotary:
             q, k = turned(q), turned(k)
         for t in range(len(sequence)):
-            seen = t + 1 if layer.causal else len(sequence)
-            scores = np.exp(k[:seen] @ q[t] / np.sqrt(size))
-            mixed[t, part] = (scores / scores.sum()) @ value[:seen, part]
+            seen = slice(max(0, t + 1 - (layer.window or t + 1)), t + 1 if layer.causal else len(sequence))
+            scores = np.exp(k[seen] @ q[t] / np.sqrt(size))
+            mixed[t, part] = (scores / scores.sum()) @ value[seen, part]
     result: Array = mixed @ values["output.weight"].T + values["output.bias"]
     return result
 
 
 @pytest.mark.parametrize("rotary", [False, True])
-@pytest.mark.parametrize("causal", [False, True])
-def test_attention_equals_its_formula(causal: bool, rotary: bool) -> None:
+@pytest.mark.parametrize(
+    ("causal", "window"), [(False, None), (True, None), (True, 1), (True, 3), (True, 7), (True, 500)]
+)
+def test_attention_equals_its_formula(causal: bool, window: int | None, rotary: bool) -> None:
     """Of each sequence by itself, with and without a mask."""
-    layer = make(causal=causal, rotary=rotary)
+    layer = make(causal=causal, rotary=rotary, window=window)
     steps, valid = batch()
     with torch.no_grad():
         mixed = layer(steps, valid)
@@ -117,3 +120,13 @@ def test_rotation_keeps_lengths_and_leaves_the_first_step() -> None:
     vectors = torch.randn(2, 3, 10, 6, dtype=torch.float64)
     torch.testing.assert_close(rotate(vectors).norm(dim=3), vectors.norm(dim=3))
     assert torch.equal(rotate(vectors)[:, :, 0], vectors[:, :, 0])
+
+
+def test_a_window_is_the_same_in_blocks() -> None:
+    """600 steps are answered in three blocks, each of which sees the end of the one before."""
+    layer = make(causal=True, rotary=True, window=20)
+    steps = torch.randn(1, 600, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            layer(steps, None)[0].numpy(), reference(layer, steps[0].numpy()), rtol=0, atol=1e-12
+        )

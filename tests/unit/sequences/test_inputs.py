@@ -1,11 +1,13 @@
 """What a step shows: cached features, features without the video's mean, and the change between neighbours."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from tests.worlds import tiny_model
-from vidrnn.sequences.inputs import gather_inputs, mean_features
+from vidrnn.sequences.inputs import advance_inputs, gather_inputs, mean_features, running_means
 from vidrnn.sequences.steps import choose_steps
 
 LENGTHS = (9, 1, 4)
@@ -84,3 +86,23 @@ def test_a_still_video_shows_no_change_and_nothing_but_its_mean() -> None:
     """One frame: the mean is the frame itself, and there is no neighbour."""
     answer, _ = gathered(["centred", "change"])
     np.testing.assert_allclose(answer[1], 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [(), (2, 2)])
+@pytest.mark.parametrize("inputs", [["features"], ["centred"], ["change"], ["centred", "change", "features"]])
+def test_a_video_in_parts_shows_what_it_shows_as_a_whole(inputs: list[str], parts: tuple[int, ...]) -> None:
+    """One-direction models: the running mean and the step ``change_steps`` before go from part to part."""
+    total = 57
+    rows = torch.randn(total, 4, generator=torch.Generator().manual_seed(0)).half()
+    model = tiny_model(inputs=inputs, change_steps=3, bidirectional=False)
+    offsets, totals = torch.tensor([0]), torch.tensor([total])
+    choice = choose_steps(totals, None)
+    expected = gather_inputs(
+        rows, offsets=offsets, totals=totals, means=running_means(rows, offsets, choice), choice=choice, model=model,
+        parts=parts,
+    )  # fmt: skip
+    state, shown = None, []
+    for start, stop in pairwise([0, 1, 2, 3, 10, 11, 40, total]):
+        part, state = advance_inputs(rows[None, start:stop], state, model=model, parts=parts)
+        shown.append(part)
+    torch.testing.assert_close(torch.cat(shown, dim=1), expected, rtol=0, atol=1e-5)
