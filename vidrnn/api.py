@@ -79,26 +79,15 @@ def extract(settings: "RunSettings", *, retry_failed: bool = False) -> "Report":
     """
     _warm_up()
     from vidrnn.annotations import read_annotations
-    from vidrnn.extraction.extract import Report
-    from vidrnn.extraction.extract import extract as extract_videos
+    from vidrnn.streams.extract_all import extract_all
     from vidrnn.streams.passes import all_passes
-    from vidrnn.streams.text import add_texts
 
     features, extraction, root = settings.features, settings.extraction, settings.data.root
-    annotations, report = read_annotations(settings.data), Report()
-    if passes := all_passes(annotations, root=root, features=features, extraction=extraction):
-        extract_videos(
-            annotations,
-            passes,
-            root=root,
-            settings=extraction,
-            weights=features.weights,
-            retry_failed=retry_failed,
-            report=report,
-        )
-    if "text" in features.streams:
-        add_texts(report, annotations, root=root, features=features, extraction=extraction)
-    return report
+    annotations = read_annotations(settings.data)
+    passes = all_passes(annotations, root=root, features=features, extraction=extraction)
+    return extract_all(
+        annotations, passes, root=root, features=features, extraction=extraction, retry_failed=retry_failed
+    )
 
 
 def train(settings: "RunSettings", *, output: AnyPath, resume: bool = False) -> "TrainingRun":

@@ -43,9 +43,8 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
 
     from vidrnn.annotations import read_annotations
     from vidrnn.extraction.extract import Report
-    from vidrnn.extraction.extract import extract as extract_videos
+    from vidrnn.streams.extract_all import extract_all
     from vidrnn.streams.passes import all_passes, notes_of
-    from vidrnn.streams.text import add_texts
 
     features, extraction, root = settings.features, settings.extraction, settings.data.root
     notes: list[str] = []
@@ -53,29 +52,26 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
     for note in notes:
         print_note(note)
     passes = all_passes(annotations, root=root, features=features, extraction=extraction)
-    num_passes = len(passes) + ("text" in features.streams)
+    has_texts = "text" in features.streams  # which are read in a round of their own
+    num_passes, rounds = len(passes) + has_texts, bool(passes) + has_texts
     report = Report()
     try:
-        if passes:
-            with tqdm(total=len(annotations), unit="video", disable=None) as bar:
+        with tqdm(total=len(annotations) * rounds, unit="video", disable=None) as bar:
 
-                def show() -> None:
-                    bar.set_postfix_str(str(report.speed), refresh=False)
-                    bar.update()
+            def show() -> None:
+                bar.set_postfix_str(str(report.speed), refresh=False)
+                bar.update()
 
-                extract_videos(
-                    annotations,
-                    passes,
-                    root=root,
-                    settings=extraction,
-                    weights=features.weights,
-                    retry_failed=retry_failed,
-                    report=report,
-                    on_video=show,
-                )
-        if "text" in features.streams:
-            with tqdm(total=len(annotations), unit="text", desc="text", disable=None) as bar:
-                add_texts(report, annotations, root=root, features=features, extraction=extraction, on_video=bar.update)
+            extract_all(
+                annotations,
+                passes,
+                root=root,
+                features=features,
+                extraction=extraction,
+                retry_failed=retry_failed,
+                report=report,
+                on_video=show,
+            )
     except KeyboardInterrupt:
         left = num_passes * len(annotations) - report.whole.done
         print(f"{report.whole.summary()}, {left} left", file=sys.stderr)

@@ -9,7 +9,6 @@ import numpy as np
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import AbsentStreamError, ConfigError, MissingPathError, StoreError, VideoError
-from vidrnn.extraction.extract import Report
 from vidrnn.extraction.failures import MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
@@ -105,28 +104,6 @@ def extract_text(
         on_video()
     missing.tidy()
     return folder
-
-
-def add_texts(
-    report: Report,
-    annotations: Sequence[Annotation],
-    *,
-    root: Path,
-    features: FeatureSettings,
-    extraction: ExtractionSettings,
-    on_video: Callable[[], object] = lambda: None,
-) -> None:
-    """`extract_text` as one more pass of a report, which is kept up to date. Raises as `extract_text`."""
-    report.passes.append(Progress())
-    folder = extract_text(
-        annotations,
-        root=root,
-        features=features,
-        extraction=extraction,
-        progress=report.passes[-1],
-        on_video=on_video,
-    )
-    report.folders.append(folder)
 
 
 def check_text(annotations: Sequence[Annotation], *, root: Path, settings: TextSettings) -> None:

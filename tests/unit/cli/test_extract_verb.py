@@ -11,11 +11,11 @@ import yaml
 
 from tests.integration.world import Outcome, call
 from tests.media import pictures, write_clip
-from vidrnn.extraction import extract as extraction
 from vidrnn.settings.base import validate
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
+from vidrnn.streams import extract_all as extraction
 
 NAMES = ("run/a.mkv", "run/b.mkv", "walk/a.mkv")
 FEATURES = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32}
