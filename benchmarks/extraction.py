@@ -19,8 +19,6 @@ Run:  python -m benchmarks.extraction --clips FOLDER
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +38,7 @@ from benchmarks.common import (
     print_table,
     seconds_of,
 )
+from benchmarks.first_feature import first_feature
 from vidrnn.annotations import Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone
 from vidrnn.backbones.network import Network
@@ -58,33 +57,6 @@ from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
 RENDERED, BATCH = 24, 16
-
-# The first features of a fresh process, as `vidrnn extract` comes to them, counted from before torch is imported.
-FIRST_FEATURE = """
-import time; started = time.perf_counter()
-from vidrnn.extraction.processes import warm_up
-if __name__ == "__main__":
-    warm_up()
-import sys, torch
-from pathlib import Path
-from vidrnn.backbones.backbone import load_backbone
-from vidrnn.extraction.jobs import Job
-from vidrnn.extraction.pipeline import embed_videos
-from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.settings.features import FeatureSettings
-if __name__ == "__main__":
-    features, settings = FeatureSettings(sampling="every", nodes={"last": 1}), ExtractionSettings()
-    backbone = load_backbone(features, settings)  # which pools as the plain recipe does
-    execution, ends = type(backbone.executor), []
-    call = execution.__call__
-    def timed(self, frames, views):
-        features = call(self, frames, views)
-        ends.append(time.perf_counter())
-        return features
-    execution.__call__ = timed
-    next(embed_videos([Job("a", Path(sys.argv[1]))], backbone, settings=settings))
-    print(ends[0] - started)
-"""
 
 
 class NoBackbone(Alone):
@@ -263,15 +235,6 @@ def _processor_s() -> float:
     server = forkserver._forkserver._forkserver_pid  # noqa: SLF001  nothing else knows it
     spent = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()[11:15] if server else []
     return time.process_time() + sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
-
-
-def first_feature(clip: Path) -> float:
-    """Seconds from `import torch` to the first batch of features in a process that finds the engine in the cache."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "first.py"
-        script.write_text(FIRST_FEATURE)
-        command = [sys.executable, str(script), str(clip)]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def report(figures: dict[str, float], settings: ExtractionSettings, *, precision: str) -> None:
