@@ -59,7 +59,7 @@ def seconds_of(call: Callable[[], object]) -> float:
 
 
 def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    """Of pairs that were measured in the same round: what disturbs the machine disturbs both."""
+    """The median ratio of pairs measured in the same round: what disturbs the machine disturbs both."""
     return statistics.median(value / other for value, other in zip(values, others, strict=True))
 
 

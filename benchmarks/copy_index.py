@@ -29,7 +29,7 @@ _GRAPHS = ((8, 40), (16, 100))  # links of a node, and candidates while it is bu
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one index; seconds with those of all cores together, memory in GB, share of the copies that were found."""
+    """What one index takes: wall seconds, seconds of all cores together, memory in GB, share of the copies found."""
 
     build_s: float
     build_cpu_s: float

@@ -9,8 +9,8 @@ set and over all sets. For each set the candidate is named that has the highest 
 one named first): no video of the set that answers helps to choose it. The last line is JSON.
 
 Three sets are made here. ``demo`` is drawn by `vidrnn.synthetic`: pairs of actions that only the order of frames tells
-apart. ``events`` has an action of a second or two somewhere in eight, the rest of which is the same person on the move:
-clips of Weizmann, one after the other, joined as features. ``egogestar_half`` has the clips of every other scene.
+apart. ``events`` has an action of a second or two somewhere in eight seconds. In the rest the same person is on the
+move: clips of Weizmann, one after the other, joined as features. ``egogestar_half`` has the clips of every other scene.
 """
 
 import argparse

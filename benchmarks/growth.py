@@ -77,7 +77,7 @@ def motion(position: int, steps: int) -> Motion:
 
 
 def near_duplicates(videos: int, steps: int) -> tuple[float, float, float]:
-    """Seconds, those of all cores together, and the share of the copies that were found."""
+    """Wall seconds, seconds of all cores together, and the share of the copies that were found."""
     read = lru_cache(512)(lambda position: motion(position, steps))
     started, busy = time.perf_counter(), time.process_time()
     found = {(copy.first, copy.second) for copy in find_near_copies(read, [i % 10 for i in range(videos)])}

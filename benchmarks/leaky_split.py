@@ -92,7 +92,7 @@ def on_random_folds(config: Path, overrides: list[str], output: Path, *, fits: b
 
 
 def run(settings: RunSettings, output: Path, *, fits: bool) -> Scores:
-    """Accuracy of each seed, the model's and those of the baselines."""
+    """Accuracy of each seed, for the model and for each baseline."""
     neighbour = {"nearest_neighbour": [nearest_neighbour(settings)]}
     if not fits:
         return neighbour

@@ -3,7 +3,8 @@
     python -m benchmarks.near_copies configs/weizmann_lite0_mingru.yaml [--every 7]
 
 Every seventh clip is copied in nine ways (encoded again, half the size, cut, mirrored, thinned, brighter, cropped), and
-all copies are looked for among all clips; and the clips as they are among those of other groups. The last line is JSON.
+all copies are looked for among all clips. The clips themselves are looked for among clips of other groups. The last
+line is JSON.
 """
 
 import tempfile

@@ -1,8 +1,8 @@
 """What decoding only the needed packets saves, and what its parts cost.
 
 Renders a ten-minute H.264 video of 1280x720 (one minute, encoded once and repeated), with a key frame every 250 and
-every 50 frames, and decodes it as `vidrnn` does and, for comparison, from the start. Both ways give the same pictures,
-which the script checks.
+every 50 frames. Decodes it as `vidrnn` does and, for comparison, from the start. The script checks that both ways give
+the same pictures.
 
 Run:  OMP_NUM_THREADS=1 python -m benchmarks.sparse_decoding
 """

@@ -11,7 +11,7 @@ from vidrnn.synthetic.example_sets import write_example_sets
 
 def make_examples(
     folder: Annotated[Path, typer.Argument(help="Where they go, each into a folder of its own.")] = Path("examples"),
-    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
 ) -> None:
     """Pictures with captions, digits and sounds, each with its annotations.csv."""
     write_example_sets(folder, seed=seed)

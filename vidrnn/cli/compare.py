@@ -41,7 +41,7 @@ def _table(found: "Comparison") -> str:
     rows.append(["all", *_figures(found.a, found.b)])
     if found.head == "label":
         header += ["only A right", "only B right", "McNemar p"]
-        for row, pair in zip(rows, found.pairs, strict=False):  # the last row is that of all seeds
+        for row, pair in zip(rows, found.pairs, strict=False):  # the last row is for all seeds
             row += [str(pair.only_a), str(pair.only_b), f"{pair.p_value:.2g}"]
         sums = (sum(getattr(pair, name) for pair in found.pairs) for name in ("only_a", "only_b"))
         rows[-1] += [*map(str, sums), ""]

@@ -106,7 +106,7 @@ class _Measured:
         )
 
     def calibration_error(self, outputs: Mapping[int, Output]) -> float:
-        """Of the labels, as the model scores them."""
+        """The expected calibration error of the labels, as the model scores them."""
         logits = np.stack([outputs[position] for position in range(len(self._truth))])
         return expected_calibration_error(*judge(logits, np.asarray(self._truth, dtype=np.int64)))
 

@@ -16,7 +16,7 @@ from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.predict import Answers
 
 ByPosition = list[dict[int, Output]]
-"""Of each seed, or of each draw and view: outputs by position in the set."""
+"""A dict for each seed, or for each draw and view: outputs by position in the set."""
 
 
 def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The outcome of a cross-validation, and what is said of it."""
+"""The outcome of a cross-validation, as figures and in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class CrossValidation:
         folds: (name, videos tested) of each.
         seeds: of the repetitions.
         pooled: metrics over all folds for each seed.
-        outputs: variant to seed to the outputs, for each video of the model that did not see it.
+        outputs: variant to seed to outputs: for each video from the model that did not see it.
         of_folds: (seeds, folds) headline of the model.
         baselines: name to headline for each seed (those without randomness have one value).
         answers_per_video: draws and views that are averaged to one answer.
@@ -51,10 +51,10 @@ class CrossValidation:
     missing: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The content of crossval.json; accuracies are fractions, the interval is that of the first seed.
+        """The content of crossval.json; accuracies are fractions, the interval belongs to the first seed.
 
-        Every single figure of the metrics is averaged over the seeds; that of the headline, such as ``top1``, has its
-        deviation, fold mean and value per seed beside it. A figure that is not defined for some seed is left out.
+        Every figure of the metrics is averaged over the seeds. The headline, such as ``top1``, has its deviation, fold
+        mean and value per seed beside it. A figure that is undefined for some seed is left out.
         """
         name = HEADLINES[self.head].name
         of_seeds = [metrics.as_dict() for metrics in self.pooled]
@@ -95,7 +95,7 @@ class CrossValidation:
         return float(np.mean([headline(self.head, metrics) for metrics in self.pooled]))
 
     def verdict(self) -> str:
-        """See `describe_verdict`; of the means over the seeds."""
+        """See `describe_verdict`, here for the means over the seeds."""
         return describe_verdict(self.head, self._value(), self._not_beaten())
 
     def averaging(self, scale: Average) -> str:
@@ -108,5 +108,5 @@ class CrossValidation:
 
 
 def _deviation(values: Sequence[float]) -> float | None:
-    """Standard deviation with n - 1, as of a sample, which seeds are; None of a single one, which has none."""
+    """Standard deviation of a sample (n - 1); None for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None

@@ -151,7 +151,7 @@ def _describe(model: TrainedModel, settings: RunSettings, *, split: Split, n: in
 
 
 def _worth(model: TrainedModel, split: Split) -> str:
-    """Why the numbers of a split are too good; of the validation split what it did choose."""
+    """Why the numbers of a split are too good; for the validation split, what it chose."""
     training, head = model.settings.training, model.settings.model.head
     chose = ["the epoch"] if training.select == "best" or training.patience else []
     chose += {"label": ["the temperature"], "multilabel": ["the thresholds"]}.get(head, [])
@@ -159,7 +159,7 @@ def _worth(model: TrainedModel, split: Split) -> str:
 
 
 def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings, *, split: Split) -> None:
-    """A test video that the model was trained or chosen on is none, be it by other splits or as a copy of its file."""
+    """Refuse test videos that the model has already seen, because the splits changed or as copies of a file."""
     seen: dict[Split, frozenset[str]] = {
         "train": frozenset(),
         "val": model.trained_on,
@@ -176,7 +176,7 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
 
 
 def _with_options(model: TrainedModel, settings: RunSettings) -> TrainedModel:
-    """The model, asked as the configuration says in so many words, else as its own one says.
+    """The model with the inference settings that the configuration names; the others stay as trained.
 
     Raises:
         ConfigError: the configuration names a stream that the model does not know, or another ``max_risk``.
@@ -209,7 +209,7 @@ def _load(
     device: torch.device,
     streams: Sequence[Stream] | None = None,
 ) -> SequenceSet:
-    """Sequences as the model takes them; the store needs to hold the streams alone that are shown, None for all."""
+    """Sequences as the model takes them; the store needs to hold only the ``streams`` that are shown, None for all."""
     shown = [spec for spec in model.specs if streams is None or spec.stream in streams]
     both = [spec for spec in shown if spec.stream in PICTURE_STREAMS and model.settings.features.mirrored]
     return load_sequences(

@@ -48,7 +48,7 @@ class TrialRecord:
 
     @property
     def value(self) -> float | None:
-        """Mean validation loss over the folds that were fitted; of a pruned trial these are not all."""
+        """Mean validation loss over the folds that were fitted; a pruned trial has fewer of them."""
         return sum(self.losses) / len(self.losses) if self.losses else None
 
     @property
@@ -103,7 +103,7 @@ class Search:
     on these alone: a search that was killed and started again tries what an undisturbed one would have tried.
 
     Args:
-        path: file of the search, made where there is none.
+        path: file of the search, made where it is missing.
         space: what to choose from.
         seed: of the sampler.
         fingerprint: of all that a trial's value depends on.
@@ -165,8 +165,8 @@ def best_of(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 def _storage(path: Path) -> optuna.storages.RDBStorage:
     """SQLite: a process that is killed leaves neither half a line nor a lock.
 
-    Optuna's journal file may keep half of its last line, which makes the next one unreadable, and its lock is a link
-    that stays and holds up the next process for 30 s. The connection is made here because a path may hold characters
+    Optuna's journal file may keep half of its last line, which makes the next one unreadable. Its lock is a link that
+    stays and holds up the next process for 30 s. The connection is made here because a path may hold characters
     that mean something in a database's address.
     """
     return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": lambda: sqlite3.connect(path, timeout=60)})

@@ -61,8 +61,8 @@ def search_space(settings: RunSettings) -> SearchSpace:
     a trial only when all its values are inside the space.
 
     Raises:
-        ConfigError: a key that is no setting of the model or the training, a value that the setting does not take, a
-            range for a setting that is no number, or an own value that the range cannot be widened to.
+        ConfigError: a key names no setting of the model or the training; the setting does not take a value; a range is
+            given for a setting without numbers; or the range cannot be widened to the configured value.
     """
     entries: dict[str, SearchEntry] = {}
     configured: dict[str, JsonValue] = {}

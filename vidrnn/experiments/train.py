@@ -138,8 +138,8 @@ def _beside(
 ) -> tuple[dict[str, Any], str]:
     """The baselines that tell whether anything was learned, and the verdict.
 
-    On the validation videos; where there are none on those of the training, and then without the fitted baselines, of
-    which it would say nothing.
+    Measured on the validation videos. Without these it is measured on the training videos, and without the fitted
+    baselines, about which training videos say nothing.
     """
     head, videos = settings.model.head, train_set if val_set is None else val_set
     answers = predict_without_pixels(train_set, videos, head=head, num_classes=num_classes)
@@ -240,11 +240,11 @@ def _training_metrics(
 
 
 def describe_choice(training: TrainingSettings, validated: bool) -> str:
-    """What decided about the epoch, in words; only what chose it makes the numbers of the validation split too good."""
+    """What chose the epoch, in words; numbers on the validation split are too good where that split chose it."""
     if not validated:
         return "no validation split, last epoch"
     if training.select == "best":
         return "epoch chosen on the validation split, so val numbers are optimistic"
     if training.patience:
-        return "last epoch, of which the validation split decided which it is, so val numbers are optimistic"
-    return "last epoch, the validation split chose none"
+        return "last epoch, and the validation split decided when to stop, so val numbers are optimistic"
+    return "last epoch, not chosen on the validation split"

@@ -89,9 +89,9 @@ def tune(
 ) -> Tuning:
     """Try ``tuning.trials`` configurations, or go on with the search that ``output`` holds.
 
-    The value of a trial is the mean over inner folds of the validation loss, which is that of the head (`validate`)
-    whatever loss a trial minimises. Of each fold it is that of the epoch which ``training.select`` says. Neither the
-    validation split nor the test split is read. Writes ``search.sqlite``, and after every trial ``trials.csv``,
+    The value of a trial is the mean over inner folds of the validation loss of the head (`validate`), whatever loss
+    the trial minimises. ``training.select`` says which epoch of a fold counts. Only the training split is read.
+    Writes ``search.sqlite``, and after every trial ``trials.csv``,
     ``best.yaml`` and ``tune.json``.
 
     Args:
@@ -167,7 +167,7 @@ def _inner_folds(annotations: Sequence[Annotation], settings: RunSettings) -> li
 
 
 def _fingerprint(task: _Task, folders: Sequence[FeatureFolder]) -> str:
-    """Of all that a trial's value and the choice of the next depend on; how many trials there are may change."""
+    """A digest of all that a trial's value and the choice of the next depend on; the number of trials may change."""
     parts = [
         fingerprint_of(task.settings, task.sequences, None, folders),
         task.settings.tuning.model_dump_json(exclude={"trials", "folds"}),

@@ -16,8 +16,8 @@ _OWN_INPUTS: dict[Variant, str | None] = {"own_inputs_mean": "mean", "own_inputs
 def trained_baselines(model: ModelSettings) -> tuple[Variant, ...]:
     """Without recurrence, without the order of time and, for heads with one answer per video, from a single frame.
 
-    Without recurrence twice: on the cached features alone, and on what the model itself is shown, without the pooling
-    that may lose it. What the latter reaches is not the merit of the recurrence.
+    Two are without recurrence: one on the cached features alone, one on the inputs of the model itself, with another
+    pooling. What the second reaches is no merit of the recurrence.
     """
     per_step = model.head in STEP_HEADS
     plain = no_time_settings(model)
@@ -67,10 +67,10 @@ def fit_and_predict(
     """Fit the model or one of its trained baselines, without validation, and answer for the test sequences.
 
     Args:
-        variant: ``model``, `no_time_name` (no recurrence), ``own_inputs_mean``, ``own_inputs_max`` or
-            ``own_inputs_step`` (no recurrence either, on what the model is shown), ``shuffled_time`` (steps in random
-            order throughout) or ``single_frame`` (a random step in training, the middle one in testing, one draw of
-            it, no recurrence).
+        variant: ``model``; `no_time_name` (no recurrence); ``own_inputs_mean``, ``own_inputs_max`` or
+            ``own_inputs_step`` (no recurrence either, on what the model is shown); ``shuffled_time`` (steps in random
+            order throughout); or ``single_frame`` (no recurrence; one random step in training, the middle one in
+            testing).
         train: sequences to learn from.
         test: sequences to answer for.
         num_classes: classes that the head tells apart.

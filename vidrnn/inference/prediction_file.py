@@ -109,9 +109,9 @@ class PredictionWriter:
     The rows of a video are written at once, without a buffer, so that a kill leaves whole ones; what a power loss or a
     full disk cut off is removed before a file is continued. Names are `vidrnn.names.writable`.
 
-    A .csv has the columns path, status, those of the head, lacking (only for several streams), error; a video has one
-    row, or one per segment. A .jsonl has one object per video, with a list ``segments`` from heads that answer at every
-    step.
+    A .csv has the columns path, status, the columns of the head, lacking (only for several streams), error. A video has
+    one row, or one per segment. A .jsonl has one object per video, with a list ``segments`` from heads that answer at
+    every step.
 
     Args:
         path: the file.

@@ -136,7 +136,7 @@ def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: ExtractionS
 
 
 def _count_frames(video: VideoMetadata, sampling: Sampling) -> int:
-    """Of a video whose frames come at a steady rate."""
+    """How many frames are kept of a video whose frames come at a steady rate."""
     timestamps_s = np.arange(video.num_frames, dtype=np.float64) * (video.duration_s / max(video.num_frames, 1))
     return len(sampling.select(timestamps_s))
 

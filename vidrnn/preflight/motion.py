@@ -40,7 +40,7 @@ class Motion:
         return float(np.median(np.diff(self.times_s))) if len(self.times_s) > 1 else math.inf
 
     def mirrored(self) -> "Motion":
-        """Of the video mirrored left to right."""
+        """The motion of the video mirrored left to right."""
         return Motion(mirror(self.steps), self.times_s, self.is_still)
 
 

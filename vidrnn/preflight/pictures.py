@@ -63,7 +63,7 @@ class Pictures:
         return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
     def motion(self, position: int) -> Motion:
-        """Of one video."""
+        """The motion of one video."""
         video = self.folder.read(self.annotations[position].path)
         return motion_of(video.features, video.timestamps_s)
 

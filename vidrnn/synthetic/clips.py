@@ -1,8 +1,8 @@
 """Synthetic labelled clips: an articulated person acting in a simple room.
 
-The classes come in pairs that are each other's time reversal. A clip of the second class of a
-pair is the very frames of the first one's clip of the same seeds in reverse order, so nothing
-but the order of the frames tells the two apart: not speed, holds, camera, noise or position.
+The classes come in pairs that are each other's time reversal. A clip of the second class has the
+frames of the first one's clip of the same seeds, in reverse order. So only the order of the frames
+tells the two apart: speed, holds, camera, noise and position are the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -282,11 +282,11 @@ def test_last_and_best_say_their_own_epoch_and_figures(tmp_path: Path) -> None:
     ("training", "splits", "said"),
     [
         ({}, True, "epoch chosen on the validation split, so val numbers are optimistic"),
-        ({"select": "last"}, True, "last epoch, the validation split chose none"),
+        ({"select": "last"}, True, "last epoch, not chosen on the validation split"),
         (
             {"select": "last", "patience": 2},
             True,
-            "last epoch, of which the validation split decided which it is, so val numbers are optimistic",
+            "last epoch, and the validation split decided when to stop, so val numbers are optimistic",
         ),
         ({}, False, "no validation split, last epoch"),
     ],
