@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.integration.world import Outcome, call
+from tests.integration.world import Outcome, call, write_config
 from vidrnn.names import original
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.synthetic.clips import render_clip
@@ -32,15 +31,8 @@ def world(tmp_path_factory) -> Path:
             if group == 0:
                 plain.rename(plain.with_name(ODD))
     (folder / "clips" / ACTIONS[0] / BAD).touch()
-    tree = {
-        "data": {"root": str(folder / "clips"), "group_pattern": r"(\d)\.mp4"},
-        "features": {"image_size": 32, "sampling": "uniform", "count": 4},
-        "extraction": {"store": str(folder / "store"), "workers": 1},
-        "model": {"hidden_size": 8, "projection": 8},
-        "training": {"steps": 4, "epochs": 2},
-        "evaluation": {"seeds": 1, "bootstrap": 50, "baselines": False},
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    data = {"root": str(folder / "clips"), "group_pattern": r"(\d)\.mp4"}
+    write_config(folder, data=data, features={"sampling": "uniform", "count": 4}, epochs=2)
     return folder
 
 

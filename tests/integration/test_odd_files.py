@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from tests.annotation_files import data_settings
-from tests.integration.world import Outcome, call
+from tests.integration.world import Outcome, call, write_config
 from tests.media import Image, pictures, write_clip
 from tests.odd_media import ODD, Odd
 from vidrnn.annotations import Annotation, Segment, read_annotations
@@ -38,16 +37,8 @@ class World:
 
 
 def configure(folder: Path, **data: object) -> Path:
-    tree = {
-        "data": {"root": str(folder / "videos"), **data},
-        "features": {"image_size": 32, "sampling": "every", "stride": 1},
-        "extraction": {"store": str(folder / "store"), "workers": 1},
-        "model": {"hidden_size": 8, "projection": 8},
-        "training": {"steps": 4, "epochs": 1},
-        "evaluation": {"seeds": 1, "bootstrap": 50, "baselines": False},
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
-    return folder / "config.yaml"
+    data = {"root": str(folder / "videos"), **data}
+    return write_config(folder, data=data, features={"sampling": "every", "stride": 1}, epochs=1)
 
 
 def vidrnn(*arguments: str | Path) -> Outcome:

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,20 @@ def make_world(folder: Path) -> World:
     }
     config.write_text(yaml.safe_dump(tree))
     return World(folder, clips, config, len(rows))
+
+
+def write_config(folder: Path, *, data: Mapping[str, object], features: Mapping[str, object], epochs: int) -> Path:
+    """A quick configuration for a few videos: a tiny model, one seed, no baselines, the store beside it."""
+    tree = {
+        "data": dict(data),
+        "features": {"image_size": 32, **features},
+        "extraction": {"store": str(folder / "store"), "workers": 1},
+        "model": {"hidden_size": 8, "projection": 8},
+        "training": {"steps": 4, "epochs": epochs},
+        "evaluation": {"seeds": 1, "bootstrap": 50, "baselines": False},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    return folder / "config.yaml"
 
 
 @dataclass(frozen=True)
