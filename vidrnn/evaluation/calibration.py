@@ -1,7 +1,7 @@
 """Can the scores be believed? Temperature, calibration error, and what is gained by answering less often.
 
-All functions take n videos with one answer each, and raise ValueError when there is none, shapes do not fit each other
-or a value is not finite.
+All functions take n videos with one answer each. They raise ValueError when n is 0, shapes differ or a value is nan or
+infinite.
 """
 
 import math
@@ -164,7 +164,7 @@ def risk_coverage(confidence: Floats, correct: Truth) -> RiskCoverage:
 def threshold_for_risk(
     confidence: Floats, correct: Truth, *, max_risk: float, doubt: float = RISK_DOUBT
 ) -> tuple[float, float]:
-    """A low confidence from which on answering costs no more than the wished risk, on videos that are not there yet.
+    """A low confidence from which on answering keeps the wished risk, on new videos too.
 
     Selection with guaranteed risk (Geifman & El-Yaniv 2017, algorithm 1): a binary search among the confidences for the
     lowest whose bound keeps ``max_risk``. Each of its k = ceil(log2(n + 1)) steps is given doubt / k, so that all
@@ -210,7 +210,7 @@ class Calibration:
     """How far the scores of n videos can be believed.
 
     Attributes:
-        temperature: that the logits are divided by.
+        temperature: the number that divides the logits.
         ece: expected calibration error, `BINS` bins.
         ece_uncalibrated: the same at temperature 1.
         nll: negative log-likelihood.
@@ -218,7 +218,7 @@ class Calibration:
         risk_coverage_area: see `RiskCoverage`.
         unknown_below: answers with a lower probability are ``unknown``; None answers all.
         coverage: share of videos that are answered.
-        risk: share of these that is wrong; nan when none is.
+        risk: share of these that is wrong; nan when all videos are ``unknown``.
     """
 
     n: int
@@ -245,8 +245,8 @@ def measure_calibration(
     Args:
         logits: (n, classes) before the temperature.
         targets: (n,) class positions.
-        temperature: of the model.
-        unknown_below: of the model; None answers all.
+        temperature: the temperature of the model.
+        unknown_below: the threshold of the model; None answers all.
     """
     calibrated = calibrate(logits, temperature)
     confidence, correct = judge(calibrated, targets)

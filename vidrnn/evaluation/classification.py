@@ -30,7 +30,7 @@ class ClassificationMetrics:
     """What is measured on n videos; fractions.
 
     Attributes:
-        top5: of the five most likely classes, or of all when there are fewer.
+        top5: share of videos whose class is among the five most likely ones.
         mean_class_accuracy: recall averaged over the classes that occur.
         macro_f1: F1 averaged over the classes that occur.
         interval: 95 % interval of top1 over groups.

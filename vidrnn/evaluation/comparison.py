@@ -21,12 +21,12 @@ class SeedPair:
     """One model of A beside one of B.
 
     Attributes:
-        seeds: of A and of B.
+        seeds: the seed of A and the seed of B.
         a: figure of A over all videos.
         b: figure of B.
-        only_a: videos that A alone has right; None but for ``label``, as are the two below.
+        only_a: videos that A alone has right; this and the two below are known for ``label``, else None.
         only_b: videos that B alone has right.
-        p_value: of McNemar's exact test, which takes videos as independent and knows nothing of other seeds.
+        p_value: the p-value of McNemar's exact test, which takes videos as independent and knows this seed alone.
     """
 
     seeds: tuple[int, int]
@@ -48,7 +48,7 @@ class Comparison:
         pairs: one for each seed.
         interval: 95 % t interval over groups of the difference, averaged over seeds; nan when all videos are of one
             group, or all groups differ by the same.
-        p_value: of the t test that belongs to it, see `t_test`; None when all videos are of one group.
+        p_value: the p-value of the t test that belongs to it, see `t_test`; None from one group.
         is_equal: A and B have the same figure for every video and seed.
     """
 
@@ -109,7 +109,7 @@ class Comparison:
             finding = f"B is right on {size} points {which} of the {self.n} videos than A"
         else:
             which = "lower" if self.difference < 0.0 else "higher"
-            finding = f"The {FIGURES[self.head].title} of B is {size} {which} than that of A on the {self.n} videos"
+            finding = f"B's {FIGURES[self.head].title} is {size} {which} than A's on the {self.n} videos"
         low, high = (format(scale * bound, spec) for bound in self.interval)
         interval = f"95 % interval {low} to {high} over"
         within = f"{'no interval from' if math.isnan(self.interval[0]) else interval} {over}"

@@ -21,7 +21,7 @@ class LabelMetrics:
     Attributes:
         n: videos that carry the label.
         average_precision: nan when no video carries it.
-        threshold: from which probability on it is predicted.
+        threshold: the label is predicted from this probability on.
     """
 
     label: str
@@ -38,10 +38,10 @@ class MultiLabelMetrics:
     """What is measured on n videos; fractions.
 
     Attributes:
-        mean_average_precision: averaged over the classes that occur; nan when none does.
+        mean_average_precision: averaged over the classes that occur; nan when the truth is empty.
         interval: 95 % bootstrap interval of it over groups; nan where it is.
-        macro_f1: F1 averaged over the classes that occur; nan when none does.
-        micro_f1: F1 of all decisions about all classes together; 0 when nothing is true and nothing predicted.
+        macro_f1: F1 averaged over the classes that occur; nan when the truth is empty.
+        micro_f1: F1 of all decisions about all classes together; 0 when both sides are empty.
         exact_match: share of videos whose set of labels is entirely right.
     """
 
@@ -87,10 +87,10 @@ def measure_multilabel(
         groups: (n,) what the bootstrap draws.
         thresholds: (C,) a label is predicted from this probability on; choose them on other videos.
         bootstrap: resamples; each costs a pass over (n, C), so 200 of them are plenty.
-        seed: of the resampling.
+        seed: the seed of the resampling.
 
     Raises:
-        ValueError: shapes do not fit each other, there is no video, or a probability is not one.
+        ValueError: shapes differ, n is 0, or a probability lies outside 0 to 1.
     """
     _check_probabilities(probabilities, truth)
     _check_parts(truth.shape, labels=labels, groups=groups, thresholds=thresholds)
@@ -130,7 +130,7 @@ def average_precision(scores: Floats, truth: Truth) -> npt.NDArray[np.float64]:
         (C,); nan for a class that no video carries.
 
     Raises:
-        ValueError: the shapes are not one (n, C), n is 0, ``truth`` is not boolean, or a score is nan.
+        ValueError: the shapes differ from one (n, C), n is 0, ``truth`` is not boolean, or a score is nan.
     """
     _check_scores(scores, truth)
     return _weighted_average_precision(_rank(scores, truth), np.ones(len(truth)))
@@ -150,7 +150,7 @@ def best_thresholds(probabilities: Floats, truth: Truth) -> npt.NDArray[np.float
         (C,); a label is predicted from this probability on.
 
     Raises:
-        ValueError: the shapes are not one (n, C), n is 0, or a probability is not one.
+        ValueError: the shapes differ from one (n, C), n is 0, or a probability lies outside 0 to 1.
     """
     _check_probabilities(probabilities, truth)
     columns = zip(probabilities.astype(np.float64).T, truth.T, strict=True)
@@ -158,7 +158,7 @@ def best_thresholds(probabilities: Floats, truth: Truth) -> npt.NDArray[np.float
 
 
 def _best_threshold(probabilities: npt.NDArray[np.float64], positive: Truth) -> float:
-    """Of one class, both (n,)."""
+    """The threshold of one class; both arguments are (n,)."""
     values, member = np.unique(probabilities, return_inverse=True)
     if positive.all() or not positive.any() or len(values) == 1:
         return 0.5
@@ -212,7 +212,7 @@ def _weighted_average_precision(ranking: _Ranking, weights: npt.NDArray[np.float
 def _interval(scores: Floats, truth: Truth, *, groups: Sequence[str], resamples: int, seed: int) -> tuple[float, float]:
     """95 % percentile interval of the mean average precision when whole groups are drawn with replacement.
 
-    A resample averages over the classes that occur in it; one without any label says nothing and is left out.
+    A resample averages over the classes that occur in it; a resample without labels is left out.
     """
     count, member = number_groups(groups)
     drawn = draw_groups(count, resamples=resamples, seed=seed)

@@ -54,7 +54,7 @@ def measure_regression(predicted: Numbers, truth: Numbers, *, groups: Sequence[s
         groups: (n,) videos of one group stand or fall together.
 
     Raises:
-        ValueError: the shapes are not one (n,), n is 0, or a number is not finite.
+        ValueError: the shapes differ from one (n,), n is 0, or a number is nan or infinite.
     """
     _check(predicted, truth, groups=groups)
     # Sums of float16 or float32 squares would lose digits or overflow.

@@ -164,7 +164,7 @@ def draw_confusion(path: Path, metrics: ClassificationMetrics, *, title: str) ->
 
 
 def _drawable(label: str) -> str:
-    """A class name as a tick: no formula, no line break, and not longer than the picture has room for."""
+    """A class name as a tick: plain text on one line, as long as the picture has room for."""
     text = " ".join(writable(label).split())
     short = text if len(text) <= _LONGEST_TICK else f"{text[: _LONGEST_TICK - 1]}…"
     return short.replace("$", r"\$")
@@ -174,11 +174,11 @@ def draw_reliability(path: Path, logits: Floats, targets: Classes, *, measured: 
     """Draw reliability before and after the temperature, with the videos in each bin, and the risk-coverage curve.
 
     Args:
-        path: of the PNG.
+        path: the PNG.
         logits: (n, classes) before the temperature.
         targets: (n,) class positions.
-        measured: of the same videos.
-        title: of the figure.
+        measured: the calibration of the same videos.
+        title: the title of the picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

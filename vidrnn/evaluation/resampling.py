@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv, stdtr, stdtrit
 
 LEVEL = 0.05
-"""The intervals are those of 1 - LEVEL."""
+"""An interval covers the true value with probability 1 - LEVEL."""
 
 Numbers = npt.NDArray[Any]
 
@@ -35,8 +35,7 @@ def ratio_and_error(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -
 
     Args:
         parts: (n,) one per video, for instance its edits.
-        wholes: (n,) what they are parts of, for instance its true labels; none negative. Groups in which all are 0 are
-            left out.
+        wholes: (n,) the wholes, 0 or more, for instance its true labels. Groups in which all are 0 are left out.
         groups: (n,) the group of each.
 
     Returns:
@@ -64,7 +63,7 @@ def ratio_interval(
         parts: (n,) see `ratio_and_error`.
         wholes: (n,).
         groups: (n,).
-        lowest: what no such ratio can be below.
+        lowest: the lowest value that such a ratio can have.
 
     Returns:
         The bounds, nan from fewer than two groups, which say nothing about others.
@@ -79,10 +78,10 @@ def ratio_interval(
 def share_interval(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -> tuple[float, float]:
     """95 % interval of a share, sum(parts) / sum(wholes) with each part between 0 and its whole, over groups.
 
-    That of Korn & Graubard (1998, Survey Methodology 24): Clopper and Pearson's exact one for as many independent
-    videos as would give the error that the groups show, at most those that there are, and fewer where there are few
-    groups. Unlike a t interval it holds near 0 and 1, and where no group differs. `benchmarks/intervals.py` simulates
-    both.
+    The method of Korn & Graubard (1998, Survey Methodology 24): Clopper and Pearson's exact interval for an effective
+    number of videos. That is the number of independent videos that would give the error that the groups show, at most
+    n, and lowered where there are few groups. Unlike a t interval it holds near 0 and 1, and where all groups are
+    equal. `benchmarks/intervals.py` simulates both.
 
     Returns:
         The bounds, nan from fewer than two groups, which say nothing about others.
@@ -102,8 +101,8 @@ def share_interval(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) ->
 def t_test(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -> float | None:
     """Two-sided p-value of the t test that sum(parts) / sum(wholes) is 0 for other groups; None from one group.
 
-    Where all groups differ by the same, the error of the test would be 0 and p with it: it is then that of the exact
-    sign-flip test (Fisher 1935), 2^(1 - groups).
+    Where all groups differ by the same, the error of the test would be 0 and p with it. Then p is taken from the exact
+    sign-flip test (Fisher 1935): 2^(1 - groups).
     """
     ratio, error, count = ratio_and_error(parts, wholes, groups=groups)
     if count < 2:
@@ -116,5 +115,5 @@ def t_test(parts: Numbers, wholes: Numbers, *, groups: Sequence[str]) -> float |
 
 
 def none_if_nan(value: float) -> float | None:
-    """What JSON, which has no nan, holds where a figure is not defined."""
+    """None, which JSON can hold, in place of nan."""
     return None if math.isnan(value) else value

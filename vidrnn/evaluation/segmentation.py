@@ -42,11 +42,11 @@ class SegmentationMetrics:
         frame_accuracy: share of labelled steps that are right, background included; nan without a labelled step.
         interval: 95 % interval of the frame accuracy over groups; nan where the accuracy is.
         edit: `edit_score` averaged over the videos.
-        f1_10: F1 of segments that overlap by an IoU of 0.10 or more, counted over all videos together; nan when there
-            is no segment at all, neither a true nor a predicted one.
+        f1_10: F1 of segments that overlap by an IoU of 0.10 or more, counted over all videos together; nan when truth
+            and predictions hold 0 segments.
         f1_25: the same at 0.25.
         f1_50: the same at 0.50.
-        per_class: of labelled steps; ``n`` counts steps.
+        per_class: a row per class, over labelled steps; ``n`` counts steps.
     """
 
     n: int
@@ -92,7 +92,7 @@ def measure_segmentation(
         background: the class that is no action: it counts in the frame accuracy, not in edit score and F1.
 
     Raises:
-        ValueError: numbers of videos or steps differ, there is no video, or a label is not one of ``labels``.
+        ValueError: numbers of videos or steps differ, n is 0, or a label lies outside ``labels``.
     """
     _check(predicted, truth, labels=labels, groups=groups, background=background)
     pairs = list(zip(predicted, truth, strict=True))
@@ -191,7 +191,7 @@ def _actions(
 ) -> tuple[list[Segment], list[Segment]]:
     """The segments of both sides that count.
 
-    A stretch without true label ends segments on both sides, and what is said inside it counts neither for nor against.
+    A stretch without true label ends segments on both sides, and predictions inside it are not counted.
     """
     for name, row in (("predicted", predicted), ("truth", truth)):
         _check_row(row, name=name)

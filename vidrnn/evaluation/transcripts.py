@@ -69,13 +69,13 @@ def measure_transcripts(
         groups: (n,) videos of one group stand or fall together.
 
     Raises:
-        ValueError: the numbers of videos differ, there is none, or a position is not one of ``labels``.
+        ValueError: the numbers of videos differ, n is 0, or a position lies outside ``labels``.
     """
     _check(predicted, truth, labels=labels, groups=groups)
     guessed, true = (np.asarray([len(row) for row in side], dtype=np.int64) for side in (predicted, truth))
     edits = [_fewest_edits(one, other) for one, other in zip(predicted, truth, strict=True)]
     distances, substitutions = (np.asarray(column, dtype=np.int64) for column in zip(*edits, strict=True))
-    # Insertions and deletions make up the other edits, and their difference is that of the lengths.
+    # Insertions and deletions make up the other edits, and they differ by as much as the lengths do.
     insertions = (distances - substitutions + guessed - true) // 2
     total = int(true.sum())
     return TranscriptMetrics(

@@ -1,4 +1,4 @@
-"""Was anything learned? A fit that is no better than an answer without learning, or without recurrence, says so."""
+"""Was anything learned? A warning where a constant answer, or a model without recurrence, is as good."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def no_better_than(head: Head, value: float, baselines: Mapping[str, float], *, 
     Args:
         head: what was answered.
         value: headline of the model.
-        baselines: name to headline, on the same videos; those that are not defined (nan) are passed over.
+        baselines: name to headline, on the same videos; nan is passed over.
         recurrent: whether the model has temporal layers; without any it is such a baseline itself.
     """
     wanted = {constant_name(head), *(WITHOUT_RECURRENCE if recurrent else ())}

@@ -20,12 +20,12 @@ class VideoFigures:
 
     Attributes:
         head: what was answered.
-        seeds: (S,) of the models, rising.
+        seeds: (S,) seeds of the models, rising.
         videos: (n,) paths, sorted.
         groups: (n,) the group of each.
         truth: (n,) the true answer of each, an entry per row of predictions.csv.
-        parts: (S, n) what `FIGURES` says, for instance 1 where the label is right.
-        wholes: (n,) what it is a part of: 1, labels of the transcript, classes; 0 where nothing is known of a video.
+        parts: (S, n) the parts that `FIGURES` gives, for instance 1 where the label is right.
+        wholes: (n,) the wholes: 1, the labels of the transcript or the classes; 0 where the truth is unknown.
     """
 
     head: Head
@@ -45,7 +45,7 @@ class HeadFigure:
         title: for people.
         higher_is_better: False for errors.
         truth: column of the true answer.
-        columns: of the head, in front of its probabilities.
+        columns: the columns of the head, in front of its probabilities.
         of: the rows of one video to part and whole.
     """
 
@@ -101,8 +101,8 @@ def read_figures(folder: Path) -> VideoFigures:
     """Read the predictions.csv of a folder.
 
     Raises:
-        MissingPathError: there is none.
-        ComparisonError: it is no such file, or an older one without groups and seeds, or not whole.
+        MissingPathError: the folder has no such file.
+        ComparisonError: the file is of another kind, is damaged, or was written before it had groups and seeds.
     """
     path = folder / "predictions.csv"
     if not path.is_file():
@@ -127,8 +127,8 @@ def _head_of(columns: Sequence[str], path: Path) -> Head:
             if tuple(columns[: len(figure.columns) + 1]) == ("path", *figure.columns):
                 return head
     raise ComparisonError(
-        f"{path} has the columns {', '.join(columns) or 'of an empty file'}; a comparison needs those of one head, "
-        "then group and seed: run `vidrnn crossval` or `vidrnn evaluate` again, earlier versions wrote neither"
+        f"{path} has the columns {', '.join(columns) or 'of an empty file'}; a comparison needs the columns of one "
+        "head, then group and seed: run `vidrnn crossval` or `vidrnn evaluate` again, earlier versions wrote neither"
     )
 
 

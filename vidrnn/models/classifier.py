@@ -26,7 +26,7 @@ class SequenceClassifier(nn.Module):
     """Frame features in time order to the outputs of a head, which are logits or, for regressions, numbers.
 
     The outputs of a sequence are the same alone, padded, or in any batch. A feature that is nan makes every step that
-    sees it nan, and with it the outputs of that sequence, never those of another.
+    sees it nan, and with it the outputs of that sequence; other sequences stay as they are.
 
     Args:
         settings: the model.
@@ -78,18 +78,18 @@ class SequenceClassifier(nn.Module):
         """Classify a padded batch.
 
         Args:
-            features: (B, S, inputs times D), of several streams one after the other in canonical order; what lies
-                beyond ``lengths``, and what is not present, has no influence.
+            features: (B, S, inputs times D), of several streams one after the other in canonical order; only what is
+                present and lies within ``lengths`` counts.
             lengths: (B,) int64 on the CPU, each between 1 and S.
             present: (B, S, streams) bool, which stream is there at which step, at least one somewhere; needed for
                 several streams.
 
         Returns:
-            (B, outputs), or (B, S, outputs) for heads that answer at every step, where those beyond ``lengths`` mean
-            nothing; float64 from regressions.
+            (B, outputs), or (B, S, outputs) for heads that answer at every step, meaningless beyond ``lengths``;
+            float64 from regressions.
 
         Raises:
-            ValueError: there is no sequence, a length is 0 or beyond S, the last dimension is not the model's, or
+            ValueError: the batch is empty, a length is 0 or beyond S, the last dimension differs from the model's, or
                 there are more steps than learned positions.
         """
         return self._scaled(self.unscaled(features, lengths, present))
@@ -191,7 +191,7 @@ class SequenceClassifier(nn.Module):
         """As `unscaled` for heads with one answer per video, and the output layer on every step too.
 
         Returns:
-            (B, outputs) and (B, S, outputs) of single steps; those beyond ``lengths`` mean nothing.
+            (B, outputs) and (B, S, outputs) of single steps, meaningless beyond ``lengths``.
         """
         if self.branches is not None:
             return self._mix(features, lengths, present, with_steps=True)

@@ -28,7 +28,7 @@ def combine_outputs(
 
 
 def choose_transcripts(outputs: Sequence[torch.Tensor], lengths: torch.Tensor) -> torch.Tensor:
-    """Of each video the outputs that say the transcript which all of them together find likeliest.
+    """The outputs, for each video, whose transcript all of them together find likeliest.
 
     The transcript that each answer reads off its likeliest path is rescored by every other one: the sum of
     log p(transcript) over all ways to place it in time (Graves et al. 2006). Averaging step by step, as for classes,
@@ -39,7 +39,7 @@ def choose_transcripts(outputs: Sequence[torch.Tensor], lengths: torch.Tensor) -
         lengths: (B,) true steps.
 
     Returns:
-        (B, S, classes + 1) float32: for each video those of one answer, the first of equally likely ones.
+        (B, S, classes + 1) float32: for each video the outputs of one answer, the first of equally likely ones.
     """
     stacked = torch.stack([candidate.float() for candidate in outputs])
     beyond = torch.arange(stacked.shape[2]) >= lengths.cpu().unsqueeze(1)
@@ -115,7 +115,7 @@ class Ensemble(nn.Module):
 
     @property
     def settings(self) -> ModelSettings:
-        """Of each member."""
+        """The settings that all members share."""
         first = self.members[0]
         assert isinstance(first, SequenceClassifier)
         return first.settings
@@ -129,7 +129,7 @@ class Ensemble(nn.Module):
 
     @property
     def scale(self) -> torch.Tensor | None:
-        """Of the first member; all were fitted to the same numbers."""
+        """The scale of the first member; all were fitted to the same numbers."""
         first = self.members[0]
         assert isinstance(first, SequenceClassifier)
         return first.scale

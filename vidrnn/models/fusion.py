@@ -1,4 +1,4 @@
-"""Several streams, step by step, to one sequence. A stream that is not there has no influence, whatever its numbers.
+"""Several streams, step by step, to one sequence. The numbers of an absent stream are ignored.
 
 Each stream has a LayerNorm and a projection of its own. What comes after is one of
 
@@ -6,7 +6,7 @@ Each stream has a LayerNorm and a projection of its own. What comes after is one
     gated            h = sum_k z_k * tanh(x_k), the gates z a softmax over the present streams of what all of them show:
                      the gated multimodal unit (Arevalo et al. 2017), with their sigmoids normalised for any subset
     cross_attention  the mean of the present streams at a step asks all streams at all steps (Vaswani et al. 2017), in
-                     causal models at those until this one, or at the last ``attention_window`` of them
+                     causal models at all until this one, or at the last ``attention_window`` of them
 
 ``late`` fusion has a classifier per stream, see `vidrnn.models.classifier`, and `Mixture` weighs what they say.
 """
@@ -125,7 +125,7 @@ class _Gates(nn.Module):
 
 
 class _CrossAttention(nn.Module):
-    """Any step may ask, also where the stream that the steps are those of is absent; so no stream is the one that asks.
+    """The query is the mean of the streams present at a step, so it exists even where the grid's stream is missing.
 
     Each stream has a learned vector that is added to its steps; queries and keys are turned by the index of the step.
     """
@@ -192,7 +192,7 @@ class _CrossAttention(nn.Module):
 
 
 class Mixture(nn.Module):
-    """Weighted mean of what streams say, over those that are there.
+    """Weighted mean of what the present streams say.
 
     Args:
         streams: how many.

@@ -58,9 +58,9 @@ class LayerStack(nn.Module):
             lengths: (B,) int64 on the CPU, each at least 1.
 
         Returns:
-            (B, S, H) states and (B, H) end states. The end state of a layer with two directions of its own (rnn, gru,
-            lstm, mingru, minlstm) is that of the forward one at the last true step beside that of the backward one at
-            the first; of any other layer, and of none, it is the last true step.
+            (B, S, H) states and (B, H) end states. A recurrent layer in two directions (rnn, gru, lstm, mingru,
+            minlstm) ends with its forward state at the last true step beside its backward state at the first. Any other
+            layer, and a stack without layers, ends with the last true step.
         """
         end = None
         for number, run in enumerate(self.runs):

@@ -73,7 +73,7 @@ class MinimalRecurrence(nn.Module):
         else:
             forget, enter = gates
             logit = functional.logsigmoid(enter) - functional.logsigmoid(forget)
-        # Not 1 - decay: of a gate below 1e-7 that difference has no digit left, below 6e-8 it is 0 and nothing enters.
+        # Not 1 - decay: for a gate below 1e-7 that difference has lost all digits, and below 6e-8 it is 0.
         decay, gate = torch.sigmoid(-logit), torch.sigmoid(logit)
         value = gate * (functional.relu(candidate) + torch.sigmoid(candidate.clamp(max=0)))  # the latter is g
         return decay, value

@@ -45,9 +45,9 @@ class TrainedModel:
         spec: the features that it takes, preprocessing and sampling included; of several streams the first.
         settings: the resolved configuration that it was trained with.
         metrics: what was measured when it was saved.
-        versions: of vidrnn and PyTorch.
+        versions: the versions of vidrnn and PyTorch.
         thresholds: (classes,) probability from which a class of ``multilabel`` counts as said; None means 0.5.
-        temperature: that the logits of ``label`` are divided by, after all averaging.
+        temperature: the number that divides the logits of ``label``, after all averaging.
         unknown_below: answers of ``label`` with a lower probability are ``unknown``; None answers always.
         trained_on, chosen_on: the videos of the training split and of the validation split, which chose the epoch, as
             `vidrnn.sequences.identity` writes them; empty in older files.
@@ -69,12 +69,12 @@ class TrainedModel:
 
     @property
     def specs(self) -> tuple[FeatureSpec, ...]:
-        """Of all streams, in canonical order."""
+        """The specs of all streams, in canonical order."""
         return (self.spec, *self.others)
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
-    """Write a model file atomically, without absolute paths and without the command line. Raises OSError."""
+    """Write a model file atomically; absolute paths and the command line stay out of it. Raises OSError."""
     header = {
         "format_version": FORMAT_VERSION,
         "config": public_config(model.settings),
@@ -98,8 +98,8 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
 
     Raises:
         MissingPathError: there is no such file.
-        ModelFileError: it is not a vidrnn model, is damaged, holds nan or sizes that do not fit (found before anything
-            of them is allocated), or is of another format version.
+        ModelFileError: it is no vidrnn model, is damaged, holds nan, is of another format version, or has sizes that
+            differ from its settings (found before anything is allocated).
     """
     if not path.is_file():
         raise MissingPathError(f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors")
@@ -153,7 +153,7 @@ def _build(settings: RunSettings, specs: Sequence[FeatureSpec], num_classes: int
 
 
 def _check_sizes(file: Any, moved: Mapping[str, str], expected: Mapping[str, torch.Tensor]) -> None:  # noqa: ANN401
-    """Raise ValueError where the weights are not those of the settings. Nothing is read but the file's header."""
+    """Raise ValueError where weights and settings disagree. Only the file's header is read."""
     there = {now: file.get_slice(then) for then, now in moved.items()}
     if lacking := sorted(expected.keys() - there.keys()):
         raise ValueError(f"its settings need the weights {', '.join(lacking[:3])}, which it does not hold")

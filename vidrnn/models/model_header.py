@@ -1,4 +1,4 @@
-"""What the header of a model file may hold: nothing private goes in, and nothing that cannot be right comes out."""
+"""What the header of a model file may hold: private names are cut on the way in, values are checked on the way out."""
 
 import json
 import math

@@ -61,8 +61,8 @@ class LogSumExpPooling(nn.Module):
 class AttentionPooling(nn.Module):
     """Weighted average whose weights see each step and where in time it stands (additive attention, Bahdanau 2015).
 
-    The position of step t of T is given as sin and cos of pi * k * (t + 0.5) / T, so it depends on neither padding nor
-    batch, and means the same share of the video for every length.
+    The position of step t of T is given as sin and cos of pi * k * (t + 0.5) / T. So it is the same for any padding and
+    batch, and it means the same share of the video for every length.
 
     Args:
         channels: C of a step.

@@ -1,9 +1,9 @@
 """The linear recurrence h_t = decay_t * h_{t-1} + value_t over all steps at once, forward and gradient.
 
-Time is cut into chunks of 16 steps. All chunks run their steps side by side as if the state before them were 0; the
-ends of the chunks obey the same recurrence with the product of their decays, so the same function gives the state
-that each chunk starts from (Blelloch 1990, section 1.4, with wide leaves). T steps take about 16 log_16(T) vector
-operations one after the other instead of T, and the work stays linear in T.
+Time is cut into chunks of 16 steps. All chunks run their steps side by side as if the state before them were 0. The
+ends of the chunks obey the same recurrence, with the product of their decays; so the same function gives the state that
+each chunk starts from (Blelloch 1990, section 1.4, with wide leaves). T steps take about 16 log_16(T) vector operations
+one after the other instead of T, and the work stays linear in T.
 
 Feng et al. 2024 take the logarithm of everything and one cumulative log-sum-exp over all steps instead (Heinsen 2023).
 That subtracts sums of logarithms which grow with T: `benchmarks/temporal.py` measures it six times slower at 16 384
@@ -61,7 +61,7 @@ class _LinearScan(torch.autograd.Function):
 
 
 def _shift(steps: torch.Tensor, *, later: bool) -> torch.Tensor:
-    """Entry t - 1 (``later``) or t + 1 at t, and 0 where there is none."""
+    """Entry t - 1 (``later``) or t + 1 at t, and 0 beyond the ends."""
     return functional.pad(steps[:, :-1], (0, 0, 1, 0)) if later else functional.pad(steps[:, 1:], (0, 0, 0, 1))
 
 

@@ -43,7 +43,7 @@ class SelfAttention(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, S, C / heads) each
         if self.rotary:
             query, key = rotate(query), rotate(key)
-        # Padding comes after all true steps, so a causal step never sees it and needs no mask of its own.
+        # Padding comes after all true steps, so causal attention leaves it out without another mask.
         mask = None if valid is None or self.causal else valid[:, None, None, :]
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=self.causal)
         output: torch.Tensor = self.output(mixed.transpose(1, 2).reshape(batch, length, width))

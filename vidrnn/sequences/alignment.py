@@ -48,10 +48,10 @@ def reference_of(times: Mapping[str, Times]) -> str:
 
 
 def nearest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
-    """(G,) step nearest in time to each instant, the earlier of two, -1 where there is none.
+    """(G,) step nearest in time to each instant, the earlier of two, -1 where the stream shows nothing.
 
-    A single step, such as a caption, is there at all times. Of several, the first begins and the last ends one step
-    (the median distance of two) outside; what lies beyond has none.
+    A single step, such as a caption, is there at all times. Several steps reach one step (the median distance of two)
+    beyond the first and the last; further out the stream shows nothing.
 
     Args:
         times: (T,) seconds, increasing.
@@ -70,10 +70,10 @@ def nearest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
 
 
 def latest_steps(times: Times, grid: Times) -> npt.NDArray[np.int64]:
-    """(G,) last step at or before each instant, -1 where there is none: what a causal model may be shown.
+    """(G,) last step at or before each instant, -1 before the first: what a causal model may be shown.
 
-    A step lasts until the next one. When that does not come, it ends after the longest distance of two steps so far, so
-    that a stream that has ended shows nothing; the first, of which no distance is known yet, lasts.
+    A step lasts until the next one, but at most for the longest distance of two steps so far: a stream that has ended
+    shows nothing. The first step lasts until the second, since no distance is known yet.
 
     Args:
         times: (T,) seconds, increasing.

@@ -93,8 +93,8 @@ def hide_streams(present: torch.Tensor, share: float, *, generator: torch.Genera
 def _mix(batch: Batch, alpha: float, *, head: Head, num_classes: int, generator: torch.Generator) -> Batch:
     """Mixup (Zhang et al. 2018) of each sequence with another of the batch, step by step at the same share of time.
 
-    The share of the first is drawn from Beta(alpha, alpha), once for the batch as in the paper's code. Of streams that
-    only one of the two shows at a step, the first's own stays as it is, and the second's adds nothing.
+    The share of the first is drawn from Beta(alpha, alpha), once for the batch as in the paper's code. Where only one
+    of the two shows a stream at a step, a stream of the first stays as it is and a stream of the second is left out.
     """
     gammas = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator)  # noqa: SLF001
     share = float(gammas[0] / gammas.sum())

@@ -32,9 +32,9 @@ def gather_inputs(
         means: float32 mean of each video, needed for ``centred``: (B, D) of all of it, see `mean_features`, or, for
             causal models, (B, S, D) of what came until each chosen step, see `running_means`.
         choice: which steps of each.
-        model: its ``inputs`` say what a step shows; without ``bidirectional`` nothing that comes after the step.
+        model: its ``inputs`` say what a step shows; without ``bidirectional`` it sees the past alone.
         parts: lengths of the features of several nodes, which follow each other in D; empty for one node.
-            Of several inputs or nodes each is brought to mean 0 and deviation 1 over its values of a step, so that the
+            Several inputs or nodes are each brought to mean 0 and deviation 1 over their values of a step, so that the
             largest does not drown the others.
 
     Returns:

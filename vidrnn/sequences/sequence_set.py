@@ -48,15 +48,14 @@ class SequenceSet:
     Attributes:
         annotations: the n videos, in order.
         streams: name to features of a stream, in canonical order.
-        totals: (n,) int64 steps of each video, on the CPU: those of its one stream, or of the grid.
+        totals: (n,) int64 steps of each video, on the CPU: steps of its one stream, or of the grid.
         targets: what they should be answered with.
         metadata: (n, 4) float64 width, height, frames, seconds of the source videos, for the metadata-only baseline.
         missing: annotated videos that have no features in any stream.
         grid: aligns the streams; None when there is one.
         hidden: streams that batches do not show.
-        identities: of each video those by which a model remembers it, see `vidrnn.sequences.identity`: the content of
-            its file, and its name with each account that its streams give of it, because sound knows nothing of
-            pictures.
+        identities: fingerprints of each video, by which a model remembers it, see `vidrnn.sequences.identity`: one of
+            its content, and one per stream, because an audio stream does not know width or frame count.
         notes: what deserves a second look, such as segments that no step lies in.
     """
 
@@ -204,7 +203,7 @@ def load_sequences(
         annotations: the videos.
         folders: hold their features, one per stream.
         label_map: order of the classes.
-        device: of the model.
+        device: the device of the model.
         head: what is answered.
         mirrored: hold the features of their mirrored view, for models that see both.
         unseen: further streams of a model that is to answer without them.
@@ -212,8 +211,8 @@ def load_sequences(
 
     Raises:
         StoreError: no video has features, or see `load_table`.
-        AnnotationError: the annotations do not fit the head, name a class that the label map does not know, or have
-            segments of which most, or all of a class, hold no step.
+        AnnotationError: the annotations do not fit the head, name a class that the label map lacks, or have too many
+            segments without a step: most of them, or all of a class.
     """
     places, others = _by_stream(folders), _by_stream(mirrored or ())
     return join_streams(
@@ -245,7 +244,7 @@ def join_streams(
         annotations: the videos.
         found: stream to features of these videos, in canonical order.
         label_map: order of the classes.
-        device: of the model.
+        device: the device of the model.
         head: what is answered.
         mirrored: stream to the mirrored view of these videos, for models that see both.
         unseen: further streams of a model that is to answer without them.
@@ -307,7 +306,7 @@ def _known_facts(
 ) -> tuple[npt.NDArray[np.float64], tuple[frozenset[str], ...]]:
     """Metadata and identities of n videos, from what each stream has of them and knows of them (n, 4).
 
-    The metadata of a video are those of the first stream that it has.
+    The metadata of a video come from the first stream that it has.
     """
     metadata = np.zeros((len(annotations), 4))
     identities: list[set[str]] = [set() for _ in annotations]

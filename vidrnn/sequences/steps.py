@@ -85,7 +85,7 @@ def full_batches(lengths: torch.Tensor, *, most_steps: int) -> list[torch.Tensor
 
     Args:
         lengths: (n,) int64 steps of each sequence.
-        most_steps: of a batch, padding included.
+        most_steps: the most steps of a batch, padding included.
     """
     ends, start, longest = [], 0, 0
     for number, length in enumerate(lengths.tolist()):

@@ -33,7 +33,7 @@ class StreamTable:
         totals: (n,) int64 rows of each video, on the CPU; 0 where it has no such stream.
         parts: lengths of the features of several nodes in D, see `gather_inputs`.
         mirrored: the same videos seen in a mirror, None when only one view is there.
-        within: of a subset the table that it was taken from, and (n,) int64 which of its videos these are.
+        within: the table that a subset was taken from, and (n,) int64 positions of these videos in it.
     """
 
     features: torch.Tensor | HostRows
@@ -112,8 +112,8 @@ class FoundStream:
 
     Attributes:
         spec: the identity of the features.
-        where: in which they were looked for, in words.
-        pack: that holds some, None when there is none.
+        where: the place in which they were looked for, in words.
+        pack: the pack that holds some of them; None without a pack.
         places: (n,) int64 number in the pack, or a negative number for features in memory and for none at all.
         loose: position to features in memory.
     """
@@ -143,7 +143,7 @@ class FoundStream:
         return replace(self, places=self.places[positions], loose=loose)
 
     def timestamps_s(self, position: int) -> npt.NDArray[np.float64]:
-        """(T,) seconds of a video's steps; those in the pack are looked up when they are asked for."""
+        """(T,) seconds of a video's steps; in the pack they are looked up only now."""
         place = int(self.places[position])
         if place == _ABSENT:
             return np.zeros(0)
@@ -153,10 +153,10 @@ class FoundStream:
         return self.pack.timestamps_s(place)
 
     def content(self, position: int) -> str | None:
-        """SHA-256 of the file that a video's features came from; None where that is no content of a video.
+        """SHA-256 of the file that a video's features came from; None where that file says nothing about the video.
 
-        Texts and arrays are not: two videos may have the same caption. Nor is what cannot be read: the video still has
-        its name, and `vidrnn store verify` names the damage.
+        Texts and arrays say nothing: two videos may have the same caption. A damaged header gives None too: the video
+        still has its name, and `vidrnn store verify` names the damage.
         """
         place = int(self.places[position])
         if place == _ABSENT or self.spec.stream in {"text", "external"}:
@@ -201,7 +201,7 @@ def load_table(
     Args:
         found: the stream of n videos.
         annotations: the n videos.
-        device: of the model.
+        device: the device of the model.
         mirrored: the mirrored view of the same videos, for models that see both.
 
     Returns:
@@ -266,7 +266,7 @@ class _Located:
 
 
 def _locate(found: FoundStream) -> _Located:
-    """Join videos of the pack and videos that were read; those without features have no rows."""
+    """Join videos of the pack and videos that were read; a video without features has 0 rows."""
     places, pack = found.places, found.pack
     n, mapped, read = len(places), places >= 0, places == _LOOSE
     loose = [found.loose[position] for position in np.flatnonzero(read).tolist()]

@@ -42,7 +42,7 @@ class Targets:
     offsets: torch.Tensor | None = None
 
     def subset(self, positions: torch.Tensor) -> "Targets":
-        """Those of some videos; per-step values are shared, not copied."""
+        """Targets of some videos; per-step values are shared, not copied."""
         if self.offsets is None:
             return Targets(self.values[positions.to(self.values.device)])
         return Targets(self.values, self.offsets[positions])
@@ -69,7 +69,7 @@ def label_map_of(annotations: Sequence[Annotation], head: Head) -> LabelMap:
     """Classes in the order of the outputs: alphabetical, for ``step_labels`` with the background in front.
 
     Raises:
-        AnnotationError: the annotations do not hold what the head needs, or no video has any class or number.
+        AnnotationError: the annotations lack what the head needs, or no video has a class or number.
     """
     _check_fit(annotations, head)
     labels = LabelMap.from_annotations(annotations)
@@ -86,7 +86,7 @@ def label_map_of(annotations: Sequence[Annotation], head: Head) -> LabelMap:
 
 def _check_fit(annotations: Sequence[Annotation], head: Head) -> None:
     for annotation in annotations:
-        # No segment is neither labels nor numbers, and so is right among either.
+        # A video with an empty list of segments fits among labels and among numbers.
         known = {annotation.known} if annotation.segments != () else {"start,end,label", "start,end,target"}
         if known.isdisjoint(_FITS[head]):
             raise AnnotationError(
@@ -120,7 +120,7 @@ def make_targets(
         device: where they are wanted.
 
     Raises:
-        AnnotationError: a class that the label map does not know, or annotations that do not fit the head.
+        AnnotationError: the label map lacks a class, or the annotations do not fit the head.
     """
     _check_fit(annotations, head)
     names = {name for annotation in annotations for name in annotation.names}

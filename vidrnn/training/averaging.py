@@ -10,7 +10,7 @@ from vidrnn.models.classifier import SequenceClassifier
 class AveragedWeights:
     """Exponential moving average of the weights of a model (Polyak & Juditsky 1992; with the start of TensorFlow's).
 
-    After update n, from 1, the average is d_n times the one before plus (1 - d_n) times the weights, with
+    After update n, from 1, the average is d_n times the one before plus (1 - d_n) times the weights. Here
     d_n = min(decay, (1 + n) / (10 + n)): young averages forget their beginning faster.
 
     Args:

@@ -25,8 +25,8 @@ class FitState:
         epoch: epochs that are done.
         history: one row per epoch, as in log.csv.
         best: weights of the epoch with the lowest validation loss, None without validation.
-        best_epoch: which one, from 1.
-        fingerprint: of the settings and data; a checkpoint continues only the run that made it.
+        best_epoch: that epoch, from 1.
+        fingerprint: a digest of the settings and data; a checkpoint continues only the run that made it.
     """
 
     fingerprint: str

@@ -48,7 +48,7 @@ class Convergence:
 
 
 def judge_convergence(history: History) -> Convergence:
-    """See `Convergence`; of an ensemble's history the member that is furthest from it."""
+    """See `Convergence`; an ensemble is judged by the member that is furthest from convergence."""
     members = sorted({row.get("member", 1.0) for row in history})
     judged = [_of_one([row for row in history if row.get("member", 1.0) == member]) for member in members]
     return max(judged, key=lambda one: np.inf if np.isnan(one.late_share) else one.late_share)

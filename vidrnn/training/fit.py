@@ -73,8 +73,9 @@ def fit(
         on_epoch: gets each row of the log.
 
     Raises:
-        TrainingError: the loss is not finite, a checkpoint does not fit, a transcript does not fit into its steps, no
-            video of a side has a number, or the model's inputs show nothing because every video has one step.
+        TrainingError: the loss becomes nan or infinite, a checkpoint is of another run, or the data cannot be learned:
+            a transcript is longer than its steps, a side has no number, or every video has one step and
+            ``model.inputs`` show changes alone.
     """
     check_inputs(train, model_settings)
     for sequences in (train, val):

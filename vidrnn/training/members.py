@@ -21,8 +21,8 @@ class Fitted:
 
     Attributes:
         model: holds the selected weights, in eval mode.
-        best: with those of the lowest validation loss, None without validation.
-        last: with those after the last epoch.
+        best: holds the weights with the lowest validation loss, None without validation.
+        last: holds the weights after the last epoch.
         history: one row per epoch; of an ensemble one per member and epoch.
         epochs: the selected epoch of each member, from 1.
     """

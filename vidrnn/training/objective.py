@@ -134,8 +134,8 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.
 def learning_rate(step: int, *, total_steps: int, settings: TrainingSettings) -> float:
     """Learning rate of optimiser step ``step`` (from 0), a pure function so that a resumed run needs no state.
 
-    ``one_cycle``: from peak / 25 up to the peak in the first 30 % of the steps, then down to peak / 250 000, both as
-    half a cosine (Smith & Topin 2018, with the constants of PyTorch's OneCycleLR). ``cosine``: linear warm-up, then
+    ``one_cycle``: from peak / 25 up to the peak in the first 30 % of the steps, then down to peak / 250 000. Both ways
+    are half a cosine (Smith & Topin 2018, with the constants of PyTorch's OneCycleLR). ``cosine``: linear warm-up, then
     half a cosine to 0 (Loshchilov & Hutter 2017).
     """
     peak, last = settings.learning_rate, max(total_steps - 1, 1)

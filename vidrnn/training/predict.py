@@ -98,12 +98,12 @@ def _average(model: Model, answers: list[list[torch.Tensor]], options: PredictOp
 
 
 def _in_batches(model: Model, sequences: SequenceSet, options: PredictOptions) -> Iterator[list[list[torch.Tensor]]]:
-    """Of each batch of videos the outputs of every draw and view."""
+    """The outputs of every draw and view, for each batch of videos."""
     model.eval()
     sequences = sequences.showing(options.inference.streams)
     views = (False, True) if sequences.has_both_views and options.inference.views == "both" else (False,)
     shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if options.shuffled_time else None
-    # Of a fixed number of steps all batches have the same size, however short some videos are.
+    # With a fixed number of steps all batches have the same size, however short some videos are.
     lengths = sequences.totals if options.steps is None else torch.full_like(sequences.totals, options.steps)
     for positions in full_batches(lengths, most_steps=_STEPS_PER_BATCH):
         answers: list[list[torch.Tensor]] = []

@@ -20,10 +20,10 @@ class Trainer:
     """All that changes during a fit, and the epoch that changes it.
 
     Attributes:
-        model: that the optimiser changes.
-        average: of its weights, None unless the settings ask for it.
-        optimiser: of the model.
-        objective: what is minimised.
+        model: the one that the optimiser changes.
+        average: the running average of its weights; None when the settings name no decay.
+        optimiser: the optimiser of the model.
+        objective: the loss that is minimised.
         generator: draws order, steps and augmentations; dropout is drawn by PyTorch's own.
     """
 
@@ -95,8 +95,8 @@ class Trainer:
     def _descend(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put the gradients of a batch into the model; its loss, and of ``label`` how many videos were right.
 
-        A long sequence is not padded together with short ones: each part of similar lengths adds its gradients, and
-        the mean is that over the whole batch. What mixup mixes then comes from one part.
+        A long sequence is kept apart from short ones: each part of similar lengths adds its gradients, and the sum is
+        divided by the answers of the whole batch. What mixup mixes then comes from one part.
         """
         self.optimiser.zero_grad()
         totals, steps = self._train.totals[positions], self._settings.steps

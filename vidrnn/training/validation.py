@@ -41,7 +41,7 @@ def validate(
     truth = val.targets.per_video(val.totals)
     if head == "step_regression" and all(np.isnan(numbers).all() for numbers in truth):
         raise TrainingError(
-            "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
+            "an epoch is chosen by the numbers of the validation videos, and no step has one; annotate some, or set "
             "data.val_fraction to 0"
         )
     outputs = predict(model, val, options)

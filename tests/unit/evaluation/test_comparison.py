@@ -87,7 +87,7 @@ def test_results_that_differ_on_most_videos_are_told_apart() -> None:
 def test_an_error_that_is_lower_is_better() -> None:
     a, b = (replace(figures(row, head="regression"), head="regression") for row in ("5" * 8, "34353433"))
     sentence = compare(a, b).sentence()
-    assert sentence.startswith("The absolute error of B is 1.5 lower than that of A on the 8 videos (95 % interval -")
+    assert sentence.startswith("B's absolute error is 1.5 lower than A's on the 8 videos (95 % interval -")
     assert sentence.endswith("over 8 groups and 1 seed); t test over groups p = 0.00081: B is better.")
 
 

@@ -225,6 +225,6 @@ def test_numbers_of_which_validation_has_none_are_refused(tmp_path: Path) -> Non
     with pytest.raises(TrainingError) as caught:
         train(settings, output=tmp_path / "run")
     assert str(caught.value) == (
-        "no validation video has a number at any step, so no epoch can be chosen; annotate some, or set "
+        "an epoch is chosen by the numbers of the validation videos, and no step has one; annotate some, or set "
         "data.val_fraction to 0"
     )
