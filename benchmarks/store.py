@@ -25,7 +25,8 @@ import torch
 
 from benchmarks.common import make_parser, print_json, print_machine, print_table, seconds_of
 from vidrnn.annotations import Annotation, LabelMap
-from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.loading import load_sequences
+from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings.model import ModelSettings
 from vidrnn.store.feature_folder import FeatureFolder

@@ -25,7 +25,8 @@ from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.models.model_header import public_metrics
-from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.loading import load_sequences
+from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS, Stream

@@ -7,7 +7,8 @@ from pathlib import Path
 from vidrnn.annotations import Annotation, LabelMap, Split
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
-from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.loading import load_sequences
+from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.moved import with_first_names
 from vidrnn.settings.run import RunSettings

@@ -21,8 +21,9 @@ from vidrnn.inference.prediction_rows import Clock, probabilities_of, rows_of
 from vidrnn.inference.side_files import SideFiles, absolute, find_side_files
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
-from vidrnn.sequences.sequence_set import SequenceSet, join_streams
-from vidrnn.sequences.stream_table import FoundStream
+from vidrnn.sequences.found_stream import FoundStream
+from vidrnn.sequences.loading import join_streams
+from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.streams import PICTURE_STREAMS
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures

@@ -1,7 +1,6 @@
-"""The features of one stream for many videos: found in a store (read, or mapped from a pack), or computed just now."""
+"""The features of one stream for many videos, stacked in time or mapped from a pack."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,17 +9,12 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.annotations import Annotation
-from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.errors import StoreError
+from vidrnn.sequences.found_stream import ABSENT, LOOSE, FoundStream
 from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.inputs import gather_inputs, mean_features, running_means
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
-from vidrnn.store.feature_folder import FeatureFolder
-from vidrnn.store.pack_reader import Pack
-from vidrnn.store.spec import FeatureSpec
-from vidrnn.store.video_features import VideoFeatures
-
-_LOOSE, _ABSENT = -1, -2
 
 
 @dataclass(frozen=True)
@@ -106,87 +100,6 @@ class StreamTable:
         return steps
 
 
-@dataclass(frozen=True)
-class FoundStream:
-    """Which of n videos have features of a stream, and where.
-
-    Attributes:
-        spec: the identity of the features.
-        where: the place in which they were looked for, in words.
-        pack: the pack that holds some of them; None without a pack.
-        places: (n,) int64 number in the pack, or a negative number for features in memory and for none at all.
-        loose: position to features in memory.
-    """
-
-    spec: FeatureSpec
-    where: str
-    pack: Pack | None
-    places: npt.NDArray[np.int64]
-    loose: Mapping[int, VideoFeatures]
-
-    @classmethod
-    def in_memory(cls, spec: FeatureSpec, videos: Sequence[VideoFeatures | None]) -> "FoundStream":
-        """Features of n videos that were computed just now; None for a video that has no such stream."""
-        places = np.asarray([_ABSENT if video is None else _LOOSE for video in videos], dtype=np.int64)
-        loose = {position: video for position, video in enumerate(videos) if video is not None}
-        return cls(spec, "memory", None, places, loose)
-
-    @property
-    def present(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether the video has features."""
-        present: npt.NDArray[np.bool_] = self.places != _ABSENT
-        return present
-
-    def subset(self, positions: npt.NDArray[np.int64]) -> "FoundStream":
-        """Some of the videos, by increasing position."""
-        loose = {i: self.loose[old] for i, old in enumerate(positions.tolist()) if old in self.loose}
-        return replace(self, places=self.places[positions], loose=loose)
-
-    def timestamps_s(self, position: int) -> npt.NDArray[np.float64]:
-        """(T,) seconds of a video's steps; in the pack they are looked up only now."""
-        place = int(self.places[position])
-        if place == _ABSENT:
-            return np.zeros(0)
-        if place == _LOOSE:
-            return self.loose[position].timestamps_s
-        assert self.pack is not None
-        return self.pack.timestamps_s(place)
-
-    def content(self, position: int) -> str | None:
-        """SHA-256 of the file that a video's features came from; None where that file says nothing about the video.
-
-        Texts and arrays say nothing: two videos may have the same caption. A damaged header gives None too: the video
-        still has its name, and `vidrnn store verify` names the damage.
-        """
-        place = int(self.places[position])
-        if place == _ABSENT or self.spec.stream in {"text", "external"}:
-            return None
-        if place == _LOOSE:
-            return self.loose[position].source.sha256 or None
-        assert self.pack is not None
-        try:
-            found = json.loads(self.pack.header(place))["source"]["sha256"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        return str(found) or None
-
-
-def find_stream(annotations: Sequence[Annotation], folder: FeatureFolder) -> FoundStream:
-    """Look up annotated videos. Raises StoreError when a feature file or the index of the pack is damaged."""
-    pack, numbers = folder.packed()
-    places = np.full(len(annotations), _ABSENT, dtype=np.int64)
-    loose: dict[int, VideoFeatures] = {}
-    for position, annotation in enumerate(annotations):
-        number = numbers.get(annotation.path)
-        if number is None:
-            try:
-                loose[position] = folder.read(annotation.path)
-            except MissingPathError:
-                continue
-        places[position] = _LOOSE if number is None else number
-    return FoundStream(folder.spec, str(folder.path), pack, places, loose)
-
-
 def load_table(
     found: FoundStream,
     annotations: Sequence[Annotation],
@@ -235,7 +148,7 @@ def _mirrored_table(
             f"{missing.size} videos have features but no mirrored ones in {found.where}, the first is "
             f"{annotations[int(missing[0])].path!r}; {advice}"
         )
-    found = replace(found, places=np.where(wanted, found.places, _ABSENT))
+    found = replace(found, places=np.where(wanted, found.places, ABSENT))
     table, _ = load_table(found, annotations, device=device)
     if (other := np.flatnonzero(table.totals.numpy() != totals)).size:
         path = annotations[int(other[0])].path
@@ -268,7 +181,7 @@ class _Located:
 def _locate(found: FoundStream) -> _Located:
     """Join videos of the pack and videos that were read; a video without features has 0 rows."""
     places, pack = found.places, found.pack
-    n, mapped, read = len(places), places >= 0, places == _LOOSE
+    n, mapped, read = len(places), places >= 0, places == LOOSE
     loose = [found.loose[position] for position in np.flatnonzero(read).tolist()]
     offsets, totals, finite = np.zeros(n, np.int64), np.zeros(n, np.int64), np.ones(n, np.bool_)
     metadata = np.zeros((n, 4))

@@ -20,7 +20,7 @@ from vidrnn.experiments.provenance import config_digest
 from vidrnn.experiments.stored_sets import require_split
 from vidrnn.experiments.train import train
 from vidrnn.models.model_file import load_model
-from vidrnn.sequences.sequence_set import load_sequences
+from vidrnn.sequences.loading import load_sequences
 from vidrnn.settings.base import load, validate
 from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.run import RunSettings

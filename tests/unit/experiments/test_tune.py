@@ -20,7 +20,7 @@ from vidrnn.annotations import LabelMap, read_annotations
 from vidrnn.errors import AnnotationError, ConfigError, StoreError, TrainingError
 from vidrnn.experiments.train import train
 from vidrnn.experiments.tune import Tuning, tune
-from vidrnn.sequences.sequence_set import load_sequences
+from vidrnn.sequences.loading import load_sequences
 from vidrnn.settings.base import dump_yaml, load, validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_store import FeatureStore

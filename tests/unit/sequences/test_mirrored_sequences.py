@@ -24,7 +24,8 @@ from tests.worlds import (
 from vidrnn.annotations import Annotation, LabelMap, Segment
 from vidrnn.errors import StoreError, TrainingError
 from vidrnn.experiments.train import train
-from vidrnn.sequences.sequence_set import Batch, SequenceSet, load_sequences
+from vidrnn.sequences.loading import load_sequences
+from vidrnn.sequences.sequence_set import Batch, SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder

@@ -13,7 +13,8 @@ from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.sequences import stream_table
 from vidrnn.sequences.host_rows import HostRows
 from vidrnn.sequences.inputs import mean_features
-from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.loading import load_sequences
+from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps, shuffle_steps
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.mapping import DATA_START

@@ -11,9 +11,10 @@ from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, t
 from vidrnn.errors import StoreError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.augmentation import augment, hide_streams
-from vidrnn.sequences.sequence_set import Batch, SequenceSet, join_streams, load_sequences
+from vidrnn.sequences.found_stream import FoundStream
+from vidrnn.sequences.loading import join_streams, load_sequences
+from vidrnn.sequences.sequence_set import Batch, SequenceSet
 from vidrnn.sequences.steps import choose_steps
-from vidrnn.sequences.stream_table import FoundStream
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack

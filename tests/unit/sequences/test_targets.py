@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.worlds import CPU, Array, fill_store, tiny_model
 from vidrnn.annotations import Annotation, LabelMap, Segment
 from vidrnn.errors import AnnotationError
-from vidrnn.sequences.sequence_set import load_sequences
+from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps, shuffle_steps
 from vidrnn.sequences.targets import IGNORED, Targets, label_map_of, make_targets
 from vidrnn.settings.model import Head

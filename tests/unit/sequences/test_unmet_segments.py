@@ -12,7 +12,8 @@ from tests.media import pictures, write_clip
 from tests.worlds import CPU, fill_store, tiny_model, tiny_training
 from vidrnn.annotations import Annotation, Segment
 from vidrnn.errors import AnnotationError
-from vidrnn.sequences.sequence_set import SequenceSet, load_sequences
+from vidrnn.sequences.loading import load_sequences
+from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 
 NUMBER = 6
