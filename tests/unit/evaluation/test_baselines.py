@@ -10,13 +10,13 @@ from vidrnn.evaluation.transcripts import collapse
 
 
 def majority(targets: list[int], n: int) -> list[int]:
-    return [int(own.argmax()) for own in constant("label", list(np.asarray(targets)), [1] * n, num_classes=4)]
+    return [int(logits.argmax()) for logits in constant("label", list(np.asarray(targets)), [1] * n, num_classes=4)]
 
 
 def answers(train: Array, targets: Array, test: Array) -> list[int]:
     found = metadata_only("label", train, list(targets), test, num_classes=int(targets.max()) + 1)
     assert found is not None
-    return [int(own.argmax()) for own in found]
+    return [int(logits.argmax()) for logits in found]
 
 
 def test_majority_is_the_most_frequent_training_class_and_the_first_of_equals() -> None:
@@ -30,7 +30,7 @@ def test_the_constant_answer_of_the_other_heads() -> None:
     (shares,) = constant("multilabel", labels, [5], num_classes=2)
     np.testing.assert_allclose(1 / (1 + np.exp(-shares)), [1.0, 1 / 3], atol=1e-5)
     steps = constant("step_labels", [np.asarray([2, 0]), np.asarray([2])], [3, 1], num_classes=3)
-    assert [own.argmax(1).tolist() for own in steps] == [[2, 2, 2], [2]]
+    assert [logits.argmax(1).tolist() for logits in steps] == [[2, 2, 2], [2]]
     transcripts = [np.asarray([1, 1, 0]), np.asarray([1, 1, 0]), np.asarray([0, -1, -1])]
     (path,) = constant("transcript", transcripts, [9], num_classes=2)
     assert collapse(path.argmax(1), blank=2) == [1, 1, 0]
@@ -64,7 +64,7 @@ def facts(rng: np.random.Generator, n: int) -> Array:
 def test_metadata_only_equals_nearest_neighbours_on_standardised_facts() -> None:
     rng = np.random.default_rng(0)
     train, test, targets = facts(rng, 40), facts(rng, 15), rng.integers(0, 4, 40)
-    seen = [np.column_stack([each, each[:, 2] / each[:, 3]]) for each in (train, test)]
+    seen = [np.column_stack([facts, facts[:, 2] / facts[:, 3]]) for facts in (train, test)]
     mean, spread = seen[0].mean(0), seen[0].std(0)
     neighbours = KNeighborsClassifier(7).fit((seen[0] - mean) / spread, targets)
     expected = neighbours.predict((seen[1] - mean) / spread)

@@ -35,12 +35,12 @@ def videos(seed: int, *, n: int = 60, classes: int = 4, scale: float = 1.0) -> t
     rng = np.random.default_rng(seed)
     logits = rng.normal(scale=2.0, size=(n, classes))
     odds = np.exp(logits)
-    targets = np.asarray([rng.choice(classes, p=own / own.sum()) for own in odds])
+    targets = np.asarray([rng.choice(classes, p=row / row.sum()) for row in odds])
     return logits * scale, targets
 
 
 def nll_by_hand(logits: Array, targets: Array) -> float:
-    shares = [math.exp(own[true]) / sum(map(math.exp, own)) for own, true in zip(logits, targets, strict=True)]
+    shares = [math.exp(row[true]) / sum(map(math.exp, row)) for row, true in zip(logits, targets, strict=True)]
     return -sum(map(math.log, shares)) / len(shares)
 
 
@@ -117,8 +117,8 @@ def test_the_calibration_error_bin_by_bin(n: int, bins: int) -> None:
     for number in range(bins):
         inside = [
             i
-            for i, own in enumerate(confidence)
-            if number / bins < own <= (number + 1) / bins or (number == 0 and own == 0)
+            for i, score in enumerate(confidence)
+            if number / bins < score <= (number + 1) / bins or (number == 0 and score == 0)
         ]
         if inside:
             gap = sum(confidence[i] for i in inside) / len(inside) - sum(correct[i] for i in inside) / len(inside)
@@ -151,11 +151,11 @@ def test_risk_and_coverage_threshold_by_threshold(seed: int, n: int) -> None:
     assert curve.thresholds.tolist() == sorted(set(confidence.tolist()), reverse=True)
     risks = {}
     for threshold, coverage, risk in zip(curve.thresholds, curve.coverage, curve.risk, strict=True):
-        kept = [right for own, right in zip(confidence, correct, strict=True) if own >= threshold]
+        kept = [right for score, right in zip(confidence, correct, strict=True) if score >= threshold]
         assert coverage == pytest.approx(len(kept) / n)
         assert risk == pytest.approx(kept.count(False) / len(kept))
         risks[threshold] = risk
-    assert curve.area == pytest.approx(sum(risks[own] for own in confidence) / n)
+    assert curve.area == pytest.approx(sum(risks[score] for score in confidence) / n)
 
 
 def test_the_order_of_the_videos_does_not_matter_to_the_area() -> None:

@@ -33,25 +33,27 @@ def logits(*shape: int) -> Array:
 
 
 def test_one_label_is_the_likeliest() -> None:
-    outputs, truth = logits(4, 3), [np.int64(each) for each in (0, 2, 1, 1)]
+    outputs, truth = logits(4, 3), [np.int64(number) for number in (0, 2, 1, 1)]
     expected = measure_classification(outputs, np.asarray([0, 2, 1, 1]), labels=LABELS, groups=GROUPS)
     found = measured("label", list(outputs), truth)
     assert found.as_dict() == expected.as_dict()
-    assert headline("label", found) == np.mean([own.argmax() == true for own, true in zip(outputs, truth, strict=True)])
+    assert headline("label", found) == np.mean(
+        [output.argmax() == true for output, true in zip(outputs, truth, strict=True)]
+    )
 
 
 @pytest.mark.parametrize("thresholds", [None, (0.9, 0.2, 0.5)])
 def test_any_number_of_labels_are_those_above_their_thresholds(thresholds: tuple[float, ...] | None) -> None:
     """One half for all where none is chosen; the headline does not depend on them."""
     outputs, truth = logits(4, 3), np.asarray([[1, 0, 0], [0, 0, 0], [1, 1, 1], [0, 1, 0]], dtype=np.float32)
-    probabilities = np.asarray([[1 / (1 + math.exp(-float(each))) for each in row] for row in outputs])
+    probabilities = np.asarray([[1 / (1 + math.exp(-float(logit))) for logit in row] for row in outputs])
     cuts = np.asarray(thresholds or (0.5, 0.5, 0.5))
     expected = measure_multilabel(probabilities, truth > 0, labels=LABELS, groups=GROUPS, thresholds=cuts, bootstrap=30)
     found = measured("multilabel", list(outputs), list(truth), thresholds=thresholds)
     values, wanted = found.as_dict(), expected.as_dict()
     assert values == wanted
     assert headline("multilabel", found) == wanted["mean_average_precision"]
-    right = [((own >= cuts) == (true > 0)).all() for own, true in zip(probabilities, truth, strict=True)]
+    right = [((row >= cuts) == (true > 0)).all() for row, true in zip(probabilities, truth, strict=True)]
     assert found.exact_match == np.mean(right)
 
 
@@ -61,12 +63,12 @@ def test_labels_of_steps_leave_the_segments_of_the_background_out(labels: tuple[
     outputs = [logits(total, 3) for total in TOTALS]
     truth = [np.random.default_rng(total).integers(0, 3, total) for total in TOTALS]
     found = measure_outputs("step_labels", outputs, truth, labels=labels, groups=GROUPS, bootstrap=30)
-    answers = [own.argmax(axis=1) for own in outputs]
+    answers = [output.argmax(axis=1) for output in outputs]
     expected = measure_segmentation(
         answers, truth, labels=labels, groups=GROUPS, background=1 if labels == LABELS else None
     )
     assert found.as_dict() == expected.as_dict()
-    right = [int(a == b) for own, true in zip(answers, truth, strict=True) for a, b in zip(own, true, strict=True)]
+    right = [int(a == b) for row, true in zip(answers, truth, strict=True) for a, b in zip(row, true, strict=True)]
     assert headline("step_labels", found) == sum(right) / sum(TOTALS)
     assert found.n == 4
 
@@ -74,9 +76,9 @@ def test_labels_of_steps_leave_the_segments_of_the_background_out(labels: tuple[
 def test_transcripts_are_read_from_the_best_path() -> None:
     """The blank is the output behind the classes; what fills a true transcript up is no label."""
     outputs = [np.eye(4)[path] for path in ([3, 0, 0, 3, 0, 2], [3, 3], [1], [2, 1, 1, 0])]
-    truth = [np.asarray(own) for own in ([0, 0, 2], [-1, -1, -1], [1, 0, -1], [2, 0, -1])]
-    said, meant = [[0, 0, 2], [], [1], [2, 1, 0]], [[0, 0, 2], [], [1, 0], [2, 0]]
-    expected = measure_transcripts(said, meant, labels=LABELS, groups=GROUPS)
+    truth = [np.asarray(row) for row in ([0, 0, 2], [-1, -1, -1], [1, 0, -1], [2, 0, -1])]
+    predicted, meant = [[0, 0, 2], [], [1], [2, 1, 0]], [[0, 0, 2], [], [1, 0], [2, 0]]
+    expected = measure_transcripts(predicted, meant, labels=LABELS, groups=GROUPS)
     found = measured("transcript", outputs, truth)
     assert found.as_dict() == expected.as_dict()
     assert headline("transcript", found) == 2 / 7  # one label is missing, one is too many
@@ -85,7 +87,7 @@ def test_transcripts_are_read_from_the_best_path() -> None:
 def test_numbers_are_measured_as_they_are() -> None:
     outputs, truth = [np.asarray([value]) for value in (1.0, 2.5, -3.0, 0.0)], [1.5, 2.5, 1.0, 0.25]
     expected = measure_regression(np.asarray([1.0, 2.5, -3.0, 0.0]), np.asarray(truth), groups=GROUPS)
-    found = measured("regression", outputs, [np.float32(each) for each in truth])
+    found = measured("regression", outputs, [np.float32(number) for number in truth])
     assert found.as_dict() == expected.as_dict()
     assert headline("regression", found) == (0.5 + 0.0 + 4.0 + 0.25) / 4
 
@@ -98,12 +100,12 @@ def test_numbers_of_steps_are_measured_where_they_are_known() -> None:
     truth[3][:] = np.nan
     pairs = [
         (float(a), float(b), group)
-        for own, true, group in zip(outputs, truth, GROUPS, strict=True)
-        for a, b in zip(own[:, 0], true, strict=True)
+        for output, true, group in zip(outputs, truth, GROUPS, strict=True)
+        for a, b in zip(output[:, 0], true, strict=True)
         if not math.isnan(b)
     ]
-    said, meant, groups = zip(*pairs, strict=True)
-    expected = measure_regression(np.asarray(said), np.asarray(meant), groups=groups)
+    predicted, meant, groups = zip(*pairs, strict=True)
+    expected = measure_regression(np.asarray(predicted), np.asarray(meant), groups=groups)
     found = measured("step_regression", outputs, truth)
     assert found.as_dict() == expected.as_dict() | {"n": 4}
     assert headline("step_regression", found) == pytest.approx(np.mean([abs(a - b) for a, b, _ in pairs]))
@@ -167,9 +169,11 @@ def test_the_headline_of_every_head_has_an_interval_and_stands_in_the_json(head:
 @configure(deadline=None)
 @given(st.lists(st.floats(-700, 700), min_size=1, max_size=6))
 def test_probabilities_equal_their_formulas(values: list[float]) -> None:
-    shares = [math.exp(each - max(values)) for each in values]
-    np.testing.assert_allclose(softmax(np.asarray(values)), [each / sum(shares) for each in shares], rtol=1e-12)
-    np.testing.assert_allclose(sigmoid(np.asarray(values)), [1 / (1 + math.exp(-each)) for each in values], rtol=1e-12)
+    shares = [math.exp(value - max(values)) for value in values]
+    np.testing.assert_allclose(softmax(np.asarray(values)), [share / sum(shares) for share in shares], rtol=1e-12)
+    np.testing.assert_allclose(
+        sigmoid(np.asarray(values)), [1 / (1 + math.exp(-value)) for value in values], rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -21,7 +21,7 @@ def test_groups_are_drawn_one_resample_at_a_time() -> None:
     tracemalloc.start()
     try:
         same = all(
-            (own == row).all() for own, row in zip(draw_groups(5000, resamples=2000, seed=3), at_once, strict=True)
+            (drawn == row).all() for drawn, row in zip(draw_groups(5000, resamples=2000, seed=3), at_once, strict=True)
         )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -101,11 +101,11 @@ def test_the_interval_of_few_groups_covers_the_truth(accuracy: float, groups: in
     names = [str(number) for number in range(groups) for _ in range(6)]
     covered = []
     for _ in range(400):
-        own = np.full(groups, accuracy)
+        rates = np.full(groups, accuracy)
         if alike:
             spread = 1 / alike - 1
-            own = rng.beta(accuracy * spread, (1 - accuracy) * spread, groups)
-        right = (rng.random((groups, 6)) < own[:, None]).astype(np.float64).ravel()
+            rates = rng.beta(accuracy * spread, (1 - accuracy) * spread, groups)
+        right = (rng.random((groups, 6)) < rates[:, None]).astype(np.float64).ravel()
         low, high = share_interval(right, np.ones(6 * groups), groups=names)
         covered.append(low <= accuracy <= high)
     assert np.mean(covered) >= 0.93

@@ -32,16 +32,16 @@ def steps(text: str) -> Array:
 def metrics_of(pairs: list[Pair], **changes: object) -> SegmentationMetrics:
     groups = [f"g{i}" for i in range(len(pairs))]
     values = {"labels": LABELS, "groups": groups, "background": 0} | changes
-    return measure_segmentation([said for said, _ in pairs], [true for _, true in pairs], **values)  # type: ignore[arg-type]
+    return measure_segmentation([guess for guess, _ in pairs], [true for _, true in pairs], **values)  # type: ignore[arg-type]
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> Pair:
     """A prediction and a truth of the same length, made of runs; the truth has unlabelled steps."""
-    said, true = (
+    guess, true = (
         draw(st.lists(st.tuples(st.integers(lowest, 3), st.integers(1, 5)), max_size=8)) for lowest in (0, -1)
     )
-    rows = [np.repeat([label for label, _ in row], [n for _, n in row]).astype(np.int64) for row in (said, true)]
+    rows = [np.repeat([label for label, _ in row], [n for _, n in row]).astype(np.int64) for row in (guess, true)]
     length = min(map(len, rows))
     return rows[0][:length], rows[1][:length]
 
@@ -56,16 +56,16 @@ def slow_segments(row: Array, background: int | None) -> list[tuple[int, int, in
 
 
 def slow_sides(pair: Pair, background: int | None) -> list[list[tuple[int, int, int]]]:
-    said, true = pair
-    return [slow_segments(np.where(true < 0, -1, said), background), slow_segments(true, background)]
+    guess, true = pair
+    return [slow_segments(np.where(true < 0, -1, guess), background), slow_segments(true, background)]
 
 
 def slow_counts(pair: Pair, *, overlap: float, background: int | None) -> tuple[int, int, int]:
     """Step by step as Lea et al. publish it: span as union, products with class equality, hits marked once."""
-    said, true = slow_sides(pair, background)
+    guess, true = slow_sides(pair, background)
     tp = fp = 0
     hits = [False] * len(true)
-    for start, end, label in said:
+    for start, end, label in guess:
         ious = [
             ((min(end, e) - max(start, s)) / (max(end, e) - min(start, s))) * (label == other) for s, e, other in true
         ]
@@ -97,8 +97,8 @@ def test_segments_are_runs_of_equal_labels() -> None:
 @configure(deadline=None, max_examples=60)
 @given(runs())
 def test_segments_rebuild_the_labels(pair: Pair) -> None:
-    said, true = pair
-    assert to_segments(said) == slow_segments(said, background=None)
+    guess, true = pair
+    assert to_segments(guess) == slow_segments(guess, background=None)
     assert [label for start, end, label in to_segments(true) for _ in range(start, end)] == true.tolist()
 
 
@@ -121,15 +121,15 @@ def test_an_action_in_pieces_is_found_once() -> None:
 
 
 def test_the_iou_at_the_bound_is_a_hit() -> None:
-    said, true = steps("1000000000"), steps("1111111111")
-    assert overlap_counts(said, true, overlap=0.10, background=0) == (1, 0, 0)
-    assert overlap_counts(said, true, overlap=0.11, background=0) == (0, 1, 1)
+    guess, true = steps("1000000000"), steps("1111111111")
+    assert overlap_counts(guess, true, overlap=0.10, background=0) == (1, 0, 0)
+    assert overlap_counts(guess, true, overlap=0.11, background=0) == (0, 1, 1)
 
 
 def test_a_piece_whose_best_true_segment_is_taken_does_not_move_on_to_the_next() -> None:
     """The second piece overlaps the first action by 0.4 and the second by 1/9: enough for a hit, but not its best."""
-    said, true = steps("1110111111000"), steps("1111111101111")
-    assert overlap_counts(said, true, overlap=0.10, background=0) == (1, 1, 1)
+    guess, true = steps("1110111111000"), steps("1111111101111")
+    assert overlap_counts(guess, true, overlap=0.10, background=0) == (1, 1, 1)
 
 
 def test_of_two_true_segments_that_overlap_alike_the_first_is_taken() -> None:
@@ -138,9 +138,9 @@ def test_of_two_true_segments_that_overlap_alike_the_first_is_taken() -> None:
 
 
 def test_without_a_background_class_all_segments_count() -> None:
-    said, true = steps("0011"), steps("0111")
-    assert overlap_counts(said, true, overlap=0.5, background=None) == (2, 0, 0)
-    assert overlap_counts(said, true, overlap=0.5, background=0) == (1, 0, 0)
+    guess, true = steps("0011"), steps("0111")
+    assert overlap_counts(guess, true, overlap=0.5, background=None) == (2, 0, 0)
+    assert overlap_counts(guess, true, overlap=0.5, background=0) == (1, 0, 0)
 
 
 def test_background_parts_segments_and_is_none() -> None:
@@ -184,12 +184,14 @@ def test_f1_counts_segments_of_all_videos_together() -> None:
 @given(st.lists(runs(), min_size=1, max_size=5))
 def test_metrics_equal_scikit_learn_and_the_published_procedure(pairs: list[Pair]) -> None:
     found = metrics_of(pairs)
-    said, true = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    said, true = said[true >= 0], true[true >= 0]
+    guess, true = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    guess, true = guess[true >= 0], true[true >= 0]
     assert found.steps == len(true)
     if len(true):
-        precision, recall, f1, support = precision_recall_fscore_support(true, said, labels=range(4), zero_division=0.0)
-        assert found.frame_accuracy == pytest.approx((said == true).mean())
+        precision, recall, f1, support = precision_recall_fscore_support(
+            true, guess, labels=range(4), zero_division=0.0
+        )
+        assert found.frame_accuracy == pytest.approx((guess == true).mean())
         for name, expected in (("precision", precision), ("recall", recall), ("f1", f1), ("n", support)):
             assert [getattr(row, name) for row in found.per_class] == pytest.approx(expected)
     else:
@@ -204,7 +206,7 @@ def test_metrics_equal_scikit_learn_and_the_published_procedure(pairs: list[Pair
 def test_the_interval_is_over_groups_of_videos_and_weighs_by_steps() -> None:
     rng = np.random.default_rng(0)
     pairs = [(rng.integers(0, 4, size=n), rng.integers(0, 2, size=n)) for n in (3, 40, 7, 12)]
-    right = np.asarray([(said == true).sum() for said, true in pairs])
+    right = np.asarray([(guess == true).sum() for guess, true in pairs])
     groups = list("aabc")
     expected = share_interval(right, np.asarray([3, 40, 7, 12]), groups=groups)
     assert metrics_of(pairs, groups=groups).interval == pytest.approx(expected)
@@ -246,16 +248,16 @@ def test_numbers_of_steps_must_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "true", "message"),
+    ("guess", "true", "message"),
     [
         ("1.", "11", "predicted of video 0 holds -1, allowed are 0 to 3; cut padding off"),
         ("14", "11", "predicted of video 0 holds 4, allowed are 0 to 3"),
         ("11", "41", "truth of video 0 holds 4, allowed are -1 to 3"),
     ],
 )
-def test_a_label_that_does_not_exist_is_named(said: str, true: str, message: str) -> None:
+def test_a_label_that_does_not_exist_is_named(guess: str, true: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        metrics_of([(steps(said), steps(true))])
+        metrics_of([(steps(guess), steps(true))])
 
 
 def test_numbers_of_videos_must_agree() -> None:

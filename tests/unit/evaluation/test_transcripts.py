@@ -52,12 +52,12 @@ def test_the_edit_distance_of_known_words(a: str, b: str, distance: int) -> None
 
 @configure(deadline=None, max_examples=80)
 @given(TRANSCRIPTS, TRANSCRIPTS)
-def test_edits_are_those_of_the_best_of_all_alignments(said: list[int], true: list[int]) -> None:
-    """What is said and not true is an insertion: making the truth of the prediction would delete it."""
-    best = min(all_alignments(tuple(true), tuple(said)), key=lambda edits: (sum(edits), -edits[2]))
-    found = metrics_of([said], [true])
+def test_edits_are_those_of_the_best_of_all_alignments(guess: list[int], true: list[int]) -> None:
+    """A guess that is not true is an insertion: making the truth of the prediction would delete it."""
+    best = min(all_alignments(tuple(true), tuple(guess)), key=lambda edits: (sum(edits), -edits[2]))
+    found = metrics_of([guess], [true])
     assert (found.insertions, found.deletions, found.substitutions) == best
-    assert edit_distance(said, true) == sum(best)
+    assert edit_distance(guess, true) == sum(best)
 
 
 @configure(deadline=None, max_examples=80)

@@ -38,8 +38,8 @@ def world(streams: tuple[str, ...], *, later: float) -> SequenceSet:
     for name in streams:
         arrays = [rng.normal(size=(length, 4)) for length in LENGTHS]
         times[name] = [seconds(name, length) for length in LENGTHS]
-        for array, own in zip(arrays, times[name], strict=True):
-            array[own > NOW_S] += later * rng.normal(size=(int((own > NOW_S).sum()), 4))
+        for array, instants in zip(arrays, times[name], strict=True):
+            array[instants > NOW_S] += later * rng.normal(size=(int((instants > NOW_S).sum()), 4))
         totals = torch.tensor(LENGTHS)
         rows = torch.from_numpy(np.concatenate(arrays).astype(np.float16))
         tables[name] = StreamTable(rows, totals.cumsum(0) - totals, totals)
@@ -48,28 +48,30 @@ def world(streams: tuple[str, ...], *, later: float) -> SequenceSet:
     return replace(plain, streams=tables, grid=grid)
 
 
-def said(model: ModelSettings, streams: tuple[str, ...], *, later: float) -> list[Array]:
+def outputs_of(model: ModelSettings, streams: tuple[str, ...], *, later: float) -> list[Array]:
     """Outputs of the steps until `NOW_S`."""
     sequences = world(streams, later=later)
     torch.manual_seed(0)
     classifier = SequenceClassifier(model, dim=sequences.dims, num_classes=3).eval()
     outputs = predict(classifier, sequences, PredictOptions(steps=None))
     return [
-        own[torch.from_numpy(seconds("rgb", length) <= NOW_S)].numpy()
-        for own, length in zip(outputs, LENGTHS, strict=True)
+        output[torch.from_numpy(seconds("rgb", length) <= NOW_S)].numpy()
+        for output, length in zip(outputs, LENGTHS, strict=True)
     ]
 
 
 def assert_blind_to_the_future(streams: tuple[str, ...], **changes: object) -> None:
     values = {"head": "step_labels", "bidirectional": False, "layers": 2, "projection": 8}
     model = tiny_model(**(values | changes))
-    for own, other in zip(said(model, streams, later=0.0), said(model, streams, later=30.0), strict=True):
-        np.testing.assert_allclose(own, other, rtol=0, atol=1e-5)
-        assert np.isfinite(own).all()
+    for output, other in zip(
+        outputs_of(model, streams, later=0.0), outputs_of(model, streams, later=30.0), strict=True
+    ):
+        np.testing.assert_allclose(output, other, rtol=0, atol=1e-5)
+        assert np.isfinite(output).all()
     if changes.get("cell") not in {"none", "tcn"}:  # the test sees what it should: with both directions it does
         seen = model.model_copy(update={"bidirectional": True})
-        pairs = zip(said(seen, streams, later=0.0), said(seen, streams, later=30.0), strict=True)
-        assert any(np.abs(own - other).max() > 1e-3 for own, other in pairs)
+        pairs = zip(outputs_of(seen, streams, later=0.0), outputs_of(seen, streams, later=30.0), strict=True)
+        assert any(np.abs(output - other).max() > 1e-3 for output, other in pairs)
 
 
 @pytest.mark.parametrize(("cell", "inputs"), list(product(CELLS, INPUTS)))
@@ -90,16 +92,16 @@ TIMES = st.lists(st.floats(0.0, 20.0).map(lambda value: round(value, 2)), min_si
 def test_the_latest_step_is_the_one_before_and_knows_no_later_one(
     times: list[float], grid: list[float], now: int
 ) -> None:
-    own, instants = np.sort(times), np.sort(grid)
-    found = latest_steps(own, instants)
+    seconds, instants = np.sort(times), np.sort(grid)
+    found = latest_steps(seconds, instants)
     for place, instant in zip(found.tolist(), instants, strict=True):
-        before = [number for number, second in enumerate(own) if second <= instant]
-        gaps = np.diff(own[: len(before)])
-        lasts = not len(gaps) or instant - own[before[-1]] <= gaps.max()
+        before = [number for number, second in enumerate(seconds) if second <= instant]
+        gaps = np.diff(seconds[: len(before)])
+        lasts = not len(gaps) or instant - seconds[before[-1]] <= gaps.max()
         assert place == (before[-1] if before and lasts else -1)
     # The same as if the stream and the grid ended at any instant.
     end = instants[min(now, len(instants) - 1)]
-    cut = latest_steps(own[own <= end], instants[instants <= end]) if (own <= end).any() else -1
+    cut = latest_steps(seconds[seconds <= end], instants[instants <= end]) if (seconds <= end).any() else -1
     assert (found[instants <= end] == cut).all()
 
 

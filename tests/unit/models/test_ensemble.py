@@ -28,8 +28,8 @@ CLASSES: tuple[Head, ...] = ("label", "step_labels")
 
 def log_softmax(logits: Array) -> Array:
     high = logits.max(axis=-1, keepdims=True)
-    own: Array = logits - high - np.log(np.exp(logits - high).sum(axis=-1, keepdims=True))
-    return own
+    log_p: Array = logits - high - np.log(np.exp(logits - high).sum(axis=-1, keepdims=True))
+    return log_p
 
 
 def outputs_of(*shape: int, scale: float = 1.0) -> list[torch.Tensor]:
@@ -45,7 +45,7 @@ def outputs_of(*shape: int, scale: float = 1.0) -> list[torch.Tensor]:
 def test_classes_are_averaged_as_probabilities(head: Head, scale: float) -> None:
     outputs = outputs_of(5, 7, 4, scale=scale)
     got = average_outputs(head, outputs).double().numpy()
-    logs = np.stack([log_softmax(each.double().numpy()) for each in outputs])
+    logs = np.stack([log_softmax(output.double().numpy()) for output in outputs])
     high = logs.max(axis=0)
     np.testing.assert_allclose(got, high + np.log(np.exp(logs - high).mean(axis=0)), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(np.exp(got).sum(axis=-1), 1.0, atol=1e-5)
@@ -55,7 +55,7 @@ def test_classes_are_averaged_as_probabilities(head: Head, scale: float) -> None
 def test_labels_are_averaged_as_the_probability_of_each(scale: float) -> None:
     outputs = outputs_of(50, 4, scale=scale)
     got = average_outputs("multilabel", outputs).double().numpy()
-    expected = np.mean([1 / (1 + np.exp(-each.double().numpy())) for each in outputs], axis=0)
+    expected = np.mean([1 / (1 + np.exp(-output.double().numpy())) for output in outputs], axis=0)
     np.testing.assert_allclose(got, np.log(expected) - np.log1p(-expected), rtol=1e-4, atol=1e-5)
 
 
@@ -76,7 +76,7 @@ def test_labels_that_contradict_each_other_surely_are_undecided() -> None:
 @pytest.mark.parametrize("head", ["regression", "step_regression"])
 def test_numbers_are_averaged_as_they_are(head: Head) -> None:
     outputs = outputs_of(6, 1, scale=1e6)
-    expected = np.mean([each.double().numpy() for each in outputs], axis=0)
+    expected = np.mean([output.double().numpy() for output in outputs], axis=0)
     np.testing.assert_allclose(average_outputs(head, outputs).numpy(), expected, rtol=1e-5)
 
 
@@ -100,13 +100,16 @@ def test_of_transcripts_the_likeliest_to_all_is_taken(seed: int) -> None:
     """Rescored by hand over all paths; padding, nan included, says nothing."""
     generator, lengths = torch.Generator().manual_seed(seed), torch.tensor([5, 1, 3])
     outputs = [2 * torch.randn(3, 5, 3, generator=generator) for _ in range(4)]
-    for each in outputs:
-        each[1, 1:], each[2, 3:] = float("nan"), 100.0
+    for single in outputs:
+        single[1, 1:], single[2, 3:] = float("nan"), 100.0
     got = combine_outputs("transcript", outputs, lengths=lengths)
     for row, length in enumerate(lengths.tolist()):
-        own = [each[row, :length].double().numpy() for each in outputs]
-        said = [tuple(label for label, _ in itertools.groupby(each.argmax(1).tolist()) if label != 2) for each in own]
-        likely = [sum(math.log(likelihood(other, transcript)) for other in own) for transcript in said]
+        singles = [output[row, :length].double().numpy() for output in outputs]
+        transcripts = [
+            tuple(label for label, _ in itertools.groupby(single.argmax(1).tolist()) if label != 2)
+            for single in singles
+        ]
+        likely = [sum(math.log(likelihood(other, transcript)) for other in singles) for transcript in transcripts]
         assert torch.equal(got[row, :length], outputs[int(np.argmax(likely))][row, :length])
 
 
@@ -122,10 +125,10 @@ def test_labels_that_stand_on_other_steps_in_each_answer_are_not_lost() -> None:
 
 
 def test_short_floats_are_averaged_in_float32() -> None:
-    outputs = [each.bfloat16() for each in outputs_of(4, 3)]
+    outputs = [output.bfloat16() for output in outputs_of(4, 3)]
     got = average_outputs("label", outputs)
     assert got.dtype == torch.float32
-    assert torch.equal(got, average_outputs("label", [each.float() for each in outputs]))
+    assert torch.equal(got, average_outputs("label", [output.float() for output in outputs]))
 
 
 # The model
@@ -158,9 +161,9 @@ def test_an_ensemble_is_the_average_of_its_members_and_shows_their_settings() ->
     ensemble, lengths = make_ensemble("step_labels"), torch.tensor([4, 4])
     steps = torch.randn(2, 4, 5)
     with torch.inference_mode():
-        each = [torch.softmax(member(steps, lengths).double(), dim=-1) for member in ensemble.members]
+        members = [torch.softmax(member(steps, lengths).double(), dim=-1) for member in ensemble.members]
         got = torch.softmax(ensemble(steps, lengths).double(), dim=-1)
-    torch.testing.assert_close(got, sum(each) / 3, rtol=1e-5, atol=1e-7)  # type: ignore[arg-type]
+    torch.testing.assert_close(got, sum(members) / 3, rtol=1e-5, atol=1e-7)  # type: ignore[arg-type]
     assert ensemble.per_step
     assert ensemble.settings.head == "step_labels"
     assert not make_ensemble("label").per_step

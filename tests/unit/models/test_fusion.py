@@ -35,8 +35,8 @@ def draw(data: st.DataObject, lengths: list[int]) -> tuple[list[torch.Tensor], l
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 1000)))
     features = [torch.randn(length, WIDTH, generator=generator) for length in lengths]
     present = [torch.rand(length, len(DIMS), generator=generator) < 0.5 for length in lengths]
-    for own in present:
-        own[0, data.draw(st.integers(0, 2))] = True
+    for there in present:
+        there[0, data.draw(st.integers(0, 2))] = True
     return features, present
 
 
@@ -62,16 +62,16 @@ def test_what_is_absent_or_padding_or_another_video_never_changes_an_answer(
     features, present = draw(data, lengths)
     batch = torch.full((len(lengths), max(lengths) + extra, WIDTH), garbage, dtype=torch.float64)
     shown = torch.ones(*batch.shape[:2], len(DIMS), dtype=torch.bool)
-    for row, (own, there) in enumerate(zip(features, present, strict=True)):
-        batch[row, : len(own)] = own.double().masked_fill(~channels(there), garbage)
-        shown[row, : len(own)] = there
+    for row, (stream, there) in enumerate(zip(features, present, strict=True)):
+        batch[row, : len(stream)] = stream.double().masked_fill(~channels(there), garbage)
+        shown[row, : len(stream)] = there
     with torch.inference_mode():
         together = model(batch, torch.tensor(lengths), shown)
-        for row, (own, there) in enumerate(zip(features, present, strict=True)):
-            plain = own.double() * channels(there)
-            alone = model(plain[None], torch.tensor([len(own)]), there[None])[0]
+        for row, (stream, there) in enumerate(zip(features, present, strict=True)):
+            plain = stream.double() * channels(there)
+            alone = model(plain[None], torch.tensor([len(stream)]), there[None])[0]
             assert alone.isfinite().all()
-            answer = together[row] if head == "label" else together[row, : len(own)]
+            answer = together[row] if head == "label" else together[row, : len(stream)]
             assert (answer - alone).abs().max() < 1e-10
 
 
@@ -99,7 +99,7 @@ def test_every_stream_that_is_there_counts(fusion: str) -> None:
         present = everything.clone()
         present[:, :, stream] = False
         answers.append(model(features, torch.tensor([4]), present))
-    assert len({tuple(own[0].tolist()) for own in answers}) == 4
+    assert len({tuple(answer[0].tolist()) for answer in answers}) == 4
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -120,20 +120,20 @@ def test_late_fusion_is_the_mean_of_what_the_streams_say_alone(head: Head) -> No
         torch.randn(1, 5, WIDTH),
         torch.tensor([[[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0], [1, 0, 0]]]),
     )
-    said = model(features, torch.tensor([5]), present.bool())
+    outputs = model(features, torch.tensor([5]), present.bool())
     rgb = model.branches["rgb"](features[:, [0, 1, 3, 4], :5], torch.tensor([4]))
     audio = model.branches["audio"](features[:, [1, 3], 5:8], torch.tensor([2]))
-    torch.testing.assert_close(said, (rgb + audio) / 2)
+    torch.testing.assert_close(outputs, (rgb + audio) / 2)
 
 
 def test_late_fusion_of_steps_says_nothing_where_no_stream_is() -> None:
     model = make_model("late", late_weights="average", head="step_labels")
     assert model.branches is not None
     features, present = torch.randn(1, 3, WIDTH), torch.tensor([[[1, 0, 0], [0, 0, 0], [1, 1, 0]]]).bool()
-    said = model(features, torch.tensor([3]), present)[0]
+    outputs = model(features, torch.tensor([3]), present)[0]
     rgb = model.branches["rgb"](features[:, [0, 2], :5], torch.tensor([2]))[0]
     audio = model.branches["audio"](features[:, [2], 5:8], torch.tensor([1]))[0]
-    torch.testing.assert_close(said, torch.stack([rgb[0], torch.zeros(3), (rgb[1] + audio[0]) / 2]))
+    torch.testing.assert_close(outputs, torch.stack([rgb[0], torch.zeros(3), (rgb[1] + audio[0]) / 2]))
 
 
 def test_late_fusion_has_logits_of_steps_too() -> None:

@@ -92,8 +92,8 @@ def test_gradients_of_true_steps_do_not_see_the_padding(head: Head, cell: str) -
     together = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in model.parameters()]
     model.zero_grad()
     for sequence in chosen:
-        own = torch.tensor([len(sequence)])
-        cost(model(sequence[None], own), own).backward()  # type: ignore[no-untyped-call]
+        length = torch.tensor([len(sequence)])
+        cost(model(sequence[None], length), length).backward()  # type: ignore[no-untyped-call]
     for parameter, expected in zip(model.parameters(), together, strict=True):
         alone = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         torch.testing.assert_close(alone, expected, rtol=1e-9, atol=1e-10)

@@ -13,7 +13,7 @@ from vidrnn.sequences.alignment import align, nearest_steps, reference_of
 from vidrnn.sequences.steps import StepChoice
 
 instants = st.lists(st.integers(0, 400), min_size=0, max_size=12, unique=True).map(
-    lambda own: np.array(sorted(own)) / 8
+    lambda numbers: np.array(sorted(numbers)) / 8
 )
 
 
@@ -57,7 +57,7 @@ def test_sound_that_ends_before_the_video_shows_nothing_afterwards() -> None:
     ],
 )
 def test_the_grid_is_the_first_stream_with_more_than_one_step(lengths: dict[str, int], reference: str) -> None:
-    assert reference_of({name: np.arange(own) / 10 for name, own in lengths.items()}) == reference
+    assert reference_of({name: np.arange(length) / 10 for name, length in lengths.items()}) == reference
 
 
 def test_each_video_has_a_grid_of_its_own() -> None:
@@ -67,12 +67,12 @@ def test_each_video_has_a_grid_of_its_own() -> None:
         "text": [np.zeros(1), np.zeros(1), np.array([0.0, 3.0])],
     }
     grid, grids = align(times)
-    assert [own.tolist() for own in grids] == [[0, 0.5, 1, 1.5], [0, 0.2, 0.4, 0.6, 0.8, 1], [0, 3]]
+    assert [seconds.tolist() for seconds in grids] == [[0, 0.5, 1, 1.5], [0, 0.2, 0.4, 0.6, 0.8, 1], [0, 3]]
     assert grid.offsets.tolist() == [0, 4, 10]
     assert grid.steps["rgb"].tolist() == [0, 1, 2, 3, *[-1] * 6, 0, 0]
     assert grid.steps["audio"].tolist() == [*[-1] * 4, 0, 1, 2, 3, 4, 5, -1, -1]
     assert grid.steps["text"].tolist() == [0] * 10 + [0, 1]
-    assert {own.dtype for own in grid.steps.values()} == {torch.int32}
+    assert {steps.dtype for steps in grid.steps.values()} == {torch.int32}
 
 
 def test_steps_are_looked_up_in_any_order_and_none_beyond_the_lengths() -> None:

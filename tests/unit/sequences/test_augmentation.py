@@ -254,9 +254,9 @@ def test_a_balanced_epoch_draws_all_classes_equally_often_and_all_videos_of_one(
     assert {len(order) for order in orders} == {100}
     counts = np.bincount(torch.cat(orders).numpy(), minlength=100)
     for members in (slice(0, 60), slice(60, 90), slice(90, 100)):
-        own = counts[members]
-        assert own.sum() == pytest.approx(10_000, rel=0.03)
-        np.testing.assert_allclose(own, own.mean(), rtol=0.3)
+        class_counts = counts[members]
+        assert class_counts.sum() == pytest.approx(10_000, rel=0.03)
+        np.testing.assert_allclose(class_counts, class_counts.mean(), rtol=0.3)
 
 
 def test_a_class_without_videos_is_no_obstacle_to_balance() -> None:

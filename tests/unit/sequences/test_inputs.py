@@ -47,7 +47,7 @@ def test_nodes_are_brought_to_one_scale_each_on_its_own() -> None:
         parts=(3, 2),
     )[0].numpy()
     seen = video.astype(np.float64)
-    wanted = [part for each in (seen, seen - seen.mean(0)) for part in (each[:, :3], each[:, 3:])]
+    wanted = [part for values in (seen, seen - seen.mean(0)) for part in (values[:, :3], values[:, 3:])]
     scaled = [(part - part.mean(1, keepdims=True)) / part.std(1, keepdims=True) for part in wanted]
     np.testing.assert_allclose(steps, np.concatenate(scaled, axis=1), atol=2e-3)
 

@@ -65,7 +65,7 @@ def refusal(root: Path, mirrored: Mapping[str, Array]) -> str:
 
 
 def test_a_video_without_mirrored_features_is_an_error(tmp_path: Path) -> None:
-    others = {path: own for path, own in make_features(1).items() if path not in {"b/ö.mp4", "d.mp4"}}
+    others = {path: features for path, features in make_features(1).items() if path not in {"b/ö.mp4", "d.mp4"}}
     message = refusal(tmp_path, others)
     folder = tmp_path / tiny_spec(dim=3).mirrored().digest
     assert message == f"2 videos have features but no mirrored ones in {folder}, the first is 'b/ö.mp4'; {ADVICE}"
@@ -87,7 +87,7 @@ def test_a_video_without_plain_features_needs_no_mirrored_ones(tmp_path: Path) -
     annotations = [*annotate(("gone.mp4", "class0")), *ANNOTATIONS]
     sequences = load_sequences(annotations, plain, LABELS, device=CPU, mirrored=mirrored)
     assert sequences.missing == ("gone.mp4",)
-    assert [each.path for each in sequences.annotations] == list(LENGTHS)
+    assert [annotation.path for annotation in sequences.annotations] == list(LENGTHS)
     assert rgb(sequences).mirrored is not None
     assert rgb(sequences).mirrored.totals.tolist() == list(LENGTHS.values())
 
@@ -155,11 +155,11 @@ def test_training_sees_both_views_about_equally_often_and_always_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sequences, labels = order_task(16)
-    named = {f"{number}.mp4": own for number, own in enumerate(sequences)}
+    named = {f"{number}.mp4": sequence for number, sequence in enumerate(sequences)}
     annotations = annotate(*((f"{number}.mp4", f"class{label}") for number, label in enumerate(labels)))
     loaded = load_sequences(
         annotations, fill_store(tmp_path, named, dim=6), LABELS, device=CPU,
-        mirrored=fill_mirrored(tmp_path, {path: -own for path, own in named.items()}, dim=6),
+        mirrored=fill_mirrored(tmp_path, {path: -sequence for path, sequence in named.items()}, dim=6),
     )  # fmt: skip
     seen: list[torch.Tensor] = []
     batch = SequenceSet.batch

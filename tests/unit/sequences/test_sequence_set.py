@@ -89,9 +89,9 @@ def test_a_subset_shares_the_features(tmp_path: Path) -> None:
     assert part.totals.tolist() == [12, 1]
     np.testing.assert_array_equal(part.metadata, sequences.metadata[[3, 1]])
     positions = torch.tensor([0, 1])
-    own = part.batch(positions, choose_steps(part.totals, 8), tiny_model())
+    batch = part.batch(positions, choose_steps(part.totals, 8), tiny_model())
     whole = sequences.batch(torch.tensor([3, 1]), choose_steps(sequences.totals[[3, 1]], 8), tiny_model())
-    assert torch.equal(own.features, whole.features)
+    assert torch.equal(batch.features, whole.features)
 
 
 def test_the_folds_of_a_set_share_the_means_of_its_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,11 @@ def test_a_label_that_the_map_does_not_know_is_an_error(tmp_path: Path) -> None:
 
 def as_lists(sequences: SequenceSet) -> list[object]:
     """All that a model or a baseline can see, video by video and as batches."""
-    seen: list[object] = [sequences.missing, [each.path for each in sequences.annotations], rgb(sequences).dim]
+    seen: list[object] = [
+        sequences.missing,
+        [annotation.path for annotation in sequences.annotations],
+        rgb(sequences).dim,
+    ]
     seen += [sequences.targets.values.tolist(), sequences.totals.tolist(), sequences.metadata.tolist()]
     for number in range(len(sequences)):
         rows = rgb(sequences).features.narrow(0, int(rgb(sequences).offsets[number]), int(sequences.totals[number]))

@@ -101,8 +101,8 @@ def test_parts_of_similar_lengths_hold_each_sequence_once_and_little_padding(len
     parts = [part.tolist() for part in similar_lengths(torch.tensor(lengths))]
     assert sorted(position for part in parts for position in part) == list(range(len(lengths)))
     for part in parts:
-        own = [lengths[position] for position in part]
-        assert len(own) * max(own) <= 2 * sum(own)
+        lengths_of_part = [lengths[position] for position in part]
+        assert len(lengths_of_part) * max(lengths_of_part) <= 2 * sum(lengths_of_part)
 
 
 def test_similar_sequences_stay_one_batch_in_their_order() -> None:

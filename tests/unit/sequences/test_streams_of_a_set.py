@@ -46,7 +46,8 @@ def make_features(seed: int = 0) -> dict[str, dict[str, Array]]:
 
 def fill(root: Path, features: Mapping[str, Mapping[str, Array]]) -> list[FeatureFolder]:
     return [
-        fill_store(root, own, dim=DIMS[name], stream=name, rate=RATES[name]) for name, own in reversed(features.items())
+        fill_store(root, videos, dim=DIMS[name], stream=name, rate=RATES[name])
+        for name, videos in reversed(features.items())
     ]
 
 
@@ -64,19 +65,19 @@ def shown_by_hand(features: Mapping[str, Mapping[str, Array]], path: str, grid_t
     parts: list[Array] = []
     present: list[bool] = []
     for name in ("rgb", "audio", "text"):
-        own = features[name].get(path)
+        video = features[name].get(path)
         width = DIMS[name] * (2 if name == "audio" else 1)
-        times = np.arange(0 if own is None else len(own)) / RATES[name]
-        there = own is not None and (len(own) == 1 or grid_time <= times[-1] + 1 / RATES[name])
+        times = np.arange(0 if video is None else len(video)) / RATES[name]
+        there = video is not None and (len(video) == 1 or grid_time <= times[-1] + 1 / RATES[name])
         present.append(there)
-        if own is None or not there:
+        if video is None or not there:
             parts.append(np.zeros(width))
             continue
         step = int(np.abs(times - grid_time).argmin())
-        value = own[step].astype(np.float64)
+        value = video[step].astype(np.float64)
         if name == "audio":
-            wide = own.astype(np.float64)
-            change = wide[min(step + 1, len(own) - 1)] - wide[max(step - 1, 0)]
+            wide = video.astype(np.float64)
+            change = wide[min(step + 1, len(video) - 1)] - wide[max(step - 1, 0)]
             value = np.concatenate([layer_norm(value), layer_norm(change)])
         parts.append(value)
     return np.concatenate(parts), present
@@ -117,13 +118,13 @@ def test_features_in_memory_are_shown_as_stored_ones_are(tmp_path: Path, causal:
     pack(folders[0], remove_files=True)
     stored = load_sequences(ANNOTATIONS, folders, LABELS, device=CPU, causal=causal)
     for position, annotation in enumerate(stored.annotations):
-        own = {name: videos.get(annotation.path) for name, videos in features.items()}
+        streams = {name: videos.get(annotation.path) for name, videos in features.items()}
         found = {
             name: FoundStream.in_memory(
                 tiny_spec(dim=DIMS[name], stream=name),  # type: ignore[arg-type]
                 [None if rows is None else video_features(rows, rate=RATES[name])],
             )
-            for name, rows in own.items()
+            for name, rows in streams.items()
         }
         alone = join_streams([annotation], found, LABELS, device=CPU, causal=causal)
         assert alone.totals.tolist() == [stored.totals[position]]
@@ -141,7 +142,7 @@ def test_features_in_memory_are_shown_as_stored_ones_are(tmp_path: Path, causal:
 def test_a_video_is_missing_only_when_it_has_no_stream_at_all(tmp_path: Path) -> None:
     sequences = load(tmp_path)
     assert sequences.missing == ("gone.mp4",)
-    assert [each.path for each in sequences.annotations] == list(LENGTHS)
+    assert [annotation.path for annotation in sequences.annotations] == list(LENGTHS)
     assert sequences.lacking == {"rgb": 2, "audio": 2, "text": 2}
     assert sequences.metadata[:, 2].tolist() == [30, 8, 40, 9, 1], "the facts are those of the first stream"
     assert list(sequences.streams) == ["rgb", "audio", "text"], "in canonical order, not that of the folders"
@@ -152,19 +153,19 @@ def test_no_features_in_any_stream_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         load_sequences(ANNOTATIONS, folders, LABELS, device=CPU)
     paths = f"{folders[1].path} or {folders[0].path}"
-    said = f"none of the 6 annotated videos has features in {paths}; run `vidrnn extract` with this config"
-    assert str(caught.value) == said
+    message = f"none of the 6 annotated videos has features in {paths}; run `vidrnn extract` with this config"
+    assert str(caught.value) == message
 
 
 def answers(sequences: SequenceSet, paths: list[str], fusion: str) -> torch.Tensor:
     torch.manual_seed(0)
     settings = MODEL.model_copy(update={"fusion": fusion})
     model = SequenceClassifier(settings, dim=sequences.dims, num_classes=2).eval()
-    known = [each.path for each in sequences.annotations]
+    known = [annotation.path for annotation in sequences.annotations]
     positions = torch.tensor([known.index(path) for path in paths])
     batch = sequences.batch(positions, choose_steps(sequences.totals[positions], 6), settings)
-    said: torch.Tensor = model(batch.features, batch.lengths, batch.present)
-    return said
+    outputs: torch.Tensor = model(batch.features, batch.lengths, batch.present)
+    return outputs
 
 
 @pytest.mark.parametrize("fusion", ["concat", "late", "gated", "cross_attention"])
@@ -195,8 +196,8 @@ def test_a_video_of_which_nothing_is_shown_is_an_error(tmp_path: Path) -> None:
 def test_pictures_are_mirrored_and_sound_and_text_stay(tmp_path: Path) -> None:
     features, other = make_features(), make_features(1)["rgb"]
     mirrored = FeatureStore(tmp_path).create(tiny_spec(dim=DIMS["rgb"]).mirrored())
-    for path, own in other.items():
-        mirrored.write(path, video_features(own))
+    for path, stream in other.items():
+        mirrored.write(path, video_features(stream))
     sequences = load(tmp_path, mirrored=[mirrored])
     assert sequences.has_both_views
     positions, asked = torch.tensor([0, 3, 2]), torch.tensor([True, True, False])
@@ -256,10 +257,10 @@ def test_mixup_mixes_the_streams_that_both_have(tmp_path: Path) -> None:
     assert batch.lengths.tolist() == [6] * 4, "so that each step is mixed with its own number"
     for row, slot in np.ndindex(4, 6):
         for channels, stream in ((slice(0, 5), 0), (slice(5, 11), 1), (slice(11, 15), 2)):
-            own, other = batch.features[row, slot, channels], batch.features[partner[row], slot, channels]
+            first, other = batch.features[row, slot, channels], batch.features[partner[row], slot, channels]
             if bool(batch.present[partner[row], slot, stream]):
-                own = share * own + (1 - share) * other
-            torch.testing.assert_close(mixed.features[row, slot, channels], own)
+                first = share * first + (1 - share) * other
+            torch.testing.assert_close(mixed.features[row, slot, channels], first)
 
 
 def test_inputs_of_a_stream_have_defaults() -> None:

@@ -31,7 +31,7 @@ def video(number: int, **known: object) -> Annotation:
 
 def targets_of(annotations: Sequence[Annotation], head: Head, *times: Sequence[float]) -> Targets:
     """With the instants of each video, for heads with one target per step."""
-    instants = [np.asarray(own, dtype=np.float64) for own in times]
+    instants = [np.asarray(seconds, dtype=np.float64) for seconds in times]
     return make_targets(annotations, head, NAMES, instants.__getitem__, device=CPU)
 
 
@@ -131,13 +131,16 @@ def test_steps_equal_a_search_through_the_segments_at_every_instant(
         spans.append([(a / 4, b / 4, (a + b) % 3) for (a, b), keep in zip(pairs, kept, strict=True) if keep])
     times = [[instant / 4 for instant in grid] for _, grid in world]
     with_labels = [
-        video(n, segments=labelled(*((a, b, NAMES.names[1 + k]) for a, b, k in own))) for n, own in enumerate(spans)
+        video(n, segments=labelled(*((a, b, NAMES.names[1 + k]) for a, b, k in segments)))
+        for n, segments in enumerate(spans)
     ]
-    with_numbers = [video(n, segments=numbered(*((a, b, k + 0.5) for a, b, k in own))) for n, own in enumerate(spans)]
+    with_numbers = [
+        video(n, segments=numbered(*((a, b, k + 0.5) for a, b, k in segments))) for n, segments in enumerate(spans)
+    ]
     classes, values = [], []
-    for own, instants in zip(spans, times, strict=True):
+    for segments, instants in zip(spans, times, strict=True):
         for instant in instants:
-            inside = [kind for start, end, kind in own if start <= instant < end]
+            inside = [kind for start, end, kind in segments if start <= instant < end]
             classes.append(1 + inside[0] if inside else 0)
             values.append(inside[0] + 0.5 if inside else math.nan)
     offsets = np.cumsum([0, *map(len, times)])[:-1].tolist()
@@ -172,10 +175,10 @@ def test_a_batch_has_the_target_of_every_chosen_step(order: list[int], shuffled:
         choice = shuffle_steps(choice, generator=torch.Generator().manual_seed(0))
     found, of_numbers = labels.of(positions, choice), numbers.of(positions, choice)
     assert found.shape == of_numbers.shape == choice.indices.shape
-    for row, own in enumerate(order):
+    for row, position in enumerate(order):
         for slot in range(found.shape[1]):
             if slot < choice.lengths[row]:
-                expected = EXPECTED[own][int(choice.indices[row, slot])]
+                expected = EXPECTED[position][int(choice.indices[row, slot])]
                 assert (found[row, slot], of_numbers[row, slot]) == (expected, expected / 2)
             else:
                 assert found[row, slot] == IGNORED
@@ -185,7 +188,7 @@ def test_a_batch_has_the_target_of_every_chosen_step(order: list[int], shuffled:
 def test_a_batch_changes_nothing_in_the_targets() -> None:
     targets = targets_of(STEPS, "step_labels", *TIMES)
     targets.of(torch.arange(3), choose_steps(torch.tensor([9, 1, 5]), None)).fill_(7)
-    assert targets.values.tolist() == [each for own in EXPECTED for each in own]
+    assert targets.values.tolist() == [value for row in EXPECTED for value in row]
 
 
 def test_one_answer_per_video_does_not_look_at_the_steps() -> None:
@@ -199,7 +202,7 @@ def test_a_subset_answers_for_its_videos_in_its_order() -> None:
     targets = targets_of(STEPS, "step_labels", *TIMES)
     part = targets.subset(torch.tensor([2, 0]))
     assert part.values.data_ptr() == targets.values.data_ptr()
-    assert [own.tolist() for own in part.per_video(torch.tensor([5, 9]))] == [EXPECTED[2], EXPECTED[0]]
+    assert [values.tolist() for values in part.per_video(torch.tensor([5, 9]))] == [EXPECTED[2], EXPECTED[0]]
     last = part.subset(torch.tensor([1]))
     assert last.of(torch.tensor([0]), choose_steps(torch.tensor([9]), None)).tolist() == [EXPECTED[0]]
     transcripts = targets_of([video(0, labels=("run", "jump")), video(1, labels=("walk",))], "transcript")
@@ -208,7 +211,7 @@ def test_a_subset_answers_for_its_videos_in_its_order() -> None:
 
 def test_each_video_gets_its_own_targets_back() -> None:
     targets = targets_of(STEPS, "step_labels", *TIMES)
-    assert [own.tolist() for own in targets.per_video(torch.tensor([9, 1, 5]))] == EXPECTED
+    assert [values.tolist() for values in targets.per_video(torch.tensor([9, 1, 5]))] == EXPECTED
     numbers = targets_of([video(0, target=1.5), video(1, target=2.5)], "regression")
     assert numbers.per_video(torch.tensor([4, 4])) == [1.5, 2.5]
 
@@ -230,8 +233,8 @@ def test_a_pack_gives_the_targets_that_files_give(tmp_path: Path, case: str) -> 
         packed.write("0.mp4", fill)
     for folder in (plain, packed):
         sequences = load_sequences([STEPS[2], STEPS[0], STEPS[1]], folder, NAMES, device=CPU, head="step_labels")
-        own = [each.tolist() for each in sequences.targets.per_video(sequences.totals)]
-        assert own == [EXPECTED[2], EXPECTED[0], EXPECTED[1]]
+        known = [values.tolist() for values in sequences.targets.per_video(sequences.totals)]
+        assert known == [EXPECTED[2], EXPECTED[0], EXPECTED[1]]
         part = sequences.subset([1])
         batch = part.batch(torch.tensor([0]), choose_steps(part.totals, 3), tiny_model())
         assert batch.targets.tolist() == [[EXPECTED[0][index] for index in (1, 4, 7)]]

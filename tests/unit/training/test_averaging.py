@@ -27,9 +27,9 @@ def test_the_average_is_that_of_the_formula(decay: float) -> None:
             for weight in model.parameters():
                 weight.add_(torch.randn(weight.shape, generator=generator))
         average.update(model, number=number)
-        own = min(decay, (1 + number) / (10 + number))
+        share = min(decay, (1 + number) / (10 + number))
         for name, value in model.named_parameters():
-            expected[name] = own * expected[name] + (1 - own) * value.detach().double().numpy()
+            expected[name] = share * expected[name] + (1 - share) * value.detach().double().numpy()
     for name, value in average.model.named_parameters():
         np.testing.assert_allclose(value.detach().numpy(), expected[name], rtol=1e-4, atol=1e-4)
 
@@ -69,8 +69,12 @@ def test_a_fit_gives_the_average_of_the_weights_that_a_plain_fit_goes_through(mo
 
     def spy(self: torch.optim.AdamW, *arguments: object) -> object:
         done = optimise(self, *arguments)  # type: ignore[arg-type]
-        matrices, others = ([each.detach().double().numpy().copy() for each in g["params"]] for g in self.param_groups)
-        seen.append({f"m{i}": each for i, each in enumerate(matrices)} | {f"o{i}": e for i, e in enumerate(others)})
+        matrices, others = (
+            [weights.detach().double().numpy().copy() for weights in g["params"]] for g in self.param_groups
+        )
+        seen.append(
+            {f"m{i}": weights for i, weights in enumerate(matrices)} | {f"o{i}": e for i, e in enumerate(others)}
+        )
         return done
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
@@ -81,13 +85,13 @@ def test_a_fit_gives_the_average_of_the_weights_that_a_plain_fit_goes_through(mo
     assert all(np.array_equal(a[name], b[name]) for a, b in zip(seen, through, strict=True) for name in a)
     torch.manual_seed(0)  # the weights before the first step
     expected = [
-        each.detach().double().numpy()
-        for each in SequenceClassifier(tiny_model(dropout=0.2), dim=6, num_classes=2).parameters()
-        if each.ndim >= 2
+        parameter.detach().double().numpy()
+        for parameter in SequenceClassifier(tiny_model(dropout=0.2), dim=6, num_classes=2).parameters()
+        if parameter.ndim >= 2
     ]
     for number, weights in enumerate(through, start=1):
-        own = min(0.6, (1 + number) / (10 + number))
-        expected = [own * before + (1 - own) * weights[f"m{i}"] for i, before in enumerate(expected)]
+        share = min(0.6, (1 + number) / (10 + number))
+        expected = [share * before + (1 - share) * weights[f"m{i}"] for i, before in enumerate(expected)]
     names = [name for name, value in averaged.model.named_parameters() if value.ndim >= 2]
     for name, value in zip(names, expected, strict=True):
         np.testing.assert_allclose(averaged.last[name].numpy(), value, rtol=1e-4, atol=1e-5)

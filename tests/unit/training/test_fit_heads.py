@@ -47,9 +47,9 @@ def toy(head: Head, number: int, *, seed: int) -> tuple[SequenceSet, int]:
     arrays, kinds = [], []
     for _ in range(number):
         order = rng.permutation(3)[: rng.integers(1, 4)]
-        own = np.repeat(order, rng.integers(3, 6, len(order)))
-        arrays.append(directions[own] + rng.normal(scale=0.3, size=(len(own), 6)))
-        kinds.append((order, own))
+        path = np.repeat(order, rng.integers(3, 6, len(order)))
+        arrays.append(directions[path] + rng.normal(scale=0.3, size=(len(path), 6)))
+        kinds.append((order, path))
     if head == "multilabel":
         rows = np.stack([np.isin(np.arange(3), order) for order, _ in kinds])
         return make_set(arrays, torch.from_numpy(rows.astype(np.float32))), 3
@@ -57,9 +57,9 @@ def toy(head: Head, number: int, *, seed: int) -> tuple[SequenceSet, int]:
         rows = np.stack([np.append(order, [IGNORED] * (3 - len(order))) for order, _ in kinds])
         return make_set(arrays, torch.from_numpy(rows)), 3
     if head == "regression":  # how many seconds of movement 0, in an odd unit
-        numbers = [1000.0 + 30.0 * float((own == 0).mean()) for _, own in kinds]
+        numbers = [1000.0 + 30.0 * float((path == 0).mean()) for _, path in kinds]
         return make_set(arrays, torch.tensor(numbers)), 0
-    flat = np.concatenate([own for _, own in kinds])
+    flat = np.concatenate([path for _, path in kinds])
     if head == "step_labels":
         return make_set(arrays, torch.from_numpy(flat), per_step=True), 3
     numbers = 100.0 + 20.0 * flat
@@ -77,7 +77,7 @@ def score(head: Head, outputs: Sequence[Any], truth: SequenceSet, classes: int) 
     groups = [annotation.group for annotation in truth.annotations]
     measured = measure_outputs(
         head,
-        [np.asarray(own) for own in outputs],
+        [np.asarray(output) for output in outputs],
         truth.targets.per_video(truth.totals),
         labels=[str(number) for number in range(classes)],
         groups=groups,
@@ -141,8 +141,8 @@ def test_validation_measures_the_headline_of_the_head(head: Head) -> None:
         assert row["val_loss"] == pytest.approx(-log_p[np.arange(len(wanted)), wanted].mean(), rel=1e-5)
     if "regression" in head:
         numbers = train.targets.values[~train.targets.values.isnan()].double().numpy()
-        said, wanted = torch.cat(outputs).flatten().double().numpy(), np.hstack(truth).astype(np.float64)
-        errors = ((said - wanted) / numbers.std())[~np.isnan(wanted)]
+        predicted, wanted = torch.cat(outputs).flatten().double().numpy(), np.hstack(truth).astype(np.float64)
+        errors = ((predicted - wanted) / numbers.std())[~np.isnan(wanted)]
         assert row["val_loss"] == pytest.approx(np.square(errors).mean(), rel=1e-4)
 
 
@@ -164,9 +164,9 @@ def test_numbers_are_learned_alike_wherever_they_lie(offset: float, spread: floa
     for add, times in ((0.0, 1.0), (offset, spread)):
         train, test = (moved(toy("regression", 40, seed=seed)[0], add, times) for seed in (0, 1))
         result = learn("regression", train, 0, training={"epochs": 10, "precision": precision})
-        said = torch.stack(predict(result.model, test, PredictOptions(None)))[:, 0].double()
-        assert len(said.unique()) > 30
-        errors.append(float((said - test.targets.values).abs().mean()) / times)
+        predicted = torch.stack(predict(result.model, test, PredictOptions(None)))[:, 0].double()
+        assert len(predicted.unique()) > 30
+        errors.append(float((predicted - test.targets.values).abs().mean()) / times)
     assert errors[1] == pytest.approx(errors[0], rel=0.02)
 
 
@@ -187,7 +187,9 @@ def test_validation_measures_one_loss_whatever_was_minimised(head: Head, loss: s
     """Written out in float64; otherwise a search would take the loss with the smallest numbers for the best."""
     (train, classes), (val, _) = toy("multilabel" if head == "label" else head, 12, seed=0), toy(head, 10, seed=1)
     if head == "label":
-        train, val = (replace(each, targets=Targets(torch.arange(len(each)) % 3)) for each in (train, val))
+        train, val = (
+            replace(sequences, targets=Targets(torch.arange(len(sequences)) % 3)) for sequences in (train, val)
+        )
         classes = 3
     result = learn(head, train, classes, val, training={"epochs": 1, "loss": loss})
     outputs = torch.stack(predict(result.model, val, PredictOptions(None))).double().numpy()
@@ -245,7 +247,7 @@ def test_a_transcript_that_does_not_fit_into_its_steps_is_refused_before_the_fit
 ) -> None:
     good, _ = toy("transcript", 4, seed=0)
     good = replace(
-        good, annotations=tuple(replace(each, label="", labels=()) for each in good.annotations)
+        good, annotations=tuple(replace(annotation, label="", labels=()) for annotation in good.annotations)
     )  # nothing said: fits everywhere
     good = replace(good, targets=Targets(torch.full((4, 1), IGNORED)))
     numbers = ["abcd".index(name) for name in names]
@@ -267,7 +269,7 @@ def test_members_together_make_no_worse_transcripts_than_each_alone() -> None:
         rng = np.random.default_rng(seed)
         orders = [rng.permutation(3) for _ in range(40)]
         held = [np.repeat(order, rng.integers(8, 14, 3)) for order in orders]
-        arrays = [directions[own] + rng.normal(size=(len(own), 6)) for own in held]
+        arrays = [directions[path] + rng.normal(size=(len(path), 6)) for path in held]
         sides.append(make_set(arrays, torch.from_numpy(np.stack(orders))))
     settings = tiny_training(epochs=20, steps=None, learning_rate=0.02, members=3)
     model = tiny_model(head="transcript", hidden_size=16)
@@ -312,7 +314,7 @@ def test_answers_of_steps_are_those_of_each_video_alone(head: Head, steps: int |
     torch.manual_seed(0)
     model = SequenceClassifier(tiny_model(head=head), dim=6, num_classes=3).eval()
     found = predict(model, sequences, PredictOptions(steps=steps))
-    for array, own in zip(arrays, found, strict=True):
+    for array, output in zip(arrays, found, strict=True):
         chosen = choose_steps(torch.tensor([len(array)]), steps).indices[0].tolist()
         with torch.inference_mode():
             alone = model(torch.from_numpy(array[chosen]).float()[None], torch.tensor([len(chosen)]))[0]
@@ -320,8 +322,8 @@ def test_answers_of_steps_are_those_of_each_video_alone(head: Head, steps: int |
             slots = range(len(chosen))
             nearest = [min(slots, key=lambda slot: (abs(chosen[slot] - step), slot)) for step in range(len(array))]
             alone = alone[nearest]
-        torch.testing.assert_close(own, alone, rtol=0, atol=1e-6)
-        assert own.dtype == (torch.float64 if head == "step_regression" else torch.float32)
+        torch.testing.assert_close(output, alone, rtol=0, atol=1e-6)
+        assert output.dtype == (torch.float64 if head == "step_regression" else torch.float32)
 
 
 @pytest.mark.parametrize("steps", [4, None])
@@ -368,14 +370,16 @@ def test_videos_of_one_step_are_fitted_and_answered(head: Head) -> None:
     train, classes = toy(head, 8, seed=0)
     if head == "transcript":
         train = replace(train, targets=Targets(train.targets.values[:, :1]))
-        known = tuple(Annotation(each.path, "", None, each.group, labels=("x",)) for each in train.annotations)
+        known = tuple(
+            Annotation(annotation.path, "", None, annotation.group, labels=("x",)) for annotation in train.annotations
+        )
         train = replace(train, annotations=known)
     short = replace(train, totals=torch.where(torch.arange(8) % 2 == 0, 1, train.totals))
     result = learn(head, short, classes, training={"epochs": 2})
     outputs = predict(result.model, short, PredictOptions(steps=None))
-    assert all(bool(own.isfinite().all()) for own in outputs)
+    assert all(bool(output.isfinite().all()) for output in outputs)
     if head in {"step_labels", "step_regression"}:
-        assert [len(own) for own in outputs] == short.totals.tolist()
+        assert [len(output) for output in outputs] == short.totals.tolist()
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -405,7 +409,9 @@ def test_a_long_sequence_does_not_inflate_its_batch_and_changes_no_gradient(
         monkeypatch.setattr(trainer.model, "unscaled", watched(trainer.model.unscaled, seen := []))
         trainer._descend(torch.arange(8))
         volumes.append(max(seen))
-        gradients.append({name: each.grad for name, each in trainer.model.named_parameters() if each.grad is not None})
+        gradients.append(
+            {name: parameter.grad for name, parameter in trainer.model.named_parameters() if parameter.grad is not None}
+        )
     assert volumes[1] == 2400
     assert volumes[0] < 700
     for name, gradient in gradients[1].items():

@@ -55,9 +55,9 @@ def cheapest_answers(loss: Objective) -> Array:
     """(2,) probability of their own class that costs least for examples of either of two classes, tried on a grid."""
     grid = np.linspace(0.001, 0.999, 401)
     best = []
-    for own in (0, 1):
-        shares = np.stack([grid, 1 - grid] if own == 0 else [1 - grid, grid], axis=1)
-        logits, target = torch.from_numpy(np.log(shares)).float(), torch.tensor([own])
+    for true_class in (0, 1):
+        shares = np.stack([grid, 1 - grid] if true_class == 0 else [1 - grid, grid], axis=1)
+        logits, target = torch.from_numpy(np.log(shares)).float(), torch.tensor([true_class])
         best.append(grid[np.argmin([float(loss(row[None], target, ONE_STEP)) for row in logits])])
     return np.asarray(best)
 
@@ -85,11 +85,11 @@ def test_examples_that_look_alike_are_shared_evenly_among_the_classes_that_occur
     """One answer for all examples: that of lowest cost on a grid over three classes."""
     settings = tiny_training(label_smoothing=smoothing, class_weight="balanced")
     taught = np.repeat([0, 1, 2], counts)
-    own = objective(settings, taught, classes=3)
+    loss = objective(settings, taught, classes=3)
     points = [(a / 60, b / 60, 1 - (a + b) / 60) for a in range(1, 59) for b in range(1, 60 - a)]
     logits = torch.tensor(points).log()
     targets = torch.from_numpy(taught)
-    costs = [float(own(row.expand(len(taught), 3), targets, ONE_STEP)) for row in logits]
+    costs = [float(loss(row.expand(len(taught), 3), targets, ONE_STEP)) for row in logits]
     present = np.asarray(counts) > 0
     expected = (1 - smoothing) * present / present.sum() + smoothing / 3
     assert points[int(np.argmin(costs))] == pytest.approx(tuple(expected), abs=1.5 / 60)
@@ -224,8 +224,8 @@ def test_steps_are_taught_one_by_one_and_padding_is_not(loss: str, smoothing: fl
         logits[row, length:], targets[row, length:] = np.nan, -1
     settings = tiny_training(loss=loss, focal_gamma=1.5, label_smoothing=smoothing, class_weight="balanced")
     taught = np.asarray([0, 0, 0, 1, 1, 2, 3, 3])
-    own = objective(settings, taught, classes=4, head="step_labels")
-    found, gradient = loss_and_gradient(own, logits, targets, lengths)
+    of_steps = objective(settings, taught, classes=4, head="step_labels")
+    found, gradient = loss_and_gradient(of_steps, logits, targets, lengths)
     weight = np.asarray([8 / (4 * count) for count in (3, 2, 1, 2)])
     rows = np.concatenate([logits[row, :length] for row, length in enumerate(lengths)])
     wanted = np.concatenate([targets[row, :length] for row, length in enumerate(lengths)])
@@ -246,8 +246,8 @@ def path_probability(logits: Array, transcript: list[int], *, blank: int) -> flo
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     total = 0.0
     for path in itertools.product(range(logits.shape[1]), repeat=len(logits)):
-        said = [label for label, _ in itertools.groupby(path) if label != blank]
-        if said == transcript:
+        collapsed = [label for label, _ in itertools.groupby(path) if label != blank]
+        if collapsed == transcript:
             total += float(np.prod([p[step, label] for step, label in enumerate(path)]))
     return total
 
@@ -277,15 +277,15 @@ def test_numbers_are_compared_in_units_of_their_deviation(head: Head, loss: str)
     rng = np.random.default_rng(4)
     train = rng.normal(loc=50.0, scale=7.0, size=20)
     train[3] = np.nan
-    own, mean, deviation = of_numbers(tiny_training(loss=loss), train, head)
-    assert own.scale is not None
-    np.testing.assert_allclose(own.scale.numpy(), [mean, deviation], rtol=1e-6)  # of numbers that were given as float32
+    scaled, mean, deviation = of_numbers(tiny_training(loss=loss), train, head)
+    assert scaled.scale is not None
+    np.testing.assert_allclose(scaled.scale.numpy(), [mean, deviation], rtol=1e-6)  # the numbers came as float32
     shape = (4,) if head == "regression" else (4, 6)
     targets, outputs = rng.normal(50.0, 7.0, shape), rng.normal(0.0, 3.0, (*shape, 1))
     targets[0], targets[2] = np.nan, outputs[2, ..., 0] * deviation + mean
     error = (outputs[..., 0] - (targets - mean) / deviation)[~np.isnan(targets)]
     huber = np.where(np.abs(error) <= 1, error**2 / 2, np.abs(error) - 0.5)
-    found, gradient = loss_and_gradient(own, outputs, targets)
+    found, gradient = loss_and_gradient(scaled, outputs, targets)
     assert found == pytest.approx((huber if loss == "huber" else error**2).mean(), rel=1e-4)
     assert not gradient[0].any()
     assert gradient[1].all()
@@ -294,11 +294,11 @@ def test_numbers_are_compared_in_units_of_their_deviation(head: Head, loss: str)
 @pytest.mark.parametrize("head", ["regression", "step_regression"])
 def test_a_batch_without_any_known_number_teaches_nothing(head: Head) -> None:
     """Not nan, which would end the fit; outputs in the padding may be anything."""
-    own, _, _ = of_numbers(tiny_training(), np.asarray([1.0, 2.0, np.nan]), head)
+    scaled, _, _ = of_numbers(tiny_training(), np.asarray([1.0, 2.0, np.nan]), head)
     shape = (2,) if head == "regression" else (2, 3)
     outputs = np.ones((*shape, 1))
     outputs[1] = np.nan
-    found, gradient = loss_and_gradient(own, outputs, np.full(shape, np.nan))
+    found, gradient = loss_and_gradient(scaled, outputs, np.full(shape, np.nan))
     assert found == 0.0
     assert not gradient.any()
 
@@ -306,10 +306,10 @@ def test_a_batch_without_any_known_number_teaches_nothing(head: Head) -> None:
 @pytest.mark.parametrize("train", [np.asarray([3.0, 3.0, 3.0]), np.asarray([3.0])])
 def test_equal_numbers_are_compared_as_they_are(train: Array) -> None:
     """They have no deviation to be a unit."""
-    own = objective(tiny_training(), train.astype(np.float32), classes=0, head="regression")
-    assert own.scale is not None
-    assert own.scale.tolist() == [3.0, 1.0]
-    assert loss_and_gradient(own, np.asarray([[2.0]]), np.asarray([3.0]))[0] == pytest.approx(4.0)
+    loss = objective(tiny_training(), train.astype(np.float32), classes=0, head="regression")
+    assert loss.scale is not None
+    assert loss.scale.tolist() == [3.0, 1.0]
+    assert loss_and_gradient(loss, np.asarray([[2.0]]), np.asarray([3.0]))[0] == pytest.approx(4.0)
 
 
 def test_numbers_of_which_none_is_known_cannot_be_taught() -> None:
@@ -336,14 +336,14 @@ def test_padding_never_changes_the_loss_of_steps(head: Head, extra: int, garbage
     if head != "transcript":
         targets[0, 4:] = -1 if head == "step_labels" else np.nan
     train = {"step_labels": np.arange(4), "transcript": targets, "step_regression": np.arange(4.0, dtype=np.float32)}
-    own = objective(tiny_training(), train[head], classes=3 if head == "transcript" else 4, head=head)
-    expected, gradient = loss_and_gradient(own, outputs, targets, lengths)
+    loss = objective(tiny_training(), train[head], classes=3 if head == "transcript" else 4, head=head)
+    expected, gradient = loss_and_gradient(loss, outputs, targets, lengths)
     outputs[0, 4:] = garbage
     wider = np.concatenate([outputs, np.full((2, extra, *SHAPES[head]), garbage)], axis=1)
     if head != "transcript":
         beyond = np.full((2, extra), -1 if head == "step_labels" else np.nan)
         targets = np.concatenate([targets, beyond.astype(targets.dtype)], axis=1)
-    found, wider_gradient = loss_and_gradient(own, wider, targets, lengths)
+    found, wider_gradient = loss_and_gradient(loss, wider, targets, lengths)
     assert found == pytest.approx(expected, rel=1e-6)
     np.testing.assert_allclose(wider_gradient[:, :6], gradient, atol=1e-7)
     assert not wider_gradient[:, 6:].any()
@@ -356,9 +356,9 @@ def test_balanced_weights_of_steps_count_the_steps_of_their_own_set() -> None:
     whole = sequence_set([np.zeros((total, 2)) for total in totals.tolist()], [0, 0, 0])
     whole = replace(whole, targets=Targets(values, rgb(whole).offsets))
     settings = tiny_training(class_weight="balanced")
-    own = Objective(settings, "step_labels", train=whole.subset([2, 0]), num_classes=3)
+    loss = Objective(settings, "step_labels", train=whole.subset([2, 0]), num_classes=3)
     logits = np.random.default_rng(6).normal(size=(1, 3, 3))
-    found, _ = loss_and_gradient(own, logits, np.asarray([[0, 1, 2]]))
+    found, _ = loss_and_gradient(loss, logits, np.asarray([[0, 1, 2]]))
     weight = np.asarray([9 / (3 * 4), 9 / (3 * 3), 9 / (3 * 2)])
     expected = reference_loss(logits[0], np.asarray([0, 1, 2]), smoothing=0.0, weight=weight)
     assert found == pytest.approx(expected, rel=1e-6)
@@ -367,9 +367,9 @@ def test_balanced_weights_of_steps_count_the_steps_of_their_own_set() -> None:
 def test_numbers_stand_on_the_steps_of_their_own_set() -> None:
     whole = sequence_set([np.zeros((3, 2)), np.zeros((2, 2))], [0, 0])
     whole = replace(whole, targets=Targets(torch.tensor([1.0, math.nan, 3.0, 100.0, 200.0]), rgb(whole).offsets))
-    own = Objective(tiny_training(), "step_regression", train=whole.subset([0]), num_classes=0)
-    assert own.scale is not None
-    assert own.scale.tolist() == [2.0, 1.0]
+    loss = Objective(tiny_training(), "step_regression", train=whole.subset([0]), num_classes=0)
+    assert loss.scale is not None
+    assert loss.scale.tolist() == [2.0, 1.0]
 
 
 @pytest.mark.parametrize("head", ["multilabel", "regression"])
@@ -380,10 +380,10 @@ def test_single_steps_are_asked_for_the_answer_of_their_video(head: Head) -> Non
     outputs = rng.normal(size=(3, 4, width))
     targets = rng.integers(0, 2, (3, 3)).astype(np.float32) if head == "multilabel" else rng.normal(size=3)
     targets = targets.astype(np.float32)
-    own = objective(tiny_training(), targets, classes=3, head=head)
+    loss = objective(tiny_training(), targets, classes=3, head=head)
     for row, length in enumerate(lengths):
         outputs[row, length:] = np.nan
-    found = own.of_steps(torch.from_numpy(outputs).float(), torch.from_numpy(targets), torch.tensor(lengths))
+    found = loss.of_steps(torch.from_numpy(outputs).float(), torch.from_numpy(targets), torch.tensor(lengths))
     costs = []
     for row, length in enumerate(lengths):
         for step in range(length):

@@ -59,8 +59,8 @@ def single_answers(
     for array in arrays:
         chosen = steps_by_hand(len(array), steps=steps, jitter=jitter)
         features = torch.from_numpy(array)[chosen].float().unsqueeze(0)
-        own = model(features, torch.tensor([len(chosen)]))[0].double()
-        answers.append(own[nearest_chosen(chosen, len(array))] if model.per_step else own)
+        outputs = model(features, torch.tensor([len(chosen)]))[0].double()
+        answers.append(outputs[nearest_chosen(chosen, len(array))] if model.per_step else outputs)
     return answers
 
 
@@ -68,8 +68,8 @@ def average(head: Head, answers: Sequence[torch.Tensor]) -> torch.Tensor:
     if "regression" in head:
         return torch.stack(list(answers)).mean(0)
     if head == "multilabel":
-        return torch.stack([each.sigmoid() for each in answers]).mean(0).logit()
-    return torch.stack([each.softmax(-1) for each in answers]).mean(0).log()
+        return torch.stack([logits.sigmoid() for logits in answers]).mean(0).logit()
+    return torch.stack([logits.softmax(-1) for logits in answers]).mean(0).log()
 
 
 HEADS: tuple[Head, ...] = ("label", "multilabel", "regression", "step_labels", "step_regression")
@@ -80,9 +80,9 @@ HEADS: tuple[Head, ...] = ("label", "multilabel", "regression", "step_labels", "
 def test_draws_average_so_many_single_answers(head: Head, steps: int | None) -> None:
     model = make_model(head)
     got = predict(model, make_set(), options(steps=steps, draws=3))
-    each = [single_answers(model, arrays_of(0), jitter=jitter, steps=steps) for jitter in range(3)]
-    for own, *answers in zip(got, *each, strict=True):
-        torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
+    singles = [single_answers(model, arrays_of(0), jitter=jitter, steps=steps) for jitter in range(3)]
+    for found, *answers in zip(got, *singles, strict=True):
+        torch.testing.assert_close(found.double(), average(head, answers), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -90,19 +90,19 @@ def test_draws_average_so_many_single_answers(head: Head, steps: int | None) -> 
 def test_both_views_average_the_plain_and_the_mirrored_answers(head: Head, draws: int) -> None:
     model = make_model(head)
     got = predict(model, make_set(mirrored=True), options(draws=draws))
-    each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(draws) for view in (0, 1)]
-    for own, *answers in zip(got, *each, strict=True):
-        torch.testing.assert_close(own.double(), average(head, answers), rtol=1e-4, atol=1e-5)
+    singles = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(draws) for view in (0, 1)]
+    for found, *answers in zip(got, *singles, strict=True):
+        torch.testing.assert_close(found.double(), average(head, answers), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_logits_are_averaged_as_they_are(head: Head) -> None:
     model = make_model(head)
     got = predict(model, make_set(mirrored=True), options(draws=2, average="logits"))
-    said = answer(model, make_set(mirrored=True), options(draws=2))
-    for own, *answers in zip(got, *said.single, strict=True):
+    result = answer(model, make_set(mirrored=True), options(draws=2))
+    for found, *answers in zip(got, *result.single, strict=True):
         expected = np.stack(answers, dtype=np.float64).mean(axis=0)
-        np.testing.assert_allclose(own.numpy(), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [8, 8192])
@@ -111,12 +111,12 @@ def test_the_single_answers_stand_beside_their_average(head: Head, batch: int, m
     """Draw by draw, the plain view before the mirrored one, each in the order of the videos, whatever the batches."""
     monkeypatch.setattr(module, "_STEPS_PER_BATCH", batch)
     model, sequences, how = make_model(head), make_set(mirrored=True), options(draws=2)
-    said = answer(model, sequences, how)
-    each = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(2) for view in (0, 1)]
-    for own, expected in zip(said.single, each, strict=True):
-        for one, other in zip(own, expected, strict=True):
+    result = answer(model, sequences, how)
+    singles = [single_answers(model, arrays_of(view), jitter=jitter) for jitter in range(2) for view in (0, 1)]
+    for single, expected in zip(result.single, singles, strict=True):
+        for one, other in zip(single, expected, strict=True):
             np.testing.assert_allclose(one, other.numpy(), rtol=1e-4, atol=1e-5)
-    for averaged, expected_average in zip(said.averaged, predict(model, sequences, how), strict=True):
+    for averaged, expected_average in zip(result.averaged, predict(model, sequences, how), strict=True):
         np.testing.assert_array_equal(averaged, expected_average.numpy())
 
 
@@ -124,11 +124,11 @@ def test_the_members_of_an_ensemble_are_one_model() -> None:
     """They give one answer together, and average in probabilities also where draws and views average in logits."""
     members = [make_model(), make_model(hidden_size=8, dropout=0.1)]
     torch.nn.init.normal_(members[1].output.weight)
-    said = answer(Ensemble(members), make_set(), options(average="logits"))
-    assert len(said.single) == 1
-    each = [single_answers(member, arrays_of(0), jitter=0) for member in members]
-    for own, *answers in zip(said.averaged, *each, strict=True):
-        np.testing.assert_allclose(own, average("label", answers).numpy(), rtol=1e-4, atol=1e-5)
+    result = answer(Ensemble(members), make_set(), options(average="logits"))
+    assert len(result.single) == 1
+    singles = [single_answers(member, arrays_of(0), jitter=0) for member in members]
+    for found, *answers in zip(result.averaged, *singles, strict=True):
+        np.testing.assert_allclose(found, average("label", answers).numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_the_plain_view_alone_does_not_look_into_the_mirror() -> None:
@@ -141,10 +141,10 @@ def test_the_plain_view_alone_does_not_look_into_the_mirror() -> None:
 
 def test_one_answer_is_that_of_the_middle_steps() -> None:
     model = make_model()
-    for own, expected in zip(
+    for output, expected in zip(
         predict(model, make_set(), options()), single_answers(model, arrays_of(0), jitter=0), strict=True
     ):
-        torch.testing.assert_close(own.double(), expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(output.double(), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("head", ["label", "step_labels"])
@@ -156,14 +156,14 @@ def test_the_answers_of_a_video_do_not_depend_on_its_company(
     model, sequences, how = make_model(head), make_set(mirrored=True), options(steps=steps, draws=3)
     together = predict(model, sequences, how)
     order = [3, 0, 4, 1, 2]
-    for position, own in zip(order, predict(model, sequences.subset(order), how), strict=True):
-        torch.testing.assert_close(own, together[position], rtol=1e-5, atol=1e-6)
+    for position, output in zip(order, predict(model, sequences.subset(order), how), strict=True):
+        torch.testing.assert_close(output, together[position], rtol=1e-5, atol=1e-6)
     for position in range(len(LENGTHS)):
         (alone,) = predict(model, sequences.subset([position]), how)
         torch.testing.assert_close(alone, together[position], rtol=1e-5, atol=1e-6)
     monkeypatch.setattr(module, "_STEPS_PER_BATCH", 8)
-    for own, expected in zip(predict(model, sequences, how), together, strict=True):
-        torch.testing.assert_close(own, expected, rtol=1e-5, atol=1e-6)
+    for output, expected in zip(predict(model, sequences, how), together, strict=True):
+        torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -220,13 +220,13 @@ def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeyp
 def test_a_transcript_is_that_of_one_draw_and_view() -> None:
     """The one that `vidrnn.models.ensemble` finds likeliest among them; of the chosen steps."""
     model, sequences, how = make_model("transcript"), make_set(mirrored=True), options(draws=2)
-    said = answer(model, sequences, how)
-    assert [own.shape for own in said.averaged] == [(min(length, 4), 4) for length in LENGTHS]
-    for got, *single in zip(said.averaged, *said.single, strict=True):
-        outputs = [torch.from_numpy(own)[None] for own in single]
+    result = answer(model, sequences, how)
+    assert [output.shape for output in result.averaged] == [(min(length, 4), 4) for length in LENGTHS]
+    for got, *single in zip(result.averaged, *result.single, strict=True):
+        outputs = [torch.from_numpy(output)[None] for output in single]
         expected = combine_outputs("transcript", outputs, lengths=torch.tensor([len(got)]))
         np.testing.assert_array_equal(got, expected[0].numpy())
-        assert any(np.array_equal(got, own) for own in single)
+        assert any(np.array_equal(got, output) for output in single)
 
 
 def test_members_draws_and_views_together_are_one_average_over_all() -> None:
@@ -234,9 +234,9 @@ def test_members_draws_and_views_together_are_one_average_over_all() -> None:
     members = [make_model(), make_model(hidden_size=8, dropout=0.1)]
     torch.nn.init.normal_(members[1].output.weight)
     got = predict(Ensemble(members), make_set(mirrored=True), options(draws=2))
-    each = [
+    singles = [
         single_answers(member, arrays_of(view), jitter=jitter)
         for member in members for view in (0, 1) for jitter in (0, 1)
     ]  # fmt: skip
-    for own, *answers in zip(got, *each, strict=True):
-        torch.testing.assert_close(own.double(), average("label", answers), rtol=1e-4, atol=1e-5)
+    for found, *answers in zip(got, *singles, strict=True):
+        torch.testing.assert_close(found.double(), average("label", answers), rtol=1e-4, atol=1e-5)
