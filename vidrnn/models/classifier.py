@@ -164,8 +164,8 @@ class SequenceClassifier(nn.Module):
             assert isinstance(branch, SequenceClassifier)
             lasting = there.sum(1).cpu()
             steps, order = _closed_up(stream, there, longest=max(int(lasting.max()), 1))
-            said, after = branch.advance_unscaled(steps, before, lengths=lasting)
-            outputs.append(_put_back(said, order, steps=there.shape[1]))
+            stream_outputs, after = branch.advance_unscaled(steps, before, lengths=lasting)
+            outputs.append(_put_back(stream_outputs, order, steps=there.shape[1]))
             states.append(after)
         return self.mixture(torch.stack(outputs, dim=2), present), tuple(states)
 
