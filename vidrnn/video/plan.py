@@ -8,7 +8,7 @@ import numpy as np
 from vidrnn.video.packets import Integers, PacketIndex
 
 # Both from benchmarks/sparse_decoding.py: emptying the decoder takes a fraction of the time of one frame.
-_FRESH_START = 1  # what it costs to start the decoder again, in packets
+_FRESH_START = 0.05  # what it costs to start the decoder again, in packets
 _WORTH_WHILE = 0.1  # least share of the packets to save; below it, decoding all is as fast and relies on less
 
 

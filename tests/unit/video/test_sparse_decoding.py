@@ -269,6 +269,22 @@ def test_a_plan_sends_what_is_needed_and_hardly_more():
     assert planned > 200
 
 
+def test_a_single_frame_that_nobody_needs_is_not_sent():
+    """Between entries, where a decoder may start afresh: so every frame of intra-coded video that is not wanted."""
+    count = 12
+    index = PacketIndex(
+        pts=np.arange(count),
+        size=np.ones(count, np.int64),
+        shown=np.ones(count, bool),
+        entry=np.ones(count, bool),
+        droppable=np.zeros(count, bool),
+        reorder_depth=0,
+    )
+    wanted = [0, 1, 3, 4, 6, 7, 9, 10]
+    runs = plan(index, wanted)
+    assert [int(place) for run in runs for place in run.send] == wanted
+
+
 def test_a_plan_is_made_only_where_it_saves_something_and_knows_every_frame():
     index = stream_of(np.random.default_rng(1))
     assert plan(index, sorted(index.pts.tolist())) is None
