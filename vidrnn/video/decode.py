@@ -76,8 +76,7 @@ def decode(
     try:
         for decoded, timestamp_s in frames:
             num_frames, latest_s = num_frames + 1, timestamp_s
-            rgb, pixel_aspect = upright(decoded)
-            yield Frame(rgb, timestamp_s, pixel_aspect)
+            yield _frame_of(decoded, timestamp_s, upright)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
             f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: "
@@ -88,6 +87,16 @@ def decode(
             f"only {num_frames} of {len(indices)} wanted frames came out of the decoder; "
             "the file is damaged, re-encode or replace it"
         )
+
+
+def _frame_of(decoded: VideoFrame, timestamp_s: float, upright: Upright) -> Frame:
+    """A frame that only the caller holds: its pixels are gone before those of the next one are made.
+
+    Two large frames at a time would make the C library fetch their memory from the system anew for each one, which
+    takes longer than to fill it.
+    """
+    rgb, pixel_aspect = upright(decoded)
+    return Frame(rgb, timestamp_s, pixel_aspect)
 
 
 def _from_pictures(

@@ -128,14 +128,18 @@ def on_screen(
     Raises:
         VideoError: as from `decode`.
     """
-    frames = decode(video, indices, gpu=gpu, on_progress=on_progress)
-    upcoming: Frame | None = next(frames, None)
+
+    def picture_of(frame: Frame) -> Picture[Fitted]:
+        height, width = frame.rgb.shape[:2]
+        return Picture(fit(frame), frame.timestamp_s, (width, height))
+
+    # By `map`, which holds no frame while the next one is decoded.
+    pictures = map(picture_of, decode(video, indices, gpu=gpu, on_progress=on_progress))
+    upcoming: Picture[Fitted] | None = next(pictures, None)
     latest: Picture[Fitted] | None = None
     for index in indices:
         while upcoming is not None and upcoming.timestamp_s <= video.timestamps_s[index]:
-            height, width = upcoming.rgb.shape[:2]
-            latest = Picture(fit(upcoming), upcoming.timestamp_s, (width, height))
-            upcoming = next(frames, None)
+            latest, upcoming = upcoming, next(pictures, None)
         yield int(index), latest
 
 

@@ -1,5 +1,6 @@
 """Which frame a kept frame is compared with, and that the pairs have the times of the kept frames."""
 
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,7 @@ from vidrnn.video.decode import decode
 from vidrnn.video.neighbours import Pairing, neighbours, on_screen
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
+from vidrnn.video.upright import Upright
 
 
 def pairs_of(video, indices, *, gap_s, fit):
@@ -96,3 +98,21 @@ def test_without_a_gap_each_frame_is_its_own_neighbour(tmp_path):
     ]
     assert [(pair.kept.timestamp_s, pair.seconds) for pair in pairs] == [(video.timestamps_s[at], 0) for at in (1, 4)]
     assert all(pair.first is pair.second is pair.kept for pair in pairs)
+
+
+def test_a_frame_is_gone_before_the_next_one_is_made(tmp_path, monkeypatch):
+    """Two frames of HD video at a time would cost a third of what decoding does, in memory that comes and goes."""
+    video, alive = probe(write_clip(tmp_path / "v.mp4", pictures(6), g="3")), []
+    latest = lambda: None  # noqa: E731  as a weak reference whose object is gone
+    convert = Upright.__call__
+
+    def watched(self, frame):
+        nonlocal latest
+        alive.append(latest() is not None)
+        rgb, pixel_aspect = convert(self, frame)
+        latest = weakref.ref(rgb)
+        return rgb, pixel_aspect
+
+    monkeypatch.setattr(Upright, "__call__", watched)
+    assert len(list(on_screen(video, np.arange(6), fit=lambda frame: float(frame.rgb.mean())))) == 6
+    assert alive == [False] * 6
