@@ -17,6 +17,7 @@ _FORMS = (
     "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group][,text]"
 )
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_UNLABELLED = ("", "-1")  # what tables of frames write where nobody looked
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 
 
@@ -28,7 +29,8 @@ def read_csv(path: Path) -> list[Annotation]:
     caption, what is said) may follow.
 
     With ``start,end`` (seconds, or ``[hours:]minutes:seconds``) a row is a segment with a ``label`` or ``target``, and
-    a video has a row per segment. A video without segments has one row, with these three left empty.
+    a video has a row per segment. A row with times and an empty ``label``, or -1, is a stretch at which nobody looked.
+    A video without segments has one row, with these three left empty.
 
     Raises:
         MissingPathError: there is no such file.
@@ -56,7 +58,8 @@ def _refuse_twin_names(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]
     lines: dict[str, int] = {}
     for line, row in rows:
         for name in row["labels"].split("|") if "labels" in row else [row.get("label", "")]:
-            lines.setdefault(name.strip(), line)
+            if not ("start" in row and name in _UNLABELLED):  # -1 is no other spelling of a class 1
+                lines.setdefault(name.strip(), line)
     for before, name in find_twin_names(lines):
         raise AnnotationError(
             f"{path}, line {lines[name]}: {name!r} and, in line {lines[before]}, {before!r} look like one class; "
@@ -93,6 +96,7 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
     who: dict[str, tuple[Split | None, str]] = {}
     texts: dict[str, str | None] = {}
     segments: dict[str, list[Segment]] = {}
+    unlabelled: dict[str, list[Segment]] = {}
     for line, row in rows:
         try:
             video, split, group = _who(row)
@@ -102,9 +106,9 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
                 )
             if texts.setdefault(video, row.get("text")) != row.get("text"):
                 raise AnnotationError(f"path {video!r} has another text than in an earlier row; make them equal")
-            found = segments.setdefault(video, [])
+            found, unseen = segments.setdefault(video, []), unlabelled.setdefault(video, [])
             if segment := _segment(row):
-                found.append(segment)
+                (found if segment.label or segment.target is not None else unseen).append(segment)
         except AnnotationError as error:
             raise AnnotationError(f"{path}, line {line}: {error}") from None
     try:
@@ -115,6 +119,7 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
                 *who[video],
                 segments=tuple(sorted(found, key=lambda segment: segment.start_s)),
                 text=texts[video],
+                unlabelled=tuple(sorted(unlabelled[video], key=lambda segment: segment.start_s)),
             )
             for video, found in segments.items()
         ]
@@ -131,10 +136,12 @@ def _segment(row: Mapping[str, str]) -> Segment | None:
     answer = "target" if "target" in row else "label"
     if not (row["start"] or row["end"] or row[answer]):
         return None
-    if not row[answer]:
-        raise AnnotationError(f"the segment from {row['start']} to {row['end']} has no {answer}; fill it in")
-    label, target = (row["label"], None) if answer == "label" else ("", _number(row["target"], "target"))
-    return Segment(_seconds(row["start"], "start"), _seconds(row["end"], "end"), label, target)
+    if answer == "target" and not row["target"]:
+        raise AnnotationError(f"the segment from {row['start']} to {row['end']} has no target; fill it in")
+    start_s, end_s = _seconds(row["start"], "start"), _seconds(row["end"], "end")
+    if answer == "target":
+        return Segment(start_s, end_s, target=_number(row["target"], "target"))
+    return Segment(start_s, end_s, "" if row["label"] in _UNLABELLED else row["label"])
 
 
 def _seconds(text: str, column: str) -> float:

@@ -81,7 +81,8 @@ class Annotation:
         listed_frames: how many frames a list says that the video has; None when it says nothing.
         text: a title, a caption, what is said in it; None when there is no such column.
         unlabelled: stretches at which nobody looked, by start: for the class that ``label`` names, or for all classes
-            where it is empty. What no segment covers elsewhere was looked at, and nothing happened.
+            where it is empty. What no segment covers elsewhere was looked at, and nothing happened. A segment that
+            lies in such a stretch is known all the same.
     """
 
     path: str

@@ -286,8 +286,10 @@ def test_background_comes_first_unless_it_is_named(tmp_path: Path) -> None:
          "ROOT/list.csv, line 2: segment from nan to 1 s: start must be at least 0 and before the end"),
         ("path,start,end,label\na.mp4,0,1 s,x\n",
          "ROOT/list.csv, line 2: end '1 s' is not a number; write it as 12.5"),
-        ("path,start,end,label\na.mp4,0,1,\n",
-         "ROOT/list.csv, line 2: the segment from 0 to 1 has no label; fill it in"),
+        ("path,start,end,target\na.mp4,0,1,\n",
+         "ROOT/list.csv, line 2: the segment from 0 to 1 has no target; fill it in"),
+        ("path,start,end,label\na.mp4,,1,\n",
+         "ROOT/list.csv, line 2: start '' is not a number; write it as 12.5"),
         ("path,start,end,label\na.mp4,0,2,x\na.mp4,1.5,3,x\n",
          ("ROOT/list.csv: path 'a.mp4' has segments that overlap: x until 2 s and x from 1.5 s; one label, or a "
          "number, is said once at a moment, so join them or cut one")),
@@ -317,6 +319,16 @@ def test_a_wrong_csv_is_refused_with_its_line(tmp_path: Path, content: str, mess
 def test_a_csv_in_another_encoding_is_refused(tmp_path: Path, encoding: str, value: str) -> None:
     message = refusal(tmp_path, lambda: read_csv(tmp_path, "path,label\nä.mp4,x\n".encode(encoding)))
     assert message == f"ROOT/list.csv, line 2: {value} is not UTF-8; save the file as UTF-8"
+
+
+def test_a_row_with_times_and_no_label_is_a_stretch_at_which_nobody_looked(tmp_path: Path) -> None:
+    """Empty or -1, which is no other spelling of a class 1; a video without times in its row has no such stretch."""
+    rows = "a.mp4,5,6,\na.mp4,0,1,1\na.mp4,2,0:03,-1\nb.mp4,,,\nc.mp4,0,4,\n"
+    first, empty, unseen = read_csv(tmp_path, f"path,start,end,label\n{rows}")
+    assert first.segments == (Segment(0, 1, "1"),)
+    assert first.unlabelled == (Segment(2, 3), Segment(5, 6))
+    assert (empty.segments, empty.unlabelled) == ((), ())
+    assert (unseen.segments, unseen.unlabelled) == ((), (Segment(0, 4),))
 
 
 def test_a_missing_csv_is_named(tmp_path: Path) -> None:
