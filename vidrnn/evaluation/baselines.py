@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vidrnn.evaluation.metrics import Output, Truth
+from vidrnn.evaluation.segmentation import UNLABELLED
 from vidrnn.settings.model import REGRESSION_HEADS, Head
 
 _NEIGHBOURS = 7
@@ -48,7 +49,8 @@ def constant(head: Head, truth: Truth, totals: Sequence[int], *, num_classes: in
     if head == "multilabel":
         return [_logit(np.stack(truth).mean(axis=0))] * len(totals)
     if head == "step_labels":
-        counts = np.bincount(np.concatenate(truth), minlength=num_classes)
+        steps = np.concatenate(truth)
+        counts = np.bincount(steps[steps != UNLABELLED], minlength=num_classes)
         return [np.tile(np.eye(num_classes)[counts.argmax()], (total, 1)) for total in totals]
     if head == "transcript":
         ((transcript, _),) = Counter(tuple(row[row >= 0].tolist()) for row in truth).most_common(1)

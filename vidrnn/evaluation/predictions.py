@@ -10,6 +10,7 @@ import numpy as np
 
 from vidrnn.atomic import replacing
 from vidrnn.evaluation.metrics import Outputs, Truth, sigmoid, softmax
+from vidrnn.evaluation.segmentation import UNLABELLED
 from vidrnn.evaluation.transcripts import collapse, edit_distance
 from vidrnn.names import writable
 from vidrnn.settings.model import Head
@@ -85,7 +86,8 @@ def _multilabel(labels: Sequence[str], thresholds: Sequence[float] | None) -> tu
 def _step_labels(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
     def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
         for step, (scores, label) in enumerate(zip(softmax(outputs), true, strict=True)):
-            yield step, labels[label], labels[scores.argmax()], _fixed(scores.max())
+            known = "" if label == UNLABELLED else labels[label]
+            yield step, known, labels[scores.argmax()], _fixed(scores.max())
 
     return ["step", "label", "predicted", "score"], rows
 

@@ -66,7 +66,8 @@ def _multilabel(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def _step_labels(rows: Sequence[Row]) -> tuple[float, float]:
-    return float(np.mean([row["predicted"] == row["label"] for row in rows])), 1.0
+    right = [row["predicted"] == row["label"] for row in rows if row["label"]]
+    return (float(np.mean(right)), 1.0) if right else (0.0, 0.0)
 
 
 def _transcript(rows: Sequence[Row]) -> tuple[float, float]:

@@ -27,12 +27,12 @@ class Sides:
 
 
 def describe_splits(annotations: Sequence[Annotation], settings: RunSettings) -> Iterator[str]:
-    """A line for each split: videos, groups, videos and groups per class."""
+    """A line for each split: videos, groups, videos and groups per class, and how long nobody looked."""
     splits = sort_annotations(annotations, settings.data)
     for split in SPLITS:
         members = splits[split]
         groups = len({annotation.group for annotation in members})
-        yield f"{split}: {len(members)} videos, {groups} groups; {_classes(members)}"
+        yield f"{split}: {len(members)} videos, {groups} groups; {_classes(members)}{_unlabelled(members)}"
 
 
 def _classes(members: Sequence[Annotation]) -> str:
@@ -48,6 +48,16 @@ def _classes(members: Sequence[Annotation]) -> str:
     text = ", ".join(f"{name} {count}/{len(groups[name])}" for name, count in shown)
     others = f" and {len(counts) - _CLASSES} classes with more" if len(counts) > _CLASSES else ""
     return f"videos/groups of {text}{others}"
+
+
+def _unlabelled(members: Sequence[Annotation]) -> str:
+    """How long nobody looked, where that is known of any video."""
+    stretches = [stretch for annotation in members for stretch in annotation.unlabelled]
+    if not stretches:
+        return ""
+    videos = sum(bool(annotation.unlabelled) for annotation in members)
+    seconds = sum(stretch.end_s - stretch.start_s for stretch in stretches)
+    return f"; nobody looked at {len(stretches)} stretches of {videos} videos, {seconds:g} s in all"
 
 
 def find_split_leaks(annotations: Sequence[Annotation], settings: RunSettings) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from vidrnn.sequences.found_stream import FoundStream, find_stream
 from vidrnn.sequences.identity import identify, identify_content
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.stream_table import StreamTable, load_table
-from vidrnn.sequences.targets import Timestamps, make_targets
+from vidrnn.sequences.targets import Timestamps, describe_unlabelled, make_targets
 from vidrnn.sequences.unmet_segments import UnmetSegments, find_unmet
 from vidrnn.settings.model import FRAMEWISE_HEADS, Head
 from vidrnn.settings.streams import in_order
@@ -111,17 +111,18 @@ def join_streams(
     unmet = find_unmet(videos, times, metadata) if head in FRAMEWISE_HEADS else UnmetSegments()
     if unmet.refusal:
         raise AnnotationError(unmet.refusal)
+    targets = make_targets(videos, head, label_map, times, device=device)
     return SequenceSet(
         tuple(videos),
         {name: tables[name] for name in in_order(tables)},
         totals,
-        make_targets(videos, head, label_map, times, device=device),
+        targets,
         metadata,
         tuple(annotations[position].path for position in np.flatnonzero(~present).tolist()),
         grid,
         frozenset(spec.stream for spec in unseen),
         identities,
-        (unmet.note,) if unmet.note else (),
+        tuple(note for note in (unmet.note, describe_unlabelled(videos, targets)) if note),
     )
 
 

@@ -13,7 +13,7 @@ from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import REGRESSION_HEADS, Head
 
 IGNORED = -1
-"""Class of a step that is padding; in transcripts, what follows the end."""
+"""Class of a step that is padding, or at which nobody looked; in transcripts, what follows the end."""
 
 _FITS: dict[Head, tuple[str, ...]] = {
     "label": ("label",),
@@ -24,6 +24,12 @@ _FITS: dict[Head, tuple[str, ...]] = {
     "step_regression": ("start,end,target",),
 }
 
+
+def known_answers(values: torch.Tensor) -> torch.Tensor:
+    """Where targets say something: not `IGNORED`, and not nan; a bool for each value."""
+    return ~values.isnan() if values.is_floating_point() else values != IGNORED
+
+
 Timestamps = Callable[[int], npt.NDArray[np.float64]]
 
 
@@ -33,8 +39,8 @@ class Targets:
 
     Attributes:
         values: per video (n,) int64 classes, (n, classes) float32 0 or 1, (n, L) int64 classes in order and then
-            `IGNORED`, or (n,) float64 numbers; per step (steps of all videos,) int64 classes or float64 numbers, nan
-            where nothing is known.
+            `IGNORED`, or (n,) float64 numbers; per step (steps of all videos,) int64 classes, `IGNORED` where nobody
+            looked, or float64 numbers, nan where nothing is known.
         offsets: (n,) int64 first step of each video in ``values``; None when there is one value per video.
     """
 
@@ -99,12 +105,14 @@ def _check_fit(annotations: Sequence[Annotation], head: Head) -> None:
                 f"path {annotation.path!r} has {overlap}; a moment has one answer, so cut one of them or use "
                 "model.head multilabel or transcript"
             )
-        if head == "step_labels" and annotation.unlabelled:
-            first = annotation.unlabelled[0]
-            raise AnnotationError(
-                f"path {annotation.path!r} has stretches at which nobody looked, the first from {first.start_s:g} to "
-                f"{first.end_s:g} s; model.head step_labels would call them background, so label them or leave it out"
-            )
+
+
+def describe_unlabelled(annotations: Sequence[Annotation], targets: Targets) -> str | None:
+    """How much of the steps nobody looked at, in words; None where annotations name no such stretch."""
+    if targets.offsets is None or not any(annotation.unlabelled for annotation in annotations):
+        return None
+    share = 1.0 - float(known_answers(targets.values).double().mean())
+    return f"nobody looked at {100 * share:.1f} % of the steps: they are neither learned nor measured"
 
 
 def make_targets(
@@ -143,30 +151,31 @@ def make_targets(
     times = map(timestamps, range(len(annotations)))
     if head == "step_labels":
         background = label_map.index(BACKGROUND)
-        steps = [
-            _at_steps(annotation.segments, seconds, lambda segment: classes[segment.label], uncovered=background)
-            for annotation, seconds in zip(annotations, times, strict=True)
+        # Where one class alone was left out, nobody knows either whether this is background.
+        spans = [
+            [(span, float(IGNORED)) for span in annotation.unlabelled]
+            + [(segment, float(classes[segment.label])) for segment in annotation.segments or ()]
+            for annotation in annotations
         ]
-        return _stack(steps, np.int64, device)
-    steps = [
-        _at_steps(annotation.segments, seconds, lambda segment: segment.target, uncovered=float("nan"))
-        for annotation, seconds in zip(annotations, times, strict=True)
+        return _stack(
+            [_at_steps(*video, uncovered=background) for video in zip(spans, times, strict=True)], np.int64, device
+        )
+    spans = [
+        [(segment, segment.target) for segment in annotation.segments or () if segment.target is not None]
+        for annotation in annotations
     ]
+    steps = [_at_steps(*video, uncovered=float("nan")) for video in zip(spans, times, strict=True)]
     return _stack(steps, np.float64, device)
 
 
 def _at_steps(
-    segments: Sequence[Segment] | None,
-    times: npt.NDArray[np.float64],
-    value_of: Callable[[Segment], float | None],
-    *,
-    uncovered: float,
+    spans: Sequence[tuple[Segment, float]], times: npt.NDArray[np.float64], *, uncovered: float
 ) -> npt.NDArray[np.float64]:
-    """(T,) the value of the segment that each instant lies in, see `covered`."""
+    """(T,) the value of the last span that each instant lies in, see `covered`."""
     values = np.full(len(times), uncovered)
-    for segment in segments or ():
+    for segment, value in spans:
         first, last = covered(times, segment.start_s, segment.end_s)
-        values[first:last] = value_of(segment)
+        values[first:last] = value
     return values
 
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from vidrnn.errors import TrainingError
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.sequences.targets import IGNORED
-from vidrnn.settings.model import Head
+from vidrnn.sequences.targets import known_answers
+from vidrnn.settings.model import FRAMEWISE_HEADS, REGRESSION_HEADS, Head
 from vidrnn.settings.training import LOSSES, TrainingSettings
 from vidrnn.training.losses import AsymmetricLoss, FocalLoss, ctc_loss
 
@@ -33,7 +33,7 @@ class Objective:
         num_classes: classes that the head tells apart.
 
     Raises:
-        TrainingError: a regression finds no number in the training set.
+        TrainingError: the training set has no known answer, at any step of any video.
     """
 
     def __init__(self, settings: TrainingSettings, head: Head, *, train: SequenceSet, num_classes: int) -> None:
@@ -42,6 +42,13 @@ class Objective:
         values = train.targets.values
         if train.targets.offsets is not None:
             values = torch.from_numpy(np.concatenate(train.targets.per_video(train.totals)))
+        self._partly_known = head in FRAMEWISE_HEADS | REGRESSION_HEADS
+        if self._partly_known:
+            values = values[known_answers(values)]
+            if not len(values):
+                raise TrainingError(
+                    "no video to learn from has a known answer at any step; annotate some, or use other folds"
+                )
         weight = None
         if head in {"label", "step_labels"} and settings.class_weight == "balanced":
             weight = _balanced(values, num_classes).to(train.targets.values.device)
@@ -73,25 +80,23 @@ class Objective:
         outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
         if self.head == "transcript":
             return ctc_loss(outputs, lengths, targets, blank=self.num_classes)
-        if self.head == "step_labels":
-            known = targets != IGNORED
+        if self._partly_known:
+            known = known_answers(targets)
+            if self.scale is not None:
+                outputs = outputs.squeeze(-1)
             outputs, targets = outputs[known], targets[known]
-        elif self.scale is not None:
-            mean, deviation = self.scale.tolist()
-            known = ~targets.isnan()
-            # In float64, where a large mean costs no digits.
-            wanted = (targets[known].double() - mean) / deviation
-            outputs, targets = outputs.squeeze(-1)[known], wanted.to(outputs.dtype)
             if not len(targets):  # the mean over nothing would be nan
                 return outputs.sum()
+        if self.scale is not None:
+            mean, deviation = self.scale.tolist()
+            # In float64, where a large mean costs no digits.
+            targets = ((targets.double() - mean) / deviation).to(outputs.dtype)
         value: torch.Tensor = self._loss(outputs, targets)
         return value
 
     def count(self, targets: torch.Tensor) -> int:
         """How many answers the loss of a batch is the mean over; ``targets`` as there."""
-        if self.head == "step_labels":
-            return int((targets != IGNORED).sum())
-        return len(targets) if self.scale is None else int((~targets.isnan()).sum())
+        return int(known_answers(targets).sum()) if self._partly_known else len(targets)
 
     def of_steps(self, step_outputs: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """The loss of every true step as if it alone had to answer for its video, averaged over all steps of a batch.
@@ -113,11 +118,9 @@ def _balanced(values: torch.Tensor, num_classes: int) -> torch.Tensor:
 
 
 def _mean_and_deviation(values: torch.Tensor) -> torch.Tensor:
-    known = values[~values.isnan()].double()
-    if not len(known):
-        raise TrainingError("no video to learn from has a number at any step; annotate some, or use other folds")
-    deviation = known.std(correction=0)
-    return torch.stack([known.mean(), deviation if deviation > 0 else torch.ones_like(deviation)]).cpu()
+    numbers = values.double()
+    deviation = numbers.std(correction=0)
+    return torch.stack([numbers.mean(), deviation if deviation > 0 else torch.ones_like(deviation)]).cpu()
 
 
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:

@@ -8,6 +8,8 @@ from vidrnn.errors import TrainingError
 from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs
 from vidrnn.models.ensemble import Model
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.targets import known_answers
+from vidrnn.settings.model import FRAMEWISE_HEADS
 from vidrnn.training.losses import ctc_loss
 from vidrnn.training.predict import PredictOptions, predict
 
@@ -35,14 +37,14 @@ def validate(
         ``val_loss`` and ``val_`` with the name of the metric, as in log.csv.
 
     Raises:
-        TrainingError: no step of a video has a number.
+        TrainingError: no step of a video has a known answer.
     """
     head = model.settings.head
     truth = val.targets.per_video(val.totals)
-    if head == "step_regression" and all(np.isnan(numbers).all() for numbers in truth):
+    if head in FRAMEWISE_HEADS and not any(known_answers(torch.from_numpy(values)).any() for values in truth):
         raise TrainingError(
-            "an epoch is chosen by the numbers of the validation videos, and no step has one; annotate some, or set "
-            "data.val_fraction to 0"
+            "an epoch is chosen by the known answers of the validation videos, and no step has one; annotate some, or "
+            "set data.val_fraction to 0"
         )
     outputs = predict(model, val, options)
     loss = _common_loss(model, outputs, val, blank=num_classes)
@@ -68,7 +70,7 @@ def _common_loss(model: Model, outputs: list[torch.Tensor], val: SequenceSet, *,
     targets = torch.from_numpy(np.concatenate(truth) if model.per_step else np.stack(truth))
     if head == "multilabel":
         return nn.functional.binary_cross_entropy_with_logits(flat, targets)
+    known = known_answers(targets)
     if model.scale is None:
-        return nn.functional.cross_entropy(flat, targets)
-    known = ~targets.isnan()
+        return nn.functional.cross_entropy(flat[known], targets[known])
     return (((flat[:, 0] - targets)[known] / model.scale[1].cpu()) ** 2).mean()

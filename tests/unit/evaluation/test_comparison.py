@@ -215,9 +215,10 @@ def test_figures_of_the_other_heads_by_hand(tmp_path: Path) -> None:
     sets = [np.asarray([1.0, 0.0, 1.0]), np.zeros(3)]
     found = read_figures(write(tmp_path, "multilabel", [(0, [np.asarray([yes, yes, no]), np.full(3, no)])], sets))
     assert (found.parts.tolist(), found.wholes.tolist()) == ([[1.0, 3.0]], [3.0, 3.0])
-    steps = [np.eye(3)[[0, 1, 1, 2]], np.eye(3)[[2, 2]]]
-    found = read_figures(write(tmp_path, "step_labels", [(0, steps)], [np.asarray([0, 0, 1, 2]), np.asarray([2, 0])]))
-    assert (found.parts.tolist(), found.wholes.tolist()) == ([[0.75, 0.5]], [1.0, 1.0])
+    steps = [np.eye(3)[[0, 1, 1, 2, 0]], np.eye(3)[[2, 2]], np.eye(3)[[2]]]
+    classes = [np.asarray([0, 0, 1, 2, -1]), np.asarray([2, 0]), np.asarray([-1])]
+    found = read_figures(write(tmp_path, "step_labels", [(0, steps)], classes))
+    assert (found.parts.tolist(), found.wholes.tolist()) == ([[0.75, 0.5, 0.0]], [1.0, 1.0, 0.0])
     numbers = [np.asarray([[1.0], [2.0], [9.0]]), np.asarray([[3.0]])]
     truth = [np.asarray([2.0, 4.0, np.nan]), np.asarray([np.nan])]
     found = read_figures(write(tmp_path, "step_regression", [(0, numbers)], truth))

@@ -65,6 +65,11 @@ def test_a_label_for_every_step(tmp_path: Path) -> None:
     ]
 
 
+def test_a_step_at_which_nobody_looked_has_no_true_label(tmp_path: Path) -> None:
+    rows = table(tmp_path, "step_labels", [np.stack([logits(0.5, 0.3, 0.2)])], [np.asarray([-1])])
+    assert rows[1:] == [["a b.mp4", "0", "", "run, fast", "0.500000"]]
+
+
 def test_a_transcript(tmp_path: Path) -> None:
     path = np.eye(4)[[3, 2, 2, 3, 0]]
     assert table(tmp_path, "transcript", [path, path[:1]], [np.asarray([2, 1, 0]), np.asarray([-1, -1, -1])]) == [

@@ -218,13 +218,47 @@ def test_a_split_in_which_nothing_is_shown_ends_nothing(tmp_path: Path, head: He
     assert defined == dict.fromkeys(("val", "test"), True) | {split: head == "step_labels"}
 
 
-def test_numbers_of_which_validation_has_none_are_refused(tmp_path: Path) -> None:
+def look_away(settings: RunSettings, split: str, *, start: str = "0", end: str = "9") -> None:
+    """Replace what the CSV of segments says of the videos of a split by a stretch at which nobody looked."""
+    path = settings.data.root / "list.csv"
+    rows = [list(row.values()) for row in read_rows(path)]
+    kept = [row for row in rows if row[-2] != split]
+    unseen = sorted({(row[0], start, end, "", *row[-2:]) for row in rows if row[-2] == split})
+    write_csv(path, [[*HEADERS[settings.model.head], "split", "group"], *kept, *map(list, unseen)])
+
+
+@pytest.mark.parametrize("head", ["step_labels"])
+def test_stretches_at_which_nobody_looked_pass_through_every_verb(tmp_path: Path, head: Head) -> None:
+    """A whole split of them is measured as nothing known; its videos still have their rows and their place in n."""
+    settings = make_world(tmp_path, head)
+    look_away(settings, "test")
+    notes: list[str] = []
+    train(settings, output=tmp_path / "run", on_note=notes.append)
+    assert not notes
+    found = evaluate(tmp_path / "run" / "model.safetensors", settings, split="test", output=tmp_path / "test")
+    values = read_json(tmp_path / "test" / "metrics.json")
+    assert (found.metrics.n, values["steps"], values[HEADLINES[head].name]) == (4, 0, None)
+    result = run_crossval(settings, output=tmp_path / "cv", on_note=notes.append)
+    known, total = (sum(6 + number % 5 for number in range(videos)) for videos in (12, 16))
+    share = 100 * (1 - known / total)
+    assert notes == [f"nobody looked at {share:.1f} % of the steps: they are neither learned nor measured"]
+    assert [metrics.as_dict()["steps"] for metrics in result.pooled] == [known]
+    figures = read_figures(tmp_path / "cv")
+    assert sorted(figures.wholes.tolist()) == [0.0] * 4 + [1.0] * 12
+    assert compare(figures, figures).is_equal
+
+
+@pytest.mark.parametrize("head", ["step_labels", "step_regression"])
+def test_steps_of_which_validation_knows_none_are_refused(tmp_path: Path, head: Head) -> None:
     """Every epoch would be as good as the first, which is the worst."""
-    settings = make_world(tmp_path, "step_regression")
-    show_nothing_in("val", settings)
+    settings = make_world(tmp_path, head)
+    if head == "step_regression":
+        show_nothing_in("val", settings)
+    else:
+        look_away(settings, "val")
     with pytest.raises(TrainingError) as caught:
         train(settings, output=tmp_path / "run")
     assert str(caught.value) == (
-        "an epoch is chosen by the numbers of the validation videos, and no step has one; annotate some, or set "
+        "an epoch is chosen by the known answers of the validation videos, and no step has one; annotate some, or set "
         "data.val_fraction to 0"
     )

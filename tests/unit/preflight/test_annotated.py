@@ -49,6 +49,17 @@ def test_a_class_counts_once_for_a_video_however_often_it_happens() -> None:
     assert next(describe_splits(annotations, settings())).endswith("videos/groups of bow 1/1, wave 1/1")
 
 
+def test_stretches_at_which_nobody_looked_are_counted_and_added_up() -> None:
+    stretches = [(Segment(0, 1.5), Segment(3, 4, "bow")), (), (Segment(0, 2),)]
+    annotations = [
+        Annotation(f"{i}.mp4", "", "train", "g", segments=(Segment(5, 6, "bow"),), unlabelled=unseen)
+        for i, unseen in enumerate(stretches)
+    ]
+    assert next(describe_splits(annotations, settings())) == (
+        "train: 3 videos, 1 groups; videos/groups of bow 3/1; nobody looked at 3 stretches of 2 videos, 4.5 s in all"
+    )
+
+
 def test_numbers_have_no_classes() -> None:
     annotations = [Annotation("a.mp4", "", "train", "g", target=1.5)]
     assert next(describe_splits(annotations, settings())) == "train: 1 videos, 1 groups; no classes"

@@ -18,7 +18,7 @@ from vidrnn.annotations import Annotation, LabelMap, Segment
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.steps import StepChoice, choose_steps, shuffle_steps
-from vidrnn.sequences.targets import IGNORED, Targets, label_map_of, make_targets
+from vidrnn.sequences.targets import IGNORED, Targets, describe_unlabelled, label_map_of, make_targets
 from vidrnn.settings.model import Head
 from vidrnn.store.pack_update import pack
 
@@ -109,9 +109,17 @@ def test_labels_that_overlap_fit_several_answers_and_not_one_per_moment() -> Non
 
 
 def test_stretches_that_nobody_looked_at_are_no_background() -> None:
-    annotations = [video(0, segments=labelled((0, 2, "run")), unlabelled=labelled((2, 3, "")))]
-    with pytest.raises(AnnotationError, match=r"'0\.mp4' has stretches at which nobody looked, the first from 2 to"):
-        targets_of(annotations, "step_labels", [0.0, 1.0])
+    """For all classes or for one: nobody knows whether it is background. A segment inside is known all the same."""
+    unseen = labelled((2, 4, ""), (5, 6, "walk"))
+    annotations = [video(0, segments=labelled((0, 1, "run"), (3, 4, "jump")), unlabelled=unseen)]
+    targets = targets_of(annotations, "step_labels", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert targets.values.tolist() == [2, 0, IGNORED, 1, 0, IGNORED, 0]
+    assert describe_unlabelled(annotations, targets) == (
+        "nobody looked at 28.6 % of the steps: they are neither learned nor measured"
+    )
+    seen = [video(0, segments=())]
+    assert describe_unlabelled(seen, targets_of(seen, "step_labels", [0.0])) is None
+    assert describe_unlabelled(annotations, targets_of(annotations, "multilabel")) is None
 
 
 edges = st.lists(st.integers(0, 40), max_size=12, unique=True).map(sorted)

@@ -223,7 +223,7 @@ def test_steps_are_taught_one_by_one_and_padding_is_not(loss: str, smoothing: fl
     for row, length in enumerate(lengths):
         logits[row, length:], targets[row, length:] = np.nan, -1
     settings = tiny_training(loss=loss, focal_gamma=1.5, label_smoothing=smoothing, class_weight="balanced")
-    taught = np.asarray([0, 0, 0, 1, 1, 2, 3, 3])
+    taught = np.asarray([-1, 0, 0, 0, 1, -1, 1, 2, 3, 3])  # at two of these steps nobody looked
     of_steps = objective(settings, taught, classes=4, head="step_labels")
     found, gradient = loss_and_gradient(of_steps, logits, targets, lengths)
     weight = np.asarray([8 / (4 * count) for count in (3, 2, 1, 2)])
@@ -291,6 +291,14 @@ def test_numbers_are_compared_in_units_of_their_deviation(head: Head, loss: str)
     assert gradient[1].all()
 
 
+def test_a_batch_without_any_labelled_step_teaches_nothing() -> None:
+    own = objective(tiny_training(), np.asarray([0, 1]), classes=2, head="step_labels")
+    found, gradient = loss_and_gradient(own, np.ones((2, 3, 2)), np.full((2, 3), -1))
+    assert found == 0.0
+    assert not gradient.any()
+    assert own.count(torch.full((2, 3), -1)) == 0
+
+
 @pytest.mark.parametrize("head", ["regression", "step_regression"])
 def test_a_batch_without_any_known_number_teaches_nothing(head: Head) -> None:
     """Not nan, which would end the fit; outputs in the padding may be anything."""
@@ -315,7 +323,14 @@ def test_equal_numbers_are_compared_as_they_are(train: Array) -> None:
 def test_numbers_of_which_none_is_known_cannot_be_taught() -> None:
     with pytest.raises(TrainingError) as caught:
         objective(tiny_training(), np.full(3, np.nan, dtype=np.float32), classes=0, head="step_regression")
-    assert str(caught.value) == ("no video to learn from has a number at any step; annotate some, or use other folds")
+    assert str(caught.value) == (
+        "no video to learn from has a known answer at any step; annotate some, or use other folds"
+    )
+
+
+def test_steps_of_which_none_is_labelled_cannot_be_taught() -> None:
+    with pytest.raises(TrainingError, match="no video to learn from has a known answer at any step"):
+        objective(tiny_training(), np.full(3, -1), classes=2, head="step_labels")
 
 
 SHAPES: dict[Head, tuple[int, ...]] = {"step_labels": (4,), "transcript": (4,), "step_regression": (1,)}
