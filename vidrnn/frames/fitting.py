@@ -1,6 +1,6 @@
 """From a probed video to what the networks take of it: one decode for all that is drawn of its pictures."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -64,19 +64,14 @@ def draw(
         VideoError: it cannot be decoded.
         ConfigError: the installed OpenCV does not have the method of a flow.
     """
-    pens = {number: _Pen(video, drawing) for number, drawing in drawings.items()}
-    fits = {_geometry(drawing.preprocessing) for drawing in drawings.values()}
-
-    def fit(frame: Frame) -> dict[Preprocessing, _Square]:
-        fitted = {geometry: geometry.fit(frame.rgb, pixel_aspect=frame.pixel_aspect) for geometry in fits}
-        by_gpu = isinstance(frame.rgb, torch.Tensor)
-        return {geometry: _Square(square, by_gpu=by_gpu) for geometry, square in fitted.items()}
-
-    wanted = np.unique(np.concatenate([pen.wanted for pen in pens.values()]))
+    pairings = {number: _pairing(video, drawing) for number, drawing in drawings.items()}
+    pens = {number: Pen(drawing.preprocessing) for number, drawing in drawings.items()}
+    fit = fitter([drawing.preprocessing for drawing in drawings.values()])
+    wanted = np.unique(np.concatenate([pairing.wanted for pairing in pairings.values()]))
     for index, picture in on_screen(video, wanted, fit=fit, gpu=gpu, on_progress=on_progress):
-        for number, pen in pens.items():
-            for pair in pen.advance(index, picture):
-                for step in pen.steps(pair):
+        for number, pairing in pairings.items():
+            for pair in pairing.advance(index, picture):
+                for step in pens[number].steps(pair):
                     yield number, step
 
 
@@ -95,7 +90,13 @@ def refusal(video: Video, drawing: Drawing) -> str | None:
     return None
 
 
-class _Square:
+def gap_of(preprocessing: Preprocessing) -> float | None:
+    """Seconds from a kept frame to the neighbour that it is compared with; None where it is looked at alone."""
+    rendering = preprocessing.rendering
+    return rendering.gap_s if isinstance(rendering, FlowRendering | DifferenceRendering) else None
+
+
+class Square:
     """A fitted frame, as the network takes it and as OpenCV does, plain and mirrored; made when it is asked for."""
 
     def __init__(self, fitted: torch.Tensor, *, by_gpu: bool) -> None:
@@ -119,23 +120,38 @@ class _Square:
         return np.ascontiguousarray(self._plain[:, ::-1])
 
 
-class _Pen:
-    """One drawing of one video, step by step."""
+Squares = Mapping[Preprocessing, Square]
+"""A frame in every geometry that is asked for."""
 
-    def __init__(self, video: Video, drawing: Drawing) -> None:
-        if cause := refusal(video, drawing):
-            raise VideoError(cause)
-        rendering = drawing.preprocessing.rendering
-        motion = rendering if isinstance(rendering, FlowRendering | DifferenceRendering) else None
-        self._geometry = _geometry(drawing.preprocessing)
-        self._mirrored, self._rendering = drawing.preprocessing.mirrored, rendering
-        self._render = motion.renderer() if motion else None
-        self._pairing: Pairing[dict[Preprocessing, _Square]] = Pairing(
-            video, indices_of(video, drawing), gap_s=motion.gap_s if motion else None
-        )
-        self.wanted, self.advance = self._pairing.wanted, self._pairing.advance
 
-    def steps(self, pair: Pair[dict[Preprocessing, _Square]]) -> Iterator[Step]:
+def fitter(ways: Iterable[Preprocessing]) -> Callable[[Frame], Squares]:
+    """A function that fits a frame once for all of these, whatever they draw of it."""
+    geometries = {_geometry(preprocessing) for preprocessing in ways}
+
+    def fit(frame: Frame) -> Squares:
+        fitted = {geometry: geometry.fit(frame.rgb, pixel_aspect=frame.pixel_aspect) for geometry in geometries}
+        by_gpu = isinstance(frame.rgb, torch.Tensor)
+        return {geometry: Square(square, by_gpu=by_gpu) for geometry, square in fitted.items()}
+
+    return fit
+
+
+def _pairing(video: Video, drawing: Drawing) -> Pairing[Squares]:
+    if cause := refusal(video, drawing):
+        raise VideoError(cause)
+    return Pairing(video, indices_of(video, drawing), gap_s=gap_of(drawing.preprocessing))
+
+
+class Pen:
+    """Draws what a network takes of pairs of frames, one after the other."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        rendering = preprocessing.rendering
+        self._geometry = _geometry(preprocessing)
+        self._mirrored, self._rendering = preprocessing.mirrored, rendering
+        self._render = rendering.renderer() if isinstance(rendering, FlowRendering | DifferenceRendering) else None
+
+    def steps(self, pair: Pair[Squares]) -> Iterator[Step]:
         """One step, or of a still image that is read row by row all of them, one a second."""
         kept, mirrored = pair.kept.fitted[self._geometry], self._mirrored
         if self._render is not None:
@@ -150,7 +166,7 @@ class _Pen:
         else:
             yield self._step(pair, kept.channels_first(mirrored=mirrored))
 
-    def _step(self, pair: Pair[dict[Preprocessing, _Square]], pixels: npt.NDArray[np.uint8]) -> Step:
+    def _step(self, pair: Pair[Squares], pixels: npt.NDArray[np.uint8]) -> Step:
         kept = pair.kept
         return Step(pixels, kept.timestamp_s, kept.size, kept.fitted[self._geometry].by_gpu)
 

@@ -15,14 +15,14 @@ from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.jobs import ABSENT, Failure, Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
+from vidrnn.inference.live import LiveStream
 from vidrnn.inference.new_videos import find_videos
+from vidrnn.inference.one_sequence import sequence_of
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import Clock, probabilities_of, rows_of
 from vidrnn.inference.side_files import SideFiles, absolute, find_side_files
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
-from vidrnn.sequences.found_stream import FoundStream
-from vidrnn.sequences.loading import join_streams
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.streams import PICTURE_STREAMS
 from vidrnn.store.spec import FeatureSpec
@@ -106,6 +106,7 @@ class Recogniser:
         device = self._extraction.device
         self._features = features_for(model, features or {}, device=device)
         self._pictures = load_passes(self._features, self._extraction) if pictures is None else tuple(pictures)
+        self._live: tuple[Embedder, ...] | None = None
         named = SideFiles().applied_to(self._features, model.specs)  # the spec holds the name of texts in a folder
         self._encoder = TextEncoder(named, device=device) if "text" in named.streams else None
         for embedder in self._pictures:
@@ -188,6 +189,25 @@ class Recogniser:
         texts = None if self._encoder is None else TextReader(settings.text, beside.root)
         return self._predict_each(videos, _Ways((*self._pictures, *files), texts, beside))
 
+    def stream(self, *, delay_s: float | None = None, window_s: float | None = None) -> LiveStream:
+        """Answers while a video still comes: push its pictures to what this gives. docs/live.md says more.
+
+        Networks are loaded once more for batches of single steps, which answer sooner.
+
+        Args:
+            delay_s: how many seconds an answer may wait; for models that read in both directions, which need it.
+            window_s: how many seconds are looked at together, for models with one answer per video; None: 4.
+
+        Raises:
+            ConfigError: the model cannot answer while the video still comes; the message says what to train.
+        """
+        if self._live is None:
+            size = max(len(self._pictures), 1)
+            extraction = self._extraction.model_copy(update={"batch_size": size})
+            same = self._extraction.batch_size == size
+            self._live = self._pictures if same else load_passes(self._features, extraction)
+        return LiveStream(self.model, self._live, delay_s=delay_s, window_s=window_s)
+
     def _refuse_other(self, here: FeatureSpec) -> None:
         wanted = next(spec for spec in self.model.specs if spec.stream == here.stream)
         refuse_other(here, wanted.at_frame_rate(self._features.frame_rate))
@@ -231,22 +251,10 @@ class Recogniser:
         return replace(prediction_of(path, outputs, self.model, clock=clock), lacking=lacking)
 
     def _sequences(self, seen: _Seen, ways: _Ways) -> SequenceSet:
-        """The video as a set of one, joined and masked as stored videos are."""
+        """The video as a set of one."""
         specs = [one_pass.spec for one_pass in ways.passes]
         specs += [self._encoder.spec] if self._encoder is not None else []
-        views: dict[bool, dict[str, FoundStream]] = {False: {}, True: {}}
-        for spec in specs:
-            made = seen.features.get((spec.stream, spec.is_mirrored))
-            views[spec.is_mirrored][spec.stream] = FoundStream.in_memory(spec, [made])
-        return join_streams(
-            [Annotation("the video", "any", None, "any")],
-            {name: views[False][name] for name in self._features.streams},
-            _LABELS,
-            device=next(self.model.classifier.parameters()).device,
-            mirrored=views[True],
-            unseen=[spec for spec in self.model.specs if spec.stream not in self._features.streams],
-            causal=not self.model.settings.model.bidirectional,
-        )
+        return sequence_of(self.model, specs, seen.features, streams=self._features.streams)
 
 
 def prediction_of(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:

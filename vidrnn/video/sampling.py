@@ -82,11 +82,14 @@ def segment_centres(total: int, count: int) -> Indices:
 def _at_rate(timestamps_s: Seconds, *, rate: float) -> Indices:
     """The frame that is shown at each of first, first + 1/rate, first + 2/rate ..., each once."""
     # Counted per frame, not listed per instant: a damaged file may claim a gap of years.
-    since_start_s = timestamps_s - timestamps_s[0]
-    instants_before = np.maximum(np.ceil((since_start_s - _ROUNDING_S) * rate), 0)
-    length_s = _end_s(timestamps_s) - timestamps_s[0]
-    instants_in_all = max(np.ceil((length_s - _ROUNDING_S) * rate), 1)
-    return np.flatnonzero(np.diff(instants_before, append=instants_in_all) > 0).astype(np.int64)
+    before = instants_before(timestamps_s - timestamps_s[0], rate=rate)
+    in_all = np.maximum(instants_before(_end_s(timestamps_s) - timestamps_s[0], rate=rate), 1)
+    return np.flatnonzero(np.diff(before, append=in_all) > 0).astype(np.int64)
+
+
+def instants_before(since_start_s: npt.ArrayLike, *, rate: float) -> Seconds:
+    """How many of the instants 0, 1/rate, 2/rate ... come before these seconds since the first frame."""
+    return np.asarray(np.maximum(np.ceil((np.asarray(since_start_s) - _ROUNDING_S) * rate), 0))
 
 
 def _uniform(timestamps_s: Seconds, *, count: int) -> Indices:
