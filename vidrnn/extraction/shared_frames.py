@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 _PAGE = 4096
-_GLANCE_S = 0.002  # between two looks for a free place; a network takes ten times as long for a chunk
+_GLANCE_S = 0.0005
 
 Pixels = npt.NDArray[np.uint8]
 
