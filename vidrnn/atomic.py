@@ -9,21 +9,28 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write beside ``path``; at the end it is flushed to disk and renamed over it.
+def replacing_path(path: Path) -> Iterator[Path]:
+    """The name of a file to write beside ``path``, for writers that open files themselves.
 
-    Raises OSError (disk full, read-only) and leaves no part behind.
+    At the end it is flushed to disk and renamed over ``path``. Raises OSError (disk full, read-only) and leaves no part
+    behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """As `replacing_path`, with the file open for writing."""
+    with replacing_path(path) as temporary, temporary.open("wb") as file:
+        yield file
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,31 +1,25 @@
 """What runs in a decoder process: it receives requests, reads each file once, and sends all that is wanted of it."""
 
 import os
-import resource
 import signal
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.extraction.child import alive, end_with_parent, limit_memory
 from vidrnn.extraction.drawing import DecodingError, DrawVideo, draw_video
 from vidrnn.extraction.embedder import ReadStream
 from vidrnn.extraction.jobs import ABSENT
 from vidrnn.extraction.messages import Finished, Frames, Item, Pixels, Read, Refused, Request
 from vidrnn.extraction.shared_frames import SharedFrames
 from vidrnn.frames.fitting import Drawing
-
-_ALIVE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,19 +81,19 @@ def _or_refused(numbers: Sequence[int] | Mapping[int, object], items: Iterator[I
 def serve(channel: Connection, read: Reader, places: int, memory_limit_mb: int) -> None:
     """Body of a decoder process: receive requests, send messages, until the channel closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     file = recv_handle(channel)
     shared = SharedFrames(file, places=places, place_bytes=read.place_bytes())
     os.close(file)
     if read.gpu is not None:  # PyTorch's context, in which FFmpeg decodes; what it takes is not the video's
         torch.zeros(1, device=f"cuda:{read.gpu}")
-    _limit_memory(memory_limit_mb)
+    limit_memory(memory_limit_mb)
     try:
         channel.send(None)  # ready
         while True:
             request = channel.recv()
-            for item in read(request, _alive(channel)):
+            for item in read(request, alive(channel)):
                 if isinstance(item, Pixels):
                     shape = (len(item.frames), *item.frames[0].shape)
                     channel.send(Frames(item.reading, item.timestamps_s, shape, shared.put(item.frames)))
@@ -108,35 +102,3 @@ def serve(channel: Connection, read: Reader, places: int, memory_limit_mb: int) 
             channel.send(Finished())
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent has what it wanted
         return
-
-
-def _alive(channel: Connection) -> Callable[[], None]:
-    """Something to call at every packet and frame, which says now and then that there was one."""
-    spoken_s = time.monotonic()
-
-    def on_progress() -> None:
-        nonlocal spoken_s
-        if time.monotonic() - spoken_s > _ALIVE_EVERY_S:
-            channel.send(None)
-            spoken_s = time.monotonic()
-
-    return on_progress
-
-
-def _end_with_parent() -> None:
-    """A decoder that hangs in C would outlive a killed parent; nothing that it holds needs an orderly end."""
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)
-
-
-def _limit_memory(megabytes: int) -> None:
-    """Bound what the process may take from here on. Only Linux counts memory in a way that serves."""
-    if sys.platform != "linux":
-        return
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    taken_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
-    limit = taken_kb * 1024 + megabytes * 1_000_000
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

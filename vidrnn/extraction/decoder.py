@@ -1,7 +1,6 @@
 """One decoder process as its owner sees it: started when needed, ended when it crashes, hangs or takes too long."""
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from multiprocessing.reduction import send_handle
 import torch
 
 from vidrnn.errors import DecoderError
+from vidrnn.extraction.child import obituary
 from vidrnn.extraction.decode_worker import Reader, serve
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.messages import Drawn, Finished, Frames, Message, Read, Refused, Request
@@ -189,9 +189,4 @@ class Decoder:
         self._process.join(timeout=5)
         code = self._process.exitcode
         self.close()
-        if code is None or code >= 0:
-            return f"the decoder process ended by itself with exit code {code}; what it printed says more"
-        name = signal.Signals(-code).name
-        if name == "SIGKILL":
-            return "the decoder process was killed (SIGKILL), probably because the machine ran out of memory"
-        return f"the decoder crashed ({name}); re-encode or replace the file"
+        return obituary(code)
