@@ -68,20 +68,29 @@ def decode(
     Raises:
         VideoError: the decoder stops with an error, or fewer than half of the wanted frames come out.
     """
+    upright = Upright(pixel_aspect=video.pixel_aspect, guess_matrix=video.pictures is None and video.codec != "webp")
+    for decoded, timestamp_s in decode_raw(video, indices, gpu=gpu, on_progress=on_progress):
+        yield _frame_of(video, decoded, timestamp_s, upright)
+
+
+def decode_raw(
+    video: Video, indices: Indices, *, gpu: int | None = None, on_progress: Callable[[], None] = lambda: None
+) -> Iterator[tuple[VideoFrame, float]]:
+    """As `decode`, but the pictures as FFmpeg gives them: not turned, in the pixel format of the file.
+
+    Yields:
+        Pictures with their times in seconds.
+    """
     if video.pictures is not None:
         yield from _from_pictures(video.pictures, video.timestamps_s, indices, on_progress=on_progress)
         return
-    frames, num_frames, latest_s = _pictures(video, indices, gpu=gpu, on_progress=on_progress), 0, 0.0
-    upright = Upright(pixel_aspect=video.pixel_aspect, guess_matrix=video.codec != "webp")
+    num_frames, latest_s = 0, 0.0
     try:
-        for decoded, timestamp_s in frames:
+        for decoded, timestamp_s in _from_file(video, indices, gpu=gpu, on_progress=on_progress):
             num_frames, latest_s = num_frames + 1, timestamp_s
-            yield _frame_of(decoded, timestamp_s, upright)
+            yield decoded, timestamp_s
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(
-            f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: "
-            f"{damage_of(error, width=video.width)}"
-        ) from error
+        raise _stopped(video, latest_s, error) from error
     if num_frames < len(indices) / 2:
         raise VideoError(
             f"only {num_frames} of {len(indices)} wanted frames came out of the decoder; "
@@ -89,27 +98,36 @@ def decode(
         )
 
 
-def _frame_of(decoded: VideoFrame, timestamp_s: float, upright: Upright) -> Frame:
+def _frame_of(video: Video, decoded: VideoFrame, timestamp_s: float, upright: Upright) -> Frame:
     """A frame that only the caller holds: its pixels are gone before those of the next one are made.
 
     Two large frames at a time would make the C library fetch their memory from the system anew for each one, which
     takes longer than to fill it.
     """
-    rgb, pixel_aspect = upright(decoded)
+    try:
+        rgb, pixel_aspect = upright(decoded)
+    except (av.FFmpegError, OSError) as error:
+        raise _stopped(video, timestamp_s, error) from error
     return Frame(rgb, timestamp_s, pixel_aspect)
+
+
+def _stopped(video: Video, latest_s: float, error: Exception) -> VideoError:
+    return VideoError(
+        f"decoding stopped after {latest_s:.2f} s of {video.timestamps_s[-1]:.2f} s: "
+        f"{damage_of(error, width=video.width)}"
+    )
 
 
 def _from_pictures(
     files: Sequence[Path], timestamps_s: Seconds, indices: Indices, *, on_progress: Callable[[], None]
-) -> Iterator[Frame]:
+) -> Iterator[tuple[VideoFrame, float]]:
     """Open the wanted pictures and no other; each has its own size and turn."""
-    upright = Upright(pixel_aspect=1.0, guess_matrix=False)
     for index in indices:
         on_progress()
-        yield Frame(upright(read_picture(files[index]))[0], float(timestamps_s[index]))
+        yield read_picture(files[index]), float(timestamps_s[index])
 
 
-def _pictures(
+def _from_file(
     video: Video, indices: Indices, *, gpu: int | None, on_progress: Callable[[], None]
 ) -> Iterator[tuple[VideoFrame, float]]:
     """The picture that is shown at each wanted time, each once, with the time at which it appeared."""

@@ -41,9 +41,9 @@ class Upright:
             (H, W, 3) uint8, a tensor where the frame lies on a GPU, else contiguous; the width of its pixels over their
             height.
         """
-        mirrored, quarter_turns = _placement(frame)
+        mirrored, quarter_turns = placement(frame)
         pixel_aspect = 1 / self._pixel_aspect if quarter_turns % 2 else self._pixel_aspect
-        if self._guess_matrix and frame.colorspace == _UNTAGGED and _is_hd(frame):
+        if self._guess_matrix and frame.colorspace == _UNTAGGED and is_hd(frame):
             frame.colorspace = _BT709
         if is_on_gpu(frame):
             on_gpu = to_rgb(frame)
@@ -57,12 +57,12 @@ class Upright:
         return turned, pixel_aspect
 
 
-def _is_hd(frame: VideoFrame) -> bool:
+def is_hd(frame: VideoFrame) -> bool:
     """Whether players take BT.709 for Y'CbCr that names no matrix: the rule of mpv and libplacebo."""
     return frame.width >= 1280 or frame.height > 576
 
 
-def _placement(frame: VideoFrame) -> tuple[bool, int]:
+def placement(frame: VideoFrame) -> tuple[bool, int]:
     """Whether a picture is to be mirrored, and then how many quarter turns counter-clockwise.
 
     ISO/IEC 14496-12, 6.2.2: x' = a x + c y, y' = b x + d y, with y downwards. A negative determinant is a mirror

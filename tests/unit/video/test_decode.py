@@ -162,7 +162,7 @@ def test_a_file_damaged_since_it_was_probed_names_how_far_it_came(tmp_path):
 
 def test_a_decoder_error_is_a_video_error_with_its_cause_and_time(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "a.mkv", pictures(10), codec="ffv1")
-    honest = decode_module._pictures
+    honest = decode_module._from_file
 
     def breaking(video, indices, **how):
         for number, item in enumerate(honest(video, indices, **how)):
@@ -170,7 +170,7 @@ def test_a_decoder_error_is_a_video_error_with_its_cause_and_time(tmp_path, monk
                 raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
             yield item
 
-    monkeypatch.setattr(decode_module, "_pictures", breaking)
+    monkeypatch.setattr(decode_module, "_from_file", breaking)
     with pytest.raises(VideoError) as caught:
         decoded(path)
     assert str(caught.value) == (
