@@ -1,0 +1,1 @@
+"""Words, bars and timelines drawn for people who watch an annotated video. Knows neither videos nor models."""
