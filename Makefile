@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 
-.PHONY: install demo test lint fuzz gpu format clean
+.PHONY: install demo test lint fuzz browser gpu format clean
 
 # The stamp keeps `make` from installing twice; a change of pyproject.toml installs again.
 .venv/installed: pyproject.toml
@@ -28,6 +28,10 @@ test: lint
 # Twenty thousand damaged videos, or as many as ten minutes allow; `make test` takes a few hundred others.
 fuzz: install
 	OMP_NUM_THREADS=1 SVT_LOG=1 $(BIN)/python -m tests.fuzz --files 20000 --minutes 10
+
+# Annotated videos in a headless Chromium; skipped where none is installed, as in `make test`.
+browser: install
+	$(BIN)/pytest -q tests/browser
 
 # On a machine with an NVIDIA GPU; `make gpu PYTHON=python3` takes another Python that has PyTorch and what else is needed.
 gpu:

@@ -12,7 +12,7 @@ from vidrnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from vidrnn.annotations import Annotation, read_annotations
-    from vidrnn.api import check, classify, crossval, evaluate, extract, load, load_settings, train
+    from vidrnn.api import annotate, check, classify, crossval, evaluate, extract, load, load_settings, train
     from vidrnn.errors import VidrnnError
     from vidrnn.inference.prediction import Prediction
     from vidrnn.inference.recogniser import Recogniser
@@ -24,7 +24,17 @@ if sys.platform == "win32":
 
 _HOMES = {
     "vidrnn.annotations": ("Annotation", "read_annotations"),
-    "vidrnn.api": ("check", "classify", "crossval", "evaluate", "extract", "load", "load_settings", "train"),
+    "vidrnn.api": (
+        "annotate",
+        "check",
+        "classify",
+        "crossval",
+        "evaluate",
+        "extract",
+        "load",
+        "load_settings",
+        "train",
+    ),
     "vidrnn.errors": ("VidrnnError",),
     "vidrnn.inference.prediction": ("Prediction",),
     "vidrnn.inference.recogniser": ("Recogniser",),
@@ -40,6 +50,7 @@ __all__ = [
     "Recogniser",
     "RunSettings",
     "VidrnnError",
+    "annotate",
     "check",
     "classify",
     "crossval",

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidrnn.annotations import Split
+    from vidrnn.annotations import Annotation, Split
     from vidrnn.experiments.crossval_result import CrossValidation
     from vidrnn.experiments.evaluate import Evaluation
     from vidrnn.experiments.train import TrainingRun
     from vidrnn.extraction.extract import Report
+    from vidrnn.inference.annotate import AnnotatedVideo
     from vidrnn.inference.prediction import Prediction
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.preflight.inspect import Inspection
@@ -202,6 +203,47 @@ def classify(
     """
     recogniser = load(model) if isinstance(model, str | PathLike) else model
     return recogniser.predict_all(paths, texts=texts, arrays=arrays)
+
+
+def annotate(
+    video: AnyPath,
+    prediction: "Prediction | Recogniser | AnyPath",
+    *,
+    output: AnyPath,
+    truth: "Annotation | AnyPath | None" = None,
+    font: AnyPath | None = None,
+    frame_rate: float | None = None,
+) -> "AnnotatedVideo":
+    """Write a copy of a video with what is said of it, and what is true, drawn on and below its pictures.
+
+    Args:
+        video: a file, or a folder of frames.
+        prediction: what is said of it; or a model that is asked, from `load` or as a model.safetensors.
+        output: the MP4 to write.
+        truth: its annotation; or a YAML configuration or a CSV of annotations, in which it may stand.
+        font: a .ttf or .otf for class names that DejaVu Sans cannot show.
+        frame_rate: pictures per second in a folder of frames.
+
+    Raises:
+        MissingPathError, ConfigError: something is not there or not fit. VideoError: the video cannot be read to its
+            end, or its prediction failed. OSError: the output cannot be written.
+    """
+    _warm_up()
+    from vidrnn.display.lettering import Lettering
+    from vidrnn.inference.annotate import annotate_video
+    from vidrnn.inference.prediction import Prediction
+    from vidrnn.inference.truth import read_truth, truth_of
+
+    place = Path(video)
+    known = truth_of(place, *read_truth(Path(truth))) if isinstance(truth, str | PathLike) else truth
+    if isinstance(prediction, str | PathLike):
+        prediction = load(prediction, frame_rate=frame_rate)
+    if not isinstance(prediction, Prediction):
+        prediction = prediction.predict(place)
+    lettering = Lettering(None if font is None else Path(font))
+    return annotate_video(
+        place, prediction, output=Path(output), truth=known, lettering=lettering, frame_rate=frame_rate
+    )
 
 
 def _warm_up() -> None:

@@ -7,6 +7,7 @@ from typing import cast
 
 import typer
 
+from vidrnn.cli.annotate import annotate
 from vidrnn.cli.check import check
 from vidrnn.cli.classify import classify
 from vidrnn.cli.compare import compare
@@ -67,5 +68,5 @@ def run(command: Callable[..., object]) -> None:
     sys.exit(outcome if isinstance(outcome, int) else ExitCode.OK)
 
 
-for verb in (demo, check, extract, train, evaluate, crossval, tune, compare, classify):
+for verb in (demo, check, extract, train, evaluate, crossval, tune, compare, classify, annotate):
     app.command()(verb)

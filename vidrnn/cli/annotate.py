@@ -1,0 +1,89 @@
+"""The verb ``vidrnn annotate``: a copy of a video with what is said of it on its pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidrnn.cli.options import print_note
+from vidrnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vidrnn.annotations import Annotation
+    from vidrnn.inference.prediction import Prediction
+
+
+def annotate(
+    video: Annotated[Path, typer.Argument(help="A video file, or a folder of frames.")],
+    output: Annotated[Path, typer.Option("--output", help="MP4 to write.")],
+    model: Annotated[Path | None, typer.Option("--model", help="A model.safetensors that is asked.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="A file that `vidrnn classify` wrote, in place of a model.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="What is true: a YAML configuration, or a CSV of annotations.")
+    ] = None,
+    font: Annotated[
+        Path | None, typer.Option(help="A .ttf or .otf for class names that DejaVu Sans cannot show.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    unknown_below: Annotated[
+        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
+    ] = None,
+    frame_rate: Annotated[float | None, typer.Option(help="Pictures per second in a folder of frames.")] = None,
+) -> None:
+    """Draw label, score, likeliest classes and a timeline onto a copy of a video, the truth beside it."""
+    from vidrnn.extraction.processes import warm_up
+
+    warm_up()
+    from tqdm import tqdm
+
+    from vidrnn.display.lettering import Lettering
+    from vidrnn.inference.annotate import Progress, annotate_video, refuse_unfit
+
+    if (model is None) == (predictions is None):
+        raise ConfigError("give either --model, which is asked, or --predictions, a file that `vidrnn classify` wrote")
+    refuse_unfit(video, output)
+    lettering = Lettering(font)
+    known = None if truth is None else _known(video, truth)
+    if model is None:
+        assert predictions is not None
+        prediction = _written(video, predictions)
+    else:
+        from vidrnn.api import load
+
+        options = {"weights": weights, "unknown_below": unknown_below, "frame_rate": frame_rate}
+        prediction = load(model, device=device, **options).predict(video)  # type: ignore[arg-type]  # each has its own type
+    with tqdm(total=None, unit="picture", disable=None) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.total = progress.total
+            bar.update(progress.done - bar.n)
+
+        made = annotate_video(
+            video, prediction, output=output, truth=known, lettering=lettering, frame_rate=frame_rate, on_progress=show
+        )
+    for note in made.notes:
+        print_note(note)
+    written = made.written
+    print(
+        f"wrote {output}: {written.num_frames} pictures of {written.width}x{written.height}, {written.duration_s:.1f} s"
+    )
+
+
+def _known(video: Path, truth: Path) -> "Annotation | None":
+    from vidrnn.inference.truth import read_truth, truth_of
+
+    known = truth_of(video, *read_truth(truth))
+    if known is None:
+        print_note(f"{truth} says nothing of {video}; no truth is shown")
+    return known
+
+
+def _written(video: Path, predictions: Path) -> "Prediction":
+    from vidrnn.inference.written_predictions import prediction_of, read_predictions
+
+    return prediction_of(video, read_predictions(predictions), listed_in=predictions)
