@@ -1,5 +1,6 @@
 """Metrics of step labels: what happens when in a long video (temporal action segmentation)."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -99,7 +100,7 @@ def measure_segmentation(
     right = np.asarray([(guess == true).sum() for guess, true in pairs])  # a prediction is never UNLABELLED
     known = np.asarray([(true != UNLABELLED).sum() for true in truth])
     steps = int(known.sum())
-    f1 = {overlap: _pooled_f1(pairs, overlap=overlap, background=background) for overlap in (0.10, 0.25, 0.50)}
+    f1 = {overlap: pooled_f1(pairs, overlap=overlap, background=background) for overlap in (0.10, 0.25, 0.50)}
     return SegmentationMetrics(
         n=len(truth),
         steps=steps,
@@ -169,10 +170,13 @@ def overlap_counts(
     if not 0.0 < overlap <= 1.0:
         raise ValueError(f"overlap {overlap} must be above 0 and at most 1; give F1@25 as 0.25")
     guesses, true = _actions(predicted, truth, background=background)
+    starts, ends = [segment.start for segment in true], [segment.end for segment in true]
     taken: set[int] = set()
     for segment in guesses:
         best, match = 0.0, -1
-        for number, other in enumerate(true):
+        # True segments are in order of time and meet at most: only a few of them overlap this one.
+        for number in range(bisect_right(ends, segment.start), bisect_left(starts, segment.end)):
+            other = true[number]
             iou = _intersection_over_union(segment, other) if segment.label == other.label else 0.0
             if iou > best:
                 best, match = iou, number
@@ -207,9 +211,16 @@ def _actions(
     return guesses, true
 
 
-def _pooled_f1(pairs: list[tuple[StepLabels, StepLabels]], *, overlap: float, background: int | None) -> float:
+def pooled_f1(pairs: Sequence[tuple[StepLabels, StepLabels]], *, overlap: float, background: int | None) -> float:
+    """F1 of the segments of all pairs together, see `overlap_counts`; nan when there is no segment.
+
+    Args:
+        pairs: predicted and true step labels, (T,) each; T may differ from pair to pair.
+        overlap: smallest intersection over union.
+        background: the class whose segments are left out.
+    """
     counts = [overlap_counts(guess, true, overlap=overlap, background=background) for guess, true in pairs]
-    tp, fp, fn = (sum(column) for column in zip(*counts, strict=True))
+    tp, fp, fn = (sum(count[place] for count in counts) for place in range(3))
     return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else float("nan")
 
 
