@@ -19,8 +19,8 @@ class LabelMetrics:
     """One row of the per-class table; fractions.
 
     Attributes:
-        n: videos that carry the label.
-        average_precision: nan when no video carries it.
+        n: videos, or steps, that carry the label.
+        average_precision: nan when n is 0.
         threshold: the label is predicted from this probability on.
     """
 
@@ -96,24 +96,48 @@ def measure_multilabel(
     _check_parts(truth.shape, labels=labels, groups=groups, thresholds=thresholds)
     cut = np.asarray(thresholds, dtype=np.float64)
     predicted = probabilities.astype(np.float64) >= cut
+    precisions = average_precision(probabilities, truth)
+    rows = rows_of_labels(labels, precisions=precisions, predicted=predicted, truth=truth, thresholds=cut)
+    return MultiLabelMetrics(
+        n=len(truth),
+        mean_average_precision=mean_of_defined(precisions),
+        interval=_interval(probabilities, truth, groups=groups, resamples=bootstrap, seed=seed),
+        macro_f1=mean_of_defined(np.asarray([row.f1 if row.n else math.nan for row in rows])),
+        micro_f1=micro_f1(predicted, truth),
+        exact_match=float((predicted == truth).all(axis=1).mean()),
+        per_class=rows,
+    )
+
+
+def rows_of_labels(
+    labels: Sequence[str],
+    *,
+    precisions: npt.NDArray[np.float64],
+    predicted: Truth,
+    truth: Truth,
+    thresholds: npt.NDArray[np.float64],
+) -> tuple[LabelMetrics, ...]:
+    """The per-class table; 0 where there is nothing to divide by.
+
+    Args:
+        labels: (C,) class names.
+        precisions: (C,) average precision of each.
+        predicted: (n, C) decisions about videos or steps.
+        truth: (n, C).
+        thresholds: (C,) that the decisions were made with.
+    """
     tp, claimed, true = (predicted & truth).sum(axis=0), predicted.sum(axis=0), truth.sum(axis=0)
     precision, recall = tp / np.maximum(claimed, 1), tp / np.maximum(true, 1)
     f1 = 2 * tp / np.maximum(claimed + true, 1)
-    precisions = average_precision(probabilities, truth)
-    return MultiLabelMetrics(
-        n=len(truth),
-        mean_average_precision=_mean_of_defined(precisions),
-        interval=_interval(probabilities, truth, groups=groups, resamples=bootstrap, seed=seed),
-        macro_f1=_mean_of_defined(np.where(true > 0, f1, np.nan)),
-        micro_f1=2 * int(tp.sum()) / max(int(claimed.sum() + true.sum()), 1),
-        exact_match=float((predicted == truth).all(axis=1).mean()),
-        per_class=tuple(
-            LabelMetrics(
-                label, int(true[i]), *(float(column[i]) for column in (precisions, precision, recall, f1, cut))
-            )
-            for i, label in enumerate(labels)
-        ),
+    columns = (precisions, precision, recall, f1, thresholds)
+    return tuple(
+        LabelMetrics(label, int(true[i]), *(float(column[i]) for column in columns)) for i, label in enumerate(labels)
     )
+
+
+def micro_f1(predicted: Truth, truth: Truth) -> float:
+    """F1 of all decisions together, both (n, C); 0 when nothing is true and nothing predicted."""
+    return 2 * int((predicted & truth).sum()) / max(int(predicted.sum() + truth.sum()), 1)
 
 
 def average_precision(scores: Floats, truth: Truth) -> npt.NDArray[np.float64]:
@@ -218,14 +242,15 @@ def _interval(scores: Floats, truth: Truth, *, groups: Sequence[str], resamples:
     drawn = draw_groups(count, resamples=resamples, seed=seed)
     ranking = _rank(scores, truth)
     copies = (np.bincount(row, minlength=count)[member].astype(np.float64) for row in drawn)
-    means = np.asarray([_mean_of_defined(_weighted_average_precision(ranking, weights)) for weights in copies])
+    means = np.asarray([mean_of_defined(_weighted_average_precision(ranking, weights)) for weights in copies])
     if np.isnan(means).all():
         return math.nan, math.nan
     low, high = np.nanquantile(means, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _mean_of_defined(values: npt.NDArray[np.float64]) -> float:
+def mean_of_defined(values: npt.NDArray[np.float64]) -> float:
+    """The mean of all values but nan; nan where there is no other."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else math.nan
 
