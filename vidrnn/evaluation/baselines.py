@@ -31,8 +31,8 @@ def constant_name(head: Head) -> str:
 def constant(head: Head, truth: Truth, totals: Sequence[int], *, num_classes: int) -> list[Output]:
     """The one answer that would have been best in training.
 
-    The most frequent class (the first of equals), the share of videos with each label, the most frequent transcript,
-    the median.
+    The most frequent class (the first of equals), the share of videos or known steps with each label, the most frequent
+    transcript, the median.
 
     Args:
         head: what is answered.
@@ -48,6 +48,10 @@ def constant(head: Head, truth: Truth, totals: Sequence[int], *, num_classes: in
         return [np.eye(num_classes)[counts.argmax()]] * len(totals)
     if head == "multilabel":
         return [_logit(np.stack(truth).mean(axis=0))] * len(totals)
+    if head == "step_multilabel":
+        steps = np.concatenate(truth).astype(np.float64)
+        shares = np.nansum(steps, axis=0) / np.maximum((~np.isnan(steps)).sum(axis=0), 1)
+        return [np.tile(_logit(shares), (total, 1)) for total in totals]
     if head == "step_labels":
         steps = np.concatenate(truth)
         counts = np.bincount(steps[steps != UNLABELLED], minlength=num_classes)

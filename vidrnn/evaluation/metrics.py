@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from vidrnn.annotations import BACKGROUND
 from vidrnn.evaluation.classification import measure_classification
-from vidrnn.evaluation.multilabel import measure_multilabel
+from vidrnn.evaluation.multilabel import MultiLabelMetrics, measure_multilabel
 from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation
+from vidrnn.evaluation.step_multilabel import StepMultiLabelMetrics, measure_step_multilabel
 from vidrnn.evaluation.transcripts import collapse, measure_transcripts
-from vidrnn.settings.model import Head
+from vidrnn.settings.model import MULTILABEL_HEADS, Head
 
 Output = npt.NDArray[np.floating[Any]]
 Outputs = Sequence[Output]
@@ -55,6 +56,7 @@ HEADLINES: dict[Head, Headline] = {
     "label": Headline("top1", "top-1", higher_is_better=True),
     "multilabel": Headline("mean_average_precision", "mAP", higher_is_better=True),
     "step_labels": Headline("frame_accuracy", "frame accuracy", higher_is_better=True),
+    "step_multilabel": Headline("mean_average_precision", "mAP", higher_is_better=True),
     "transcript": Headline("label_error_rate", "label error rate", higher_is_better=False),
     "regression": Headline("mae", "MAE", higher_is_better=False),
     "step_regression": Headline("mae", "MAE", higher_is_better=False),
@@ -84,22 +86,16 @@ def measure_outputs(
         truth: n arrays from `vidrnn.sequences.targets.Targets.per_video`.
         labels: class names in the order of the logits.
         groups: (n,) videos of one group stand or fall together.
-        bootstrap: resamples of the interval of ``multilabel``; the others need none.
-        thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
+        bootstrap: resamples of the interval of ``multilabel`` and ``step_multilabel``; the others need none.
+        thresholds: (classes,) of these two; None takes 0.5 for all.
     """
     rest: dict[str, Any] = {"groups": groups}
     if head == "label":
         return measure_classification(np.stack(outputs), np.asarray(truth, dtype=np.int64), labels=labels, **rest)
-    if head == "multilabel":
+    if head in MULTILABEL_HEADS:
         cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
-        return measure_multilabel(
-            sigmoid(np.stack(outputs)),
-            np.stack(truth) > 0.5,
-            labels=labels,
-            thresholds=cuts,
-            bootstrap=bootstrap,
-            **rest,
-        )
+        rest |= {"labels": labels, "thresholds": cuts, "bootstrap": bootstrap}
+        return _measure_labels(outputs, truth, per_step=head == "step_multilabel", **rest)
     if head == "step_labels":
         background = list(labels).index(BACKGROUND) if BACKGROUND in labels else None
         step_labels = [logits.argmax(axis=1) for logits in outputs]
@@ -110,6 +106,18 @@ def measure_outputs(
     if head == "regression":
         return measure_regression(np.stack(outputs)[:, 0], np.asarray(truth, dtype=np.float64), **rest)
     return _measure_numbers_of_steps(outputs, truth, groups=groups)
+
+
+def _measure_labels(
+    outputs: Outputs,
+    truth: Truth,
+    *,
+    per_step: bool,
+    **rest: Any,  # noqa: ANN401  as the two functions take them
+) -> MultiLabelMetrics | StepMultiLabelMetrics:
+    if per_step:
+        return measure_step_multilabel([sigmoid(logits) for logits in outputs], truth, **rest)
+    return measure_multilabel(sigmoid(np.stack(outputs)), np.stack(truth) > 0.5, **rest)
 
 
 def _measure_numbers_of_steps(outputs: Outputs, truth: Truth, *, groups: Sequence[str]) -> RegressionMetrics:

@@ -43,7 +43,7 @@ def write_predictions(
         labels: class names in the order of the outputs.
         answers: seed of the training and n arrays of logits or numbers, for each model.
         truth: n arrays, see `vidrnn.sequences.targets.Targets.per_video`.
-        thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
+        thresholds: (classes,) of ``multilabel`` and ``step_multilabel``; None takes 0.5 for all.
     """
     header, rows = _TABLES[head](labels, thresholds)
     with replacing(path) as raw:
@@ -92,6 +92,22 @@ def _step_labels(labels: Sequence[str], _thresholds: object) -> tuple[list[str],
     return ["step", "label", "predicted", "score"], rows
 
 
+def _step_multilabel(labels: Sequence[str], thresholds: Sequence[float] | None) -> tuple[list[str], Any]:
+    cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
+
+    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
+        for step, (scores, known) in enumerate(zip(sigmoid(outputs), true, strict=True)):
+            yield (
+                step,
+                _join(labels, np.flatnonzero(known > 0.5)),
+                _join(labels, np.flatnonzero(np.isnan(known))),
+                _join(labels, np.flatnonzero(scores >= cuts)),
+                *map(_fixed, scores),
+            )
+
+    return ["step", "labels", "unseen", "predicted", *(f"p_{label}" for label in labels)], rows
+
+
 def _transcript(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
     def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
         predicted, transcript = collapse(outputs.argmax(axis=1), blank=len(labels)), true[true >= 0].tolist()
@@ -119,6 +135,7 @@ _TABLES = {
     "label": _label,
     "multilabel": _multilabel,
     "step_labels": _step_labels,
+    "step_multilabel": _step_multilabel,
     "transcript": _transcript,
     "regression": _regression,
     "step_regression": _step_regression,

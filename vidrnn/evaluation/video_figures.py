@@ -70,6 +70,16 @@ def _step_labels(rows: Sequence[Row]) -> tuple[float, float]:
     return (float(np.mean(right)), 1.0) if right else (0.0, 0.0)
 
 
+def _step_multilabel(rows: Sequence[Row]) -> tuple[float, float]:
+    classes = sum(column.startswith("p_") for column in rows[0])
+    right = known = 0
+    for row in rows:
+        unseen = set(_names(row["unseen"]))
+        known += classes - len(unseen)
+        right += classes - len(unseen | (set(_names(row["labels"])) ^ set(_names(row["predicted"]))))
+    return (right / known, 1.0) if known else (0.0, 0.0)
+
+
 def _transcript(rows: Sequence[Row]) -> tuple[float, float]:
     return float(rows[0]["edits"]), len(_names(rows[0]["labels"]))
 
@@ -89,6 +99,13 @@ FIGURES: dict[Head, HeadFigure] = {
     "multilabel": HeadFigure("share of right decisions", True, "labels", ("labels", "predicted"), _multilabel),
     "step_labels": HeadFigure(
         "frame accuracy per video", True, "label", ("step", "label", "predicted", "score"), _step_labels
+    ),
+    "step_multilabel": HeadFigure(
+        "share of right decisions per video",
+        True,
+        "labels",
+        ("step", "labels", "unseen", "predicted"),
+        _step_multilabel,
     ),
     "regression": HeadFigure("absolute error", False, "target", ("target", "predicted"), _numbers),
     "step_regression": HeadFigure(

@@ -27,7 +27,7 @@ from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.settings.model import Head
+from vidrnn.settings.model import MULTILABEL_HEADS, Head
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS, Stream
 from vidrnn.store.feature_folder import FeatureFolder
@@ -155,7 +155,7 @@ def _worth(model: TrainedModel, split: Split) -> str:
     """Why the numbers of a split are too good; for the validation split, what it chose."""
     training, head = model.settings.training, model.settings.model.head
     chose = ["the epoch"] if training.select == "best" or training.patience else []
-    chose += {"label": ["the temperature"], "multilabel": ["the thresholds"]}.get(head, [])
+    chose += ["the temperature"] if head == "label" else ["the thresholds"] if head in MULTILABEL_HEADS else []
     return _WORTH[split].format(what=" and ".join(chose)) if split != "val" or chose else ""
 
 

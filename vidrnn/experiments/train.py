@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from vidrnn.annotations import Annotation, Split, read_annotations
 from vidrnn.annotations.splits import split_annotations
 from vidrnn.evaluation.metrics import headline, measure_outputs, sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.report import write_json, write_log
+from vidrnn.evaluation.step_multilabel import best_step_thresholds
 from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_better_than
 from vidrnn.experiments.model_calibration import calibrated, check_unknown
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
@@ -24,6 +24,7 @@ from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
+from vidrnn.settings.model import MULTILABEL_HEADS
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.store.feature_folder import FeatureFolder
@@ -213,11 +214,14 @@ def _with_figures(
 
 
 def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
-    """For ``multilabel`` the probability from which each class counts as said, by the validation split."""
-    if settings.model.head != "multilabel" or val is None:
+    """The probability from which each class counts as said, by the validation split; None for heads that have none."""
+    if settings.model.head not in MULTILABEL_HEADS or val is None:
         return None
-    probabilities = sigmoid(torch.stack(predict(model, val, predict_options(settings))).numpy())
-    return tuple(best_thresholds(probabilities, val.targets.values.cpu().numpy() > 0.5).tolist())
+    probabilities = [sigmoid(output.numpy()) for output in predict(model, val, predict_options(settings))]
+    truth = [values.astype(np.float64) for values in val.targets.per_video(val.totals)]
+    if settings.model.head == "step_multilabel":
+        return tuple(best_step_thresholds(probabilities, truth).tolist())
+    return tuple(best_thresholds(np.stack(probabilities), np.stack(truth) > 0.5).tolist())
 
 
 def _training_metrics(

@@ -27,8 +27,8 @@ class Prediction:
         lacking: streams of the model that the video does not have; the others decided.
         head: what the model answers.
         classes: their names, in the order of ``probabilities``.
-        probabilities: (C,) of heads ``label`` and ``multilabel``, (T, C) of ``step_labels``, None of the others
-            and when failed.
+        probabilities: (C,) of heads ``label`` and ``multilabel``, (T, C) of ``step_labels`` and
+            ``step_multilabel``, None of the others and when failed.
         bounds_s: (T + 1,) seconds, where the T steps of the video begin and where the last one ends; None when failed.
     """
 
@@ -80,9 +80,14 @@ class Prediction:
 
     @property
     def steps(self) -> tuple[PredictionRow, ...]:
-        """As `segments`, but one for every step, also where nothing happens."""
-        if self.head != "step_labels" or self.probabilities is None or self.bounds_s is None:
+        """As `segments`, but one for every step, also where nothing happens.
+
+        From ``step_multilabel`` they have ``labels``, the classes that go on, in place of ``label`` and ``score``.
+        """
+        if self.probabilities is None or self.bounds_s is None or not self.head.startswith("step_"):
             return self.segments
+        if self.head == "step_multilabel":
+            return self._sets_of_steps(self.bounds_s)
         spans = zip(self.bounds_s[:-1], self.bounds_s[1:], self.probabilities, strict=True)
         return tuple(
             {
@@ -92,6 +97,18 @@ class Prediction:
                 "score": float(row.max()),
             }
             for start, end, row in spans
+        )
+
+    def _sets_of_steps(self, bounds_s: npt.NDArray[np.float64]) -> tuple[PredictionRow, ...]:
+        """The classes that go on at each step."""
+        going: list[list[str]] = [[] for _ in bounds_s[1:]]
+        for row in self.rows:
+            first, last = np.searchsorted(bounds_s, [row["start"], row["end"]]).tolist()
+            for names in going[first:last]:
+                names.append(row["label"])
+        return tuple(
+            {"start": float(start), "end": float(end), "labels": sorted(names)}
+            for start, end, names in zip(bounds_s[:-1], bounds_s[1:], going, strict=True)
         )
 
     def to_dict(self) -> dict[str, Any]:

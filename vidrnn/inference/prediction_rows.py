@@ -12,7 +12,7 @@ from vidrnn.evaluation.calibration import calibrate
 from vidrnn.evaluation.metrics import sigmoid, softmax
 from vidrnn.evaluation.segmentation import to_segments
 from vidrnn.evaluation.transcripts import collapse
-from vidrnn.settings.model import Head
+from vidrnn.settings.model import MULTILABEL_HEADS, Head
 
 TOP_K = 5
 PredictionRow = Mapping[str, Any]
@@ -22,6 +22,7 @@ COLUMNS: dict[Head, tuple[str, ...]] = {
     "label": ("label", "score", "top_k"),
     "multilabel": ("labels", "top_k"),
     "step_labels": ("start", "end", "label", "score"),
+    "step_multilabel": ("start", "end", "label", "score"),
     "transcript": ("labels",),
     "regression": ("target",),
     "step_regression": ("start", "end", "target"),
@@ -70,7 +71,7 @@ def rows_of(
         outputs: as from `vidrnn.training.predict.predict`.
         labels: class names in the order of the outputs.
         clock: of the video.
-        thresholds: (classes,) of ``multilabel``; None takes 0.5 for all.
+        thresholds: (classes,) of ``multilabel`` and ``step_multilabel``; None takes 0.5 for all.
         temperature: that the logits of ``label`` are divided by.
         unknown_below: a lower score of ``label`` makes the label `UNKNOWN`, score and top-k stay; None never does.
 
@@ -83,6 +84,7 @@ def rows_of(
         "label": lambda: [_label(scores, labels, unknown_below)],
         "multilabel": lambda: [_labels(scores, labels, cuts)],
         "step_labels": lambda: _segments(scores, labels, clock.bounds()),
+        "step_multilabel": lambda: _overlapping(scores, labels, cuts, clock.bounds()),
         "transcript": lambda: [
             {"labels": [labels[number] for number in collapse(outputs.argmax(axis=1), blank=len(labels))]}
         ],
@@ -101,11 +103,11 @@ def probabilities_of(head: Head, outputs: Outputs, *, temperature: float = 1.0) 
         temperature: see `rows_of`.
 
     Returns:
-        (classes,) for ``label`` and ``multilabel``, (T, classes) for ``step_labels``.
+        (classes,) for ``label`` and ``multilabel``, (T, classes) for ``step_labels`` and ``step_multilabel``.
     """
     if head == "label":
         return softmax(calibrate(outputs, temperature))
-    if head == "multilabel":
+    if head in MULTILABEL_HEADS:
         return sigmoid(outputs)
     return softmax(outputs) if head == "step_labels" else np.zeros(0)
 
@@ -140,6 +142,30 @@ def _segments(
         }
         for start, end, label in found
         if labels[label] != BACKGROUND
+    ]
+
+
+def _overlapping(
+    scores: npt.NDArray[np.float64],
+    labels: Sequence[str],
+    cuts: npt.NDArray[np.float64],
+    bounds: npt.NDArray[np.float64],
+) -> list[PredictionRow]:
+    """The segments of each class, in order of their starts."""
+    found = [
+        (start, end, number)
+        for number, going in enumerate((scores >= cuts).T.astype(np.int64))
+        for start, end, is_on in to_segments(going)
+        if is_on
+    ]
+    return [
+        {
+            "start": float(bounds[start]),
+            "end": float(bounds[end]),
+            "label": labels[number],
+            "score": float(scores[start:end, number].mean()),
+        }
+        for start, end, number in sorted(found)
     ]
 
 

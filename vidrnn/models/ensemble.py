@@ -8,7 +8,7 @@ from torch import nn
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.states import State, obstacle_to_steps, parts_of
 from vidrnn.settings.evaluation import Average
-from vidrnn.settings.model import REGRESSION_HEADS, Head, ModelSettings
+from vidrnn.settings.model import MULTILABEL_HEADS, REGRESSION_HEADS, Head, ModelSettings
 
 
 def combine_outputs(
@@ -87,7 +87,7 @@ def average_outputs(head: Head, outputs: Sequence[torch.Tensor], *, scale: Avera
     stacked = torch.stack([single.to(dtype) for single in outputs])
     if scale == "logits" or head in REGRESSION_HEADS:
         return stacked.mean(0)
-    if head == "multilabel":
+    if head in MULTILABEL_HEADS:
         # logit(mean of p) from logarithms of p and 1 - p, which are finite where p rounds to 0 or 1.
         log_p, log_not_p = nn.functional.logsigmoid(stacked), nn.functional.logsigmoid(-stacked)
         return log_p.logsumexp(0) - log_not_p.logsumexp(0)

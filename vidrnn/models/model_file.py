@@ -46,7 +46,8 @@ class TrainedModel:
         settings: the resolved configuration that it was trained with.
         metrics: what was measured when it was saved.
         versions: the versions of vidrnn and PyTorch.
-        thresholds: (classes,) probability from which a class of ``multilabel`` counts as said; None means 0.5.
+        thresholds: (classes,) probability from which a class of ``multilabel`` or ``step_multilabel`` counts as said;
+            None means 0.5.
         temperature: the number that divides the logits of ``label``, after all averaging.
         unknown_below: answers of ``label`` with a lower probability are ``unknown``; None answers always.
         trained_on, chosen_on: the videos of the training split and of the validation split, which chose the epoch, as

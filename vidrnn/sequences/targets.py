@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from vidrnn.annotations import BACKGROUND, Annotation, LabelMap, Segment, covered
+from vidrnn.annotations.segments import UNSEEN, presence_at
 from vidrnn.errors import AnnotationError
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import REGRESSION_HEADS, Head
@@ -19,6 +21,7 @@ _FITS: dict[Head, tuple[str, ...]] = {
     "label": ("label",),
     "multilabel": ("labels", "label", "start,end,label"),
     "step_labels": ("start,end,label",),
+    "step_multilabel": ("start,end,label",),
     "transcript": ("labels", "label", "start,end,label"),
     "regression": ("target",),
     "step_regression": ("start,end,target",),
@@ -40,7 +43,8 @@ class Targets:
     Attributes:
         values: per video (n,) int64 classes, (n, classes) float32 0 or 1, (n, L) int64 classes in order and then
             `IGNORED`, or (n,) float64 numbers; per step (steps of all videos,) int64 classes, `IGNORED` where nobody
-            looked, or float64 numbers, nan where nothing is known.
+            looked, or float64 numbers, nan where nothing is known, or (steps of all videos, classes) float32 0 or 1,
+            nan where nobody looked.
         offsets: (n,) int64 first step of each video in ``values``; None when there is one value per video.
     """
 
@@ -54,12 +58,13 @@ class Targets:
         return Targets(self.values, self.offsets[positions])
 
     def of(self, positions: torch.Tensor, choice: StepChoice) -> torch.Tensor:
-        """Targets of a batch: (B, ...) per video, or (B, S) of the chosen steps, beyond lengths `IGNORED` or nan."""
+        """Targets of a batch: (B, ...) per video, or (B, S, ...) of the chosen steps; beyond lengths `IGNORED`, nan."""
         if self.offsets is None:
             return self.values[positions.to(self.values.device)]
         rows = self.offsets[positions].unsqueeze(1) + choice.indices
         beyond = torch.arange(rows.shape[1]) >= choice.lengths.unsqueeze(1)
         values, beyond = self.values[rows.to(self.values.device)], beyond.to(self.values.device)
+        beyond = beyond.view(*beyond.shape, *[1] * (values.ndim - 2))
         return values.masked_fill(beyond, float("nan") if values.is_floating_point() else IGNORED)
 
     def per_video(self, totals: torch.Tensor) -> list[npt.NDArray[np.generic]]:
@@ -103,7 +108,7 @@ def _check_fit(annotations: Sequence[Annotation], head: Head) -> None:
         if head == "step_labels" and (overlap := annotation.first_overlap) is not None:
             raise AnnotationError(
                 f"path {annotation.path!r} has {overlap}; a moment has one answer, so cut one of them or use "
-                "model.head multilabel or transcript"
+                "model.head step_multilabel, multilabel or transcript"
             )
 
 
@@ -148,24 +153,43 @@ def make_targets(
     if head == "regression":
         values = torch.tensor([annotation.target for annotation in annotations], dtype=torch.float64, device=device)
         return Targets(values)
-    times = map(timestamps, range(len(annotations)))
+    steps = _steps_of(annotations, head, label_map, [timestamps(number) for number in range(len(annotations))])
+    return _stack(steps, device)
+
+
+def _steps_of(
+    annotations: Sequence[Annotation],
+    head: Head,
+    label_map: LabelMap,
+    times: Sequence[npt.NDArray[np.float64]],
+) -> list[npt.NDArray[Any]]:
+    """Targets of the steps of each video; ``times`` are their instants, (T,) each."""
+    videos = list(zip(annotations, times, strict=True))
+    if head == "step_multilabel":
+        return [_sets_at_steps(annotation, seconds, label_map) for annotation, seconds in videos]
     if head == "step_labels":
         background = label_map.index(BACKGROUND)
         # Where one class alone was left out, nobody knows either whether this is background.
         spans = [
             [(span, float(IGNORED)) for span in annotation.unlabelled]
-            + [(segment, float(classes[segment.label])) for segment in annotation.segments or ()]
+            + [(segment, float(label_map.index(segment.label))) for segment in annotation.segments or ()]
             for annotation in annotations
         ]
-        return _stack(
-            [_at_steps(*video, uncovered=background) for video in zip(spans, times, strict=True)], np.int64, device
-        )
+        labels = [_at_steps(*video, uncovered=background) for video in zip(spans, times, strict=True)]
+        return [values.astype(np.int64) for values in labels]
     spans = [
         [(segment, segment.target) for segment in annotation.segments or () if segment.target is not None]
         for annotation in annotations
     ]
-    steps = [_at_steps(*video, uncovered=float("nan")) for video in zip(spans, times, strict=True)]
-    return _stack(steps, np.float64, device)
+    return [_at_steps(*video, uncovered=float("nan")) for video in zip(spans, times, strict=True)]
+
+
+def _sets_at_steps(
+    annotation: Annotation, times: npt.NDArray[np.float64], label_map: LabelMap
+) -> npt.NDArray[np.float32]:
+    """(T, classes) 1 where a class goes on, 0 where it does not, nan where nobody looked."""
+    presence = presence_at(annotation.segments or (), annotation.unlabelled, label_map.names, times)
+    return np.where(presence == UNSEEN, np.nan, presence).astype(np.float32)
 
 
 def _at_steps(
@@ -179,6 +203,6 @@ def _at_steps(
     return values
 
 
-def _stack(steps: Sequence[npt.NDArray[np.float64]], dtype: npt.DTypeLike, device: torch.device) -> Targets:
+def _stack(steps: Sequence[npt.NDArray[Any]], device: torch.device) -> Targets:
     offsets = np.cumsum([0, *map(len, steps)])[:-1]
-    return Targets(torch.from_numpy(np.concatenate(steps).astype(dtype)).to(device), torch.from_numpy(offsets))
+    return Targets(torch.from_numpy(np.concatenate(steps)).to(device), torch.from_numpy(offsets))

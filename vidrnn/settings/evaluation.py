@@ -24,7 +24,8 @@ class EvaluationSettings(Settings):
     baseline_seeds: Positive = 1
     """With how many of the seeds `crossval` fits these baselines; one tells enough and costs a third of three."""
     bootstrap: Positive = 2000
-    """Resamples of the interval of mAP (``multilabel``); other intervals follow from the group means."""
+    """Resamples of the interval of mAP (``multilabel``, ``step_multilabel``); other intervals follow from the group
+    means."""
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationSettings":

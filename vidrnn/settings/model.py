@@ -10,11 +10,13 @@ from vidrnn.settings.streams import Stream
 StepInput = Literal["features", "centred", "change"]
 ParallelLayer = Literal["mingru", "minlstm", "transformer", "tcn"]
 Layer = Literal["rnn", "gru", "lstm", ParallelLayer]
-Head = Literal["label", "multilabel", "step_labels", "transcript", "regression", "step_regression"]
-STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "transcript", "step_regression"})
+Head = Literal["label", "multilabel", "step_labels", "step_multilabel", "transcript", "regression", "step_regression"]
+STEP_HEADS: frozenset[Head] = frozenset({"step_labels", "step_multilabel", "transcript", "step_regression"})
 """Heads that answer at every step instead of once per video."""
-FRAMEWISE_HEADS: frozenset[Head] = frozenset({"step_labels", "step_regression"})
+FRAMEWISE_HEADS: frozenset[Head] = frozenset({"step_labels", "step_multilabel", "step_regression"})
 """Those that are taught at each step what its segment says."""
+MULTILABEL_HEADS: frozenset[Head] = frozenset({"multilabel", "step_multilabel"})
+"""Heads that decide about each class by itself, from a threshold of its own."""
 REGRESSION_HEADS: frozenset[Head] = frozenset({"regression", "step_regression"})
 """Heads that answer with a number instead of classes."""
 
@@ -24,8 +26,9 @@ class ModelSettings(Settings):
 
     head: Head = "label"
     """What is answered. ``label``: one class per video; ``multilabel``: any number of classes; ``step_labels``: a class
-    for every step; ``transcript``: classes in their order; ``regression`` and ``step_regression``: a number per video
-    or step. docs/heads.md says what each needs and measures."""
+    for every step; ``step_multilabel``: any number of classes for every step; ``transcript``: classes in their order;
+    ``regression`` and ``step_regression``: a number per video or step. docs/heads.md says what each needs and
+    measures."""
     inputs: Annotated[tuple[StepInput, ...], Field(min_length=1)] = ("centred", "change")
     """What a step shows, one after the other: ``features`` as they are cached, ``centred`` (minus the video's mean,
     which takes the scene away), ``change`` (difference of its neighbours in the cache, which shows motion). Add
@@ -51,8 +54,8 @@ class ModelSettings(Settings):
     of ``cell`` unless it is ``none``."""
     bidirectional: bool = True
     """See the sequence in both directions. false makes the whole model causal, inputs, alignment and fusion included:
-    what it says at a step depends on no later one. ``step_labels`` and ``step_regression`` then need all cached steps
-    (``training.steps: null``), because to choose some the end must be known."""
+    what it says at a step depends on no later one. ``step_labels``, ``step_multilabel`` and ``step_regression`` then
+    need all cached steps (``training.steps: null``), because to choose some the end must be known."""
     attention_heads: Positive = 4
     """Heads of each ``transformer`` layer and of ``cross_attention``; each sees its own share of the channels."""
     attention_window: Positive | None = None

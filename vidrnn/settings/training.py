@@ -13,6 +13,7 @@ LOSSES: dict[Head, tuple[Loss, ...]] = {
     "label": ("cross_entropy", "focal"),
     "multilabel": ("binary_cross_entropy", "asymmetric"),
     "step_labels": ("cross_entropy", "focal"),
+    "step_multilabel": ("binary_cross_entropy", "asymmetric"),
     "transcript": ("ctc",),
     "regression": ("mse", "huber"),
     "step_regression": ("mse", "huber"),
@@ -41,7 +42,7 @@ class TrainingSettings(Settings):
     """Decoupled weight decay, on weight matrices only."""
     loss: Loss = "auto"
     """What is minimised: the cross-entropy of the head or the squared error, unless it is named: ``focal`` (label,
-    step_labels), ``asymmetric`` (multilabel), ``huber`` (regressions)."""
+    step_labels), ``asymmetric`` (multilabel, step_multilabel), ``huber`` (regressions)."""
     focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0
     """How much ``focal`` turns from easy examples to hard ones; 0 is cross-entropy."""
     label_smoothing: Fraction = 0.1

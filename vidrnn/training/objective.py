@@ -87,6 +87,8 @@ class Objective:
             outputs, targets = outputs[known], targets[known]
             if not len(targets):  # the mean over nothing would be nan
                 return outputs.sum()
+            if self.head == "step_multilabel":  # decisions by themselves, a row for each
+                outputs, targets = outputs.unsqueeze(1), targets.unsqueeze(1)
         if self.scale is not None:
             mean, deviation = self.scale.tolist()
             # In float64, where a large mean costs no digits.

@@ -9,7 +9,7 @@ from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs
 from vidrnn.models.ensemble import Model
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import known_answers
-from vidrnn.settings.model import FRAMEWISE_HEADS
+from vidrnn.settings.model import FRAMEWISE_HEADS, MULTILABEL_HEADS
 from vidrnn.training.losses import ctc_loss
 from vidrnn.training.predict import PredictOptions, predict
 
@@ -68,9 +68,9 @@ def _common_loss(model: Model, outputs: list[torch.Tensor], val: SequenceSet, *,
         return ctc_loss(padded, lengths, val.targets.values.cpu(), blank=blank)
     flat = torch.cat(outputs) if model.per_step else torch.stack(outputs)
     targets = torch.from_numpy(np.concatenate(truth) if model.per_step else np.stack(truth))
-    if head == "multilabel":
-        return nn.functional.binary_cross_entropy_with_logits(flat, targets)
     known = known_answers(targets)
+    if head in MULTILABEL_HEADS:
+        return nn.functional.binary_cross_entropy_with_logits(flat[known], targets[known])
     if model.scale is None:
         return nn.functional.cross_entropy(flat[known], targets[known])
     return (((flat[:, 0] - targets)[known] / model.scale[1].cpu()) ** 2).mean()

@@ -31,6 +31,10 @@ def test_the_constant_answer_of_the_other_heads() -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-shares)), [1.0, 1 / 3], atol=1e-5)
     steps = constant("step_labels", [np.asarray([2, 0, -1, -1, -1]), np.asarray([2])], [3, 1], num_classes=3)
     assert [logits.argmax(1).tolist() for logits in steps] == [[2, 2, 2], [2]]  # where nobody looked is no class
+    sets = [np.asarray([[1.0, np.nan, np.nan], [0.0, 1.0, np.nan]]), np.asarray([[1.0, np.nan, np.nan]])]
+    (going, one) = constant("step_multilabel", sets, [2, 1], num_classes=3)
+    np.testing.assert_allclose(1 / (1 + np.exp(-going)), [[2 / 3, 1.0, 0.0]] * 2, atol=1e-5)
+    assert one.shape == (1, 3)
     transcripts = [np.asarray([1, 1, 0]), np.asarray([1, 1, 0]), np.asarray([0, -1, -1])]
     (path,) = constant("transcript", transcripts, [9], num_classes=2)
     assert collapse(path.argmax(1), blank=2) == [1, 1, 0]

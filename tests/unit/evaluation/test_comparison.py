@@ -219,6 +219,11 @@ def test_figures_of_the_other_heads_by_hand(tmp_path: Path) -> None:
     classes = [np.asarray([0, 0, 1, 2, -1]), np.asarray([2, 0]), np.asarray([-1])]
     found = read_figures(write(tmp_path, "step_labels", [(0, steps)], classes))
     assert (found.parts.tolist(), found.wholes.tolist()) == ([[0.75, 0.5, 0.0]], [1.0, 1.0, 0.0])
+    going = [np.asarray([[yes, yes, no], [no, no, yes]]), np.full((1, 3), yes)]
+    seen = [np.asarray([[1.0, 0.0, np.nan], [0.0, 0.0, 1.0]]), np.full((1, 3), np.nan)]
+    found = read_figures(write(tmp_path, "step_multilabel", [(0, going)], seen))
+    assert found.head == "step_multilabel"
+    assert (found.parts.tolist(), found.wholes.tolist()) == ([[0.8, 0.0]], [1.0, 0.0])
     numbers = [np.asarray([[1.0], [2.0], [9.0]]), np.asarray([[3.0]])]
     truth = [np.asarray([2.0, 4.0, np.nan]), np.asarray([np.nan])]
     found = read_figures(write(tmp_path, "step_regression", [(0, numbers)], truth))

@@ -16,6 +16,7 @@ from vidrnn.evaluation.metrics import HEADLINES, headline, measure_outputs, sigm
 from vidrnn.evaluation.multilabel import measure_multilabel
 from vidrnn.evaluation.regression import measure_regression
 from vidrnn.evaluation.segmentation import measure_segmentation
+from vidrnn.evaluation.step_multilabel import measure_step_multilabel
 from vidrnn.evaluation.transcripts import measure_transcripts
 from vidrnn.settings.model import Head
 
@@ -55,6 +56,25 @@ def test_any_number_of_labels_are_those_above_their_thresholds(thresholds: tuple
     assert headline("multilabel", found) == wanted["mean_average_precision"]
     right = [((row >= cuts) == (true > 0)).all() for row, true in zip(probabilities, truth, strict=True)]
     assert found.exact_match == np.mean(right)
+
+
+@pytest.mark.parametrize("thresholds", [None, (0.9, 0.2, 0.5)])
+def test_sets_of_labels_at_steps_are_measured_on_probabilities(thresholds: tuple[float, ...] | None) -> None:
+    """One half for all where none is chosen, as for labels of videos."""
+    outputs = [logits(total, 3) for total in TOTALS]
+    truth = [np.random.default_rng(total).integers(0, 2, (total, 3)).astype(np.float32) for total in TOTALS]
+    truth[0][0] = np.nan
+    expected = measure_step_multilabel(
+        [1 / (1 + np.exp(-output.astype(np.float64))) for output in outputs],
+        truth,
+        labels=LABELS,
+        groups=GROUPS,
+        thresholds=np.asarray(thresholds or (0.5, 0.5, 0.5)),
+        bootstrap=30,
+    )
+    found = measured("step_multilabel", outputs, truth, thresholds=thresholds)
+    assert found.as_dict() == expected.as_dict()
+    assert headline("step_multilabel", found) == expected.mean_average_precision
 
 
 @pytest.mark.parametrize("labels", [LABELS, ("0", "1", "2")])
@@ -146,6 +166,7 @@ def test_the_headline_of_every_head_has_an_interval_and_stands_in_the_json(head:
         "label": [logits(3)] * 4,
         "multilabel": [logits(3)] * 4,
         "step_labels": [logits(5, 3)] * 4,
+        "step_multilabel": [logits(5, 3)] * 4,
         "transcript": [logits(5, 4)] * 4,
         "regression": [logits(1)] * 4,
         "step_regression": [logits(5, 1)] * 4,
@@ -154,6 +175,7 @@ def test_the_headline_of_every_head_has_an_interval_and_stands_in_the_json(head:
         "label": [np.int64(2)] * 4,
         "multilabel": [np.ones(3)] * 4,
         "step_labels": [np.ones(5, dtype=np.int64)] * 4,
+        "step_multilabel": [np.ones((5, 3))] * 4,
         "transcript": [np.asarray([2, 0])] * 4,
         "regression": [np.float32(1.0)] * 4,
         "step_regression": [np.ones(5, dtype=np.float32)] * 4,

@@ -70,6 +70,17 @@ def test_a_step_at_which_nobody_looked_has_no_true_label(tmp_path: Path) -> None
     assert rows[1:] == [["a b.mp4", "0", "", "run, fast", "0.500000"]]
 
 
+def test_sets_of_labels_for_every_step(tmp_path: Path) -> None:
+    """Beside what goes on stands what nobody looked for."""
+    outputs = [np.asarray([[0.0, 4.0, -4.0], [-9.0, -9.0, -9.0]])]
+    truth = [np.asarray([[1.0, 1.0, 0.0], [0.0, np.nan, np.nan]])]
+    assert table(tmp_path, "step_multilabel", outputs, truth, thresholds=(0.6, 0.5, 0.01)) == [
+        ["path", "step", "labels", "unseen", "predicted", "p_run, fast", 'p_say "hi"', "p_сидеть"],
+        ["a b.mp4", "0", 'run, fast|say "hi"', "", 'say "hi"|сидеть', "0.500000", "0.982014", "0.017986"],
+        ["a b.mp4", "1", "", 'say "hi"|сидеть', "", *["0.000123"] * 3],
+    ]
+
+
 def test_a_transcript(tmp_path: Path) -> None:
     path = np.eye(4)[[3, 2, 2, 3, 0]]
     assert table(tmp_path, "transcript", [path, path[:1]], [np.asarray([2, 1, 0]), np.asarray([-1, -1, -1])]) == [

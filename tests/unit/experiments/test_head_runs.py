@@ -28,10 +28,13 @@ from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 from vidrnn.training.predict import predict, predict_options
 
-HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
+HEADS: tuple[Head, ...] = (
+    "multilabel", "step_labels", "step_multilabel", "transcript", "regression", "step_regression"
+)  # fmt: skip
 BASELINES: dict[Head, set[str]] = {
     "multilabel": {"majority", "metadata_only", "mean_pool", "own_inputs_max", "shuffled_time", "single_frame"},
     "step_labels": {"majority", "single_step", "shuffled_time"},
+    "step_multilabel": {"majority", "single_step", "shuffled_time"},
     "transcript": {"majority", "single_step", "shuffled_time"},
     "regression": {"median", "metadata_only", "mean_pool", "own_inputs_max", "shuffled_time", "single_frame"},
     "step_regression": {"median", "single_step", "shuffled_time"},
@@ -39,6 +42,7 @@ BASELINES: dict[Head, set[str]] = {
 HEADERS: dict[Head, list[str]] = {
     "multilabel": ["path", "labels"],
     "step_labels": ["path", "start", "end", "label"],
+    "step_multilabel": ["path", "start", "end", "label"],
     "transcript": ["path", "labels"],
     "regression": ["path", "target"],
     "step_regression": ["path", "start", "end", "target"],
@@ -52,6 +56,10 @@ def rows_of(head: Head, number: int, total: int) -> list[list[str]]:
         return [["|".join(shown)]]
     if head == "regression":
         return [[f"{total / 10}"]]
+    if head == "step_multilabel":  # the second begins before the first ends, but where it is the same
+        return [
+            [f"{0.1 * place:g}", f"{0.1 * place + 0.25:g}", name] for place, name in enumerate(dict.fromkeys(shown))
+        ] or [["", "", ""]]
     said = shown if head == "step_labels" else ["1.5", "-2"][: len(shown)]
     return [[f"{0.2 * place:g}", f"{0.2 * place + 0.15:g}", each] for place, each in enumerate(said)] or [["", "", ""]]
 
@@ -103,7 +111,7 @@ def test_a_head_goes_from_the_csv_to_its_figures(tmp_path: Path, head: Head) -> 
     model = load_model(tmp_path / "run" / "model.safetensors", device=CPU)
     expected = {"step_labels": ("background", "jump", "run")}.get(head, ("jump", "run"))
     assert model.label_map.names == (() if "regression" in head else expected)
-    assert (model.thresholds is not None) == (head == "multilabel")
+    assert (model.thresholds is not None) == (head in {"multilabel", "step_multilabel"})
     assert run.model.thresholds == model.thresholds
     found = evaluate(tmp_path / "run" / "model.safetensors", settings, split="test", output=tmp_path / "test")
     values = read_json(tmp_path / "test" / "metrics.json")
@@ -111,7 +119,7 @@ def test_a_head_goes_from_the_csv_to_its_figures(tmp_path: Path, head: Head) -> 
     assert math.isfinite(values[name])
     assert {file.name for file in found.files} == {"metrics.json", "predictions.csv"}
     rows = read_rows(tmp_path / "test" / "predictions.csv")
-    per_step = head in {"step_labels", "step_regression"}
+    per_step = head in {"step_labels", "step_multilabel", "step_regression"}
     assert len(rows) == (sum(6 + number % 5 for number in range(12, 16)) if per_step else 4)
     assert {row["path"] for row in rows} == {f"{number}.mp4" for number in range(12, 16)}
 
@@ -163,7 +171,7 @@ def test_a_head_is_cross_validated(tmp_path: Path, head: Head) -> None:
         assert [pair.b for pair in found.pairs] == pytest.approx(values[f"{name}_per_seed"], rel=1e-6)
 
 
-@pytest.mark.parametrize("head", ["multilabel", "step_labels", "transcript"])
+@pytest.mark.parametrize("head", ["multilabel", "step_labels", "step_multilabel", "transcript"])
 def test_a_class_that_the_model_never_met_is_refused_in_evaluation(tmp_path: Path, head: Head) -> None:
     """Also where the annotations have grown since, and name videos of it for training."""
     settings = make_world(tmp_path, head)
@@ -199,7 +207,11 @@ def show_nothing_in(split: str, settings: RunSettings) -> None:
 
 
 SPLIT_AND_HEAD = [
-    *((split, head) for split in ("val", "test") for head in ("multilabel", "step_labels", "transcript")),
+    *(
+        (split, head)
+        for split in ("val", "test")
+        for head in ("multilabel", "step_labels", "step_multilabel", "transcript")
+    ),
     ("test", "step_regression"),
 ]
 
@@ -227,7 +239,7 @@ def look_away(settings: RunSettings, split: str, *, start: str = "0", end: str =
     write_csv(path, [[*HEADERS[settings.model.head], "split", "group"], *kept, *map(list, unseen)])
 
 
-@pytest.mark.parametrize("head", ["step_labels"])
+@pytest.mark.parametrize("head", ["step_labels", "step_multilabel"])
 def test_stretches_at_which_nobody_looked_pass_through_every_verb(tmp_path: Path, head: Head) -> None:
     """A whole split of them is measured as nothing known; its videos still have their rows and their place in n."""
     settings = make_world(tmp_path, head)
@@ -248,7 +260,7 @@ def test_stretches_at_which_nobody_looked_pass_through_every_verb(tmp_path: Path
     assert compare(figures, figures).is_equal
 
 
-@pytest.mark.parametrize("head", ["step_labels", "step_regression"])
+@pytest.mark.parametrize("head", ["step_labels", "step_multilabel", "step_regression"])
 def test_steps_of_which_validation_knows_none_are_refused(tmp_path: Path, head: Head) -> None:
     """Every epoch would be as good as the first, which is the worst."""
     settings = make_world(tmp_path, head)

@@ -70,6 +70,22 @@ def test_steps_are_there_one_by_one_also_where_nothing_happens() -> None:
     assert numbers.labels == ()
 
 
+def test_steps_of_overlapping_classes_name_all_that_go_on() -> None:
+    found = said("step_multilabel", [[-9.0, -9.0, 9.0], [-9.0, 9.0, 9.0], [-9.0, -9.0, -9.0]])
+    assert [(row["start"], row["end"], row["label"]) for row in found.segments] == [
+        (0.0, 1.0, "wave"),
+        (0.5, 1.0, "sit <down>"),
+    ]
+    assert found.steps == (
+        {"start": 0.0, "end": 0.5, "labels": ["wave"]},
+        {"start": 0.5, "end": 1.0, "labels": ["sit <down>", "wave"]},
+        {"start": 1.0, "end": 1.5, "labels": []},
+    )
+    assert (found.labels, found.label, found.scores) == (("wave", "sit <down>"), None, {})
+    failed = Prediction("a.mp4", "failed", error="gone", head="step_multilabel")
+    assert (failed.steps, failed.to_dict()["segments"]) == ((), None)
+
+
 def test_a_number_and_a_transcript() -> None:
     assert said("regression", [2.5]).target == 2.5
     assert said("regression", [2.5]).label is None
@@ -103,6 +119,9 @@ def test_a_failed_video_says_why_and_nothing_else() -> None:
         ("step_labels", [[0.0, 9.0, 0.0]] * 3, "<a.mp4: 0.000 to 1.500 s: sit <down> 1.000>",
          "<td>0.000</td><td>1.500</td><td>sit &lt;down&gt;</td><td>1.000</td>"),
         ("step_labels", [[9.0, 0.0, 0.0]] * 3, "<a.mp4: nothing>", "<th>start</th>"),
+        ("step_multilabel", [[-9.0, 9.0, 9.0]] * 3, ("<a.mp4: 0.000 to 1.500 s: sit <down> 1.000; "
+         "0.000 to 1.500 s: wave 1.000>"),
+         "<td>0.000</td><td>1.500</td><td>wave</td><td>1.000</td>"),
         ("transcript", [[0.0, 0.0, 9.0, 0.0]], "<a.mp4: wave>", "<td>wave</td>"),
         ("regression", [2.5], "<a.mp4: 2.500>", "<th>target</th></tr><tr><td>2.500</td>"),
     ],

@@ -138,6 +138,20 @@ def test_segments_are_runs_of_equal_steps_without_the_background(classes: list[i
         assert own["score"] == pytest.approx(np.mean(other["scores"]))
 
 
+def test_segments_of_different_classes_overlap_and_those_of_one_do_not() -> None:
+    """Each class from its own threshold on, in order of starts, with the mean probability of its steps."""
+    sure, likely, no = math.log(9), math.log(4), -50.0  # 0.9, 0.8
+    logits = np.asarray([[no, sure, no, no], [no, likely, sure, no], [no, no, likely, no], [no, sure, no, 0.0]])
+    found = answers("step_multilabel", logits, np.asarray([0.0, 0.5, 1.0, 1.5]), thresholds=(0.5, 0.5, 0.85, 0.51))
+    assert [(row["start"], row["end"], row["label"]) for row in found] == [
+        (0.0, 1.0, LABELS[1]),
+        (0.5, 1.0, LABELS[2]),
+        (1.5, 2.0, LABELS[1]),
+    ]
+    assert [row["score"] for row in found] == pytest.approx([0.85, 0.9, 0.9])
+    assert answers("step_multilabel", np.full((3, 4), no)) == []
+
+
 def test_a_video_that_is_all_background_has_no_segment() -> None:
     assert answers("step_labels", np.eye(4)[[0, 0, 0]]) == []
 
@@ -166,6 +180,10 @@ SAID: dict[Head, tuple[PredictionRow, ...]] = {
         {"start": 0.0, "end": 1.5, "label": "jump, high", "score": 0.5},
         {"start": 2.0, "end": 12345.678, "label": "сидеть", "score": 1 / 3},
     ),
+    "step_multilabel": (
+        {"start": 0.0, "end": 2.5, "label": "jump, high", "score": 0.5},
+        {"start": 0.5, "end": 1.0, "label": "сидеть", "score": 0.75},
+    ),
     "transcript": ({"labels": ["сидеть", "сидеть"]},),
     "regression": ({"target": 0.1},),
     "step_regression": ({"start": 0.0, "end": 0.1, "target": 3.0}, {"start": 0.1, "end": 0.2, "target": -1e-9}),
@@ -174,6 +192,7 @@ ROWS: dict[Head, list[list[str]]] = {
     "label": [['say "hi"', "0.750000", 'say "hi":0.750000|jump, high:0.250000']],
     "multilabel": [["сидеть|jump, high", "сидеть:0.900000"]],
     "step_labels": [["0", "1.5", "jump, high", "0.500000"], ["2", "12345.678", "сидеть", "0.333333"]],
+    "step_multilabel": [["0", "2.5", "jump, high", "0.500000"], ["0.5", "1", "сидеть", "0.750000"]],
     "transcript": [["сидеть|сидеть"]],
     "regression": [["0.1"]],
     "step_regression": [["0", "0.1", "3"], ["0.1", "0.2", "-1e-09"]],
@@ -230,7 +249,7 @@ def test_a_jsonl_has_one_object_per_video(tmp_path: Path, head: Head) -> None:
     write(path, head, Prediction("ü.mp4", "ok", SAID[head]), Prediction("c.mp4", "failed", error="holds no frame"))
     good, bad = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     said = json.loads(json.dumps(SAID[head]))  # pairs become lists
-    in_segments = head in {"step_labels", "step_regression"}
+    in_segments = head in {"step_labels", "step_multilabel", "step_regression"}
     assert good == {"path": "ü.mp4", "status": "ok", **({"segments": said} if in_segments else said[0]), "error": None}
     nothing: dict[str, None] = dict.fromkeys(["segments"] if in_segments else COLUMNS[head])
     assert bad == {"path": "c.mp4", "status": "failed", **nothing, "error": "holds no frame"}
@@ -422,7 +441,7 @@ def test_a_new_video_gets_the_answer_of_its_model(monkeypatch: pytest.MonkeyPatc
     with torch.inference_mode():
         steps = torch.from_numpy(video.features).float()[chosen][None]
         outputs = model.classifier(steps, torch.tensor([len(chosen)]))[0].numpy()
-    if head in {"step_labels", "step_regression"}:
+    if head in {"step_labels", "step_multilabel", "step_regression"}:
         nearest = [min(range(len(chosen)), key=lambda slot: (abs(chosen[slot] - own), slot)) for own in range(total)]
         outputs = outputs[nearest]
     clock = Clock(video.timestamps_s, total / 10)
@@ -439,6 +458,8 @@ def test_the_thresholds_of_the_model_decide(monkeypatch: pytest.MonkeyPatch) -> 
     for cut, said in ((0.0, list(LABELS)), (1.0, [])):
         model = replace(trained("multilabel"), thresholds=(cut,) * 4)
         assert predictions(monkeypatch, model, {"a": video})["a"].rows[0]["labels"] == said
+        model = replace(trained("step_multilabel"), thresholds=(cut,) * 4)
+        assert [row["label"] for row in predictions(monkeypatch, model, {"a": video})["a"].rows] == said
 
 
 def test_temperature_and_threshold_of_the_model_decide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,10 @@ def assert_blind_to_the_future(streams: tuple[str, ...], **changes: object) -> N
         assert any(np.abs(output - other).max() > 1e-3 for output, other in pairs)
 
 
+def test_overlapping_labels_look_no_further_ahead() -> None:
+    assert_blind_to_the_future(("rgb",), head="step_multilabel")
+
+
 @pytest.mark.parametrize(("cell", "inputs"), list(product(CELLS, INPUTS)))
 def test_no_layer_and_no_input_looks_ahead(cell: str, inputs: list[str]) -> None:
     assert_blind_to_the_future(("rgb",), cell=cell, inputs=inputs)

@@ -55,6 +55,7 @@ def test_classes_are_averaged_as_probabilities(head: Head, scale: float) -> None
 def test_labels_are_averaged_as_the_probability_of_each(scale: float) -> None:
     outputs = outputs_of(50, 4, scale=scale)
     got = average_outputs("multilabel", outputs).double().numpy()
+    np.testing.assert_array_equal(average_outputs("step_multilabel", outputs).double().numpy(), got)
     expected = np.mean([1 / (1 + np.exp(-output.double().numpy())) for output in outputs], axis=0)
     np.testing.assert_allclose(got, np.log(expected) - np.log1p(-expected), rtol=1e-4, atol=1e-5)
 
@@ -80,7 +81,9 @@ def test_numbers_are_averaged_as_they_are(head: Head) -> None:
     np.testing.assert_allclose(average_outputs(head, outputs).numpy(), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("head", [*CLASSES, "transcript", "multilabel", "regression", "step_regression"])
+@pytest.mark.parametrize(
+    "head", [*CLASSES, "step_multilabel", "transcript", "multilabel", "regression", "step_regression"]
+)
 def test_a_single_output_comes_back_as_it_is(head: Head) -> None:
     (only, *_) = outputs_of(4, 6, 3, scale=50.0)
     assert combine_outputs(head, [only], lengths=torch.tensor([6, 6, 1, 2])) is only

@@ -37,7 +37,15 @@ def padded(chosen: list[torch.Tensor], *, extra: int, garbage: float) -> tuple[t
 
 @pytest.mark.parametrize(
     ("head", "expected"),
-    [("label", 3), ("multilabel", 3), ("step_labels", 3), ("transcript", 4), ("regression", 1), ("step_regression", 1)],
+    [
+        ("label", 3),
+        ("multilabel", 3),
+        ("step_labels", 3),
+        ("step_multilabel", 3),
+        ("transcript", 4),
+        ("regression", 1),
+        ("step_regression", 1),
+    ],
 )
 def test_a_head_gives_its_number_of_outputs_per_video_or_step(head: Head, expected: int) -> None:
     """Transcripts have the blank behind the classes; regressions ask for no class."""
@@ -132,7 +140,7 @@ def test_nan_in_a_video_is_in_no_other(head: Head) -> None:
     torch.testing.assert_close(found[[0, 2]], expected[[0, 2]])
 
 
-@pytest.mark.parametrize("head", ["step_labels", "step_regression"])
+@pytest.mark.parametrize("head", ["step_labels", "step_multilabel", "step_regression"])
 def test_a_step_of_a_causal_model_depends_on_none_that_come_later(head: Head) -> None:
     model = make_model(head, bidirectional=False)
     steps, lengths = torch.randn(1, 9, 5), torch.tensor([9])
@@ -159,7 +167,7 @@ def test_numbers_are_given_in_their_own_unit(head: Head) -> None:
     assert "scale" not in dict(model.named_parameters())
 
 
-@pytest.mark.parametrize("head", ["label", "multilabel", "step_labels", "transcript"])
+@pytest.mark.parametrize("head", ["label", "multilabel", "step_labels", "step_multilabel", "transcript"])
 def test_logits_have_no_scale(head: Head) -> None:
     """So a model file of one label holds what it always held."""
     model = make_model(head)

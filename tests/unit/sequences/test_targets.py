@@ -108,6 +108,33 @@ def test_labels_that_overlap_fit_several_answers_and_not_one_per_moment() -> Non
         targets_of(annotations, "step_labels", [0.0, 1.0])
 
 
+def test_labels_that_overlap_are_all_there_at_their_steps() -> None:
+    """A class is 1 inside its segments and 0 elsewhere, nan where nobody looked for it; padding is nan too."""
+    annotations = [
+        video(0, segments=labelled((0, 2, "run"), (1, 3, "jump")), unlabelled=labelled((1.5, 4, ""), (4, 5, "walk"))),
+        video(1, segments=()),
+    ]
+    targets = targets_of(annotations, "step_multilabel", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [0.0])
+    nothing, unseen = [0.0] * 4, [math.nan] * 4
+    expected = [
+        [0.0, 0.0, 1.0, 0.0],
+        [0.0, 1.0, 1.0, 0.0],
+        [math.nan, 1.0, math.nan, math.nan],
+        unseen,
+        [0.0, 0.0, 0.0, math.nan],
+        nothing,
+    ]
+    first, second = targets.per_video(torch.tensor([6, 1]))
+    np.testing.assert_array_equal(first, np.asarray(expected, dtype=np.float32))
+    np.testing.assert_array_equal(second, [nothing])
+    choice = StepChoice(torch.tensor([[5, 1], [0, 0]]), torch.tensor([2, 1]))
+    batch = targets.of(torch.tensor([0, 1]), choice)
+    np.testing.assert_array_equal(batch.numpy(), [[nothing, expected[1]], [nothing, unseen]])
+    assert describe_unlabelled(annotations, targets) == (
+        "nobody looked at 28.6 % of the steps: they are neither learned nor measured"
+    )
+
+
 def test_stretches_that_nobody_looked_at_are_no_background() -> None:
     """For all classes or for one: nobody knows whether it is background. A segment inside is known all the same."""
     unseen = labelled((2, 4, ""), (5, 6, "walk"))
@@ -259,6 +286,7 @@ FITS = {  # what docs of the heads promise, written down a second time
     "label": "label",
     "multilabel": "labels or label or start,end,label",
     "step_labels": "start,end,label",
+    "step_multilabel": "start,end,label",
     "transcript": "labels or label or start,end,label",
     "regression": "target",
     "step_regression": "start,end,target",
@@ -267,7 +295,7 @@ HEADS_OF = {
     "label": "label or multilabel or transcript",
     "labels": "multilabel or transcript",
     "target": "regression",
-    "start,end,label": "multilabel or step_labels or transcript",
+    "start,end,label": "multilabel or step_labels or step_multilabel or transcript",
     "start,end,target": "step_regression",
 }
 
@@ -309,13 +337,20 @@ def test_a_whole_data_set_without_any_class_or_number_is_refused(head: Head) -> 
         ("multilabel", video(0, labels=())),
         ("transcript", video(0, labels=())),
         ("step_labels", video(0, segments=())),
+        ("step_multilabel", video(0, segments=())),
         ("step_regression", video(0, segments=())),
     ],
 )
 def test_a_split_may_hold_no_class_or_number_at_all(head: Head, nothing: Annotation) -> None:
     """Classes come from training; whether the few videos of another split show any is theirs."""
     found = targets_of([nothing], head, [0.0, 1.0]).per_video(torch.tensor([2]))[0]
-    expected = {"multilabel": [0.0] * 4, "transcript": [], "step_labels": [0, 0], "step_regression": [math.nan] * 2}
+    expected: dict[str, object] = {
+        "multilabel": [0.0] * 4,
+        "transcript": [],
+        "step_labels": [0, 0],
+        "step_multilabel": [[0.0] * 4] * 2,
+        "step_regression": [math.nan] * 2,
+    }
     np.testing.assert_array_equal(found, expected[head])
 
 
@@ -333,6 +368,7 @@ def test_a_video_without_segments_may_stand_among_numbers() -> None:
         ("multilabel", video(0, labels=("run", "swim"))),
         ("transcript", video(0, labels=("run", "swim"))),
         ("step_labels", video(0, segments=labelled((0, 1, "swim")))),
+        ("step_multilabel", video(0, segments=labelled((0, 1, "swim")))),
     ],
 )
 def test_a_class_that_the_label_map_does_not_know_is_refused(head: Head, annotation: Annotation) -> None:
@@ -345,6 +381,7 @@ def test_classes_are_in_alphabetical_order_with_the_background_in_front() -> Non
     segments = [video(0, segments=labelled((0, 1, "walk"), (1, 2, "Jump"))), video(1, segments=labelled((0, 1, "arm")))]
     assert label_map_of(segments, "step_labels").names == ("background", "Jump", "arm", "walk")
     assert label_map_of(segments, "transcript").names == ("Jump", "arm", "walk")
+    assert label_map_of(segments, "step_multilabel").names == ("Jump", "arm", "walk")
     assert label_map_of([video(0, target=1.0)], "regression").names == ()
 
 

@@ -28,7 +28,9 @@ from vidrnn.training.fit import Checkpointing, FitResult, fit
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import PredictOptions, predict
 
-HEADS: tuple[Head, ...] = ("multilabel", "step_labels", "transcript", "regression", "step_regression")
+HEADS: tuple[Head, ...] = (
+    "multilabel", "step_labels", "step_multilabel", "transcript", "regression", "step_regression"
+)  # fmt: skip
 
 
 def make_set(arrays: Sequence[Array], values: torch.Tensor, *, per_step: bool = False) -> SequenceSet:
@@ -62,6 +64,10 @@ def toy(head: Head, number: int, *, seed: int) -> tuple[SequenceSet, int]:
     flat = np.concatenate([path for _, path in kinds])
     if head == "step_labels":
         return make_set(arrays, torch.from_numpy(flat), per_step=True), 3
+    if head == "step_multilabel":  # two movements go on from their beginning to the end, as far as somebody looked
+        going = np.concatenate([np.maximum.accumulate(np.eye(3, dtype=np.float32)[path]) for _, path in kinds])
+        going[rng.random(going.shape) < 0.2] = np.nan
+        return make_set(arrays, torch.from_numpy(going), per_step=True), 3
     numbers = 100.0 + 20.0 * flat
     numbers[rng.random(len(flat)) < 0.2] = np.nan
     return make_set(arrays, torch.from_numpy(numbers.astype(np.float32)), per_step=True), 0
@@ -89,6 +95,7 @@ def score(head: Head, outputs: Sequence[Any], truth: SequenceSet, classes: int) 
 CHANCE: dict[Head, tuple[float, float]] = {  # what is reached at least, and what answers to noise get at best
     "multilabel": (0.95, 0.85),  # the length of a video tells how many labels it has
     "step_labels": (0.95, 0.45),
+    "step_multilabel": (0.95, 0.7),  # the place in the video says how much has begun
     "transcript": (0.1, 0.6),
     "regression": (2.0, 6.0),
     "step_regression": (3.0, 12.0),
@@ -108,7 +115,7 @@ def test_every_head_learns_what_can_be_seen_and_nothing_where_nothing_can(head: 
         head, predict(learn(head, blind, classes).model, empty, PredictOptions(settings.steps)), test, classes
     )
     good, chance = CHANCE[head]
-    if head in {"multilabel", "step_labels"}:
+    if head in {"multilabel", "step_labels", "step_multilabel"}:
         assert seen >= good > chance >= guessed
     else:
         assert seen <= good < chance <= guessed
@@ -120,7 +127,8 @@ def test_validation_measures_the_headline_of_the_head(head: Head) -> None:
     (train, classes), (val, _) = toy(head, 12, seed=0), toy(head, 10, seed=1)
     result = learn(head, train, classes, val, training={"epochs": 2, "select": "last"})
     names = {
-        "multilabel": "mean_average_precision", "step_labels": "frame_accuracy", "transcript": "label_error_rate",
+        "multilabel": "mean_average_precision", "step_labels": "frame_accuracy",
+        "step_multilabel": "mean_average_precision", "transcript": "label_error_rate",
         "regression": "mae", "step_regression": "mae",
     }  # fmt: skip
     row = result.history[-1]
@@ -134,6 +142,9 @@ def test_validation_measures_the_headline_of_the_head(head: Head) -> None:
     if head == "multilabel":
         logits, wanted = torch.stack(outputs).double().numpy(), np.stack(truth)
         assert row["val_loss"] == pytest.approx((np.logaddexp(0, logits) - wanted * logits).mean(), rel=1e-5)
+    if head == "step_multilabel":
+        logits, wanted = torch.cat(outputs).double().numpy(), np.concatenate(truth)
+        assert row["val_loss"] == pytest.approx(np.nanmean(np.logaddexp(0, logits) - wanted * logits), rel=1e-5)
     if head == "step_labels":
         logits = torch.cat(outputs).double().numpy()
         log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
@@ -307,7 +318,7 @@ def lengths_set() -> tuple[list[Array], SequenceSet]:
 
 
 @pytest.mark.parametrize("steps", [1, 4, None])
-@pytest.mark.parametrize("head", ["step_labels", "step_regression", "transcript"])
+@pytest.mark.parametrize("head", ["step_labels", "step_multilabel", "step_regression", "transcript"])
 def test_answers_of_steps_are_those_of_each_video_alone(head: Head, steps: int | None) -> None:
     """One per cached step, the nearest chosen one's; transcripts are read from the chosen steps themselves."""
     arrays, sequences = lengths_set()
@@ -378,7 +389,7 @@ def test_videos_of_one_step_are_fitted_and_answered(head: Head) -> None:
     result = learn(head, short, classes, training={"epochs": 2})
     outputs = predict(result.model, short, PredictOptions(steps=None))
     assert all(bool(output.isfinite().all()) for output in outputs)
-    if head in {"step_labels", "step_regression"}:
+    if head in {"step_labels", "step_multilabel", "step_regression"}:
         assert [len(output) for output in outputs] == short.totals.tolist()
 
 
@@ -438,6 +449,7 @@ def with_a_long_one(head: Head) -> tuple[SequenceSet, int]:
         "transcript": torch.from_numpy(rng.integers(0, 3, (8, 2))),
         "regression": torch.from_numpy(rng.normal(size=8).astype(np.float32)),
         "step_labels": torch.from_numpy(rng.integers(0, 3, sum(lengths))),
+        "step_multilabel": torch.from_numpy((rng.random((sum(lengths), 3)) < 0.5).astype(np.float32)),
         "step_regression": torch.from_numpy(rng.normal(size=sum(lengths)).astype(np.float32)),
     }[head]
     classes = 0 if head in {"regression", "step_regression"} else 3

@@ -241,6 +241,29 @@ def test_steps_are_taught_one_by_one_and_padding_is_not(loss: str, smoothing: fl
         assert gradient[row, :length].any()
 
 
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "asymmetric"])
+def test_sets_of_labels_at_steps_are_taught_where_somebody_looked(loss: str) -> None:
+    """Averaged over the known decisions of the batch; padding and what nobody looked at leave no trace."""
+    rng = np.random.default_rng(3)
+    logits, targets = rng.normal(size=(3, 5, 4)), rng.integers(0, 2, (3, 5, 4)).astype(np.float32)
+    lengths = [5, 1, 3]
+    for row, length in enumerate(lengths):
+        logits[row, length:], targets[row, length:] = np.nan, np.nan
+    targets[0, 2], targets[2, :, 1] = np.nan, np.nan
+    known = ~np.isnan(targets)
+    of_steps = objective(tiny_training(loss=loss), targets[0], classes=4, head="step_multilabel")
+    found, gradient = loss_and_gradient(of_steps, logits, targets, lengths)
+    p, wanted = 1 / (1 + np.exp(-logits[known])), targets[known]
+    if loss == "asymmetric":
+        shifted = np.maximum(p - 0.05, 0)
+        costs = wanted * np.log(p) + (1 - wanted) * shifted**4 * np.log(1 - shifted)
+    else:
+        costs = wanted * np.log(p) + (1 - wanted) * np.log(1 - p)
+    assert found == pytest.approx(-costs.mean(), rel=1e-5)
+    assert not gradient[~known].any()
+    assert of_steps.count(torch.from_numpy(targets)) == known.sum()
+
+
 def path_probability(logits: Array, transcript: list[int], *, blank: int) -> float:
     """Of all paths that collapse to the transcript, one by one (Graves et al. 2006, eq. 3)."""
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -291,12 +314,19 @@ def test_numbers_are_compared_in_units_of_their_deviation(head: Head, loss: str)
     assert gradient[1].all()
 
 
-def test_a_batch_without_any_labelled_step_teaches_nothing() -> None:
-    own = objective(tiny_training(), np.asarray([0, 1]), classes=2, head="step_labels")
-    found, gradient = loss_and_gradient(own, np.ones((2, 3, 2)), np.full((2, 3), -1))
+@pytest.mark.parametrize(
+    ("head", "taught", "unknown"),
+    [
+        ("step_labels", np.asarray([0, 1]), np.full((2, 3), -1)),
+        ("step_multilabel", np.eye(2, dtype=np.float32), np.full((2, 3, 2), np.nan, dtype=np.float32)),
+    ],
+)
+def test_a_batch_without_any_labelled_step_teaches_nothing(head: Head, taught: Array, unknown: Array) -> None:
+    of_steps = objective(tiny_training(), taught, classes=2, head=head)
+    found, gradient = loss_and_gradient(of_steps, np.ones((2, 3, 2)), unknown)
     assert found == 0.0
     assert not gradient.any()
-    assert own.count(torch.full((2, 3), -1)) == 0
+    assert of_steps.count(torch.from_numpy(unknown)) == 0
 
 
 @pytest.mark.parametrize("head", ["regression", "step_regression"])
@@ -331,6 +361,8 @@ def test_numbers_of_which_none_is_known_cannot_be_taught() -> None:
 def test_steps_of_which_none_is_labelled_cannot_be_taught() -> None:
     with pytest.raises(TrainingError, match="no video to learn from has a known answer at any step"):
         objective(tiny_training(), np.full(3, -1), classes=2, head="step_labels")
+    with pytest.raises(TrainingError, match="no video to learn from has a known answer at any step"):
+        objective(tiny_training(), np.full((3, 2), np.nan), classes=2, head="step_multilabel")
 
 
 SHAPES: dict[Head, tuple[int, ...]] = {"step_labels": (4,), "transcript": (4,), "step_regression": (1,)}

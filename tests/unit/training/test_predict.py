@@ -67,12 +67,12 @@ def single_answers(
 def average(head: Head, answers: Sequence[torch.Tensor]) -> torch.Tensor:
     if "regression" in head:
         return torch.stack(list(answers)).mean(0)
-    if head == "multilabel":
+    if head in {"multilabel", "step_multilabel"}:
         return torch.stack([logits.sigmoid() for logits in answers]).mean(0).logit()
     return torch.stack([logits.softmax(-1) for logits in answers]).mean(0).log()
 
 
-HEADS: tuple[Head, ...] = ("label", "multilabel", "regression", "step_labels", "step_regression")
+HEADS: tuple[Head, ...] = ("label", "multilabel", "regression", "step_labels", "step_multilabel", "step_regression")
 
 
 @pytest.mark.parametrize("head", HEADS)
