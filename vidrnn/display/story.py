@@ -63,7 +63,8 @@ class Row:
         found = [span for span in self.spans if span.start_s <= time_s < span.end_s]
         if not found:
             return Words(NOTHING)
-        return Words(", ".join(span.label for span in found), found[0].score if len(found) == 1 else None)
+        names = sorted({span.label for span in found})  # two rows that say the same read the same
+        return Words(", ".join(names), found[0].score if len(found) == 1 else None)
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,13 @@ class Steps:
         bounds_s: (T + 1,) when each step begins, and where the last one ends.
         probabilities: (T, C).
         classes: (C,) names.
+        is_exclusive: the likeliest class is what is said; else several may hold, and the row of the timeline says it.
     """
 
     bounds_s: Numbers
     probabilities: Numbers
     classes: tuple[str, ...]
+    is_exclusive: bool = True
 
     def likeliest(self, time_s: float) -> tuple[tuple[str, float], ...]:
         """The likeliest classes of the step at a time; before the first step and after the last one theirs."""
@@ -138,7 +141,7 @@ class Story:
         words = self.throughout or self.predicted.words_at(time_s)
         if self.throughout is None and self.steps is not None:
             bars = self.steps.likeliest(time_s)
-            words = Words(bars[0][0], bars[0][1], bars)
+            words = Words(*bars[0], bars) if self.steps.is_exclusive else replace(words, bars=bars)
         if self.truth is None:
             return words
         truth = self.truth.words_at(time_s).title

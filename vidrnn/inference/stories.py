@@ -8,7 +8,7 @@ import numpy as np
 from vidrnn.annotations import BACKGROUND, Annotation
 from vidrnn.display.story import NOTHING, Curve, Row, Span, Steps, Story, Words
 from vidrnn.inference.prediction import Prediction
-from vidrnn.settings.model import Head
+from vidrnn.settings.model import FRAMEWISE_HEADS, MULTILABEL_HEADS, Head
 
 PREDICTED, TRUE = "predicted", "true"
 """Names of the two rows of the timeline."""
@@ -32,7 +32,8 @@ def story_of(prediction: Prediction, truth: Annotation | None, *, duration_s: fl
     named += [name for row in prediction.rows for name, _ in row.get("top_k", ())]
     steps = None
     if prediction.probabilities is not None and prediction.probabilities.ndim == 2 and prediction.bounds_s is not None:
-        steps = Steps(prediction.bounds_s, prediction.probabilities, prediction.classes)
+        is_exclusive = prediction.head not in MULTILABEL_HEADS
+        steps = Steps(prediction.bounds_s, prediction.probabilities, prediction.classes, is_exclusive)
     return Story(tuple(dict.fromkeys(named)), duration_s, predicted, _throughout(prediction), steps, true)
 
 
@@ -55,16 +56,16 @@ def true_row(truth: Annotation, duration_s: float) -> Row:
 
 def _predicted(prediction: Prediction, duration_s: float) -> Row:
     rows = prediction.rows
+
+    def segments() -> Row:
+        spans = [Span(row["start"], row["end"], row["label"], row["score"]) for row in rows]
+        return Row(PREDICTED, _filled(spans, duration_s))
+
     spans: dict[Head, Callable[[], Row]] = {
         "label": lambda: Row(PREDICTED, (Span(0.0, math.inf, rows[0]["label"]),)),
         "multilabel": lambda: Row(PREDICTED, tuple(Span(0.0, math.inf, name) for name in rows[0]["labels"])),
-        "step_labels": lambda: Row(
-            PREDICTED,
-            _filled(
-                [Span(row["start"], row["end"], row["label"], row["score"]) for row in rows],
-                duration_s,
-            ),
-        ),
+        "step_labels": segments,
+        "step_multilabel": segments,
         "transcript": lambda: Row(PREDICTED),
         "regression": lambda: Row(PREDICTED, curve=_curve([(0.0, duration_s, rows[0]["target"])])),
         "step_regression": lambda: Row(
@@ -94,7 +95,7 @@ def _curve(numbers: Sequence[tuple[float, float, float]]) -> Curve:
 
 def _throughout(prediction: Prediction) -> Words | None:
     """What is said of the whole video; None of heads that say something at every step."""
-    if prediction.segments or prediction.head in {"step_labels", "step_regression"}:
+    if prediction.segments or prediction.head in FRAMEWISE_HEADS:
         return None
     row = prediction.rows[0]
     bars = tuple((name, score) for name, score in row.get("top_k", ()))

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _of_objects(text: str) -> list[Prediction]:
         written = json.loads(line)
         if "segments" in written:
             rows = [_row(segment) for segment in written["segments"] or ()]
-            head: Head = "step_regression" if any("target" in row for row in rows) else "step_labels"
+            head = _head_of_segments(rows)
         else:
             head = _head_of(written)
             rows = [_row({name: written[name] for name in COLUMNS[head]})] if written["status"] == "ok" else []
@@ -95,6 +96,8 @@ def _of_rows(text: str) -> list[Prediction]:
             for written in several
             if written["status"] == "ok" and ("start" not in COLUMNS[head] or written["start"])
         ]
+        if "start" in COLUMNS[head]:
+            head = _head_of_segments(rows)
         found.append(_prediction(several[0], head, rows))
     return found
 
@@ -105,6 +108,14 @@ def _head_of(columns: Mapping[str, Any]) -> Head:
     if not fitting:
         raise ValueError(f"its columns are {', '.join(columns) or 'none'}")
     return max(fitting, key=lambda head: len(COLUMNS[head]))
+
+
+def _head_of_segments(rows: Sequence[PredictionRow]) -> Head:
+    """By the rows of one video, in order of their starts: only one head says several things at a time."""
+    if any("target" in row for row in rows):
+        return "step_regression"
+    overlap = any(before["end"] > after["start"] for before, after in pairwise(rows))
+    return "step_multilabel" if overlap else "step_labels"
 
 
 def _row(values: Mapping[str, Any]) -> PredictionRow:

@@ -66,6 +66,42 @@ def test_segments_without_probabilities_tell_their_score() -> None:
     assert story.words_at(2.5) == Words("background")
 
 
+def test_all_that_goes_on_at_a_time_is_said_and_its_order_is_no_mistake() -> None:
+    """Classes in alphabetical order, whichever began first; where nothing goes on is the background."""
+    rows = tuple(
+        {"start": start, "end": end, "label": name, "score": 0.9}
+        for start, end, name in ((0, 2, "stir"), (1, 3, "cut"))
+    )
+    truth = Annotation("a", "", None, "a", segments=(Segment(0.5, 2.5, "cut"), Segment(1.0, 3.0, "stir")))
+    story = story_of(Prediction("a", "ok", rows, head="step_multilabel"), truth, duration_s=5.0)
+    words = [story.words_at(time_s) for time_s in (0.7, 1.5, 2.2, 4.0)]
+    assert [(one.title, one.truth, one.is_right) for one in words] == [
+        ("stir", "cut", False),
+        ("cut, stir", "cut, stir", True),
+        ("cut", "cut, stir", False),
+        ("background", "background", True),
+    ]
+
+
+def test_bars_of_classes_that_overlap_stand_beside_what_goes_on() -> None:
+    rows = (
+        {"start": 0.0, "end": 1.0, "label": "cut", "score": 0.9},
+        {"start": 0.0, "end": 1.0, "label": "stir", "score": 0.8},
+    )
+    prediction = Prediction(
+        "a",
+        "ok",
+        rows,
+        head="step_multilabel",
+        classes=("cut", "stir"),
+        probabilities=np.asarray([[0.9, 0.8], [0.3, 0.1]]),
+        bounds_s=np.asarray([0.0, 1.0, 2.0]),
+    )
+    story = story_of(prediction, None, duration_s=2.0)
+    assert story.words_at(0.5) == Words("cut, stir", None, (("cut", 0.9), ("stir", 0.8)))
+    assert story.words_at(1.5) == Words("background", None, (("cut", 0.3), ("stir", 0.1)))
+
+
 @pytest.mark.parametrize(
     ("head", "row", "title", "rows"),
     [

@@ -23,6 +23,13 @@ ROWS: dict[Head, list[tuple[dict[str, object], ...]]] = {
         ),
         (),
     ],
+    "step_multilabel": [
+        (
+            {"start": 0.5, "end": 2.5, "label": "cut", "score": 0.5},
+            {"start": 2.0, "end": 3.0, "label": "b", "score": 1.0},
+        ),
+        (),
+    ],
     "transcript": [({"labels": ["cut", "stir", "cut"]},), ({"labels": []},)],
     "regression": [({"target": 12.5},)],
     "step_regression": [({"start": 0.0, "end": 1.0, "target": 2.5}, {"start": 1.0, "end": 2.0, "target": -1.0})],
