@@ -1,11 +1,14 @@
 """Files of segments as their users have them, whole."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vidrnn.annotations import Annotation, read_annotations
+from vidrnn.annotations.segments import presence_at
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import DataSettings
 
@@ -36,3 +39,28 @@ def test_50salads_in_the_layout_of_mstcn(data_root, number):
         said = [label for own in each.segments or () for label in [own.label] * round(own.end_s - own.start_s)]
         assert said == rows
     assert notes == []
+
+
+@pytest.mark.parametrize(("name", "classes"), [("labels_singlelabel.json", 5), ("labels_multilabel.json", 6)])
+def test_feral_gives_every_label_of_every_frame(data_root, name, classes):
+    """17 of 18 videos; the last is FERAL's `inference`. The rows are those of the file, whatever overlaps."""
+    root = folder(data_root, "feral")
+    found, notes = read(root, "feral", name, frame_rate=30.0, video_path="videos/{name}.mp4")
+    tree = json.loads((root / name).read_text())
+    names = [tree["class_names"][str(at)] for at in range(classes)]
+    assert Counter(each.split for each in found) == {"train": 12, "val": 3, "test": 2}
+    assert "1 videos train and test nothing and were left out, the first 'synthetic_17.mp4'" in notes[0]
+    for each in found:
+        assert each.source(root).exists()
+        rows = np.array(tree["labels"][Path(each.path).name])
+        truth = rows.astype(bool) if rows.ndim == 2 else np.eye(classes, dtype=bool)[rows]
+        times = np.arange(len(rows)) / 30.0
+        assert (presence_at(each.segments or (), (), names, times) == truth).all()
+
+
+def test_thumos14_as_published(data_root):
+    root = folder(data_root, "lists/thumos14")
+    found, notes = read(root, "thumos14", ".")
+    assert Counter(each.split for each in found) == {"train": 200, "test": 213}
+    assert (len({name for each in found for name in each.names}), notes) == (20, [])
+    assert sum(each.first_overlap is not None for each in found) == 51

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from vidrnn.annotations.class_names import find_twin_names
@@ -165,7 +166,7 @@ def read_rows(
     path: Path,
     *,
     required: tuple[str, ...],
-    optional: tuple[str, ...],
+    optional: tuple[str, ...] | None,
     numbers: tuple[str, ...] = (),
     expected: str = "",
 ) -> list[tuple[int, dict[str, str]]]:
@@ -177,7 +178,7 @@ def read_rows(
     Args:
         path: the file.
         required: columns that must be there.
-        optional: columns that may be there.
+        optional: columns that may be there; None allows all.
         numbers: columns in which a comma is a decimal point where it does not separate.
         expected: what an error says about the header; empty lists the columns.
 
@@ -188,16 +189,43 @@ def read_rows(
         MissingPathError: there is no such file.
         AnnotationError: not UTF-8, a wrong header, or a row of another width; with the line and what is expected.
     """
+    table = read_table(path)
+    named = [name for name in table.header if name]
+    allowed = set(named) if optional is None else {*required, *optional}
+    expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional or ())
+    if not set(required) <= set(named) <= allowed or len(set(named)) != len(named):
+        raise AnnotationError(f"{path}, line 1: header {table.separator.join(table.header)!r}; {expected}")
+    rows: list[tuple[int, dict[str, str]]] = []
+    for line, values in table.rows:
+        row = {name: value for name, value in zip(table.header, values, strict=True) if name}
+        if table.separator != ",":
+            row |= {name: row[name].replace(",", ".") for name in numbers if name in row}
+        rows.append((line, row))
+    return rows
+
+
+@dataclass(frozen=True)
+class Table:
+    """Attributes: header; rows, each with its line number; separator. All values are stripped."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[int, list[str]], ...]
+    separator: str
+
+
+def read_table(path: Path) -> Table:
+    """Read a file of values that commas, semicolons or tabs separate, whichever its first line has most of.
+
+    Raises:
+        MissingPathError: there is no such file.
+        AnnotationError: not UTF-8, a quote that is left open, or a row of another width than the first.
+    """
     text = read_text(path)
     separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text), delimiter=separator)
-    rows: list[tuple[int, dict[str, str]]] = []
+    rows: list[tuple[int, list[str]]] = []
     try:
-        header = [name.strip() for name in next(reader, [])]
-        named = [name for name in header if name]
-        expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional)
-        if not set(required) <= set(named) <= {*required, *optional} or len(set(named)) != len(named):
-            raise AnnotationError(f"{path}, line 1: header {separator.join(header)!r}; {expected}")
+        header = tuple(name.strip() for name in next(reader, []))
         for values in reader:
             if not any(value.strip() for value in values):
                 continue
@@ -206,10 +234,7 @@ def read_rows(
                     f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
                     f"put a value that holds a {_SEPARATORS[separator]} into double quotes"
                 )
-            row = {name: value.strip() for name, value in zip(header, values, strict=True) if name}
-            if separator != ",":
-                row |= {name: row[name].replace(",", ".") for name in numbers if name in row}
-            rows.append((reader.line_num, row))
+            rows.append((reader.line_num, [value.strip() for value in values]))
     except csv.Error as error:
         raise AnnotationError(f"{path}, line {reader.line_num}: {error}; is a double quote left open?") from error
-    return rows
+    return Table(header, tuple(rows), separator)

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vidrnn.annotations.activitynet import read_activitynet
+from vidrnn.annotations.cholec80 import FRAME_RATE, read_cholec80
 from vidrnn.annotations.class_names import doubtful_names
 from vidrnn.annotations.csv_file import read_csv
+from vidrnn.annotations.deepethogram import read_deepethogram
+from vidrnn.annotations.feral import read_feral
 from vidrnn.annotations.folders import read_folder
 from vidrnn.annotations.frame_clock import FrameBounds, FrameClock
 from vidrnn.annotations.hmdb51 import read_hmdb51
@@ -14,6 +17,7 @@ from vidrnn.annotations.kinetics import read_kinetics
 from vidrnn.annotations.label_lists import read_mmaction, read_pyslowfast
 from vidrnn.annotations.mstcn import read_mstcn
 from vidrnn.annotations.records import Annotation
+from vidrnn.annotations.thumos14 import read_thumos14
 from vidrnn.annotations.ucf101 import read_ucf101
 from vidrnn.errors import AnnotationError, ConfigError
 from vidrnn.settings.data import DataSettings
@@ -36,7 +40,8 @@ def read_annotations(
             ``data.group_pattern`` is not a regular expression with a parenthesis.
     """
     notes = [] if notes is None else notes
-    clock = FrameClock(settings.frame_rate, bounds_of, notes)
+    rate = settings.frame_rate or (FRAME_RATE if settings.format == "cholec80" else None)
+    clock = FrameClock(rate, bounds_of, notes)
     readers: dict[str, Callable[[DataSettings], list[Annotation]]] = {
         "folder": lambda settings: read_folder(settings, notes),
         "csv": lambda settings: read_csv(settings.root / str(settings.annotations)),
@@ -46,6 +51,10 @@ def read_annotations(
         "pyslowfast": read_pyslowfast,
         "mmaction": read_mmaction,
         "activitynet": lambda settings: read_activitynet(settings, notes),
+        "deepethogram": lambda settings: read_deepethogram(settings, clock, notes),
+        "feral": lambda settings: read_feral(settings, clock, notes),
+        "thumos14": lambda settings: read_thumos14(settings, notes),
+        "cholec80": lambda settings: read_cholec80(settings, clock),
         "mstcn": lambda settings: read_mstcn(settings, clock, notes),
     }
     annotations = readers[settings.format](settings)

@@ -108,9 +108,9 @@ def split_from_word(word: str) -> Split | None:
     return _SPLIT_WORDS.get(_OF_VIDEOS.sub("", word.strip().casefold()))
 
 
-def fill_path(template: str, *, name: str, split: Split, label: str = "") -> str:
+def fill_path(template: str, *, name: str, split: Split | None = None, label: str = "") -> str:
     """Path of a video from ``data.video_path`` or a format's own template; braces in names are left alone."""
-    values = {"name": name, "split": split, "label": label}
+    values = {"name": name, "split": split or "train", "label": label}
     return re.sub(r"\{(name|split|label)\}", lambda match: values[match[1]], template)
 
 

@@ -19,10 +19,14 @@ Format = Literal[
     "mmaction",
     "activitynet",
     "mstcn",
+    "deepethogram",
+    "feral",
+    "cholec80",
+    "thumos14",
 ]
 """How annotations are written."""
-_FRAME_FORMATS = ("mstcn",)
-_FILE_FORMATS = ("activitynet", *_FRAME_FORMATS)
+_FRAME_FORMATS = ("mstcn", "deepethogram", "feral", "cholec80")
+_FILE_FORMATS = ("activitynet", *_FRAME_FORMATS, "thumos14")
 _OF_LABEL = ("ucf101", "hmdb51", "kinetics")  # formats of one label for each video
 Media = Literal["videos", "frames", "pictures", "sounds"]
 
@@ -46,8 +50,8 @@ class DataSettings(Settings):
     split_number: Positive = 1
     """Which of the official splits (``ucf101``, ``hmdb51``: 1 to 3; ``mstcn``: as many as there are)."""
     frame_rate: Annotated[float, Field(gt=0.0)] | None = None
-    """Rows per second of annotations with one row per frame (``mstcn``): row k is at k / ``frame_rate`` seconds.
-    Without it they are an error, for nothing in them tells times."""
+    """Rows per second of annotations with one row per frame (``mstcn``, ``deepethogram``, ``feral``, ``cholec80``): row
+    k is at k / ``frame_rate`` seconds. null: 25 for ``cholec80``; the others refuse to guess."""
     classes: str | None = None
     """File of class names relative to ``root`` (``pyslowfast``, ``mmaction``): one per line from 0, ``number name`` on
     every line, or JSON ``{"name": number}``; null: the numbers are the names."""
@@ -89,7 +93,7 @@ class DataSettings(Settings):
 
     def _check_video_path(self, template: str) -> None:
         if self.format not in {*_OF_LABEL, *_FILE_FORMATS}:
-            raise ValueError(f"data.video_path is for {', '.join((*_OF_LABEL, *_FILE_FORMATS))}, not for {self.format}")
+            raise ValueError(f"data.video_path is for formats that do not name paths themselves, not for {self.format}")
         allowed = {"name", "split"} | ({"label"} if self.format in _OF_LABEL else set())
         named = set(re.findall(r"\{([^{}]*)\}", template))
         if "name" not in named or not named <= allowed:
