@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vidrnn.annotations.activitynet import read_activitynet
+from vidrnn.annotations.boris import read_boris
 from vidrnn.annotations.cholec80 import FRAME_RATE, read_cholec80
 from vidrnn.annotations.class_names import doubtful_names
 from vidrnn.annotations.csv_file import read_csv
 from vidrnn.annotations.deepethogram import read_deepethogram
+from vidrnn.annotations.eaf import read_eaf
 from vidrnn.annotations.feral import read_feral
 from vidrnn.annotations.folders import read_folder
 from vidrnn.annotations.frame_clock import FrameBounds, FrameClock
@@ -17,6 +19,7 @@ from vidrnn.annotations.kinetics import read_kinetics
 from vidrnn.annotations.label_lists import read_mmaction, read_pyslowfast
 from vidrnn.annotations.mstcn import read_mstcn
 from vidrnn.annotations.records import Annotation
+from vidrnn.annotations.subtitles import read_subtitles
 from vidrnn.annotations.thumos14 import read_thumos14
 from vidrnn.annotations.ucf101 import read_ucf101
 from vidrnn.errors import AnnotationError, ConfigError
@@ -55,6 +58,10 @@ def read_annotations(
         "feral": lambda settings: read_feral(settings, clock, notes),
         "thumos14": lambda settings: read_thumos14(settings, notes),
         "cholec80": lambda settings: read_cholec80(settings, clock),
+        "boris": lambda settings: read_boris(settings, notes),
+        "eaf": lambda settings: read_eaf(settings, notes),
+        "srt": lambda settings: read_subtitles(settings, notes),
+        "vtt": lambda settings: read_subtitles(settings, notes),
         "mstcn": lambda settings: read_mstcn(settings, clock, notes),
     }
     annotations = readers[settings.format](settings)

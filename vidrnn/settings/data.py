@@ -23,10 +23,14 @@ Format = Literal[
     "feral",
     "cholec80",
     "thumos14",
+    "boris",
+    "eaf",
+    "srt",
+    "vtt",
 ]
 """How annotations are written."""
 _FRAME_FORMATS = ("mstcn", "deepethogram", "feral", "cholec80")
-_FILE_FORMATS = ("activitynet", *_FRAME_FORMATS, "thumos14")
+_FILE_FORMATS = ("activitynet", *_FRAME_FORMATS, "thumos14", "boris", "eaf", "srt", "vtt")
 _OF_LABEL = ("ucf101", "hmdb51", "kinetics")  # formats of one label for each video
 Media = Literal["videos", "frames", "pictures", "sounds"]
 
@@ -52,6 +56,8 @@ class DataSettings(Settings):
     frame_rate: Annotated[float, Field(gt=0.0)] | None = None
     """Rows per second of annotations with one row per frame (``mstcn``, ``deepethogram``, ``feral``, ``cholec80``): row
     k is at k / ``frame_rate`` seconds. null: 25 for ``cholec80``; the others refuse to guess."""
+    tiers: tuple[str, ...] | None = None
+    """Which tiers of an ``.eaf`` are read; null: all that have times of their own."""
     classes: str | None = None
     """File of class names relative to ``root`` (``pyslowfast``, ``mmaction``): one per line from 0, ``number name`` on
     every line, or JSON ``{"name": number}``; null: the numbers are the names."""
@@ -87,6 +93,8 @@ class DataSettings(Settings):
             raise ValueError(f"data.split_number {self.split_number} is none of the official ones; allowed: 1, 2, 3")
         if self.frame_rate is not None and self.format not in _FRAME_FORMATS:
             raise ValueError(f"data.frame_rate is for {', '.join(_FRAME_FORMATS)}, not for {self.format}")
+        if self.tiers is not None and self.format != "eaf":
+            raise ValueError(f"data.tiers is for eaf, not for {self.format}")
         if self.video_path is not None:
             self._check_video_path(self.video_path)
         return self

@@ -1,18 +1,13 @@
 """The stream ``text`` before it is embedded: what is written of a video, and when."""
 
-import html
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidrnn.annotations.subtitles import find_cues
 from vidrnn.errors import AbsentStreamError, VideoError
 from vidrnn.settings.streams import TextSettings
 
 _MOST_BYTES = 10_000_000  # an encoder would be at it for hours, so it is no text about a video
-_CLOCK = r"(?:(\d+):)?(\d+):(\d+)[.,](\d{1,3})"
-_TIMING = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}")
-_MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")  # <i>, <v Name>, <00:01.000>; {\an8}
 
 
 @dataclass(frozen=True)
@@ -58,8 +53,8 @@ def read_document(content: bytes, settings: TextSettings) -> Document:
     if not text.strip():
         raise AbsentStreamError("has an empty text")
     cues: dict[float, list[str]] = {}
-    for time_s, words in _cues(text):
-        cues.setdefault(time_s, []).append(words)
+    for cue in find_cues(text):
+        cues.setdefault((cue.start_s + max(cue.start_s, cue.end_s)) / 2, []).append(cue.text)
     if not cues:
         raise VideoError(f"its .{settings.source} file has no cue such as '00:00:01,000 --> 00:00:02,000'")
     joined = ((time_s, " ".join(" ".join(words).split())) for time_s, words in sorted(cues.items()))
@@ -106,23 +101,6 @@ def _western(content: bytes) -> tuple[str, str]:
         return content.decode("cp1252"), "Windows-1252"
     except UnicodeDecodeError:  # five bytes mean nothing there
         return content.decode("latin-1"), "Latin-1"
-
-
-def _cues(text: str) -> Iterator[tuple[float, str]]:
-    """Middle and words of each cue of SubRip or WebVTT: a line with its times, then its words up to an empty line."""
-    for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
-        lines = block.split("\n")
-        for number, line in enumerate(lines):
-            if timing := _TIMING.match(line):
-                start_s, end_s = _seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])
-                words = html.unescape(_MARKUP.sub("", " ".join(lines[number + 1 :])))
-                yield (start_s + max(start_s, end_s)) / 2, words
-                break
-
-
-def _seconds(clock: Sequence[str | None]) -> float:
-    hours, minutes, seconds, fraction = (part or "0" for part in clock)
-    return 3600.0 * int(hours) + 60.0 * int(minutes) + int(seconds) + int(fraction.ljust(3, "0")) / 1000
 
 
 def text_file(path: Path) -> bytes:

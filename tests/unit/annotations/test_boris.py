@@ -1,0 +1,185 @@
+"""BORIS: what a project or its table says of which video, what is left out and said so, and what is refused."""
+
+import json
+
+import pytest
+
+from tests.annotation_files import data_settings, refused, write
+from vidrnn.annotations import Annotation, Segment, read_annotations
+from vidrnn.errors import AnnotationError
+
+ETHOGRAM = {
+    "0": {"type": "State event", "code": "groom"},
+    "1": {"type": "Point event", "code": "peck"},
+    "2": {"type": "State event with coding map", "code": "rest"},
+}
+
+
+def observation(*events, file=("a.mp4",), **more):
+    return {
+        "type": "MEDIA",
+        "file": {"1": list(file), "2": []},
+        "time offset": 0.0,
+        "events": [*map(list, events)],
+    } | more
+
+
+def project(root, observations, **more):
+    tree = {"behaviors_conf": ETHOGRAM, "observations": observations, "independent_variables": {}} | more
+    write(root, {"p.boris": json.dumps(tree)})
+
+
+def read(root, where="p.boris", **settings):
+    notes: list[str] = []
+    return read_annotations(data_settings(root, "boris", where, **settings), notes), notes
+
+
+def test_states_are_pairs_of_one_subject_behaviour_and_modifier(tmp_path):
+    """Events may stand in any order; two subjects that groom at a time are one segment, and a note says so."""
+    project(tmp_path, {"o": observation(
+        (9, "", "rest", "", ""), (1, "m1", "groom", "", ""), (2, "m2", "groom", "", "sure"), (3, "m1", "groom", "", ""),
+        (4, "m2", "groom", "", "", 100), (5, "", "rest", "on side", ""), (6, "", "rest", "on side", ""),
+        (8, "", "rest", "", ""), (7, "", "peck", "", ""),
+    )})  # fmt: skip
+    found, notes = read(tmp_path)
+    segments = (Segment(1, 4, "groom"), Segment(5, 6, "rest"), Segment(8, 9, "rest"))
+    assert found == (Annotation("a.mp4", "", None, "a.mp4", segments=segments),)
+    assert [note.partition(": ")[2] for note in notes] == [
+        "1 point events were left out, for they have no length",
+        "2 subjects (m1, m2) were put together; the label is the behaviour",
+        "the modifiers of 1 behaviours were left out; the label is the behaviour",
+    ]
+
+
+def test_an_offset_is_in_the_times_of_events_and_not_in_those_of_the_video(tmp_path):
+    project(
+        tmp_path, {"o": observation((101, "", "groom", "", ""), (103.5, "", "groom", "", ""), **{"time offset": 100})}
+    )
+    assert read(tmp_path)[0][0].segments == (Segment(1, 3.5, "groom"),)
+
+
+def test_media_of_one_player_follow_each_other(tmp_path):
+    """A state that lasts from one file into the next is in both."""
+    events = [(8, "", "groom", "", ""), (13, "", "groom", "", ""), (14, "", "rest", "", ""), (15, "", "rest", "", "")]
+    info = {"length": {"a.mp4": 10.0, "b.mp4": 20.0}}
+    project(tmp_path, {"o": observation(*events, file=("a.mp4", "b.mp4"), media_info=info)})
+    found, _ = read(tmp_path)
+    assert [(each.path, each.segments) for each in found] == [
+        ("a.mp4", (Segment(8, 10, "groom"),)),
+        ("b.mp4", (Segment(0, 3, "groom"), Segment(4, 5, "rest"))),
+    ]
+    project(tmp_path, {"o": observation(*events, file=("a.mp4", "b.mp4"), media_info={"length": {"a.mp4": 10}})})
+    assert refused(data_settings(tmp_path, "boris", "p.boris")) == (
+        "ROOT/p.boris, observation 'o': shows 2 files one after the other, and the length of 'b.mp4' is not in the "
+        "project; open the observation in BORIS once, and save it"
+    )
+
+
+def test_observations_of_one_video_are_put_together_and_those_of_none_left_out(tmp_path):
+    project(tmp_path, {
+        "first": observation((1, "", "groom", "", ""), (2, "", "groom", "", "")),
+        "second": observation((1.5, "", "groom", "", ""), (3, "", "groom", "", "")),
+        "live": {"type": "LIVE", "file": [], "events": [[1, "", "groom", "", ""]]},
+    })  # fmt: skip
+    (found,), notes = read(tmp_path)
+    assert found.segments == (Segment(1, 3, "groom"),)
+    assert [note.partition(": ")[2] for note in notes] == [
+        "1 observations are of no media file and were left out",
+        "1 videos have several observations, put together; 'a.mp4' has 'first', 'second'",
+    ]
+
+
+def test_paths_are_those_of_the_project_or_absolute_or_names(tmp_path):
+    """Of a project that lies beside the folder of the videos; a path of another computer needs data.video_path."""
+    root = tmp_path / "videos"
+    write(tmp_path, {"videos/x.txt": "", "boris/p.boris": json.dumps({"behaviors_conf": ETHOGRAM, "observations": {
+        "1": observation(file=("../videos/a.mp4",)),
+        "2": observation(file=(str(root / "b" / "b.mp4"),)),
+        "3": observation(file=("/elsewhere/c.mp4",)),
+        "4": observation(file=("..\\videos\\d.mp4",)),
+    }})})  # fmt: skip
+    found, _ = read(root, "../boris/p.boris")
+    assert [each.path for each in found] == ["/elsewhere/c.mp4", "a.mp4", "b/b.mp4", "d.mp4"]
+    project(tmp_path, {"o": observation(file=("C:\\videos\\e.avi",))})
+    assert refused(data_settings(tmp_path, "boris", "p.boris")) == (
+        "ROOT/p.boris: 'C:\\\\videos\\\\e.avi' is a path of another computer; say with data.video_path where its video "
+        "lies, for instance 'videos/{name}.mp4'"
+    )
+    assert read(tmp_path, video_path="v/{name}.mp4")[0][0].path == "v/e.mp4"
+
+
+def test_split_and_group_are_independent_variables(tmp_path):
+    variables = {"0": {"label": "split"}, "1": {"label": "group"}}
+    given = {"split": "test", "group": "mouse 7"}
+    project(tmp_path, {"o": observation(independent_variables=given)}, independent_variables=variables)
+    (found,), _ = read(tmp_path)
+    assert (found.split, found.group, found.segments) == ("test", "mouse 7", ())
+    project(tmp_path, {"o": observation(independent_variables=given)})
+    (found,), _ = read(tmp_path)
+    assert (found.split, found.group) == (None, "a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("observations", "message"),
+    [
+        ({"o": observation((1, "m1", "groom", "", ""))},
+         (", observation 'o': state 'groom' of 'm1' begins at 1 s and has no end; close it in BORIS (Observations > "
+          "Close unpaired state events)")),
+        ({"o": observation((1, "", "fly", "", ""))},
+         ", observation 'o': event at 1 s: behaviour 'fly' is not in the ethogram; add it there"),
+        ({"o": observation((1, "groom"))},
+         ", observation 'o': event [1, 'groom']; expected [seconds, subject, behaviour, modifier, comment]"),
+        ({"o": observation(("x", "", "groom", "", ""))},
+         ", observation 'o': event ['x', '', 'groom', '', ''] has no time in seconds"),
+        ({"o": observation((-2, "", "groom", "", ""), (-1, "", "groom", "", ""))},
+         ", observation 'o': segment from -2 to -1 s: start must be at least 0 and before the end"),
+        ({"o": {"type": "LIVE", "file": {}, "events": []}},
+         ": no observation is of a media file; nothing can be learned from it"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_refused_with_its_observation(tmp_path, observations, message):
+    project(tmp_path, observations)
+    assert refused(data_settings(tmp_path, "boris", "p.boris"), AnnotationError) == f"ROOT/p.boris{message}"
+
+
+HEADER = "\t".join((
+    *("Observation id", "Observation date", "Media file", "FPS", "a", "Subject", "Behavior", "Modifiers"),
+    *("Behavior type", "Start (s)", "Stop (s)"),
+))  # fmt: skip
+
+
+def row(name, media, subject, behaviour, kind, start, stop, modifier=""):
+    return f"{name}\t2016-12-01\t{media}\t25.0\t12\t{subject}\t{behaviour}\t{modifier}\t{kind}\t{start}\t{stop}\n"
+
+
+def test_the_table_of_aggregated_events(tmp_path):
+    """With the columns of BORIS 7, of which any may be an independent variable, and a comma as decimal point."""
+    table = [
+        row("o1", "a.mp4", "No focal subject", "groom", "STATE", "1,5", "2.5"),
+        row("o1", "a.mp4", "m1", "groom", "STATE", "2.0", "3.0", modifier="fast"),
+        row("o1", "a.mp4", "m1", "peck", "POINT", "4.0", "4.0"),
+        row("o2", "NA", "m1", "groom", "STATE", "4.0", "5.0"),
+    ]
+    write(tmp_path, {"t.tsv": "\ufeff" + HEADER + "\r\n" + "".join(table).replace("\n", "\r\n")})
+    (found,), notes = read(tmp_path, "t.tsv")
+    assert found == Annotation("a.mp4", "", None, "a.mp4", segments=(Segment(1.5, 3, "groom"),))
+    assert len(notes) == 4
+    write(tmp_path, {"t.tsv": (HEADER + "\n" + "".join(table)).replace("Media file\t", "Media file name\t")})
+    assert read(tmp_path, "t.tsv")[0] == (found,)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEADER + "\n" + row("o", "a.mp4", "", "groom", "STATE", "x", "2"),
+         ", line 2: Start (s) 'x' and Stop (s) '2' are no numbers of seconds"),
+        (HEADER + "\n" + row("o", "a.mp4", "", "g", "STATE", "1", "2") + row("o", "b.mp4", "", "g", "STATE", "1", "2"),
+         (", line 3: observation 'o' shows several files one after the other, and their lengths are not here; give the "
+          "project (.boris) instead")),
+        (HEADER.replace("Media file", "File") + "\n" + row("o", "a.mp4", "", "g", "STATE", "1", "2"),
+         ", line 1: no column Media file name or Media file; export aggregated events anew"),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_refused_with_its_line(tmp_path, content, message):
+    write(tmp_path, {"t.tsv": content})
+    assert refused(data_settings(tmp_path, "boris", "t.tsv")) == f"ROOT/t.tsv{message}"

@@ -1,0 +1,117 @@
+"""ELAN's .eaf: annotations on tiers (EAF 2.0 to 3.0, Max Planck Institute for Psycholinguistics)."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree as ET
+
+from vidrnn.annotations.annotation_files import find_files
+from vidrnn.annotations.class_names import refuse_twin_names
+from vidrnn.annotations.records import Annotation, Segment, plain_path
+from vidrnn.annotations.rows import fill_path, located, read_text
+from vidrnn.annotations.segments import join_equal
+from vidrnn.errors import AnnotationError
+from vidrnn.settings.data import DataSettings
+
+_KINDS = {"milliseconds": 0.001}
+
+
+def read_eaf(settings: DataSettings, notes: list[str]) -> list[Annotation]:
+    """Read the ``.eaf`` files in the folder ``data.annotations``, at any depth, or one.
+
+    The label is the value of an annotation; those of ``data.tiers``, or of all tiers that have times of their own.
+    Those of one label that overlap become one. The video is the first media file that the document links; with
+    ``data.video_path`` it is named as the document. It is a group of its own.
+
+    ``notes`` gets how many annotations were left out: those that refer to others, are empty, or have no time.
+
+    Raises:
+        MissingPathError: there is nothing at that path.
+        AnnotationError: no such file, no XML of ELAN, no such tier, an end before its start, or two spellings of one
+            label.
+    """
+    found: list[Annotation] = []
+    left_out = 0
+    for file, name in find_files(settings, ".eaf"):
+        document = _parse(file)
+        with located(str(file)):
+            segments, without = _segments(document, settings.tiers)
+        left_out += without
+        path = _path_of(document, file, name, settings)
+        found.append(Annotation(path, "", None, path, segments=join_equal(segments)))
+    if left_out:
+        notes.append(
+            f"{settings.annotations}: {left_out} annotations were left out, for they have no words or no times of "
+            "their own"
+        )
+    refuse_twin_names(
+        sorted({name for annotation in found for name in annotation.names}), where=str(settings.annotations)
+    )
+    return found
+
+
+def _parse(file: Path) -> ET.Element:
+    text = read_text(file)
+    # ELAN writes none; entities are how a small file becomes a large one.
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise AnnotationError(f"{file} declares a document type, which ELAN does not write; save it from ELAN")
+    try:
+        document = ET.fromstring(text)  # noqa: S314
+    except ET.ParseError as error:
+        raise AnnotationError(f"{file}, line {error.position[0]}: no XML: {error}") from None
+    if document.tag != "ANNOTATION_DOCUMENT":
+        raise AnnotationError(f"{file}: <{document.tag}>; expected <ANNOTATION_DOCUMENT>, as ELAN writes it")
+    return document
+
+
+def _segments(document: ET.Element, tiers: tuple[str, ...] | None) -> tuple[list[Segment], int]:
+    header = document.find("HEADER")
+    unit = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
+    if unit not in _KINDS:
+        raise AnnotationError(f"TIME_UNITS {unit!r} is unknown; allowed: {', '.join(_KINDS)}")
+    slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in document.iter("TIME_SLOT")}
+    there = {tier.get("TIER_ID", ""): tier for tier in document.iter("TIER")}
+    if tiers is not None and (absent := [name for name in tiers if name not in there]):
+        raise AnnotationError(f"data.tiers: there is no tier {absent[0]!r}; there are {', '.join(map(repr, there))}")
+    found: list[Segment] = []
+    left_out = 0
+    for name, tier in there.items():
+        if tiers is not None and name not in tiers:
+            continue
+        left_out += sum(1 for _ in tier.iter("REF_ANNOTATION"))
+        for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
+            value = " ".join((annotation.findtext("ANNOTATION_VALUE") or "").split())
+            times = [slots.get(annotation.get(f"TIME_SLOT_REF{end}")) for end in (1, 2)]
+            if not value or None in times or times[0] == times[1]:
+                left_out += 1
+                continue
+            with located(f"tier {name!r}, annotation {annotation.get('ANNOTATION_ID')}"):
+                start_s, end_s = (float(time or 0) * _KINDS[unit] for time in times)
+                found.append(Segment(round(start_s, 3), round(end_s, 3), value))
+    return found, left_out
+
+
+def _path_of(document: ET.Element, file: Path, name: str, settings: DataSettings) -> str:
+    if settings.video_path is not None:
+        return fill_path(settings.video_path, name=name)
+    root = settings.root.resolve()
+    for place in _media(document, file):
+        resolved = place.resolve()
+        if resolved.is_relative_to(root):
+            return plain_path(resolved.relative_to(root).as_posix())
+    raise AnnotationError(
+        f"{file}: links no media file below {settings.root}; say with data.video_path where its video lies, for "
+        "instance '{name}.mp4'"
+    )
+
+
+def _media(document: ET.Element, file: Path) -> Iterator[Path]:
+    """Places that the document names: beside it, then where it once was, then its name beside the document."""
+    for medium in document.iter("MEDIA_DESCRIPTOR"):
+        relative, whole = medium.get("RELATIVE_MEDIA_URL", ""), medium.get("MEDIA_URL", "")
+        if relative:
+            yield file.parent / unquote(urlsplit(relative).path or relative)
+        if whole:
+            path = unquote(urlsplit(whole).path)
+            yield Path(path)
+            yield file.parent / (PureWindowsPath(path).name or PurePosixPath(path).name)
