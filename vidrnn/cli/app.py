@@ -11,6 +11,7 @@ from vidrnn.cli.annotate import annotate
 from vidrnn.cli.check import check
 from vidrnn.cli.classify import classify
 from vidrnn.cli.compare import compare
+from vidrnn.cli.convert import convert
 from vidrnn.cli.crossval import crossval
 from vidrnn.cli.demo import demo
 from vidrnn.cli.evaluate import evaluate
@@ -68,5 +69,5 @@ def run(command: Callable[..., object]) -> None:
     sys.exit(outcome if isinstance(outcome, int) else ExitCode.OK)
 
 
-for verb in (demo, check, extract, train, evaluate, crossval, tune, compare, classify, annotate):
+for verb in (demo, check, extract, train, evaluate, crossval, tune, compare, classify, annotate, convert):
     app.command()(verb)
