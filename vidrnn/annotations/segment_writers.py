@@ -13,6 +13,8 @@ from vidrnn.annotations.records import Annotation, Segment, Split
 from vidrnn.annotations.thumos14 import AMBIGUOUS
 from vidrnn.annotations.writing import Writing, file_names, in_segments, writable_text
 
+_UNLABELLED_FOR_ONE = "stretches that are unlabelled for one class"
+"""What is lost where a format has unlabelled stretches, and only for all classes at once."""
 _SUBSETS: dict[Split, str] = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -32,15 +34,23 @@ def write_csv(annotations: Sequence[Annotation], writing: Writing) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["path", *columns, *more])
     for annotation in annotations:
+        writing.losses[_UNLABELLED_FOR_ONE] += len(annotation.unlabelled) - len(_unlabelled_for_all(annotation))
         for row in _csv_rows(annotation, columns):
             table.writerow([annotation.path, *row, *(getattr(annotation, name) or "" for name in more)])
     writing.write(writing.output, text.getvalue())
 
 
+def _unlabelled_for_all(annotation: Annotation) -> list[Segment]:
+    """Stretches at which nobody looked for any class."""
+    return [segment for segment in annotation.unlabelled if not segment.label]
+
+
 def _csv_rows(annotation: Annotation, columns: Sequence[str]) -> list[list[object]]:
     if "start" in columns:
-        told = "target" if "target" in columns else "label"
-        rows = [[segment.start_s, segment.end_s, getattr(segment, told)] for segment in annotation.segments or ()]
+        answer = "target" if "target" in columns else "label"
+        stretches = (*(annotation.segments or ()), *_unlabelled_for_all(annotation))
+        in_order = sorted(stretches, key=lambda segment: segment.start_s)
+        rows = [[segment.start_s, segment.end_s, getattr(segment, answer)] for segment in in_order]
         return rows or [["", "", ""]]
     if columns == ["labels"]:
         return [["|".join(annotation.names)]]
@@ -98,8 +108,8 @@ def write_thumos14(annotations: Sequence[Annotation], writing: Writing) -> None:
         word = {"train": "_val", "val": "_val", "test": "_test", None: ""}[annotation.split]
         writing.losses["videos of val, which are with those of train now"] += annotation.split == "val"
         writing.losses["videos without a segment, which no line names"] += not annotation.segments
-        ambiguous = [segment for segment in annotation.unlabelled if not segment.label]
-        writing.losses["stretches that are unlabelled for one class"] += len(annotation.unlabelled) - len(ambiguous)
+        ambiguous = _unlabelled_for_all(annotation)
+        writing.losses[_UNLABELLED_FOR_ONE] += len(annotation.unlabelled) - len(ambiguous)
         for segment in (*(annotation.segments or ()), *ambiguous):
             name = f"{segment.label or AMBIGUOUS}{word}.txt"
             lines[name].append(f"{names[annotation.path]} {segment.start_s:.10g} {segment.end_s:.10g}\n")

@@ -36,7 +36,7 @@ Written = Literal[
 Kept = Literal["scores", "splits", "groups", "unlabelled", "texts"]
 
 _KEEPS: dict[str, frozenset[Kept]] = {
-    "csv": frozenset({"splits", "groups", "texts"}),
+    "csv": frozenset({"splits", "groups", "texts", "unlabelled"}),
     "activitynet": frozenset({"splits"}),
     "activitynet_results": frozenset({"scores"}),
     "thumos14": frozenset({"splits", "unlabelled"}),

@@ -137,7 +137,7 @@ FULL = Annotation(
 )  # fmt: skip
 PLAIN = Annotation("c.mp4", "", "train", "c.mp4", segments=(Segment(0.2, 0.4, "eat"),))
 LOST = {
-    "csv": {"scores": 1, "unlabelled": 2},
+    "csv": {"scores": 1, "stretches": 1},
     "activitynet": {"scores": 1, "unlabelled": 2, "groups": 1, "texts": 1},
     "activitynet_results": {"unlabelled": 2, "groups": 1, "texts": 1, "splits": 2},
     "thumos14": {"scores": 1, "groups": 1, "texts": 1, "stretches": 1},
@@ -178,6 +178,14 @@ def test_what_nobody_looked_at_comes_back_from_deepethogram(tmp_path):
     other = Annotation("d.mp4", "", None, "d.mp4", segments=(at_frames(0, 60, "run"),), listed_frames=FRAMES)
     written([wanted, other], "deepethogram", tmp_path)
     assert read_again("deepethogram", tmp_path) == (wanted, other)
+
+
+@pytest.mark.parametrize("kind", ["csv", "thumos14"])
+def test_what_nobody_looked_at_for_any_class_comes_back(kind, tmp_path):
+    wanted = replace(PLAIN, unlabelled=(Segment(1.0, 1.2), Segment(1.5, 1.6)))
+    written([wanted], kind, tmp_path)
+    (found,) = read_again(kind, tmp_path)
+    assert (found.segments, found.unlabelled) == (wanted.segments, wanted.unlabelled)
 
 
 def test_a_project_of_boris_has_what_boris_expects(tmp_path):

@@ -7,9 +7,9 @@ import pytest
 from tests.annotation_files import write
 from vidrnn.annotations import Annotation, Segment
 from vidrnn.errors import AnnotationError
-from vidrnn.inference.answer_file import PredictionWriter
 from vidrnn.inference.predicted_annotations import read_predictions
 from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.prediction_file import PredictionWriter
 
 ANSWERS = {
     "step_labels": (
