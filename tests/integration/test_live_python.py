@@ -25,6 +25,7 @@ ONE_DIRECTION: dict[str, dict[str, Any]] = {
     "every": {"features": {"sampling": "every", "stride": 4}},
     "regression": {"head": "step_regression"},
     "transcript": {"head": "transcript"},
+    "overlapping": {"head": "step_multilabel", "cell": "rnn"},
 }
 
 

@@ -17,6 +17,7 @@ from vidrnn.cli.demo import demo
 from vidrnn.cli.evaluate import evaluate
 from vidrnn.cli.extract import extract
 from vidrnn.cli.store import store_app
+from vidrnn.cli.stream import stream
 from vidrnn.cli.train import train
 from vidrnn.cli.tune import tune
 from vidrnn.errors import ExitCode, VidrnnError
@@ -47,9 +48,9 @@ def main() -> None:
 
 def run(command: Callable[..., object]) -> None:
     """Call a verb with the arguments of the process and turn its outcome into an exit code of the contract."""
-    for stream in (sys.stdout, sys.stderr):  # a name in another encoding is shown, and ends nothing
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=CONSOLE_ERRORS)
+    for console in (sys.stdout, sys.stderr):  # a name in another encoding is shown, and ends nothing
+        if isinstance(console, io.TextIOWrapper):
+            console.reconfigure(errors=CONSOLE_ERRORS)
     try:
         outcome = command(standalone_mode=False)
     except VidrnnError as error:
@@ -69,5 +70,5 @@ def run(command: Callable[..., object]) -> None:
     sys.exit(outcome if isinstance(outcome, int) else ExitCode.OK)
 
 
-for verb in (demo, check, extract, train, evaluate, crossval, tune, compare, classify, annotate, convert):
+for verb in (demo, check, extract, train, evaluate, crossval, tune, compare, classify, annotate, convert, stream):
     app.command()(verb)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -13,22 +13,8 @@ from vidrnn.frames.fitting import Drawing, Pen, Squares, fitter, gap_of
 from vidrnn.frames.rendering import RowRendering
 from vidrnn.video.decode import Frame
 from vidrnn.video.live_sampling import LiveSampling
+from vidrnn.video.live_source import Arrival
 from vidrnn.video.neighbours import Pair, Picture, neighbours
-
-
-@dataclass
-class Arrival:
-    """A picture that has come, not yet converted: few of them are kept.
-
-    Attributes:
-        timestamp_s: seconds since the start of the stream.
-        size: width and height in pixels.
-        frame: makes the picture, when it is wanted.
-    """
-
-    timestamp_s: float
-    size: tuple[int, int]
-    frame: Callable[[], Frame] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from vidrnn.errors import ConfigError, VideoError
 from vidrnn.extraction.embedder import Embedder
-from vidrnn.frames.live_drawing import Arrival, LiveDrawing, LiveStep
+from vidrnn.frames.live_drawing import LiveDrawing, LiveStep
 from vidrnn.inference.as_trained import shown_streams
 from vidrnn.inference.live_answers import LiveAnswer
 from vidrnn.inference.live_features import LiveFeatures
@@ -16,6 +16,7 @@ from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.model import STEP_HEADS
 from vidrnn.settings.streams import BACKBONE_STREAMS
 from vidrnn.video.decode import Frame
+from vidrnn.video.live_source import Arrival
 
 
 class LiveStream:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vidrnn.inference.prediction_rows import Outputs, PredictionRow, probabilities_of
 from vidrnn.models.model_file import TrainedModel
+from vidrnn.settings.model import MULTILABEL_HEADS
 
 Status = Literal["provisional", "final"]
 
@@ -83,7 +84,7 @@ def step_answer(
         return LiveAnswer(time_s, status, {"labels": [classes[now]] if begins else []})
     (scores,) = probabilities_of(head, outputs[None])
     row: Mapping[str, Any]
-    if head in OVERLAPPING_HEADS:
+    if head in MULTILABEL_HEADS:
         cuts = np.full(len(classes), 0.5) if model.thresholds is None else np.asarray(model.thresholds)
         row = {
             "labels": [classes[number] for number in np.flatnonzero(scores >= cuts).tolist()],
@@ -92,7 +93,3 @@ def step_answer(
     else:
         row = {"label": classes[int(scores.argmax())], "score": float(scores.max())}
     return LiveAnswer(time_s, status, row, scores, classes)
-
-
-OVERLAPPING_HEADS: frozenset[str] = frozenset({"multilabel", "step_multilabel"})
-"""Heads whose classes may happen at the same time."""

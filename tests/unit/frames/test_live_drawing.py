@@ -9,10 +9,11 @@ import pytest
 from tests.media import pictures, write_clip
 from vidrnn.errors import ConfigError, VideoError
 from vidrnn.frames.fitting import Drawing, draw
-from vidrnn.frames.live_drawing import Arrival, LiveDrawing, LiveStep
+from vidrnn.frames.live_drawing import LiveDrawing, LiveStep
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.frames.rendering import DifferenceRendering, FlowRendering, Rendering, RowRendering
 from vidrnn.video.decode import Frame, decode
+from vidrnn.video.live_source import Arrival
 from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 

@@ -1,0 +1,104 @@
+"""The verb ``vidrnn stream``: a trained model answers while pictures still come."""
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vidrnn.cli.options import Model
+from vidrnn.errors import ConfigError, ExitCode
+
+if TYPE_CHECKING:
+    from vidrnn.inference.live_session import LiveSession
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def stream(
+    source: Annotated[
+        str,
+        typer.Argument(help="A video file, the number of a camera (from 0), or an address (rtsp, http ...)."),
+    ],
+    model: Model,
+    delay: Annotated[
+        float | None,
+        typer.Option(help="Seconds that an answer may wait for later pictures; for models of both directions."),
+    ] = None,
+    window: Annotated[
+        float | None, typer.Option(help="Seconds that are looked at together; for models with one answer per video.")
+    ] = None,
+    limit: Annotated[str | None, typer.Option("--for", help="Stop after this time, such as 30s, 5m or 2h.")] = None,
+    hysteresis: Annotated[
+        float, typer.Option(help="How much likelier another class must be to end the event of the present one.")
+    ] = 0.0,
+    min_length: Annotated[float, typer.Option(help="Seconds; shorter events are left out.")] = 0.0,
+    min_gap: Annotated[float, typer.Option(help="Seconds; events of a class with a shorter gap are one.")] = 0.0,
+    weights: Annotated[
+        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    unknown_below: Annotated[
+        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
+    ] = None,
+) -> int:
+    """Answer while pictures still come: a line of JSON per answer, and per start and end of an event."""
+    from vidrnn.api import load
+    from vidrnn.inference.events import EventOptions
+    from vidrnn.inference.live_session import LiveSession
+    from vidrnn.video.live_source import find_source
+
+    limit_s = None if limit is None else seconds_of(limit)
+    options = EventOptions(hysteresis, min_length, min_gap)
+    found = find_source(source)
+    recogniser = load(model, device=device, weights=weights, unknown_below=unknown_below)
+    session = LiveSession(
+        recogniser.stream(delay_s=delay, window_s=window),
+        recogniser.model,
+        found,
+        options=options,
+        limit_s=limit_s,
+        on_note=lambda note: print(note, file=sys.stderr, flush=True),
+    )
+    with _stopped_by_signals(session):
+        _write(session.lines())
+    return ExitCode.OK
+
+
+def seconds_of(text: str) -> float:
+    """A duration such as ``30s``, ``1.5m``, ``2h`` or ``45`` in seconds. Raises ConfigError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if found is None or not float(found[1]):
+        raise ConfigError(f"--for {text!r} is no duration; give one above 0, such as 30s, 5m or 2h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _write(lines: Iterable[dict[str, Any]]) -> None:
+    """A line at once, so that a program behind a pipe need not wait; when that program has gone, this one ends too."""
+    try:
+        for line in lines:
+            print(json.dumps(line), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
+
+
+@contextmanager
+def _stopped_by_signals(session: "LiveSession") -> Iterator[None]:
+    """Ctrl-C and the end of a service end the session cleanly; a second Ctrl-C ends it at once."""
+    kinds = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(*_arguments: object) -> None:
+        session.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = [signal.signal(kind, stop) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
