@@ -121,14 +121,15 @@ class EventFinder:
         """(C,) which classes happen at this step, given what happened at the one before."""
         if self._cuts is not None:
             least: npt.NDArray[np.float64] = self._cuts - self._options.hysteresis * self._happens
-            happens: npt.NDArray[np.bool_] = np.greater_equal(scores, least)
+            happens: npt.NDArray[np.bool_] = scores >= least
             return happens
         likeliest = int(scores.argmax())
         if self._happens.any():
             present = int(self._happens.argmax())
             if scores[likeliest] <= scores[present] + self._options.hysteresis:
                 likeliest = present
-        return np.arange(len(scores)) == likeliest
+        one: npt.NDArray[np.bool_] = np.arange(len(scores)) == likeliest
+        return one
 
     def _go_on(self, number: int, time_s: float, score: float) -> list[Event]:
         before = self._pause(number, time_s) if number in self._open and self._open[number].paused_s is not None else []
