@@ -9,6 +9,8 @@ import pytest
 
 from vidrnn.annotations import Annotation, read_annotations
 from vidrnn.annotations.segments import presence_at
+from vidrnn.annotations.writers import write_annotations
+from vidrnn.annotations.writing import Footage, Writing
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import DataSettings
 
@@ -64,3 +66,39 @@ def test_thumos14_as_published(data_root):
     assert Counter(each.split for each in found) == {"train": 200, "test": 213}
     assert (len({name for each in found for name in each.names}), notes) == (20, [])
     assert sum(each.first_overlap is not None for each in found) == 51
+
+
+def test_a_project_of_boris_as_its_users_have_it(data_root):
+    """12 observations: 5 live, 7 of four files, some of several in a row, with an offset, or of a second player."""
+    root = folder(data_root, "lists/boris")
+    found, notes = read(root, "boris", "test.boris")
+    assert [each.path for each in found] == [
+        "/home/user/video/video1.mp4", "/home/user/video/video1.mp4.re-encoded.640px.avi",
+        "video_test_25fps_180s.mp4", "video_test_25fps_360s.mp4",
+    ]  # fmt: skip
+    assert [len(each.segments or ()) for each in found] == [1, 0, 5, 10]
+    assert [note.partition("test.boris: ")[2] for note in notes[:2]] == [
+        "5 observations are of no media file and were left out",
+        "17 point events were left out, for they have no length",
+    ]
+    assert all((each.segments or ())[-1].end_s <= 360 for each in found if each.segments)
+
+
+@pytest.mark.parametrize("kind", ["deepethogram", "feral", "boris", "eaf", "srt", "vtt", "csv"])
+def test_labels_that_overlap_survive_other_formats(data_root, tmp_path, kind):
+    """FERAL's rendered mice to another format and back: the same rows."""
+    root = folder(data_root, "feral")
+    found, _ = read(root, "feral", "labels_multilabel.json", frame_rate=30.0)
+    frames = {each.path: each.listed_frames or 0 for each in found}
+    where = {"feral": "f.json", "boris": "f.boris", "csv": "f.csv"}.get(kind, "f")
+    writing = Writing(
+        tmp_path / where, tmp_path, lambda video: Footage(np.arange(frames[video.path] + 1) / 30.0)
+    )  # fmt: skip
+    write_annotations(found, kind, writing)
+    again, _ = read(tmp_path, kind, where, **({"frame_rate": 30.0} if kind in {"deepethogram", "feral"} else {}))
+    names = sorted({name for each in found for name in each.names})
+    assert [each.path for each in again] == [each.path for each in found]
+    for one, other in zip(found, again, strict=True):
+        times = np.arange(frames[one.path]) / 30.0
+        tables = [presence_at(each.segments or (), (), names, times) for each in (one, other)]
+        assert (tables[0] == tables[1]).all()

@@ -76,11 +76,14 @@ def _tools(file: Path, table: Table, path: str, clock: FrameClock) -> tuple[Segm
 
 def _frames(file: Path, table: Table) -> Sequence[int]:
     numbers: list[int] = []
-    for line, (text, *_) in table.rows:
-        if not text.isdecimal() or (numbers and int(text) <= numbers[-1]):
+    last = -1
+    for line, values in table.rows:
+        number = int(values[0]) if values[0].isdecimal() else -1
+        if number <= last:
             raise AnnotationError(
-                f"{file}, line {line}: frame {text!r}; expected a whole number"
-                + (f" above {numbers[-1]}" if numbers else " from 0 on")
+                f"{file}, line {line}: frame {values[0]!r}; expected a whole number"
+                + (f" above {last}" if numbers else " from 0 on")
             )
-        numbers.append(int(text))
+        numbers.append(number)
+        last = number
     return numbers

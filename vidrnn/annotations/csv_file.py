@@ -227,14 +227,15 @@ def read_table(path: Path) -> Table:
     try:
         header = tuple(name.strip() for name in next(reader, []))
         for values in reader:
-            if not any(value.strip() for value in values):
+            stripped = [value.strip() for value in values]
+            if not any(stripped):
                 continue
-            if len(values) != len(header):
+            if len(stripped) != len(header):
                 raise AnnotationError(
-                    f"{path}, line {reader.line_num}: {len(values)} values for {len(header)} columns; "
+                    f"{path}, line {reader.line_num}: {len(stripped)} values for {len(header)} columns; "
                     f"put a value that holds a {_SEPARATORS[separator]} into double quotes"
                 )
-            rows.append((reader.line_num, [value.strip() for value in values]))
+            rows.append((reader.line_num, stripped))
     except csv.Error as error:
         raise AnnotationError(f"{path}, line {reader.line_num}: {error}; is a double quote left open?") from error
     return Table(header, tuple(rows), separator)
