@@ -23,7 +23,7 @@ from vidrnn.experiments.stored_sets import checksums_of, find_folders, fingerpri
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
-from vidrnn.settings.moved import with_first_names
+from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.predict import describe_answers
@@ -206,6 +206,6 @@ def _fingerprint(settings: RunSettings, sequences: SequenceSet, folders: Sequenc
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     contents = [" ".join(sorted(identities)) for identities in sequences.identities]
     fitted = fingerprint_of(settings, sequences, None, folders)
-    inference = with_first_names("inference", settings.inference.model_dump_json())
+    inference = as_first_written("inference", settings.inference)
     features = checksums_of(sequences.annotations, settings=settings, folders=folders)
     return "\n".join((*versions().values(), hardware, fitted, inference, *contents, *features))

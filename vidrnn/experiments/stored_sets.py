@@ -10,7 +10,7 @@ from vidrnn.errors import AnnotationError
 from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.moved import with_first_names
+from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS, in_order
 from vidrnn.store.feature_folder import FeatureFolder
@@ -61,8 +61,8 @@ def fingerprint_of(
 ) -> str:
     """A digest of all that the fit depends on; where the data lies and which device runs it may change."""
     parts = [
-        with_first_names("model", settings.model.model_dump_json()),
-        settings.training.model_dump_json(exclude={"device"}),
+        as_first_written("model", settings.model),
+        as_first_written("training", settings.training, exclude={"device"}),
         *(folder.spec.digest for folder in folders),
         *map(str, train_set.annotations),
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),

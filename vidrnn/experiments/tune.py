@@ -27,7 +27,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.evaluation import EvaluationSettings
-from vidrnn.settings.moved import with_first_names
+from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.members import fit_members
@@ -171,7 +171,7 @@ def _fingerprint(task: _Task, folders: Sequence[FeatureFolder]) -> str:
     parts = [
         fingerprint_of(task.settings, task.sequences, None, folders),
         task.settings.tuning.model_dump_json(exclude={"trials", "folds"}),
-        with_first_names("inference", task.settings.inference.model_dump_json()),
+        as_first_written("inference", task.settings.inference),
         *(f"{fold.name} {','.join(map(str, fold.test))}" for fold in task.folds),
     ]
     return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()

@@ -1,7 +1,13 @@
-"""Keys of earlier versions: refused by name in a configuration, moved in a model file, kept in fingerprints."""
+"""Keys of earlier versions: refused by name in a configuration, moved in a model file, kept in fingerprints.
+
+Fingerprints leave out what an earlier version did not have.
+"""
 
 import json
+from collections.abc import Collection
 from typing import Any
+
+from pydantic import BaseModel
 
 MOVED = {
     "features.spec": "features.spec_digest",
@@ -18,6 +24,9 @@ MOVED = {
 }
 """Dotted path of a setting in earlier versions to where it stands now."""
 
+ADDED: dict[str, tuple[str, ...]] = {"model": ("attention_window",)}
+"""Section to the settings that came after the first fingerprints. Fits know nothing of one that has its default."""
+
 
 def advice(key: str, value: object) -> str | None:
     """What to write in place of a key that has moved; None for a key that never was one.
@@ -29,15 +38,19 @@ def advice(key: str, value: object) -> str | None:
     return f"{key}: this key has moved; write {MOVED[key]}: {json.dumps(value)}" if key in MOVED else None
 
 
-def with_first_names(section: str, text: str) -> str:
-    """A section's JSON in which each key that was renamed since has its first name.
+def as_first_written(section: str, settings: BaseModel, *, exclude: Collection[str] = ()) -> str:
+    """The JSON of a section as an earlier version wrote it: first names, and no key that came later and has its default.
 
     Fingerprints are made of it, so that a run that an earlier version began goes on.
 
     Args:
         section: its name, such as ``model``.
-        text: its settings as JSON.
+        settings: the section.
+        exclude: further keys to leave out.
     """
+    fields = type(settings).model_fields
+    unused = {key for key in ADDED.get(section, ()) if getattr(settings, key) == fields[key].default}
+    text = settings.model_dump_json(exclude=unused | set(exclude))
     for old, new in MOVED.items():
         (old_section, key), (new_section, new_key) = old.split("."), new.split(".")
         if section == old_section == new_section:
