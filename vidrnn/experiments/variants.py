@@ -40,7 +40,14 @@ def no_time_settings(model: ModelSettings) -> ModelSettings:
     It always takes the features themselves: the mean of ``centred`` steps is nothing, which would be no baseline.
     Streams are concatenated, because cross-attention sees more than one step at a time.
     """
-    changes = {"inputs": ("features",), "stream_inputs": {}, "fusion": "concat", "cell": "none", "pooling": "mean"}
+    changes = {
+        "inputs": ("features",),
+        "stream_inputs": {},
+        "fusion": "concat",
+        "cell": "none",
+        "pooling": "mean",
+        "stages": 1,
+    }
     return model.model_copy(update=changes)
 
 
@@ -49,7 +56,7 @@ def own_inputs_settings(model: ModelSettings, variant: Variant) -> ModelSettings
 
     Cross-attention sees more than one step at a time, so streams are concatenated in its place.
     """
-    changes: dict[str, object] = {"cell": "none", "pooling": _OWN_INPUTS[variant] or model.pooling}
+    changes: dict[str, object] = {"cell": "none", "stages": 1, "pooling": _OWN_INPUTS[variant] or model.pooling}
     if model.fusion == "cross_attention":
         changes["fusion"] = "concat"
     return model.model_copy(update=changes)

@@ -1,7 +1,8 @@
 """The sequence classifier: LayerNorm, projection, temporal layers, pooling over time, linear output.
 
 Heads with an answer at every step have no pooling: their output layer stands on the states of the steps. Several
-streams are fused before the temporal layers, or, in ``late`` fusion, have all of this for themselves.
+streams are fused before the temporal layers, or, in ``late`` fusion, have all of this for themselves. Further stages
+refine the classes of steps.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from vidrnn.models.fusion import Fusion, Mixture, split
+from vidrnn.models.fusion import Fusion, Mixture, closed_up, put_back, split
 from vidrnn.models.layer_stack import LayerStack
 from vidrnn.models.pooling import Pooling, valid_steps
+from vidrnn.models.refinement import Refinement
 from vidrnn.models.states import State, obstacle_to_steps, parts_of
 from vidrnn.settings.model import REGRESSION_HEADS, STEP_HEADS, Head, ModelSettings
 from vidrnn.settings.streams import in_order
@@ -50,13 +52,15 @@ class SequenceClassifier(nn.Module):
         self.fusion: Fusion | None = None
         self.branches: nn.ModuleDict | None = None
         if len(dims) > 1 and settings.fusion == "late":
+            alone = settings.model_copy(update={"stages": 1})  # what all of them say together is refined
             self.branches = nn.ModuleDict(
                 {
-                    name: SequenceClassifier(settings, dim={name: length}, num_classes=num_classes)
+                    name: SequenceClassifier(alone, dim={name: length}, num_classes=num_classes)
                     for name, length in dims.items()
                 }
             )
             self.mixture = Mixture(len(dims), learned=settings.late_weights == "learned")
+            self.refinements = _refinements(settings, num_classes)
             return
         if len(dims) > 1:
             self.fusion = Fusion(self.widths, settings=settings)
@@ -71,6 +75,7 @@ class SequenceClassifier(nn.Module):
         if not self.per_step:
             self.pooling = Pooling(settings.pooling, channels=channels, heads=settings.pooling_heads)
         self.output = nn.Linear(channels, num_outputs(settings.head, num_classes))
+        self.refinements = _refinements(settings, num_classes)
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
@@ -135,6 +140,19 @@ class SequenceClassifier(nn.Module):
             valid = valid_steps(lengths, features).unsqueeze(2)
             features = features.masked_fill(~valid, 0.0)  # nan beyond the end would become nan in the gradients
             present = None if present is None else present & valid
+        before, *others = parts_of(state, 1 + len(self.refinements))
+        outputs, first = self._advance_first(features, before, present, lengths)
+        states = [first]
+        for refinement, other in zip(self.refinements, others, strict=True):
+            assert isinstance(refinement, Refinement)
+            outputs, after = refinement.advance(outputs, other, lengths)
+            states.append(after)
+        return outputs, tuple(states)
+
+    def _advance_first(
+        self, features: torch.Tensor, state: State | None, present: torch.Tensor | None, lengths: torch.Tensor | None
+    ) -> tuple[torch.Tensor, State]:
+        """The first stage."""
         if self.branches is not None:
             assert present is not None, "which streams?"
             return self._advance_branches(features, state, present)
@@ -163,9 +181,9 @@ class SequenceClassifier(nn.Module):
         for branch, stream, there, before in parts:
             assert isinstance(branch, SequenceClassifier)
             lasting = there.sum(1).cpu()
-            steps, order = _closed_up(stream, there, longest=max(int(lasting.max()), 1))
+            steps, order = closed_up(stream, there, longest=max(int(lasting.max()), 1))
             stream_outputs, after = branch.advance_unscaled(steps, before, lengths=lasting)
-            outputs.append(_put_back(stream_outputs, order, steps=there.shape[1]))
+            outputs.append(put_back(stream_outputs, order, steps=there.shape[1]))
             states.append(after)
         return self.mixture(torch.stack(outputs, dim=2), present), tuple(states)
 
@@ -179,11 +197,21 @@ class SequenceClassifier(nn.Module):
 
         That is what is learned: rounded to bfloat16, a number itself would be off by up to 0.4 % of its mean.
         """
+        return self.stage_outputs(features, lengths, present)[-1]
+
+    def stage_outputs(
+        self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """As `unscaled`, from each of ``model.stages``; the last one is the answer."""
         if self.branches is not None:
             of_video, of_steps = self._mix(features, lengths, present, with_steps=False)
-            return of_steps if self.per_step else of_video
-        steps, end = self._encode(features, lengths, present)
-        return self._answer(steps if self.per_step else self.pooling(steps, end, lengths))
+            outputs = [of_steps if self.per_step else of_video]
+        else:
+            steps, end = self._encode(features, lengths, present)
+            outputs = [self._answer(steps if self.per_step else self.pooling(steps, end, lengths))]
+        for refinement in self.refinements:
+            outputs.append(refinement(outputs[-1], lengths))
+        return outputs
 
     def with_step_logits(
         self, features: torch.Tensor, lengths: torch.Tensor, present: torch.Tensor | None = None
@@ -215,12 +243,12 @@ class SequenceClassifier(nn.Module):
         ):
             assert isinstance(branch, SequenceClassifier)
             lasting = there.sum(1).cpu().clamp(min=1)  # of an absent stream one step of zeros, which weighs nothing
-            steps, order = _closed_up(stream, there, longest=int(lasting.max()))
+            steps, order = closed_up(stream, there, longest=int(lasting.max()))
             outputs = branch.with_step_logits(steps, lasting) if with_steps else (branch.unscaled(steps, lasting),)
             if not self.per_step:
                 of_video.append(outputs[0])
             if with_steps or self.per_step:
-                of_steps.append(_put_back(outputs[-1], order, steps=there.shape[1]))
+                of_steps.append(put_back(outputs[-1], order, steps=there.shape[1]))
         empty = features.new_zeros(0)
         return (
             self.mixture(torch.stack(of_video, dim=1), present.any(1)) if of_video else empty,
@@ -266,13 +294,5 @@ class SequenceClassifier(nn.Module):
             )
 
 
-def _closed_up(stream: torch.Tensor, there: torch.Tensor, *, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The steps (B, S, C) of each sequence that are there, first, and the (B, ``longest``, 1) places they are from."""
-    order = (~there).to(torch.int8).argsort(dim=1, stable=True)[:, :longest].unsqueeze(2)
-    return stream.masked_fill(~there.unsqueeze(2), 0.0).gather(1, order.expand(-1, -1, stream.shape[2])), order
-
-
-def _put_back(outputs: torch.Tensor, order: torch.Tensor, *, steps: int) -> torch.Tensor:
-    """Outputs at the places that `_closed_up` took the steps from, zero elsewhere."""
-    back = outputs.new_zeros(len(outputs), steps, outputs.shape[2])
-    return back.scatter(1, order.expand(-1, -1, back.shape[2]), outputs)
+def _refinements(settings: ModelSettings, num_classes: int) -> nn.ModuleList:
+    return nn.ModuleList(Refinement(settings, num_classes=num_classes) for _ in range(settings.stages - 1))

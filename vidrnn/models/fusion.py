@@ -214,3 +214,15 @@ def masked_softmax(scores: torch.Tensor, present: torch.Tensor, *, dim: int) -> 
     """Softmax over what is present; zero elsewhere, and everywhere when nothing is."""
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~present, lowest).softmax(dim) * present
+
+
+def closed_up(stream: torch.Tensor, there: torch.Tensor, *, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The steps (B, S, C) of each sequence that are there, first, and the (B, ``longest``, 1) places they are from."""
+    order = (~there).to(torch.int8).argsort(dim=1, stable=True)[:, :longest].unsqueeze(2)
+    return stream.masked_fill(~there.unsqueeze(2), 0.0).gather(1, order.expand(-1, -1, stream.shape[2])), order
+
+
+def put_back(outputs: torch.Tensor, order: torch.Tensor, *, steps: int) -> torch.Tensor:
+    """Outputs at the places that `closed_up` took the steps from, zero elsewhere."""
+    back = outputs.new_zeros(len(outputs), steps, outputs.shape[2])
+    return back.scatter(1, order.expand(-1, -1, back.shape[2]), outputs)

@@ -59,9 +59,13 @@ def parse_header(text: str) -> dict[str, Any]:
 
 
 def check_counts(header: Mapping[str, Any], num_tensors: int) -> None:
-    """Refuse more layers or members than there are weights, before any is built. Raises ValueError."""
+    """Refuse more layers, stages or members than there are weights, before any is built. Raises ValueError."""
     config = header["config"]
-    for section, key, most in (("model", "layers", num_tensors + _SPARE_LAYERS), ("training", "members", num_tensors)):
+    for section, key, most in (
+        ("model", "layers", num_tensors + _SPARE_LAYERS),
+        ("model", "stages", num_tensors),
+        ("training", "members", num_tensors),
+    ):
         settings = config.get(section, {}) if isinstance(config, dict) else {}
         value = settings.get(key) if isinstance(settings, dict) else None
         number = len(value) if isinstance(value, list) else value

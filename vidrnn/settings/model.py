@@ -17,6 +17,8 @@ FRAMEWISE_HEADS: frozenset[Head] = frozenset({"step_labels", "step_multilabel", 
 """Those that are taught at each step what its segment says."""
 MULTILABEL_HEADS: frozenset[Head] = frozenset({"multilabel", "step_multilabel"})
 """Heads that decide about each class by itself, from a threshold of its own."""
+STEP_CLASS_HEADS: frozenset[Head] = frozenset({"step_labels", "step_multilabel"})
+"""Heads that answer with classes at every step, of which segments are made."""
 REGRESSION_HEADS: frozenset[Head] = frozenset({"regression", "step_regression"})
 """Heads that answer with a number instead of classes."""
 
@@ -52,6 +54,10 @@ class ModelSettings(Settings):
     layers: Positive | Annotated[tuple[Layer, ...], Field(min_length=1)] = 1
     """How many layers of type ``cell``, or the type of each, such as ``[gru, transformer]``, which then stand in place
     of ``cell`` unless it is ``none``."""
+    stages: Positive = 1
+    """How many models stand one behind the other (``step_labels``, ``step_multilabel``): each later one reads what the
+    one before it says of the classes, through temporal layers of its own, and says it better. docs/long_videos.md
+    explains it."""
     bidirectional: bool = True
     """See the sequence in both directions. false makes the whole model causal, inputs, alignment and fusion included:
     what it says at a step depends on no later one. ``step_labels``, ``step_multilabel`` and ``step_regression`` then
@@ -95,6 +101,12 @@ class ModelSettings(Settings):
                 f"{self.attention_heads} heads of even width; make it a multiple of {2 * self.attention_heads} or "
                 "change model.attention_heads"
             )
+        if self.stages > 1 and self.head not in STEP_CLASS_HEADS:
+            raise ValueError(
+                f"model.stages {self.stages} refines classes of steps, which head {self.head!r} has not; set it to 1"
+            )
+        if self.stages > 1 and not self.layer_names:
+            raise ValueError(f"model.stages {self.stages} needs temporal layers; set it to 1, or model.cell to a layer")
         if self.attention_window is not None and self.bidirectional:
             raise ValueError(
                 f"model.attention_window {self.attention_window} is for one-direction models; "

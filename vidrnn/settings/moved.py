@@ -24,7 +24,10 @@ MOVED = {
 }
 """Dotted path of a setting in earlier versions to where it stands now."""
 
-ADDED: dict[str, tuple[str, ...]] = {"model": ("attention_window",)}
+ADDED: dict[str, tuple[str, ...]] = {
+    "model": ("attention_window", "stages"),
+    "training": ("smoothing_weight", "smoothing_limit"),
+}
 """Section to the settings that came after the first fingerprints. Fits know nothing of one that has its default."""
 
 
@@ -39,7 +42,7 @@ def advice(key: str, value: object) -> str | None:
 
 
 def as_first_written(section: str, settings: BaseModel, *, exclude: Collection[str] = ()) -> str:
-    """The JSON of a section as an earlier version wrote it: first names, and no key that came later and has its default.
+    """The JSON of a section as an earlier version wrote it: first names, no later key that has its default.
 
     Fingerprints are made of it, so that a run that an earlier version began goes on.
 

@@ -7,7 +7,7 @@ from vidrnn.settings.data import DataSettings
 from vidrnn.settings.evaluation import EvaluationSettings, InferenceSettings
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.settings.model import FRAMEWISE_HEADS, STEP_HEADS, ModelSettings
+from vidrnn.settings.model import FRAMEWISE_HEADS, STEP_CLASS_HEADS, STEP_HEADS, ModelSettings
 from vidrnn.settings.training import LOSSES, TrainingSettings
 from vidrnn.settings.tuning import TuningSettings
 
@@ -64,6 +64,15 @@ class RunSettings(Settings):
             raise ValueError(
                 f"training.class_weight {training.class_weight!r} weighs one class per video or step, which head "
                 f"{head!r} has not; set it to none"
+            )
+        if training.class_weight == "segments" and head != "step_labels":
+            raise ValueError(
+                f"training.class_weight 'segments' counts segments, which head {head!r} has not; set it to balanced"
+            )
+        if training.smoothing_weight and head not in STEP_CLASS_HEADS:
+            raise ValueError(
+                f"training.smoothing_weight {training.smoothing_weight} compares the classes of neighbouring steps, "
+                f"which head {head!r} has not; set it to 0"
             )
         if self.inference.average == "logits" and head == "transcript":
             raise ValueError(

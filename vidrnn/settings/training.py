@@ -47,8 +47,15 @@ class TrainingSettings(Settings):
     """How much ``focal`` turns from easy examples to hard ones; 0 is cross-entropy."""
     label_smoothing: Fraction = 0.1
     """Share of the target spread over all classes (``label`` and ``step_labels``)."""
-    class_weight: Literal["none", "balanced"] = "none"
-    """``balanced`` weighs each example by n / (classes that occur * n_class) (``label`` and ``step_labels``)."""
+    class_weight: Literal["none", "balanced", "segments"] = "none"
+    """``balanced`` weighs each example by n / (classes that occur * n_class) (``label`` and ``step_labels``), so that
+    all classes weigh the same. ``segments`` (``step_labels``) weighs each step by n * segments_class / (segments *
+    n_class), so that all segments weigh the same on average, however long those of their class are."""
+    smoothing_weight: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of a second loss on the change between neighbouring steps (``step_labels``, ``step_multilabel``), against
+    answers that flicker; 0.15 is usual, 0 leaves it out. docs/long_videos.md has the formula."""
+    smoothing_limit: Annotated[float, Field(gt=0.0)] = 4.0
+    """Changes of a log-probability beyond this cost no more, so that true borders may stay sharp."""
     step_loss_weight: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of a second loss that asks every single step for the video's answer; 0 leaves it out."""
     time_crop: Fraction = 0.0

@@ -1,4 +1,4 @@
-"""Losses beyond cross-entropy: for rare labels (asymmetric, focal) and for transcripts (CTC)."""
+"""Losses beyond cross-entropy: for rare labels (asymmetric, focal), for transcripts (CTC), against flicker."""
 
 import torch
 from torch import nn
@@ -157,6 +157,31 @@ def ctc_loss(logits: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor,
         log_p, targets.clamp(min=0), lengths.to(logits.device), counts, blank=blank, reduction="none"
     )
     return (costs / counts.clamp(min=1)).mean()
+
+
+def smoothing_loss(logits: torch.Tensor, known: torch.Tensor, *, limit: float) -> torch.Tensor:
+    """The truncated squared change between neighbouring steps (Farha & Gall 2019, eq. 4 to 6, "T-MSE").
+
+    With C classes and N known steps, the sum over neighbours and classes of min(change, limit)^2 / (N C), where change
+    is |log p_t - log p_(t-1)| of a class. The earlier step counts as given: no gradient reaches it.
+
+    Classes that are decided each by itself are distributions of two outcomes each, p and 1 - p, over N known decisions.
+
+    Args:
+        logits: (B, S, C).
+        known: (B, S) bool, the steps that count, of one class per step; or (B, S, C) of the decisions about each class
+            by itself. A pair counts when both of its steps do. Nothing else is looked at.
+        limit: larger changes cost no more; the paper takes 4.
+
+    Returns:
+        A number, float32 or float64; 0 without a known step.
+    """
+    pairs = known[:, 1:] & known[:, :-1]
+    later, earlier = _at_least_float32(logits[:, 1:][pairs]), _at_least_float32(logits[:, :-1][pairs].detach())
+    if known.ndim == logits.ndim:
+        later, earlier = (torch.stack([part, torch.zeros_like(part)], dim=1) for part in (later, earlier))
+    change = (functional.log_softmax(later, dim=1) - functional.log_softmax(earlier, dim=1)).square()
+    return change.clamp(max=limit**2).sum() / (known.sum().clamp(min=1) * later.shape[1])
 
 
 def _check_ctc(logits: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor, *, blank: int) -> None:

@@ -1,17 +1,20 @@
 """What is minimised, with which optimiser, at which learning rate."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from vidrnn.errors import TrainingError
+from vidrnn.evaluation.segmentation import to_segments
 from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.sequences.targets import known_answers
+from vidrnn.sequences.targets import IGNORED, known_answers
 from vidrnn.settings.model import FRAMEWISE_HEADS, REGRESSION_HEADS, Head
 from vidrnn.settings.training import LOSSES, TrainingSettings
-from vidrnn.training.losses import AsymmetricLoss, FocalLoss, ctc_loss
+from vidrnn.training.losses import AsymmetricLoss, FocalLoss, ctc_loss, smoothing_loss
 
 _ASYMMETRIC = {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05}  # of the paper, Ridnik et al. 2021
 
@@ -26,10 +29,11 @@ class Objective:
     `vidrnn.models.classifier.SequenceClassifier.unscaled`.
 
     Args:
-        settings: ``loss``, ``focal_gamma``, ``label_smoothing``, ``class_weight``.
+        settings: ``loss``, ``focal_gamma``, ``label_smoothing``, ``class_weight``, ``smoothing_weight``,
+            ``smoothing_limit``.
         head: what is answered.
         train: the whole training set; ``balanced`` weighs an example of class c by n / (classes that occur * n_c) of
-            it, which is 1 on average over the set.
+            it, which is 1 on average over the set. So is ``segments``.
         num_classes: classes that the head tells apart.
 
     Raises:
@@ -50,8 +54,12 @@ class Objective:
                     "no video to learn from has a known answer at any step; annotate some, or use other folds"
                 )
         weight = None
-        if head in {"label", "step_labels"} and settings.class_weight == "balanced":
-            weight = _balanced(values, num_classes).to(train.targets.values.device)
+        if head in {"label", "step_labels"} and settings.class_weight != "none":
+            weight = _balanced(values, num_classes)
+            if settings.class_weight == "segments":
+                weight = _by_segment(train.targets.per_video(train.totals), num_classes)
+            weight = weight.to(train.targets.values.device)
+        self._smoothing = settings.smoothing_weight, settings.smoothing_limit
         self.scale = _mean_and_deviation(values) if name in {"mse", "huber"} else None
         self._loss: nn.Module
         if name == "cross_entropy" and weight is None:
@@ -80,8 +88,11 @@ class Objective:
         outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
         if self.head == "transcript":
             return ctc_loss(outputs, lengths, targets, blank=self.num_classes)
+        smoothing = outputs.new_zeros(())
         if self._partly_known:
             known = known_answers(targets)
+            if self._smoothing[0]:
+                smoothing = self._smoothing[0] * smoothing_loss(outputs, known, limit=self._smoothing[1])
             if self.scale is not None:
                 outputs = outputs.squeeze(-1)
             outputs, targets = outputs[known], targets[known]
@@ -94,7 +105,7 @@ class Objective:
             # In float64, where a large mean costs no digits.
             targets = ((targets.double() - mean) / deviation).to(outputs.dtype)
         value: torch.Tensor = self._loss(outputs, targets)
-        return value
+        return value + smoothing
 
     def count(self, targets: torch.Tensor) -> int:
         """How many answers the loss of a batch is the mean over; ``targets`` as there."""
@@ -117,6 +128,18 @@ def _balanced(values: torch.Tensor, num_classes: int) -> torch.Tensor:
     counts = torch.bincount(values.cpu(), minlength=num_classes).float()
     present = counts > 0
     return torch.where(present, values.numel() / (present.sum() * counts.clamp(min=1.0)), 0.0)
+
+
+def _by_segment(videos: Sequence[npt.NDArray[np.generic]], num_classes: int) -> torch.Tensor:
+    """(classes,) weights with which the segments of all classes weigh the same on average; 0 for absent classes."""
+    steps, segments = np.zeros(num_classes), np.zeros(num_classes)
+    for labels in videos:
+        for start, end, label in to_segments(labels.astype(np.int64)):
+            if label != IGNORED:
+                steps[label] += end - start
+                segments[label] += 1
+    weights = steps.sum() * segments / (segments.sum() * np.maximum(steps, 1.0))
+    return torch.from_numpy(weights).float()
 
 
 def _mean_and_deviation(values: torch.Tensor) -> torch.Tensor:

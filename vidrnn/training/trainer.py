@@ -128,14 +128,17 @@ class Trainer:
         return augment(batch, self._settings, head=model.head, num_classes=self._num_classes, generator=self.generator)
 
     def _forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Outputs and loss of a batch."""
+        """Outputs and loss of a batch; the losses of several stages are added, as in MS-TCN (Farha & Gall 2019)."""
         settings, step_outputs = self._settings, None
         with torch.autocast(batch.features.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             if settings.step_loss_weight:
                 outputs, step_outputs = self.model.with_step_logits(batch.features, batch.lengths, batch.present)
+                earlier: list[torch.Tensor] = []
             else:
-                outputs = self.model.unscaled(batch.features, batch.lengths, batch.present)
+                *earlier, outputs = self.model.stage_outputs(batch.features, batch.lengths, batch.present)
         value = self.objective(outputs, batch.targets, batch.lengths)
+        for stage in earlier:
+            value = value + self.objective(stage, batch.targets, batch.lengths)
         if step_outputs is not None:
             of_steps = self.objective.of_steps(step_outputs, batch.targets, batch.lengths)
             value = value + settings.step_loss_weight * of_steps

@@ -27,6 +27,7 @@ from vidrnn.settings.model import Head
 from vidrnn.training.fit import Checkpointing, FitResult, fit
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import PredictOptions, predict
+from vidrnn.training.trainer import Trainer
 
 HEADS: tuple[Head, ...] = (
     "multilabel", "step_labels", "step_multilabel", "transcript", "regression", "step_regression"
@@ -454,3 +455,17 @@ def with_a_long_one(head: Head) -> tuple[SequenceSet, int]:
     }[head]
     classes = 0 if head in {"regression", "step_regression"} else 3
     return make_set(arrays, values, per_step=head.startswith("step_")), classes
+
+
+def test_the_losses_of_all_stages_are_added() -> None:
+    """The first epoch of a fit that hardly moves costs what the stages of its first weights cost together."""
+    train, classes = toy("step_labels", 6, seed=0)
+    model_settings = tiny_model(head="step_labels", stages=3, dropout=0.0)
+    settings = tiny_training(epochs=1, steps=None, learning_rate=1e-12, batch_size=6, jitter=False)
+    row = fit(train, None, num_classes=classes, model_settings=model_settings, settings=settings).history[0]
+    trainer = Trainer(train, classes, model_settings, settings, shuffled_time=False)
+    batch = train.batch(torch.arange(6), choose_steps(train.totals, None), model_settings)
+    outputs = trainer.model.stage_outputs(batch.features, batch.lengths)
+    single = [float(trainer.objective(output.detach(), batch.targets, batch.lengths)) for output in outputs]
+    assert row["train_loss"] == pytest.approx(sum(single), rel=1e-4)
+    assert min(single) > 0.1

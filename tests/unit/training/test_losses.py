@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.worlds import Array
-from vidrnn.training.losses import AsymmetricLoss, FocalLoss, ctc_loss
+from vidrnn.training.losses import AsymmetricLoss, FocalLoss, ctc_loss, smoothing_loss
 
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -299,3 +299,50 @@ def test_ctc_shapes_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=r"logits have shape .* give \(B, S, C \+ 1\), \(B,\) and \(B, L\)"):
         ctc_loss(torch.zeros(logits), torch.ones(lengths, dtype=torch.int64), torch.zeros(targets).long(), blank=0)
+
+
+def reference_smoothing(logits: Array, known: Array, *, limit: float) -> float:
+    """Farha & Gall 2019, eq. 4 to 6, video by video."""
+    log_p = logits - np.log(np.exp(logits).sum(2, keepdims=True))
+    total = 0.0
+    for video, seen in zip(log_p, known, strict=True):
+        for t in range(1, len(video)):
+            if seen[t] and seen[t - 1]:
+                total += (np.minimum(np.abs(video[t] - video[t - 1]), limit) ** 2).sum()
+    return float(total / (known.sum() * logits.shape[2]))
+
+
+@pytest.mark.parametrize("limit", [0.5, 4.0])
+def test_the_smoothing_loss_equals_its_formula(limit: float) -> None:
+    """Pairs beside a step that nobody knows, or behind the end, do not count, whatever stands there."""
+    logits = normal(3, 6, 4, scale=2.0).double()
+    known = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]).bool()
+    expected = reference_smoothing(logits.numpy(), known.numpy(), limit=limit)
+    logits[2, 3:] = math.nan
+    assert float(smoothing_loss(logits, known, limit=limit)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_classes_by_themselves_are_smoothed_as_two_outcomes_each() -> None:
+    """The loss over decisions is that of softmax over (logit, 0), class by class, where the class is known."""
+    logits, known = normal(2, 5, 3, scale=2.0).double(), torch.rand(2, 5, 3, generator=torch.Generator()) < 0.8
+    pairs = torch.stack([logits, torch.zeros_like(logits)], dim=3).permute(2, 0, 1, 3).flatten(0, 1)
+    expected = smoothing_loss(pairs, known.permute(2, 0, 1).flatten(0, 1), limit=1.0)
+    assert float(expected) > 0.0
+    torch.testing.assert_close(smoothing_loss(logits, known, limit=1.0), expected)
+
+
+def test_no_gradient_of_the_smoothing_loss_reaches_the_earlier_step_or_what_is_cut() -> None:
+    """The paper takes the earlier step as given; beyond the limit the loss is flat."""
+    logits = torch.tensor([[[0.0, 0.0], [0.5, 0.0], [30.0, 0.0]]], requires_grad=True)
+    smoothing_loss(logits, torch.ones(1, 3, dtype=torch.bool), limit=4.0).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    earlier, later, cut = logits.grad[0].abs().sum(1).tolist()
+    assert earlier == 0.0
+    assert later > 0.01
+    assert cut < later
+
+
+def test_without_a_known_step_the_smoothing_loss_is_zero() -> None:
+    """A window of a long video may have none."""
+    logits = torch.full((1, 3, 2), math.nan)
+    assert float(smoothing_loss(logits, torch.zeros(1, 3, dtype=torch.bool), limit=4.0)) == 0.0

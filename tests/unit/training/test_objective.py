@@ -15,6 +15,7 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.targets import Targets
 from vidrnn.settings.model import Head
 from vidrnn.settings.training import TrainingSettings
+from vidrnn.training.losses import smoothing_loss
 from vidrnn.training.objective import Objective, learning_rate, make_optimiser
 
 ONE_STEP = torch.ones(1, dtype=torch.int64)
@@ -441,3 +442,36 @@ def test_single_steps_are_asked_for_the_answer_of_their_video(head: Head) -> Non
                 numbers = targets.astype(np.float64)
                 costs.append((own_outputs[0] - (own_targets - numbers.mean()) / numbers.std()) ** 2)
     assert float(found) == pytest.approx(np.mean(costs), rel=1e-5)
+
+
+def of_steps(settings: TrainingSettings, videos: list[list[int]], *, classes: int) -> Objective:
+    """The objective of ``step_labels`` for such training videos."""
+    train = sequence_set([np.zeros((len(video), 2)) for video in videos], [0] * len(videos))
+    offsets = np.cumsum([0, *map(len, videos)])[:-1]
+    targets = Targets(torch.tensor([label for video in videos for label in video]), torch.from_numpy(offsets))
+    return Objective(settings, "step_labels", train=replace(train, targets=targets), num_classes=classes)
+
+
+def test_weights_by_segment_make_the_segments_of_all_classes_weigh_the_same() -> None:
+    """Class 0 has two segments of 3 and 1 steps, class 1 one of 2; -1 is nobody's, class 2 never occurs."""
+    videos = [[0, 0, 0, 1, 1], [-1, -1, 0]]
+    settings = tiny_training(class_weight="segments", label_smoothing=0.0)
+    loss = of_steps(settings, videos, classes=3)
+    weight = np.asarray([6 * 2 / (3 * 4), 6 * 1 / (3 * 2), 0.0])
+    steps = np.asarray([label for video in videos for label in video if label >= 0])
+    assert weight[steps].mean() == pytest.approx(1.0)
+    logits, targets = np.random.default_rng(0).normal(size=(5, 3)), np.asarray([0, 1, 2, 0, 1])
+    found = float(loss(torch.from_numpy(logits)[None], torch.from_numpy(targets)[None], torch.tensor([5])))
+    assert found == pytest.approx(reference_loss(logits, targets, smoothing=0.0, weight=weight), rel=1e-6)
+
+
+def test_the_smoothing_loss_is_added_with_its_weight() -> None:
+    """To the cross-entropy of the known steps."""
+    logits = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([[0, 1, 1, 2, 2], [1, 1, -1, 0, -1]])
+    lengths = torch.tensor([5, 4])
+    plain = of_steps(tiny_training(), [[0, 1, 2]], classes=3)(logits, targets, lengths)
+    settings = tiny_training(smoothing_weight=0.3, smoothing_limit=1.5)
+    found = of_steps(settings, [[0, 1, 2]], classes=3)(logits, targets, lengths)
+    expected = plain + 0.3 * smoothing_loss(logits, targets >= 0, limit=1.5)
+    torch.testing.assert_close(found, expected)
