@@ -12,7 +12,7 @@ from vidrnn.annotations import BACKGROUND
 from vidrnn.evaluation.classification import measure_classification
 from vidrnn.evaluation.multilabel import MultiLabelMetrics, measure_multilabel
 from vidrnn.evaluation.regression import RegressionMetrics, measure_regression
-from vidrnn.evaluation.segmentation import measure_segmentation
+from vidrnn.evaluation.segmentation import ReadSteps, likeliest, measure_segmentation
 from vidrnn.evaluation.step_multilabel import StepMultiLabelMetrics, measure_step_multilabel
 from vidrnn.evaluation.transcripts import collapse, measure_transcripts
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
@@ -77,6 +77,7 @@ def measure_outputs(
     groups: Sequence[str],
     bootstrap: int,
     thresholds: Sequence[float] | None = None,
+    readers: Sequence[ReadSteps] | None = None,
 ) -> HeadMetrics:
     """Measure the outputs of a model for n videos.
 
@@ -88,6 +89,8 @@ def measure_outputs(
         groups: (n,) videos of one group stand or fall together.
         bootstrap: resamples of the interval of ``multilabel`` and ``step_multilabel``; the others need none.
         thresholds: (classes,) of these two; None takes 0.5 for all.
+        readers: n functions that say the classes of the steps of a video from its outputs, for ``step_labels``; None
+            takes the likeliest.
     """
     rest: dict[str, Any] = {"groups": groups}
     if head == "label":
@@ -98,7 +101,8 @@ def measure_outputs(
         return _measure_labels(outputs, truth, per_step=head == "step_multilabel", **rest)
     if head == "step_labels":
         background = list(labels).index(BACKGROUND) if BACKGROUND in labels else None
-        step_labels = [logits.argmax(axis=1) for logits in outputs]
+        each = [likeliest] * len(outputs) if readers is None else readers
+        step_labels = [read(logits) for read, logits in zip(each, outputs, strict=True)]
         return measure_segmentation(step_labels, truth, labels=labels, background=background, **rest)
     if head == "transcript":
         predicted = [collapse(logits.argmax(axis=1), blank=len(labels)) for logits in outputs]

@@ -10,7 +10,7 @@ import numpy as np
 
 from vidrnn.atomic import replacing
 from vidrnn.evaluation.metrics import Outputs, Truth, sigmoid, softmax
-from vidrnn.evaluation.segmentation import UNLABELLED
+from vidrnn.evaluation.segmentation import UNLABELLED, ReadSteps, likeliest
 from vidrnn.evaluation.transcripts import collapse, edit_distance
 from vidrnn.names import writable
 from vidrnn.settings.model import Head
@@ -28,6 +28,7 @@ def write_predictions(
     answers: Iterable[tuple[int, Outputs]],
     truth: Truth,
     thresholds: Sequence[float] | None = None,
+    readers: Sequence[ReadSteps] | None = None,
 ) -> None:
     """Write one row per seed and video, or per cached step from heads that answer there; scores are probabilities.
 
@@ -44,6 +45,7 @@ def write_predictions(
         answers: seed of the training and n arrays of logits or numbers, for each model.
         truth: n arrays, see `vidrnn.sequences.targets.Targets.per_video`.
         thresholds: (classes,) of ``multilabel`` and ``step_multilabel``; None takes 0.5 for all.
+        readers: see `vidrnn.evaluation.metrics.measure_outputs`.
     """
     header, rows = _TABLES[head](labels, thresholds)
     with replacing(path) as raw:
@@ -51,8 +53,9 @@ def write_predictions(
         writer = csv.writer(file)
         writer.writerow(_writable(["path", *header, "group", "seed"]))
         for seed, outputs in answers:
-            for video, group, output, true in zip(paths, groups, outputs, truth, strict=True):
-                writer.writerows(_writable([video, *row, group, seed]) for row in rows(output, true))
+            for i, (video, group, output, true) in enumerate(zip(paths, groups, outputs, truth, strict=True)):
+                found = rows(output, true) if readers is None else rows(output, true, readers[i])
+                writer.writerows(_writable([video, *row, group, seed]) for row in found)
         file.detach()  # writes what is left; `replacing` closes it
 
 
@@ -84,10 +87,10 @@ def _multilabel(labels: Sequence[str], thresholds: Sequence[float] | None) -> tu
 
 
 def _step_labels(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
-    def rows(outputs: Any, true: Any) -> Iterator[Row]:  # noqa: ANN401
-        for step, (scores, label) in enumerate(zip(softmax(outputs), true, strict=True)):
+    def rows(outputs: Any, true: Any, read: ReadSteps = likeliest) -> Iterator[Row]:  # noqa: ANN401
+        for step, (scores, said, label) in enumerate(zip(softmax(outputs), read(outputs), true, strict=True)):
             known = "" if label == UNLABELLED else labels[label]
-            yield step, known, labels[scores.argmax()], _fixed(scores.max())
+            yield step, known, labels[said], _fixed(scores[said])
 
     return ["step", "label", "predicted", "score"], rows
 

@@ -1,7 +1,7 @@
 """Metrics of step labels: what happens when in a long video (temporal action segmentation)."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from vidrnn.evaluation.resampling import none_if_nan, share_interval
 from vidrnn.evaluation.transcripts import edit_distance
 
 StepLabels = npt.NDArray[np.integer[Any]]
+ReadSteps = Callable[[npt.NDArray[np.floating[Any]]], StepLabels]
+"""From the outputs (T, classes) for a video to the class (T,) of each step."""
 
 UNLABELLED = -1  # a true label: nobody said what happens at this step
 
@@ -112,6 +114,12 @@ def measure_segmentation(
         f1_50=f1[0.50],
         per_class=_class_rows(pairs, labels=labels),
     )
+
+
+def likeliest(outputs: npt.NDArray[np.floating[Any]]) -> StepLabels:
+    """The class with the highest output at each step."""
+    labels: StepLabels = outputs.argmax(axis=1)
+    return labels
 
 
 def to_segments(labels: StepLabels) -> list[Segment]:

@@ -1,6 +1,7 @@
 """Cross-validation: every video is tested once per seed by a model that never saw its group."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from vidrnn.evaluation.classification import ClassificationMetrics
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json
+from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.experiments.crossval_fits import Fits, make_all, seeds_of_fits
 from vidrnn.experiments.crossval_result import CrossValidation
 from vidrnn.experiments.finished_fits import FinishedFits
@@ -27,6 +29,7 @@ from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.predict import describe_answers
+from vidrnn.training.segments import learn_segments
 
 
 def crossvalidate(
@@ -56,10 +59,15 @@ def crossvalidate(
     outputs, single, untrained = make_all(
         Fits(sequences, folds, len(label_map), settings), jobs=jobs, finished=finished, on_fit=on_fit
     )
+    readers = _readers(sequences, folds, settings, num_classes=len(label_map))
     measured = _Measured(sequences, label_map, settings)
 
-    def value(answers: Mapping[int, Output], positions: Sequence[int] | None = None) -> float:
-        return headline(head, measured(answers, bootstrap=1, positions=positions))
+    def value(
+        answers: Mapping[int, Output],
+        positions: Sequence[int] | None = None,
+        readers: Mapping[int, ReadSteps] | None = None,
+    ) -> float:
+        return headline(head, measured(answers, bootstrap=1, positions=positions, readers=readers))
 
     baselines = {name: [value(answers)] for name, answers in untrained.items()}
     baselines |= {variant: [value(answers) for answers in outputs[variant]] for variant in fits if variant != "model"}
@@ -68,19 +76,34 @@ def crossvalidate(
         protocol=protocol,
         folds=tuple((fold.name, len(fold.test)) for fold in folds),
         seeds=fits["model"],
-        pooled=tuple(measured(answers) for answers in outputs["model"]),
+        pooled=tuple(measured(answers, readers=readers) for answers in outputs["model"]),
         outputs={
             variant: [[answers[position] for position in range(len(sequences))] for answers in outputs[variant]]
             for variant in fits
         },
-        of_folds=np.asarray([[value(answers, fold.test) for fold in folds] for answers in outputs["model"]]),
+        of_folds=np.asarray([[value(answers, fold.test, readers) for fold in folds] for answers in outputs["model"]]),
         baselines=baselines,
         recurrent=bool(settings.model.layer_names),
         missing=sequences.missing,
         answers_per_video=len(single[0]),
-        clip=tuple(float(np.mean([value(answers) for answers in of_seed])) for of_seed in single),
+        clip=tuple(float(np.mean([value(answers, None, readers) for answers in of_seed])) for of_seed in single),
+        readers=None if readers is None else [readers[position] for position in range(len(sequences))],
         ece=tuple(measured.calibration_error(answers) for answers in outputs["model"]) if head == "label" else (),
     )
+
+
+def _readers(
+    sequences: SequenceSet, folds: Sequence[Fold], settings: RunSettings, *, num_classes: int
+) -> dict[int, ReadSteps] | None:
+    """What says the classes of steps of each video, from the segments of the videos that its model learned from."""
+    if settings.inference.decoding == "argmax":
+        return None
+    found: dict[int, ReadSteps] = {}
+    for fold in folds:
+        decoder = learn_segments(sequences.subset(fold.train), settings.model.head, num_classes=num_classes)
+        assert decoder is not None, "the configuration was refused"
+        found |= dict.fromkeys(fold.test, partial(decoder.decode, weight=settings.inference.decoding_weight))
+    return found
 
 
 class _Measured:
@@ -93,7 +116,12 @@ class _Measured:
         self._bootstrap = settings.evaluation.bootstrap
 
     def __call__(
-        self, outputs: Mapping[int, Output], *, bootstrap: int | None = None, positions: Sequence[int] | None = None
+        self,
+        outputs: Mapping[int, Output],
+        *,
+        bootstrap: int | None = None,
+        positions: Sequence[int] | None = None,
+        readers: Mapping[int, ReadSteps] | None = None,
     ) -> HeadMetrics:
         chosen = range(len(self._truth)) if positions is None else positions
         return measure_outputs(
@@ -103,6 +131,7 @@ class _Measured:
             labels=self._labels,
             groups=[self._groups[position] for position in chosen],
             bootstrap=bootstrap or self._bootstrap,
+            readers=None if readers is None else [readers[position] for position in chosen],
         )
 
     def calibration_error(self, outputs: Mapping[int, Output]) -> float:
@@ -176,6 +205,7 @@ def _write(
         labels=label_map.names,
         answers=zip(result.seeds, result.outputs["model"], strict=True),
         truth=sequences.targets.per_video(sequences.totals),
+        readers=result.readers,
     )
     first, seed = result.pooled[0], result.seeds[0]
     if isinstance(first, ClassificationMetrics):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, headline
 from vidrnn.evaluation.report import format_averaging
 from vidrnn.evaluation.resampling import none_if_nan
+from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.variants import Variant
 from vidrnn.settings.evaluation import Average
@@ -34,6 +35,7 @@ class CrossValidation:
         ece: for each seed the expected calibration error of ``label``, without any temperature; else empty.
         recurrent: whether the model has temporal layers.
         missing: annotated videos that have no features and so are not in n.
+        readers: for each video what said the classes of its steps; None: the likeliest of each step.
     """
 
     head: Head
@@ -49,6 +51,7 @@ class CrossValidation:
     ece: tuple[float, ...]
     recurrent: bool = True
     missing: tuple[str, ...] = ()
+    readers: Sequence[ReadSteps] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The content of crossval.json; accuracies are fractions, the interval belongs to the first seed.

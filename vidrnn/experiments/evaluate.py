@@ -19,6 +19,7 @@ from vidrnn.evaluation.classification import ClassificationMetrics
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
+from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.stored_sets import name_specs, require_split
@@ -28,7 +29,7 @@ from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
-from vidrnn.settings.run import RunSettings
+from vidrnn.settings.run import RunSettings, obstacle_to_decoding
 from vidrnn.settings.streams import PICTURE_STREAMS, Stream
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
@@ -86,8 +87,11 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     _refuse_seen(chosen, model, settings, split=split)
     answers = answer(model.classifier, chosen, predict_options(model.settings))
     measured = _measured_on(chosen, model)
-    metrics = measured(answers.averaged, bootstrap=settings.evaluation.bootstrap)
-    clip = float(np.mean([headline(head, measured(outputs, bootstrap=1)) for outputs in answers.single]))
+    readers = _readers(model, chosen)
+    metrics = measured(answers.averaged, bootstrap=settings.evaluation.bootstrap, readers=readers)
+    clip = float(
+        np.mean([headline(head, measured(outputs, bootstrap=1, readers=readers)) for outputs in answers.single])
+    )
     calibration = _calibration(model, answers.averaged, chosen)
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
@@ -180,10 +184,11 @@ def _with_options(model: TrainedModel, settings: RunSettings) -> TrainedModel:
     """The model with the inference settings that the configuration names; the others stay as trained.
 
     Raises:
-        ConfigError: the configuration names a stream that the model does not know, or another ``max_risk``.
+        ConfigError: the configuration names a stream that the model does not know, another ``max_risk``, or a decoding
+            that the model is not for.
     """
     trained, named = model.settings.inference, settings.inference.model_fields_set
-    obeyed = named & {"draws", "views", "average"}
+    obeyed = named & {"draws", "views", "average", "decoding", "decoding_weight"}
     changes: dict[str, Any] = {name: getattr(settings.inference, name) for name in obeyed}
     if "max_risk" in named and settings.inference.max_risk != trained.max_risk:
         raise ConfigError(
@@ -199,6 +204,13 @@ def _with_options(model: TrainedModel, settings: RunSettings) -> TrainedModel:
             )
         changes["streams"] = streams
     inference = trained.model_copy(update=changes)
+    if obstacle := obstacle_to_decoding(model.settings.model, inference):
+        raise ConfigError(obstacle)
+    if inference.decoding != "argmax" and model.decoder is None:
+        raise ConfigError(
+            f"inference.decoding {inference.decoding!r}: the model file is older and does not know the segments of its "
+            "training videos; train again, or set it to argmax"
+        )
     return replace(model, settings=model.settings.model_copy(update={"inference": inference}))
 
 
@@ -252,7 +264,12 @@ def _write_predictions(path: Path, model: TrainedModel, outputs: Outputs, chosen
         answers=[(model.settings.training.seed, calibrated)],
         truth=chosen.targets.per_video(chosen.totals),
         thresholds=model.thresholds,
+        readers=_readers(model, chosen),
     )
+
+
+def _readers(model: TrainedModel, chosen: SequenceSet) -> list[ReadSteps] | None:
+    return None if model.read_steps is None else [model.read_steps] * len(chosen)
 
 
 def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., HeadMetrics]:

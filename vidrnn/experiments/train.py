@@ -33,6 +33,7 @@ from vidrnn.training.convergence import Convergence, judge_convergence
 from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import predict, predict_options
+from vidrnn.training.segments import learn_segments
 from vidrnn.training.validation import validate
 
 
@@ -108,6 +109,7 @@ def train(
         trained_on=frozenset[str]().union(*train_set.identities),
         chosen_on=frozenset[str]().union(*val_set.identities) if val_set else frozenset(),
         others=tuple(folder.spec for folder in folders[1:]),
+        decoder=learn_segments(train_set, settings.model.head, num_classes=len(label_map)),
     )
     others = _save_others(model, result, val_set, output)
     model = _with_figures(model, result.model, result.epochs, result.history, val_set)

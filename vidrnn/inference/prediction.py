@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vidrnn.annotations import BACKGROUND
 from vidrnn.inference.prediction_rows import COLUMNS, PredictionRow
 from vidrnn.names import writable
 from vidrnn.settings.model import Head
@@ -86,29 +87,24 @@ class Prediction:
         """
         if self.probabilities is None or self.bounds_s is None or not self.head.startswith("step_"):
             return self.segments
+        going: list[list[str]] = [[] for _ in self.bounds_s[1:]]
+        for row in self.rows:
+            first, last = np.searchsorted(self.bounds_s, [row["start"], row["end"]]).tolist()
+            for names in going[first:last]:
+                names.append(row["label"])
+        spans = zip(self.bounds_s[:-1], self.bounds_s[1:], going, self.probabilities, strict=True)
         if self.head == "step_multilabel":
-            return self._sets_of_steps(self.bounds_s)
-        spans = zip(self.bounds_s[:-1], self.bounds_s[1:], self.probabilities, strict=True)
+            return tuple(
+                {"start": float(start), "end": float(end), "labels": sorted(names)} for start, end, names, _ in spans
+            )
         return tuple(
             {
                 "start": float(start),
                 "end": float(end),
-                "label": self.classes[int(row.argmax())],
-                "score": float(row.max()),
+                "label": (label := names[0] if names else BACKGROUND),
+                "score": float(scores[self.classes.index(label)]),
             }
-            for start, end, row in spans
-        )
-
-    def _sets_of_steps(self, bounds_s: npt.NDArray[np.float64]) -> tuple[PredictionRow, ...]:
-        """The classes that go on at each step."""
-        going: list[list[str]] = [[] for _ in bounds_s[1:]]
-        for row in self.rows:
-            first, last = np.searchsorted(bounds_s, [row["start"], row["end"]]).tolist()
-            for names in going[first:last]:
-                names.append(row["label"])
-        return tuple(
-            {"start": float(start), "end": float(end), "labels": sorted(names)}
-            for start, end, names in zip(bounds_s[:-1], bounds_s[1:], going, strict=True)
+            for start, end, names, scores in spans
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from vidrnn.annotations import BACKGROUND, UNKNOWN
 from vidrnn.evaluation.calibration import calibrate
 from vidrnn.evaluation.metrics import sigmoid, softmax
-from vidrnn.evaluation.segmentation import to_segments
+from vidrnn.evaluation.segmentation import ReadSteps, StepLabels, likeliest, to_segments
 from vidrnn.evaluation.transcripts import collapse
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
 
@@ -63,6 +63,7 @@ def rows_of(
     thresholds: Sequence[float] | None = None,
     temperature: float = 1.0,
     unknown_below: float | None = None,
+    read: ReadSteps = likeliest,
 ) -> list[PredictionRow]:
     """Put the outputs of a model for one video into words.
 
@@ -74,16 +75,17 @@ def rows_of(
         thresholds: (classes,) of ``multilabel`` and ``step_multilabel``; None takes 0.5 for all.
         temperature: that the logits of ``label`` are divided by.
         unknown_below: a lower score of ``label`` makes the label `UNKNOWN`, score and top-k stay; None never does.
+        read: says the class of each step from the outputs of ``step_labels``.
 
     Returns:
         One row; from step heads one per segment or step in order of time. The background is no segment.
     """
     cuts = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds)
     scores = probabilities_of(head, outputs, temperature=temperature)
-    read: dict[Head, Callable[[], list[PredictionRow]]] = {
+    rows: dict[Head, Callable[[], list[PredictionRow]]] = {
         "label": lambda: [_label(scores, labels, unknown_below)],
         "multilabel": lambda: [_labels(scores, labels, cuts)],
-        "step_labels": lambda: _segments(scores, labels, clock.bounds()),
+        "step_labels": lambda: _segments(read(outputs), scores, labels, clock.bounds()),
         "step_multilabel": lambda: _overlapping(scores, labels, cuts, clock.bounds()),
         "transcript": lambda: [
             {"labels": [labels[number] for number in collapse(outputs.argmax(axis=1), blank=len(labels))]}
@@ -91,7 +93,7 @@ def rows_of(
         "regression": lambda: [{"target": float(outputs[0])}],
         "step_regression": lambda: _numbers(outputs[:, 0], clock.bounds()),
     }
-    return read[head]()
+    return rows[head]()
 
 
 def probabilities_of(head: Head, outputs: Outputs, *, temperature: float = 1.0) -> npt.NDArray[np.float64]:
@@ -130,9 +132,12 @@ def _top_k(scores: npt.NDArray[np.float64], labels: Sequence[str]) -> list[tuple
 
 
 def _segments(
-    scores: npt.NDArray[np.float64], labels: Sequence[str], bounds: npt.NDArray[np.float64]
+    said: StepLabels,
+    scores: npt.NDArray[np.float64],
+    labels: Sequence[str],
+    bounds: npt.NDArray[np.float64],
 ) -> list[PredictionRow]:
-    found = to_segments(scores.argmax(axis=1))
+    found = to_segments(said)
     return [
         {
             "start": float(bounds[start]),

@@ -11,6 +11,7 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import ConfigError, StoreError
+from vidrnn.evaluation.segmentation import likeliest
 from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.jobs import ABSENT, Failure, Job
 from vidrnn.extraction.pipeline import embed_passes
@@ -268,6 +269,7 @@ def prediction_of(path: str, outputs: torch.Tensor, model: TrainedModel, *, cloc
         thresholds=model.thresholds,
         temperature=model.temperature,
         unknown_below=model.unknown_below,
+        read=model.read_steps or likeliest,
     )
     scores = probabilities_of(head, values, temperature=model.temperature)
     return Prediction(

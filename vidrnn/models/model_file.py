@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from vidrnn.models.model_header import (
     public_metrics,
     read_specs,
 )
+from vidrnn.models.segment_decoder import ReadSteps, SegmentDecoder
 from vidrnn.settings.base import validate
 from vidrnn.settings.moved import with_moved_keys
 from vidrnn.settings.run import RunSettings
@@ -53,6 +55,7 @@ class TrainedModel:
         trained_on, chosen_on: the videos of the training split and of the validation split, which chose the epoch, as
             `vidrnn.sequences.identity` writes them; empty in older files.
         others: specs of the further streams, in canonical order.
+        decoder: what the segments in training tell, for ``step_labels``; None for others, and in older files.
     """
 
     classifier: Model
@@ -67,11 +70,21 @@ class TrainedModel:
     trained_on: frozenset[str] = frozenset()
     chosen_on: frozenset[str] = frozenset()
     others: tuple[FeatureSpec, ...] = ()
+    decoder: SegmentDecoder | None = None
 
     @property
     def specs(self) -> tuple[FeatureSpec, ...]:
         """The specs of all streams, in canonical order."""
         return (self.spec, *self.others)
+
+    @property
+    def read_steps(self) -> ReadSteps | None:
+        """What makes (T,) classes of the (T, C) outputs for a video; None: the likeliest class of each step."""
+        inference = self.settings.inference
+        if inference.decoding == "argmax":
+            return None
+        assert self.decoder is not None, "a configuration that asks for it is refused without"
+        return partial(self.decoder.decode, weight=inference.decoding_weight)
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
@@ -89,6 +102,7 @@ def save_model(model: TrainedModel, path: Path) -> None:
         "unknown_below": model.unknown_below,
         "trained_on": sorted(model.trained_on),
         "chosen_on": sorted(model.chosen_on),
+        "segments": None if model.decoder is None else asdict(model.decoder),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.classifier.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))

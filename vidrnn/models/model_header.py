@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vidrnn.models.segment_decoder import SegmentDecoder
 from vidrnn.names import is_absolute, last_part
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec
@@ -105,12 +106,16 @@ def answering(header: Mapping[str, Any], *, num_classes: int) -> dict[str, Any]:
     temperature = _number(header.get("temperature", 1.0), "temperature")
     if temperature <= 0:
         raise ValueError(f"temperature {temperature} is not a number above 0")
+    segments = header.get("segments")
+    if segments is None and header["config"].get("inference", {}).get("decoding", "argmax") != "argmax":
+        raise ValueError("its inference.decoding needs segments, which it does not hold")
     if unknown_below is not None and _number(unknown_below, "unknown_below") < 0:
         raise ValueError(f"unknown_below {unknown_below} is below 0")
     return {
         "thresholds": _thresholds(thresholds, num_classes) if thresholds else None,
         "temperature": temperature,
         "unknown_below": None if unknown_below is None else float(unknown_below),
+        "decoder": None if segments is None else SegmentDecoder.from_header(segments, num_classes=num_classes),
         "trained_on": _identities(header, "trained_on"),
         "chosen_on": _identities(header, "chosen_on"),
     }

@@ -82,6 +82,12 @@ class RunSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _check_decoding(self) -> "RunSettings":
+        if obstacle := obstacle_to_decoding(self.model, self.inference):
+            raise ValueError(obstacle)
+        return self
+
+    @model_validator(mode="after")
     def _check_streams(self) -> "RunSettings":
         streams = self.features.streams
         if unknown := set(self.inference.streams or ()) - set(streams):
@@ -95,3 +101,18 @@ class RunSettings(Settings):
                 "set it to 0"
             )
         return self
+
+
+def obstacle_to_decoding(model: ModelSettings, inference: InferenceSettings) -> str | None:
+    """Why a model cannot be decoded as ``inference`` says, and what to set; None when it can."""
+    if inference.decoding == "argmax":
+        return None
+    named = f"inference.decoding {inference.decoding!r}"
+    if model.head != "step_labels":
+        return f"{named} needs one class per step, which head {model.head!r} has not; set it to argmax"
+    if not model.bidirectional:
+        return (
+            f"{named} looks ahead, and a model with model.bidirectional false must not; set it to argmax, or "
+            "model.bidirectional to true"
+        )
+    return None

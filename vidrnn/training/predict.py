@@ -49,6 +49,8 @@ def describe_answers(settings: RunSettings) -> str:
         text += ", in logits"
     if settings.inference.streams is not None:
         text += f", shown {' and '.join(in_order(settings.inference.streams))} only"
+    if settings.inference.decoding == "viterbi":
+        text += f", read as the likeliest segments (viterbi, weight {settings.inference.decoding_weight:g})"
     return f"one answer per video {text}" + (f", over {members} members" if members > 1 else "")
 
 

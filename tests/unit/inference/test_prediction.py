@@ -14,17 +14,22 @@ from vidrnn.inference.prediction_rows import Clock
 from vidrnn.inference.recogniser import prediction_of
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
+from vidrnn.models.segment_decoder import SegmentDecoder
 from vidrnn.settings.base import validate
+from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 
 NAMES = ("background", "sit <down>", "wave")
 
 
-def said(head: Head, outputs: Any, **answering: Any) -> Prediction:
+def said(head: Head, outputs: Any, *, inference: Any = None, **answering: Any) -> Prediction:
     """What a model with these outputs says of a video of 3 steps at 0, 0.5 and 1 s that lasts 1.5 s."""
     settings = validate(RunSettings, {"data": {"root": "v"}})
-    settings = settings.model_copy(update={"model": tiny_model(head=head), "training": tiny_training()})
+    asked = InferenceSettings(**(inference or {}))
+    settings = settings.model_copy(
+        update={"inference": asked, "model": tiny_model(head=head), "training": tiny_training()}
+    )
     names = LabelMap(() if "regression" in head else NAMES)
     classifier = SequenceClassifier(settings.model, dim=5, num_classes=len(names))
     model = TrainedModel(classifier, names, tiny_spec(dim=5), settings, {}, {}, **answering)
@@ -68,6 +73,17 @@ def test_steps_are_there_one_by_one_also_where_nothing_happens() -> None:
     assert [each["target"] for each in numbers.steps] == [1.0, 2.5, -1.0]
     assert numbers.steps == numbers.segments
     assert numbers.labels == ()
+
+
+def test_segments_and_steps_are_those_of_the_decoder() -> None:
+    """One step of another class is too short to be true; its score is that of the class that is said."""
+    decoder = SegmentDecoder((0, 0, 9), ((0,) * 3,) * 3, (9, 9, 9), (3, 3, 3), (0, 0, 0))
+    outputs = [[0.0, 0.0, 2.0], [0.0, 1.0, 0.0], [0.0, 0.0, 2.0]]
+    found = said("step_labels", outputs, decoder=decoder, inference={"decoding": "viterbi"})
+    assert [(each["start"], each["end"], each["label"]) for each in found.segments] == [(0.0, 1.5, "wave")]
+    assert [each["label"] for each in found.steps] == ["wave"] * 3
+    assert found.steps[1]["score"] == pytest.approx(1 / (np.e + 2))
+    assert [each["label"] for each in said("step_labels", outputs).steps] == ["wave", "sit <down>", "wave"]
 
 
 def test_steps_of_overlapping_classes_name_all_that_go_on() -> None:
