@@ -1,4 +1,4 @@
-"""Write the three little data sets of docs/examples.md."""
+"""Write the four little data sets of docs/examples.md."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ def make_examples(
     folder: Annotated[Path, typer.Argument(help="Where they go, each into a folder of its own.")] = Path("examples"),
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
 ) -> None:
-    """Pictures with captions, digits and sounds, each with its annotations.csv."""
+    """Pictures with captions, digits, sounds and mixtures of sounds, each with its annotations.csv."""
     write_example_sets(folder, seed=seed)
-    typer.echo(f"wrote {folder}: captions, digits, sounds")
+    typer.echo(f"wrote {folder}: captions, digits, sounds, mixtures")
 
 
 if __name__ == "__main__":

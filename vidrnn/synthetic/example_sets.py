@@ -1,4 +1,4 @@
-"""The three little data sets of docs/examples.md: files and the CSV that lists them, drawn from a seed.
+"""The four little data sets of docs/examples.md: files and the CSV that lists them, drawn from a seed.
 
 Each set has groups (a painter with one wording, a handwriting, an instrument), and no group is in two splits.
 """
@@ -32,10 +32,13 @@ _CANVAS = 48  # pixels of a picture of a digit
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
 _RATE = 16_000  # samples per second
 _SOUNDS = (("rising", "falling"), ("low_high", "high_low"), ("swelling", "fading"))
+_EVENTS = ("beeping", "falling", "humming", "rising")
+_MIXTURE_S = 8.0  # length of a recording in which sounds overlap
+_LISTENED_S = 6.0  # until where somebody listened to some of them
 
 
 def write_example_sets(root: Path, *, seed: int = 0) -> None:
-    """Write the three sets into folders of ``root``, each with its ``annotations.csv``.
+    """Write the four sets into folders of ``root``, each with its ``annotations.csv``.
 
     Args:
         root: made when missing; files of the same names are replaced.
@@ -44,6 +47,7 @@ def write_example_sets(root: Path, *, seed: int = 0) -> None:
     _write_captioned(root / "captions", np.random.default_rng([seed, 1]))
     _write_digits(root / "digits", np.random.default_rng([seed, 2]))
     _write_sounds(root / "sounds", np.random.default_rng([seed, 3]))
+    _write_mixtures(root / "mixtures", np.random.default_rng([seed, 4]))
 
 
 def _write_captioned(root: Path, rng: np.random.Generator) -> None:
@@ -126,10 +130,55 @@ def _sound(rng: np.random.Generator, label: str, *, pitch: float, overtone: floa
         steps += octaves * (progress > rng.uniform(0.35, 0.65))
     else:
         loudness *= progress**1.5
-    phase = 2.0 * pi * np.cumsum(pitch * rng.uniform(0.9, 1.1) * 2.0**steps) / _RATE
-    tone = 0.3 * loudness * (np.sin(phase) + overtone * np.sin(2.0 * phase))
+    tone = loudness * _tone(pitch * rng.uniform(0.9, 1.1) * 2.0**steps, overtone=overtone)
     before, after = rng.uniform(0.05, 0.3, 2) * _RATE
     return np.pad(tone, (int(before), int(after)))
+
+
+def _tone(pitches: Samples, *, overtone: float) -> Samples:
+    """A tone whose pitch changes from sample to sample, in hertz, and one octave above it."""
+    phase = 2.0 * pi * np.cumsum(pitches) / _RATE
+    tone: Samples = 0.3 * (np.sin(phase) + overtone * np.sin(2.0 * phase))
+    return tone
+
+
+def _write_mixtures(root: Path, rng: np.random.Generator) -> None:
+    """Recordings in which sounds of four kinds overlap, each instrument with overtone and hiss of its own.
+
+    Of every second recording for training, nobody listened to the end: what sounds there is not in the list.
+    """
+    rows = []
+    for group, split in _groups(train=20, val=4, test=8):
+        overtone, hiss = rng.uniform(0.0, 0.6), rng.uniform(0.002, 0.02)
+        for number in range(2):
+            path, until_s = f"{group}/{number}.wav", _LISTENED_S if split == "train" and number else _MIXTURE_S
+            samples = rng.normal(0.0, hiss, int(_MIXTURE_S * _RATE))
+            found = []
+            for kind, half in product(_EVENTS, range(2)):
+                if rng.random() < 0.4:
+                    continue
+                event = _event(rng, kind, overtone=overtone)
+                begin_s = (half + rng.random()) * _MIXTURE_S / 2
+                first = min(int(begin_s * _RATE), int((half + 1) * _MIXTURE_S / 2 * _RATE) - len(event))
+                samples[first : first + len(event)] += event
+                start_s, end_s = first / _RATE, min((first + len(event)) / _RATE, until_s)
+                if start_s < end_s:
+                    found.append([f"{start_s:.3f}", f"{end_s:.3f}", kind])
+            if until_s < _MIXTURE_S:
+                found.append([f"{until_s:g}", f"{_MIXTURE_S:g}", ""])
+            rows += [[path, *row, split, group] for row in found or [["", "", ""]]]
+            _write_wav(root / path, samples)
+    _write_list(root, ["path", "start", "end", "label", "split", "group"], rows)
+
+
+def _event(rng: np.random.Generator, kind: str, *, overtone: float) -> Samples:
+    """One to two seconds: a tone that glides up or down, that comes and goes, or a low one that stays."""
+    progress = np.linspace(0.0, 1.0, int(rng.uniform(1.0, 2.0) * _RATE))
+    pitch, octaves, loudness = rng.uniform(300.0, 900.0), rng.uniform(0.6, 1.4), np.ones(len(progress))
+    steps = {"rising": octaves * progress, "falling": octaves * (1.0 - progress)}.get(kind, np.zeros(len(progress)))
+    if kind == "beeping":
+        loudness = (np.arange(len(progress)) % (_RATE // 3) < _RATE // 6).astype(np.float64)
+    return loudness * _tone((0.3 if kind == "humming" else 1.0) * pitch * 2.0**steps, overtone=overtone)
 
 
 def _groups(**sizes: int) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import csv
 import wave
 from collections import Counter, defaultdict
+from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -41,10 +42,39 @@ def test_every_file_is_listed_once_and_no_group_is_in_two_splits(root, name):
     assert set.union(*splits.values()) == {"train", "val", "test"}
 
 
+def test_of_mixtures_every_file_is_listed_and_some_ends_nobody_listened_to(root):
+    """Sounds of different kinds overlap, of one kind they never do, and no row reaches into what is not known."""
+    rows = rows_of(root / "mixtures")
+    there = {path.relative_to(root / "mixtures").as_posix() for path in (root / "mixtures").rglob("*.wav")}
+    assert {row["path"] for row in rows} == there
+    assert {row["split"] for row in rows} == {"train", "val", "test"}
+    of_path = defaultdict(list)
+    for row in rows:
+        if row["start"]:
+            of_path[row["path"]].append((float(row["start"]), float(row["end"]), row["label"]))
+    overlaps, loudness = Counter(), []
+    for path, spans in of_path.items():
+        for one, other in combinations(sorted(spans), 2):
+            if other[0] < one[1]:
+                overlaps[one[2] == other[2]] += 1
+        ends = [start for start, _, label in spans if not label]
+        assert ends == ([6.0] if path.startswith("train") and path.endswith("1.wav") else [])
+        assert all(end <= (ends or [8.0])[0] for _, end, label in spans if label)
+        loudness += [samples_of(root / "mixtures" / path)[96_000:].astype(np.float64).std() for _ in ends]
+    assert overlaps[True] == 0
+    assert overlaps[False] > 100
+    assert max(loudness) > 3000  # there is something to hear all the same
+
+
 def test_the_same_seed_draws_the_same_files_and_another_one_others(root, tmp_path):
     write_example_sets(tmp_path / "same", seed=3)
     write_example_sets(tmp_path / "other", seed=4)
-    for name in ("captions/test00/00.png", "digits/test00/0_0.png", "sounds/test00/rising_0.wav"):
+    for name in (
+        "captions/test00/00.png",
+        "digits/test00/0_0.png",
+        "sounds/test00/rising_0.wav",
+        "mixtures/test00/0.wav",
+    ):
         drawn = (root / name).read_bytes()
         assert (tmp_path / "same" / name).read_bytes() == drawn
         assert (tmp_path / "other" / name).read_bytes() != drawn
