@@ -26,6 +26,7 @@ HEADERS: dict[Head, tuple[str, ...]] = {
     "transcript": ("labels",),
     "regression": ("target",),
     "step_regression": ("start", "end", "target"),
+    "step_multilabel": ("start", "end", "label"),
 }
 _CLIPS: dict[Head, dict[str, int]] = {
     "multilabel": {"train": 28, "val": 8, "test": 14},
@@ -33,6 +34,7 @@ _CLIPS: dict[Head, dict[str, int]] = {
     "transcript": {"train": 32, "val": 6, "test": 14},
     "regression": {"train": 24, "val": 6, "test": 12},
     "step_regression": {"train": 14, "val": 4, "test": 8},
+    "step_multilabel": {"train": 24, "val": 6, "test": 8},
 }
 # What long videos with an answer for every step want, and what makes these tiny fits quick.
 _TRAINING: dict[Head, dict[str, Any]] = {
@@ -41,6 +43,7 @@ _TRAINING: dict[Head, dict[str, Any]] = {
     "transcript": {"epochs": 40, "steps": None, "batch_size": 6},
     "regression": {"epochs": 40, "batch_size": 8},
     "step_regression": {"epochs": 40, "steps": None, "batch_size": 4},
+    "step_multilabel": {"epochs": 40, "steps": None, "batch_size": 4},
 }
 Row = tuple[object, ...]
 Drawing = tuple[list[Image], list[Row]]
@@ -188,6 +191,17 @@ def _step_labels(rng: np.random.Generator, backdrop: npt.NDArray[np.float64]) ->
     return _acted(rng, backdrop, actions, at), rows
 
 
+def _step_multilabel(rng: np.random.Generator, backdrop: npt.NDArray[np.float64]) -> Drawing:
+    """One to three of the discs, each for its own stretch, and all of them in the end, when nobody looks."""
+    names = [str(name) for name in rng.permutation(list(COLOURS))[: int(rng.integers(1, 4))]]
+    spans = {name: (begin := int(rng.integers(0, 14)), begin + int(rng.integers(8, 16))) for name in names}
+    shown = [[name for name in names if spans[name][0] <= number < spans[name][1]] for number in range(32)]
+    shown += [list(COLOURS)] * 6
+    rows: list[Row] = [(begin / RATE, end / RATE, name) for name, (begin, end) in spans.items()]
+    rows.append((32 / RATE, 38 / RATE, ""))
+    return [_scene(backdrop, rng, drawn, number) for number, drawn in enumerate(shown)], rows
+
+
 def _transcript(rng: np.random.Generator, backdrop: npt.NDArray[np.float64]) -> Drawing:
     """Two to four actions, of which only the order is told."""
     actions, at = _timeline(rng, most=4)
@@ -232,4 +246,5 @@ _DRAW: dict[Head, Callable[[np.random.Generator, npt.NDArray[np.float64]], Drawi
     "transcript": _transcript,
     "regression": _regression,
     "step_regression": _step_regression,
+    "step_multilabel": _step_multilabel,
 }

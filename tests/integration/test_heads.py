@@ -18,6 +18,7 @@ from vidrnn.settings.model import STEP_HEADS, Head
 HEADLINE = {
     "multilabel": ("mean_average_precision", "majority"),
     "step_labels": ("frame_accuracy", "majority"),
+    "step_multilabel": ("mean_average_precision", "majority"),
     "transcript": ("label_error_rate", "majority"),
     "regression": ("mae", "median"),
     "step_regression": ("mae", "median"),
@@ -39,6 +40,16 @@ SHARED = {
 FIGURES = {
     "multilabel": {"mean_average_precision", "macro_f1", "micro_f1", "exact_match", "per_class"},
     "step_labels": {"steps", "frame_accuracy", "edit", "f1_10", "f1_25", "f1_50", "per_class"},
+    "step_multilabel": {
+        "steps",
+        "mean_average_precision",
+        "macro_f1",
+        "micro_f1",
+        "f1_10",
+        "f1_25",
+        "f1_50",
+        "per_class",
+    },
     "transcript": {"true_labels", "label_error_rate", "insertions", "deletions", "substitutions", "exact_match"},
     "regression": {"mae", "rmse", "r2", "spearman", "pearson"},
     "step_regression": {"mae", "rmse", "r2", "spearman", "pearson"},
@@ -54,6 +65,7 @@ BASELINES = {
         "metadata_only",
     },
     "step_labels": {"single_step", "own_inputs_step", "shuffled_time", "majority"},
+    "step_multilabel": {"single_step", "own_inputs_step", "shuffled_time", "majority"},
     "transcript": {"single_step", "own_inputs_step", "shuffled_time", "majority"},
     "regression": {
         "mean_pool",
@@ -69,15 +81,18 @@ BASELINES = {
 CLASSES = {
     "multilabel": sorted(COLOURS),
     "step_labels": ["background", *sorted(COLOURS)],
+    "step_multilabel": sorted(COLOURS),
     "transcript": sorted(COLOURS),
     "regression": [],
     "step_regression": [],
 }
 
+SEGMENT_HEADS = "multilabel or step_labels or step_multilabel or transcript"
 # Head to one that its annotations do not fit, what that one needs, what they have, and the heads that fit them.
 MISFITS: dict[Head, tuple[Head, str, str, str]] = {
     "multilabel": ("label", "label", "labels", "multilabel or transcript"),
-    "step_labels": ("regression", "target", "start,end,label", "multilabel or step_labels or transcript"),
+    "step_labels": ("regression", "target", "start,end,label", SEGMENT_HEADS),
+    "step_multilabel": ("regression", "target", "start,end,label", SEGMENT_HEADS),
     "transcript": ("step_labels", "start,end,label", "labels", "multilabel or transcript"),
     "regression": ("transcript", "labels or label or start,end,label", "target", "regression"),
     "step_regression": ("multilabel", "labels or label or start,end,label", "start,end,target", "step_regression"),
@@ -132,7 +147,7 @@ def test_the_model_file_knows_its_head_classes_and_thresholds(world: HeadWorld) 
         header = json.loads(file.metadata()["vidrnn_model"])
     assert header["config"]["model"]["head"] == world.head
     assert header["label_map"] == CLASSES[world.head]
-    if world.head == "multilabel":
+    if world.head in {"multilabel", "step_multilabel"}:
         measured = {row["label"]: row["threshold"] for row in world.metrics()["per_class"]}
         assert dict(zip(header["label_map"], header["thresholds"], strict=True)) == measured
         assert all(0 < threshold < 1 for threshold in header["thresholds"])
@@ -166,7 +181,17 @@ def _wanted(head: Head, rows: list[dict[str, str]], clip: Path) -> Iterator[dict
     else:
         bounds = step_bounds(clip)
         assert [int(row["step"]) for row in rows] == list(range(len(bounds) - 1)), "a row for every cached step"
-        if head == "step_regression":
+        if head == "step_multilabel":
+            going = [row["predicted"].split("|") for row in rows]
+            runs = [
+                (steps[0], steps[-1] + 1, name)
+                for name in COLOURS
+                for is_on, run in itertools.groupby(range(len(rows)), key=lambda step: name in going[step])
+                if is_on and (steps := list(run))
+            ]
+            for first, last, name in sorted(runs):
+                yield {"start": bounds[first], "end": bounds[last], "label": name}
+        elif head == "step_regression":
             for start, end, row in zip(bounds[:-1], bounds[1:], rows, strict=True):
                 yield {"start": start, "end": end, "target": float(row["predicted"])}
         else:
