@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vidrnn.errors import VideoError, VidrnnError
+from vidrnn.errors import VideoError
 from vidrnn.frames.live_drawing import LiveDrawing, LiveStep
 from vidrnn.video.live_source import Arrival, LiveSource
 
@@ -33,7 +33,7 @@ class Interrupted:
 class Ended:
     """Nothing more comes: the file is over, or the source could not be read from the start."""
 
-    error: VidrnnError | None = None
+    error: Exception | None = None
 
 
 Item = Due | Interrupted | Ended
@@ -62,6 +62,7 @@ class LiveReader:
         self._walls: deque[tuple[float, float]] = deque(maxlen=_WALLS)
         self._size: tuple[int, int] | None = None
         self._first_at: float | None = None  # by `time.monotonic`, the first picture of all
+        self._latest_s = 0.0
         self._pictures = 0
         self.dropped = 0
 
@@ -105,7 +106,7 @@ class LiveReader:
                 self._begin_anew(f"{cause}; tried again in {pause_s:.0f} s")
                 self._stopping.wait(pause_s)
             self._put(Ended())
-        except VidrnnError as error:
+        except Exception as error:  # noqa: BLE001  whoever takes the items raises it
             self._put(Ended(error))
 
     def _read(self) -> None:
@@ -116,7 +117,8 @@ class LiveReader:
                 return
             now = time.monotonic()
             self._first_at = now if self._first_at is None else self._first_at
-            start_s = now - self._first_at if start_s is None else start_s
+            if start_s is None:  # behind all that came before, also where a sender was faster than time
+                start_s = max(now - self._first_at, self._latest_s + 1e-3) if self._pictures else 0.0
             due = now if self._source.is_live else self._first_at + arrival.timestamp_s
             self._stopping.wait(max(due - now, 0.0))
             self._pictures += 1
@@ -131,7 +133,7 @@ class LiveReader:
         if self._size is not None and arrival.size != self._size:
             was, now = ("x".join(map(str, size)) for size in (self._size, arrival.size))
             self._begin_anew(f"the pictures of {self._source.name} were {was} and are {now}: begun anew")
-        self._size = arrival.size
+        self._size, self._latest_s = arrival.size, arrival.timestamp_s
         self._walls.append((arrival.timestamp_s, due))
         for step in self._drawing.push(arrival):
             self._put(self._due(step))
