@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vidrnn.extraction.batches import Batches, Features, Throughput
+from vidrnn.extraction.batches import Batches, Throughput
 from vidrnn.extraction.decoder import Chunk, Ended
 from vidrnn.extraction.embedder import Computed, Pass
+from vidrnn.extraction.gathering import Gather, Gathered, InMemory
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.messages import Drawn, Read
 from vidrnn.extraction.readings import Readings
@@ -31,7 +32,7 @@ Message = Job | Chunk | Ended | Flush | None  # a job: it begins; None: a decode
 class _Sequence:
     """One pass of one video under way: what has come of it, and how it ended."""
 
-    features: list[Features] = field(default_factory=list)
+    features: Gathered
     timestamps_s: list[float] = field(default_factory=list)
     end: Drawn | Read | Failure | None = None
 
@@ -48,7 +49,7 @@ class _Sequence:
         if isinstance(self.end, Failure):
             return self.end
         times = np.asarray(self.timestamps_s, dtype=np.float64)
-        return VideoFeatures(np.concatenate(self.features), times, self.end.metadata, self.end.source, self.end.notes)
+        return VideoFeatures(self.features.whole(), times, self.end.metadata, self.end.source, self.end.notes)
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,19 @@ class Collector:
         readings: what decoders are asked for.
         size: views in a batch.
         throughput: kept up to date.
+        gather: where the features of a video are kept until it is whole.
     """
 
-    def __init__(self, passes: Sequence[Pass], readings: Readings, *, size: int, throughput: Throughput) -> None:
-        self._readings, self._throughput = readings, throughput
+    def __init__(
+        self,
+        passes: Sequence[Pass],
+        readings: Readings,
+        *,
+        size: int,
+        throughput: Throughput,
+        gather: Gather = InMemory,
+    ) -> None:
+        self._readings, self._throughput, self._gather = readings, throughput, gather
         self._videos: dict[int, _Video] = {}  # by a serial number: a path may come twice
         self._serials: dict[int, int] = {}  # by the identity of the job
         self._next_serial = 0
@@ -115,7 +125,7 @@ class Collector:
 
     def _take(self, message: Job | Chunk | Ended | Flush) -> None:
         if isinstance(message, Job):
-            sequences = {number: _Sequence() for number in message.wanted}
+            sequences = {number: _Sequence(self._gather()) for number in message.wanted}
             self._serials[id(message)] = self._next_serial
             self._videos[self._next_serial] = _Video(message, sequences)
             self._next_serial += 1

@@ -22,6 +22,7 @@ from vidrnn.extraction.decode_worker import Reader
 from vidrnn.extraction.decoder import Decoder, StoppedError
 from vidrnn.extraction.drawing import DrawVideo, draw_video
 from vidrnn.extraction.embedder import Embedder, Pass
+from vidrnn.extraction.gathering import Gather, InMemory
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.readings import Readings
 from vidrnn.processes import usable_cores
@@ -75,6 +76,7 @@ def embed_passes(
     settings: ExtractionSettings,
     throughput: Throughput | None = None,
     draw_one: DrawVideo = draw_video,
+    gather: Gather = InMemory,
 ) -> Generator[tuple[str, Result], None, None]:
     """Make all passes over many videos, of which each is read once; one that fails, crashes or hangs costs only itself.
 
@@ -84,6 +86,7 @@ def embed_passes(
         settings: batch size, number of decoders and their limits.
         throughput: kept up to date while the run goes on.
         draw_one: how a decoder process draws the pictures of a file.
+        gather: where the features of pictures are kept until a video is whole.
 
     Yields:
         (path, features or failure of each pass), each video once, in the order in which they finish.
@@ -101,7 +104,8 @@ def embed_passes(
         for driver in drivers:  # a bug ends the run now, not when the other threads have done everything else
             driver.add_done_callback(lambda done: stop.set() if done.exception() else None)
         try:
-            with Collector(passes, readings, size=size, throughput=throughput or Throughput()) as collector:
+            speed = throughput or Throughput()
+            with Collector(passes, readings, size=size, throughput=speed, gather=gather) as collector:
                 yield from collector.collect(messages, running=workers)
         finally:
             stop.set()

@@ -5,16 +5,17 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from vidrnn.sequences.host_rows import HostRows
+from vidrnn.sequences.host_rows import Rows
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings, StepInput
 
+_ROWS_AT_ONCE = 1 << 14
 InputState = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """What is carried from step to step, see `advance_inputs`."""
 
 
 def gather_inputs(
-    features: torch.Tensor | HostRows,
+    features: Rows,
     *,
     offsets: torch.Tensor,
     totals: torch.Tensor,
@@ -110,13 +111,22 @@ def advance_inputs(
     return _side_by_side([shown[name]() for name in model.inputs], parts), after
 
 
-def mean_features(features: torch.Tensor | HostRows, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
+def mean_features(features: Rows, offsets: torch.Tensor, totals: torch.Tensor) -> torch.Tensor:
     """(n, D) float32 mean over all cached steps of each of n videos; arguments as in `gather_inputs`."""
     ranges = zip(offsets.tolist(), totals.tolist(), strict=True)
-    return torch.stack([features.narrow(0, start, total).float().mean(0) for start, total in ranges])
+    return torch.stack([_mean(features, start, total) for start, total in ranges])
 
 
-def running_means(features: torch.Tensor | HostRows, offsets: torch.Tensor, choice: StepChoice) -> torch.Tensor:
+def _mean(features: Rows, start: int, total: int) -> torch.Tensor:
+    """(D,) of neighbouring rows, of which a long video has more than fit into memory."""
+    if total <= _ROWS_AT_ONCE:
+        return features.narrow(0, start, total).float().mean(0)
+    places = range(start, start + total, _ROWS_AT_ONCE)
+    parts = [features.narrow(0, at, min(_ROWS_AT_ONCE, start + total - at)).double().sum(0) for at in places]
+    return (torch.stack(parts).sum(0) / total).float()
+
+
+def running_means(features: Rows, offsets: torch.Tensor, choice: StepChoice) -> torch.Tensor:
     """(B, S, D) float32 mean over all cached steps of a video until a chosen one, itself included.
 
     Args:

@@ -11,7 +11,7 @@ import torch
 from vidrnn.annotations import Annotation
 from vidrnn.errors import StoreError
 from vidrnn.sequences.found_stream import ABSENT, LOOSE, FoundStream
-from vidrnn.sequences.host_rows import HostRows
+from vidrnn.sequences.host_rows import HostRows, Rows
 from vidrnn.sequences.inputs import gather_inputs, mean_features, running_means
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import ModelSettings
@@ -22,7 +22,8 @@ class StreamTable:
     """Features of one stream for n videos, stacked in time.
 
     Attributes:
-        features: (rows, D) float16 for the device of the model: the sequences one after another, or the mapped pack.
+        features: (rows, D) float16 for the device of the model: the sequences one after another, or the mapped pack, or
+            one long video.
         offsets: (n,) int64 first row of each video, on the CPU.
         totals: (n,) int64 rows of each video, on the CPU; 0 where it has no such stream.
         parts: lengths of the features of several nodes in D, see `gather_inputs`.
@@ -30,7 +31,7 @@ class StreamTable:
         within: the table that a subset was taken from, and (n,) int64 positions of these videos in it.
     """
 
-    features: torch.Tensor | HostRows
+    features: Rows
     offsets: torch.Tensor
     totals: torch.Tensor
     parts: tuple[int, ...] = ()

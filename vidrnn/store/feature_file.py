@@ -56,16 +56,17 @@ def video_of(place: str, file: str) -> str:
 def read(path: Path) -> Content:
     """Header, features (T, D) and timestamps_s (T,). Raises OSError or one of `NO_FEATURES`."""
     with safe_open(path, framework="numpy") as file:
-        return _header(file.metadata()), file.get_tensor("features"), file.get_tensor("timestamps_s")
+        return header_of(file.metadata()), file.get_tensor("features"), file.get_tensor("timestamps_s")
 
 
 def read_header(path: Path) -> dict[str, Any]:
     """The header alone, without the values. Raises OSError or one of `NO_FEATURES`."""
     with safe_open(path, framework="numpy") as file:
-        return _header(file.metadata())
+        return header_of(file.metadata())
 
 
-def _header(metadata: dict[str, str] | None) -> dict[str, Any]:
+def header_of(metadata: dict[str, str] | None) -> dict[str, Any]:
+    """The header in the metadata of a feature file. Raises one of `NO_FEATURES`."""
     header = json.loads((metadata or {})["vidrnn"])
     if not isinstance(header, dict) or not isinstance(header.get("path"), str):
         raise TypeError("its header names no video")

@@ -160,6 +160,26 @@ class FeatureFolder:
             raise StoreError(f"{path} holds the features of {owner!r}; it was moved here by hand; {_ADVICE}")
         return video
 
+    def mapped(self, video_path: str) -> VideoFeatures | None:
+        """As `read`, but the features are mapped from their file and not read yet; None where there are none.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = self.file_of(video_path)
+        try:
+            metadata, tensors = pack_reader.map_tensors(path)
+            content = feature_file.header_of(metadata), tensors["features"], tensors["timestamps_s"]
+        except FileNotFoundError:
+            if (place := self._in_pack(video_path)) is None:
+                return None
+            pack, number = place
+            path = pack.shard_of(number)
+            content = json.loads(pack.header(number)), pack.features(number), pack.timestamps_s(number)
+        except (OSError, *feature_file.NO_FEATURES) as error:
+            raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
+        return self._decode(content, path, advice=_ADVICE, check=False)
+
     def _in_pack(self, video_path: str) -> tuple[Pack, int] | None:
         """The pack and the number of a video in it; None where it is in no pack. Raises StoreError."""
         pack = self.pack()
