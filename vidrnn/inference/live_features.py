@@ -12,7 +12,7 @@ from vidrnn.extraction.readings import Readings
 from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.live_drawing import LiveStep
 from vidrnn.frames.views import Views
-from vidrnn.inference.one_sequence import View
+from vidrnn.sequences.long_sequence import View
 
 StepFeatures = Mapping[View, npt.NDArray[np.float16]]
 """The features (D,) of one step in each view."""

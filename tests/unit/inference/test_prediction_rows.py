@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import settings as configure
 from hypothesis import strategies as st
 
-import vidrnn.inference.recogniser as module
+import vidrnn.inference.seen as module
 from tests.worlds import Array, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations import LabelMap
 from vidrnn.errors import ConfigError
