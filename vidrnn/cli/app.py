@@ -16,6 +16,7 @@ from vidrnn.cli.crossval import crossval
 from vidrnn.cli.demo import demo
 from vidrnn.cli.evaluate import evaluate
 from vidrnn.cli.extract import extract
+from vidrnn.cli.segments import segments
 from vidrnn.cli.store import store_app
 from vidrnn.cli.stream import stream
 from vidrnn.cli.train import train
@@ -70,5 +71,8 @@ def run(command: Callable[..., object]) -> None:
     sys.exit(outcome if isinstance(outcome, int) else ExitCode.OK)
 
 
-for verb in (demo, check, extract, train, evaluate, crossval, tune, compare, classify, annotate, convert, stream):
+for verb in (
+    *(demo, check, extract, train, evaluate, crossval, tune, compare),
+    *(classify, segments, stream, annotate, convert),
+):
     app.command()(verb)

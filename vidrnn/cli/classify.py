@@ -72,12 +72,14 @@ def classify(
     predictions = Recogniser(trained, features=features, extraction=extraction).predict_found(
         waiting, side_files=side_files
     )
-    failed = _write(predictions, writer, total=len(waiting))
+    failed = write_predictions(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 
-def _write(predictions: "Generator[Prediction, None, None]", writer: "PredictionWriter", *, total: int) -> int:
+def write_predictions(
+    predictions: "Generator[Prediction, None, None]", writer: "PredictionWriter", *, total: int
+) -> int:
     """Write predictions as they come, name what is wrong with them, and count the failed ones."""
     from tqdm import tqdm
 

@@ -16,6 +16,11 @@ Overrides = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; may be repeated."),
 ]
 Model = Annotated[Path, typer.Option("--model", help="A model.safetensors written by `vidrnn train`.")]
+Hysteresis = Annotated[
+    float, typer.Option(help="How much likelier another class must be to end the event of the present one.")
+]
+MinLength = Annotated[float, typer.Option(help="Seconds; shorter events are left out.")]
+MinGap = Annotated[float, typer.Option(help="Seconds; events of a class with a shorter gap are one.")]
 Output = Annotated[Path, typer.Option("--output", help="Folder for the results.")]
 
 

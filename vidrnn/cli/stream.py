@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidrnn.cli.options import Model
+from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model
 from vidrnn.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -34,11 +34,9 @@ def stream(
         float | None, typer.Option(help="Seconds that are looked at together; for models with one answer per video.")
     ] = None,
     limit: Annotated[str | None, typer.Option("--for", help="Stop after this time, such as 30s, 5m or 2h.")] = None,
-    hysteresis: Annotated[
-        float, typer.Option(help="How much likelier another class must be to end the event of the present one.")
-    ] = 0.0,
-    min_length: Annotated[float, typer.Option(help="Seconds; shorter events are left out.")] = 0.0,
-    min_gap: Annotated[float, typer.Option(help="Seconds; events of a class with a shorter gap are one.")] = 0.0,
+    hysteresis: Hysteresis = 0.0,
+    min_length: MinLength = 0.0,
+    min_gap: MinGap = 0.0,
     weights: Annotated[
         str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
     ] = None,

@@ -1,80 +1,41 @@
 """New videos to predictions: each is opened once for all that a model takes of it, and nothing is written."""
 
+import math
+import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from vidrnn.annotations import Annotation, LabelMap
-from vidrnn.errors import ConfigError, StoreError
+from vidrnn.errors import ConfigError, StoreError, VideoError
 from vidrnn.evaluation.segmentation import likeliest
-from vidrnn.extraction.embedder import Embedder, Pass
-from vidrnn.extraction.jobs import ABSENT, Failure, Job
-from vidrnn.extraction.pipeline import embed_passes
+from vidrnn.extraction.embedder import Embedder
+from vidrnn.extraction.gathering import OnDisk
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
+from vidrnn.inference.events import EventOptions
 from vidrnn.inference.live import LiveStream
 from vidrnn.inference.new_videos import find_videos
 from vidrnn.inference.one_sequence import sequence_of
 from vidrnn.inference.prediction import Prediction
-from vidrnn.inference.prediction_rows import Clock, probabilities_of, rows_of
-from vidrnn.inference.side_files import SideFiles, absolute, find_side_files
+from vidrnn.inference.prediction_rows import Clock, PredictionRow, probabilities_of, rows_of
+from vidrnn.inference.seen import Seen, Ways
+from vidrnn.inference.segments import SegmentOptions, check_options, segment_videos
+from vidrnn.inference.side_files import SideFiles, find_side_files
+from vidrnn.inference.stored_videos import StoredVideos
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
-from vidrnn.sequences.sequence_set import SequenceSet
-from vidrnn.settings.streams import PICTURE_STREAMS
+from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec
-from vidrnn.store.video_features import VideoFeatures
 from vidrnn.streams.passes import file_passes, load_passes
-from vidrnn.streams.text import TextReader, embed_text
+from vidrnn.streams.text import TextReader
 from vidrnn.streams.text_encoder import TextEncoder
 from vidrnn.training.predict import predict, predict_options
 
-_LABELS = LabelMap(("any",))  # the targets are never asked for
 AnyPath = str | PathLike[str]
-
-
-@dataclass
-class _Seen:
-    """What there is of one video.
-
-    Attributes:
-        features: by stream and by whether it is the mirrored view.
-        absent: stream to why the video does not have it.
-        failed: the first cause for which there is no prediction.
-    """
-
-    features: dict[tuple[str, bool], VideoFeatures] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
-    failed: str | None = None
-
-    def add(self, spec: FeatureSpec, made: VideoFeatures | Failure) -> None:
-        """Take what one pass made of it."""
-        if isinstance(made, VideoFeatures):
-            self.features[spec.stream, spec.is_mirrored] = made
-            if not np.isfinite(made.features).all():
-                self.failed = self.failed or "its features hold nan or inf; use another features.precision"
-        elif made.stage == ABSENT:
-            self.absent[spec.stream] = made.cause
-        else:
-            stream = "" if spec.stream in PICTURE_STREAMS else f"{spec.stream}: "
-            self.failed = self.failed or f"{stream}{made.cause}"
-
-    def times(self) -> dict[str, VideoFeatures]:
-        """The streams that it has, in the order of the passes."""
-        return {stream: video for (stream, mirrored), video in self.features.items() if not mirrored}
-
-
-@dataclass(frozen=True)
-class _Ways:
-    """How the features of new videos are made: by reading the video, and from ``texts`` where the model reads them."""
-
-    passes: Sequence[Pass]
-    texts: TextReader | None
-    side_files: SideFiles
 
 
 class Recogniser:
@@ -136,13 +97,17 @@ class Recogniser:
         Raises:
             MissingPathError: it does not exist. ConfigError: a folder of several videos, or see `SideFiles`.
         """
-        video = Path(path)
-        found = find_videos([video], media=self.model.settings.data.media)
-        if len(found) != 1:
-            raise ConfigError(f"{str(video)!r} holds {len(found)} videos; call predict_all for all of them")
-        texts = None if text is None else {found[0]: text}
-        (prediction,) = self.predict_all([video], texts=texts, arrays=arrays)
+        video, side_files = self._one(path, text=text, arrays=arrays, instead="call predict_all for all of them")
+        (prediction,) = self.predict_found([video], side_files=side_files)
         return prediction
+
+    def _one(self, path: AnyPath, *, text: str | None, arrays: AnyPath | None, instead: str) -> tuple[Path, SideFiles]:
+        place = Path(path)
+        found = find_videos([place], media=self.model.settings.data.media)
+        if len(found) != 1:
+            raise ConfigError(f"{str(place)!r} holds {len(found)} videos; {instead}")
+        texts = None if text is None else {found[0]: text}
+        return found[0], find_side_files([place], found, texts=texts, arrays=None if arrays is None else Path(arrays))
 
     def predict_all(
         self,
@@ -181,14 +146,88 @@ class Recogniser:
         Raises:
             ConfigError: see `SideFiles.refuse_unfit`. ModelFileError: the arrays or the sound are read in another way.
         """
-        beside = side_files or SideFiles()
+        return self._predict_each(videos, self._ways(side_files or SideFiles()))
+
+    def _ways(self, beside: SideFiles) -> Ways:
         settings = beside.applied_to(self._features, self.model.specs)
         beside.refuse_unfit(settings)
         files = file_passes((), root=beside.root, settings=settings)
         for file_pass in files:
             self._refuse_other(file_pass.spec)
         texts = None if self._encoder is None else TextReader(settings.text, beside.root)
-        return self._predict_each(videos, _Ways((*self._pictures, *files), texts, beside))
+        return Ways((*self._pictures, *files), texts, self._encoder, beside, self._extraction)
+
+    def segments(
+        self,
+        path: AnyPath,
+        *,
+        window_s: float | None = None,
+        hop_s: float | None = None,
+        hysteresis: float = 0.0,
+        min_length_s: float = 0.0,
+        min_gap_s: float = 0.0,
+        text: str | None = None,
+        arrays: AnyPath | None = None,
+    ) -> Generator[PredictionRow, None, None]:
+        """What happens from when to when in a video of any length, in order of the starts. See docs/long_videos.md.
+
+        What cannot be done is refused by the call; the video is opened when the first segment is asked for. Its
+        features lie in the folder for temporary files meanwhile.
+
+        Args:
+            path: a video file, or a folder of frames.
+            window_s: length of windows, for models of clips; None: 4.
+            hop_s: distance of windows; None: a quarter of a window.
+            hysteresis: see `vidrnn.inference.events.EventOptions`.
+            min_length_s: see `vidrnn.inference.events.EventOptions`.
+            min_gap_s: see `vidrnn.inference.events.EventOptions`.
+            text: as in `predict`.
+            arrays: as in `predict`.
+
+        Yields:
+            ``start``, ``end``, ``label``, ``score``; from regressions ``start``, ``end``, ``target`` of each step.
+
+        Raises:
+            VideoError: it cannot be read. ConfigError: the model cannot say when something happens, or an option has no
+                meaning. MissingPathError: it does not exist.
+        """
+        events = EventOptions(hysteresis, min_length_s, min_gap_s)
+        options = check_options(self.model, SegmentOptions(window_s, hop_s, events))
+        video, side_files = self._one(path, text=text, arrays=arrays, instead="give one of them")
+        return _rows_of_one(self.segments_found([video], options=options, side_files=side_files))
+
+    def segments_found(
+        self,
+        videos: Iterable[Path],
+        *,
+        options: SegmentOptions,
+        side_files: SideFiles | None = None,
+        stored: StoredVideos | None = None,
+        scratch: Path | None = None,
+    ) -> Generator[Prediction, None, None]:
+        """The segments of many videos, each in a prediction of a head that answers at every step.
+
+        Args:
+            videos: that were found already.
+            options: how they are looked at.
+            side_files: their texts and arrays.
+            stored: where features may lie already, see `stored_in`.
+            scratch: folder for the features of videos that are being read; None: the one for temporary files.
+
+        Raises:
+            ConfigError: as from `segments`, and see `SideFiles.refuse_unfit`.
+        """
+        folder = Path(tempfile.gettempdir()) if scratch is None else scratch
+        limits = self._extraction.model_copy(update={"time_limit_s": math.inf})  # a recording takes as long as it takes
+        ways = replace(self._ways(side_files or SideFiles()), extraction=limits, gather=partial(OnDisk, folder))
+        checked = check_options(self.model, options)
+        streams = self._features.streams
+        return segment_videos(self.model, videos, ways, streams=streams, options=checked, stored=stored)
+
+    def stored_in(self, settings: RunSettings) -> StoredVideos:
+        """Where the features of videos may lie already, by the store and the folder of videos of a configuration."""
+        specs = [spec.at_frame_rate(self._features.frame_rate) for spec in self.model.specs]
+        return StoredVideos.of(settings, specs, streams=self._features.streams, both_views=self._features.mirrored)
 
     def stream(self, *, delay_s: float | None = None, window_s: float | None = None) -> LiveStream:
         """Answers while a video still comes: push its pictures to what this gives. docs/live.md says more.
@@ -213,37 +252,18 @@ class Recogniser:
         wanted = next(spec for spec in self.model.specs if spec.stream == here.stream)
         refuse_other(here, wanted.at_frame_rate(self._features.frame_rate))
 
-    def _predict_each(self, videos: Iterable[Path], ways: _Ways) -> Generator[Prediction, None, None]:
-        numbers = tuple(range(len(ways.passes)))
-        if not numbers:  # texts alone: no video is opened
-            for video in videos:
-                yield self._predict(str(video), self._read_text(video, _Seen(), ways), ways)
-            return
-        jobs = (Job(str(video), absolute(video), numbers) for video in videos)
-        with closing(embed_passes(jobs, ways.passes, settings=self._extraction)) as results:
-            for path, made in results:
-                seen = _Seen()
-                for number in sorted(made):
-                    seen.add(ways.passes[number].spec, made[number])
-                yield self._predict(path, self._read_text(Path(path), seen, ways), ways)
+    def _predict_each(self, videos: Iterable[Path], ways: Ways) -> Generator[Prediction, None, None]:
+        with closing(ways.see(videos)) as found:
+            for path, seen in found:
+                yield self._predict(path, seen, ways)
 
-    def _read_text(self, video: Path, seen: _Seen, ways: _Ways) -> _Seen:
-        if self._encoder is not None and ways.texts is not None and seen.failed is None:
-            found = ways.texts.read(_annotated(video, ways.side_files))
-            seen.add(self._encoder.spec, found if isinstance(found, Failure) else embed_text(self._encoder, found))
-        return seen
-
-    def _predict(self, path: str, seen: _Seen, ways: _Ways) -> Prediction:
+    def _predict(self, path: str, seen: Seen, ways: Ways) -> Prediction:
         head, streams, there = self.model.settings.model.head, self._features.streams, seen.times()
-        if seen.failed is None and not there:
-            causes = "; ".join(seen.absent.values())
-            seen.failed = causes if len(streams) == 1 else f"has none of the streams {', '.join(streams)}: {causes}"
-        if seen.failed is not None:
-            return Prediction(path, "failed", error=seen.failed, head=head)
+        if (refusal := seen.refusal(streams)) is not None:
+            return Prediction(path, "failed", error=refusal, head=head)
         try:
-            (outputs,) = predict(
-                self.model.classifier, self._sequences(seen, ways), predict_options(self.model.settings)
-            )
+            sequences = sequence_of(self.model, ways.specs, seen.features, streams=streams)
+            (outputs,) = predict(self.model.classifier, sequences, predict_options(self.model.settings))
         except StoreError as error:  # no chosen step shows anything of it
             return Prediction(path, "failed", error=str(error), head=head)
         reference = there[reference_of({name: video.timestamps_s for name, video in there.items()})]
@@ -251,11 +271,13 @@ class Recogniser:
         lacking = tuple(name for name in streams if name not in there)
         return replace(prediction_of(path, outputs, self.model, clock=clock), lacking=lacking)
 
-    def _sequences(self, seen: _Seen, ways: _Ways) -> SequenceSet:
-        """The video as a set of one."""
-        specs = [one_pass.spec for one_pass in ways.passes]
-        specs += [self._encoder.spec] if self._encoder is not None else []
-        return sequence_of(self.model, specs, seen.features, streams=self._features.streams)
+
+def _rows_of_one(found: Generator[Prediction, None, None]) -> Generator[PredictionRow, None, None]:
+    with closing(found):
+        for prediction in found:
+            if prediction.error is not None:
+                raise VideoError(f"{prediction.path}: {prediction.error}")
+            yield from prediction.rows
 
 
 def prediction_of(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:
@@ -281,10 +303,3 @@ def prediction_of(path: str, outputs: torch.Tensor, model: TrainedModel, *, cloc
         probabilities=scores if scores.size else None,
         bounds_s=clock.bounds(),
     )
-
-
-def _annotated(video: Path, side_files: SideFiles) -> Annotation:
-    """A new video, whose label is not known; where texts are given, a video without one has an empty text."""
-    place = absolute(video)
-    text = None if side_files.texts is None else side_files.texts.get(place, "")
-    return Annotation(str(place), "any", None, "any", text=text)

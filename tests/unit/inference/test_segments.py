@@ -1,0 +1,63 @@
+"""`vidrnn.inference.segments`: scores of steps to segments, against the rows of whole videos."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.unit.inference.long_worlds import model_of, video, whole
+from vidrnn.errors import ConfigError
+from vidrnn.inference.events import EventOptions
+from vidrnn.inference.prediction_rows import Clock, rows_of
+from vidrnn.inference.segments import SegmentOptions, check_options, find_segments
+from vidrnn.models.model_file import TrainedModel
+from vidrnn.models.segment_decoder import SegmentDecoder
+
+DECODER = SegmentDecoder.from_labels([np.repeat([0, 1, 2, 0, 2], 6), np.repeat([0, 2, 1], 9)], num_classes=3)
+
+
+def viterbi_model() -> TrainedModel:
+    model = model_of(bidirectional=True)
+    inference = model.settings.inference.model_copy(update={"decoding": "viterbi"})
+    return replace(model, settings=model.settings.model_copy(update={"inference": inference}), decoder=DECODER)
+
+
+def test_a_model_that_reads_all_steps_together_says_what_classify_says() -> None:
+    model, made = viterbi_model(), video(60)
+    outputs = whole(model, list(model.specs), {("rgb", False): made})
+    clock = Clock(made.timestamps_s, made.metadata.duration_s)
+    expected = rows_of("step_labels", outputs, labels=model.label_map.names, clock=clock, read=model.read_steps)
+    plain = rows_of("step_labels", outputs, labels=model.label_map.names, clock=clock)
+    assert [row["start"] for row in expected] != [row["start"] for row in plain]
+    found = find_segments(
+        model,
+        list(model.specs),
+        {("rgb", False): made},
+        streams=["rgb"],
+        options=check_options(model, SegmentOptions()),
+    )
+    assert [(row["start"], row["end"], row["label"]) for row in found] == [
+        (row["start"], row["end"], row["label"]) for row in expected
+    ]
+    np.testing.assert_allclose([row["score"] for row in found], [row["score"] for row in expected], atol=1e-5)
+    with pytest.raises(ConfigError, match=r"a hysteresis of 0\.1: the model reads segments from all steps together"):
+        check_options(model, SegmentOptions(events=EventOptions(hysteresis=0.1)))
+
+
+def test_numbers_are_given_for_every_step_and_end_where_nothing_is_shown() -> None:
+    model, made = model_of(head="step_regression"), video(12)
+    times_s = made.timestamps_s + 100.0 * (np.arange(12) >= 6)
+    made = replace(made, timestamps_s=times_s)
+    options = check_options(model, SegmentOptions())
+    found = find_segments(model, list(model.specs), {("rgb", False): made}, streams=["rgb"], options=options)
+    assert [row["start"] for row in found] == times_s.tolist()
+    assert found[5]["end"] == pytest.approx(0.6)
+    outputs = whole(model, list(model.specs), {("rgb", False): made})
+    np.testing.assert_allclose([row["target"] for row in found], outputs[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("head", ["label", "multilabel", "regression"])
+def test_models_of_clips_have_windows_when_nothing_is_said(head: str) -> None:
+    checked = check_options(model_of(head=head, bidirectional=True), SegmentOptions())
+    assert (checked.window_s, checked.hop_s) == (4.0, 1.0)
+    assert check_options(model_of(), SegmentOptions()) == SegmentOptions()

@@ -1,0 +1,103 @@
+"""The verb ``vidrnn segments``: what happens from when to when in long videos."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidrnn.cli.classify import write_predictions
+from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model, load_settings
+from vidrnn.errors import ExitCode
+
+if TYPE_CHECKING:
+    from vidrnn.inference.prediction_file import Origin
+    from vidrnn.inference.segments import SegmentOptions
+
+
+def segments(
+    paths: Annotated[list[Path], typer.Argument(help="Video files, folders of them, or folders of frames.")],
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", help="File that ends in .csv or .jsonl.")],
+    window: Annotated[
+        float | None,
+        typer.Option(help="Seconds that are looked at together, as if they were a clip; 4 for models of clips."),
+    ] = None,
+    hop: Annotated[
+        float | None, typer.Option(help="Seconds from one window to the next; a quarter of a window.")
+    ] = None,
+    hysteresis: Hysteresis = 0.0,
+    min_length: MinLength = 0.0,
+    min_gap: MinGap = 0.0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the videos that are there and add the missing ones.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file whose store holds features of the videos, which are used again.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    unknown_below: Annotated[
+        float | None, typer.Option(help="Score below which nothing is said to happen; for models of clips.")
+    ] = None,
+    frame_rate: Annotated[
+        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts of the videos: a CSV path,text, or the folder of their text files.")
+    ] = None,
+    arrays: Annotated[
+        Path | None, typer.Option(help="Folder of the videos' arrays, for models with the stream external.")
+    ] = None,
+) -> int:
+    """Find what happens in long videos: a row for each start, end, label and score. docs/long_videos.md explains it."""
+    from vidrnn.api import load
+    from vidrnn.inference.as_trained import shown_streams
+    from vidrnn.inference.events import EventOptions
+    from vidrnn.inference.new_videos import find_videos
+    from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
+    from vidrnn.inference.segments import SegmentOptions, check_options, head_of_rows
+    from vidrnn.inference.side_files import find_side_files
+
+    settings = None if config is None else load_settings(config, None)
+    events = EventOptions(hysteresis, min_length, min_gap)
+    recogniser = load(model, device=device, weights=weights, unknown_below=unknown_below, frame_rate=frame_rate)
+    trained = recogniser.model
+    options = check_options(trained, SegmentOptions(window, hop, events))
+    videos = find_videos(paths, media=trained.settings.data.media)
+    side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
+    done = finished_paths(output) if resume else set()
+    waiting = [video for video in videos if str(video) not in done]
+    origin = origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate)
+    writer = PredictionWriter(
+        output,
+        head=head_of_rows(trained.settings.model.head),
+        several_streams=len(shown_streams(trained)) > 1,
+        append=resume,
+        again=map(str, waiting),
+        origin={**origin, **_origin_of(options)},
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    found = recogniser.segments_found(
+        waiting,
+        options=options,
+        side_files=side_files,
+        stored=None if settings is None else recogniser.stored_in(settings),
+        scratch=output.parent,
+    )
+    failed = write_predictions(found, writer, total=len(waiting))
+    print(f"looked at {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
+    return ExitCode.SOME_FAILED if failed else ExitCode.OK
+
+
+def _origin_of(options: "SegmentOptions") -> "Origin":
+    """What decides segments beside the model."""
+    events = options.events
+    return {
+        "window_s": options.window_s,
+        "hop_s": options.hop_s,
+        "hysteresis": events.hysteresis,
+        "min_length_s": events.min_length_s,
+        "min_gap_s": events.min_gap_s,
+    }
