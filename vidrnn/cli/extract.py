@@ -1,7 +1,8 @@
 """The verb ``extract``: all that is missing of each video, for every stream and view."""
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +99,15 @@ def _print(report: "Report", engine_notes: Sequence[str], *, streams: int) -> No
         print(report.speed)
     for line in (*(f"note: {note}" for note in engine_notes), *lines):
         print(line)
+    if report.whole.changed:
+        print_note(made_anew(report.whole.changed))
     print(report.whole.summary())
+
+
+def made_anew(changed: Mapping[str, str]) -> str:
+    """How many videos an earlier version read in another way, and in what."""
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in Counter(changed.values()).most_common())
+    return f"{len(changed)} of the videos are read in another way than by an earlier version, and made anew ({reasons})"
 
 
 def _print_absent(report: "Progress", stream: str, listed: Path) -> None:

@@ -26,6 +26,7 @@ from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.models.model_header import public_metrics
+from vidrnn.sequences.earlier_readings import note_outdated
 from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
@@ -52,7 +53,8 @@ class Evaluation:
         head: what the model answers.
         baselines: name to headline on the same videos.
         protocol: how the numbers were made, in words.
-        notes: lines for people: clip and video accuracy where they differ, and the calibration of ``label``.
+        notes: lines for people: features of an earlier version, clip and video accuracy where they differ, and the
+            calibration of ``label``.
         files: what was written.
         missing: annotated videos that have no features and so are not in n.
     """
@@ -122,6 +124,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
     scale = model.settings.inference.average
     notes = [
+        *(f"note: {note}" for note in note_outdated(chosen.outdated)),
         format_averaging(head, clip=clip, video=value, answers_per_video=len(answers.single), scale=scale),
         "" if calibration is None else format_calibration(calibration.as_dict()),
         describe_verdict(head, value, not_beaten),

@@ -23,6 +23,7 @@ from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.models.model_header import public_metrics
+from vidrnn.sequences.earlier_readings import note_outdated
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
@@ -247,7 +248,7 @@ def _write(task: _Task, search: "Search") -> Tuning:
         untuned=untuned,
         protocol=task.protocol,
         has_test=task.has_test,
-        notes=task.space.notes,
+        notes=(*task.space.notes, *note_outdated(task.sequences.outdated)),
         missing=task.sequences.missing,
         best_config=best_config,
     )

@@ -3,7 +3,7 @@
 import contextlib
 import queue
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,18 @@ class Flush:
     """No more frames for now: embed what is there. Another extraction may wait for just these videos."""
 
 
-Message = Job | Chunk | Ended | Flush | None  # a job: it begins; None: a decoder has nothing more to do
+@dataclass(frozen=True)
+class Comparison:
+    """What became of features that an earlier version made of a video, by the number of the pass, see `OnCompared`."""
+
+    path: str
+    changes: Mapping[int, str | None]
+
+
+OnCompared = Callable[[str, int, str | None], object]
+"""Called with the path of a video, the number of a pass, and why the features of an earlier version are made anew, or
+None where they stay."""
+Message = Job | Chunk | Ended | Comparison | Flush | None  # a job: it begins; None: a decoder has nothing more to do
 
 
 @dataclass
@@ -73,6 +84,7 @@ class Collector:
         size: views in a batch.
         throughput: kept up to date.
         gather: where the features of a video are kept until it is whole.
+        on_compared: as it says.
     """
 
     def __init__(
@@ -82,9 +94,11 @@ class Collector:
         *,
         size: int,
         throughput: Throughput,
+        on_compared: OnCompared,
         gather: Gather = InMemory,
     ) -> None:
         self._readings, self._throughput, self._gather = readings, throughput, gather
+        self._on_compared = on_compared
         self._videos: dict[int, _Video] = {}  # by a serial number: a path may come twice
         self._serials: dict[int, int] = {}  # by the identity of the job
         self._next_serial = 0
@@ -123,7 +137,7 @@ class Collector:
             del message  # with it the decoder gets the place of the frames back
             yield from self._whole_videos(flush=flush)
 
-    def _take(self, message: Job | Chunk | Ended | Flush) -> None:
+    def _take(self, message: Job | Chunk | Ended | Comparison | Flush) -> None:
         if isinstance(message, Job):
             sequences = {number: _Sequence(self._gather()) for number in message.wanted}
             self._serials[id(message)] = self._next_serial
@@ -131,6 +145,9 @@ class Collector:
             self._next_serial += 1
         elif isinstance(message, Chunk):
             self._embed(message)
+        elif isinstance(message, Comparison):
+            for number, change in message.changes.items():
+                self._on_compared(message.path, number, change)
         elif isinstance(message, Ended):
             video = self._videos[self._serials[id(message.job)]]
             for number in self._readings.passes_of(message.job, message.reading):

@@ -4,22 +4,26 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.extraction.changes import change_since
 from vidrnn.extraction.child import alive, end_with_parent, limit_memory
 from vidrnn.extraction.drawing import DecodingError, DrawVideo, draw_video
-from vidrnn.extraction.embedder import ReadStream
+from vidrnn.extraction.embedder import ChangeSince, ReadStream
 from vidrnn.extraction.jobs import ABSENT
-from vidrnn.extraction.messages import Finished, Frames, Item, Pixels, Read, Refused, Request
+from vidrnn.extraction.messages import Compared, Finished, Frames, Item, Pixels, Read, Refused, Request
 from vidrnn.extraction.shared_frames import SharedFrames
 from vidrnn.frames.fitting import Drawing
+from vidrnn.store.video_features import VideoFeatures
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Reader:
         chunk_size: most frames in a chunk.
         draw_one: how pictures are drawn.
         gpu: number of the GPU that decodes, None: the CPU.
+        changes: by the readings of ``streams``, what tells features of an earlier version that differ.
     """
 
     drawings: Mapping[int, Drawing]
@@ -39,9 +44,14 @@ class Reader:
     chunk_size: int
     draw_one: DrawVideo = draw_video
     gpu: int | None = None
+    changes: Mapping[int, ChangeSince] = field(default_factory=dict)
 
     def __call__(self, request: Request, on_progress: Callable[[], None]) -> Iterator[Item]:
         """All that is wanted of a file; a reading that fails costs only itself."""
+        for reading, made in request.made.items():
+            for number, features in made.items():
+                with suppress(VideoError, OSError, MemoryError):  # without an answer they are made anew, which says why
+                    yield Compared(number, self._change_since(features, request.source, reading, on_progress))
         drawings = {number: self.drawings[number] for number in request.wanted if number in self.drawings}
         if drawings:
             draw_one = self.draw_one if self.gpu is None else partial(draw_video, gpu=self.gpu)
@@ -50,6 +60,13 @@ class Reader:
             if number in self.streams:
                 found = (Read(number, features) for features in self.streams[number](request.source, on_progress))
                 yield from _or_refused((number,), found)
+
+    def _change_since(
+        self, made: VideoFeatures, source: Path, reading: int, on_progress: Callable[[], None]
+    ) -> str | None:
+        if reading in self.drawings:
+            return change_since(made, source, self.drawings[reading], on_progress=on_progress)
+        return self.changes[reading](made, source)
 
     def place_bytes(self) -> int:
         """Size of the largest chunk."""
@@ -62,7 +79,7 @@ def _or_refused(numbers: Sequence[int] | Mapping[int, object], items: Iterator[I
     left = set(numbers)
     try:
         for item in items:
-            if not isinstance(item, Pixels):
+            if not isinstance(item, Pixels | Compared):
                 left.discard(item.reading)
             yield item
         return

@@ -3,11 +3,12 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import send_handle
+from pathlib import Path
 
 import torch
 
@@ -15,11 +16,12 @@ from vidrnn.errors import DecoderError
 from vidrnn.extraction.child import obituary
 from vidrnn.extraction.decode_worker import Reader, serve
 from vidrnn.extraction.jobs import Failure, Job
-from vidrnn.extraction.messages import Drawn, Finished, Frames, Message, Read, Refused, Request
+from vidrnn.extraction.messages import Compared, Drawn, Finished, Frames, Message, Read, Refused, Request
 from vidrnn.extraction.processes import decoder_context
 from vidrnn.extraction.shared_frames import SharedFrames
 from vidrnn.processes import start
 from vidrnn.settings.extraction import ExtractionSettings
+from vidrnn.store.video_features import VideoFeatures
 
 # FFmpeg and PyTorch keep a few kilobytes per video for good; a fresh process gives them back.
 _VIDEOS_PER_PROCESS = 500
@@ -84,18 +86,13 @@ class Decoder:
         Raises:
             StoppedError: the run was stopped. DecoderError: no decoder process can be started at all.
         """
-        if self._process is None or self._videos >= _VIDEOS_PER_PROCESS or not self._process.is_alive():
-            self._restart()
-        self._videos += 1
-        self._busy_s = 0.0
-        assert self._channel is not None
+        self._begin_file()
         left = set(wanted)
         try:
-            self._channel.send(Request(job.source, tuple(wanted)))
-            while not isinstance(message := self._receive(), Finished):
+            for message in self._answers(Request(job.source, tuple(wanted))):
                 if isinstance(message, Frames):
                     yield self._chunk(job, message)
-                elif message is not None:
+                elif not isinstance(message, Compared):
                     left.discard(message.reading)
                     yield Ended(job, message.reading, self._how(job, message))
             assert not left, f"the decoder said nothing of {left}"
@@ -107,6 +104,43 @@ class Decoder:
             cause = self._obituary()
         for reading in sorted(left):
             yield Ended(job, reading, Failure(job.path, "process", cause, self._busy_s))
+
+    def compare(self, source: Path, made: Mapping[int, Mapping[int, VideoFeatures]]) -> dict[int, str | None]:
+        """What makes features differ from what an earlier version made of a file; None where nothing does.
+
+        Args:
+            source: the file.
+            made: the features, by the number of the reading and then of the pass.
+
+        Returns:
+            By the number of the pass; those about which nothing can be said are left out.
+
+        Raises:
+            StoppedError, DecoderError: as `decode`.
+        """
+        self._begin_file()
+        found: dict[int, str | None] = {}
+        try:
+            for message in self._answers(Request(source, made=made)):
+                if isinstance(message, Compared):
+                    found[message.number] = message.change
+        except (EOFError, OSError, _LostError):
+            self.close()
+        return found
+
+    def _begin_file(self) -> None:
+        if self._process is None or self._videos >= _VIDEOS_PER_PROCESS or not self._process.is_alive():
+            self._restart()
+        self._videos += 1
+        self._busy_s = 0.0
+
+    def _answers(self, request: Request) -> Iterator[Frames | Drawn | Read | Refused | Compared]:
+        """What the process says until it is done with a file. Raises EOFError, OSError or _LostError before that."""
+        assert self._channel is not None
+        self._channel.send(request)
+        while not isinstance(message := self._receive(), Finished):
+            if message is not None:
+                yield message
 
     def _chunk(self, job: Job, message: Frames) -> Chunk:
         assert self._shared is not None

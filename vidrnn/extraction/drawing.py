@@ -102,9 +102,7 @@ class _Sheet:
         if gpu is not None and video.pictures is None and self.by_gpu < self.num_frames:
             notes += (f"the GPU does not decode it ({video.codec}, {video.pixel_format}); decoded on the CPU",)
         codec = f"{video.codec} in {video.container.split(',')[0]}"
-        metadata = VideoMetadata(
-            video.width, video.height, video.num_frames, video.duration_s, codec, video.pixel_aspect
-        )
+        metadata = VideoMetadata(video.width, video.height, video.num_frames, video.duration_s, codec)
         return Drawn(self.reading, self.num_frames, metadata, source, notes)
 
 

@@ -78,6 +78,14 @@ ReadStream = Callable[[Path, Callable[[], None]], Iterator[VideoFeatures]]
 """Gives the features of one file, in the process that reads it; the second argument is called for every packet."""
 
 
+ChangeSince = Callable[[VideoFeatures, Path], str | None]
+"""What makes features differ from what an earlier version of the reading made of a file; None where nothing does."""
+
+
+def never_changed(_made: VideoFeatures, _source: Path) -> None:
+    """A `ChangeSince` for what all versions read alike."""
+
+
 @dataclass(frozen=True)
 class Computed:
     """A pass over something else: sound, or an array from elsewhere.
@@ -85,12 +93,14 @@ class Computed:
     Attributes:
         spec: the identity of what it computes.
         read: computes it, where the file is read.
+        change_since: says whether an earlier version read it in another way, where the file is read.
         source_of: from a video to the file or files that decide its features. Raises VideoError without one.
     """
 
     spec: FeatureSpec
     read: ReadStream
     source_of: Callable[[Path], Places] = lambda video: video
+    change_since: ChangeSince = never_changed
 
 
 Pass = Embedder | Computed

@@ -88,7 +88,12 @@ def extract(
         ]
         plan = _Plan(annotations, ledgers, root=root, on_video=on_video)
         results = embed_passes(
-            plan.jobs(), passes, settings=settings, throughput=report.speed.throughput, draw_one=draw_one
+            plan.jobs(),
+            passes,
+            settings=settings,
+            throughput=report.speed.throughput,
+            draw_one=draw_one,
+            on_compared=plan.compared,
         )
         with closing(results), _Writer(plan) as writer:  # whatever happens, no decoder stays behind
             for path, found in results:
@@ -146,7 +151,7 @@ class _Plan:
                 else:
                     wanted.append(number)
             if wanted:
-                yield Job(path, annotation.source(self._root), tuple(wanted))
+                yield self._job(annotation, wanted)
         # One pass at a time: whoever held one and waited for another could wait for somebody who waits for it.
         for annotation, number in elsewhere:
             while not self._ledgers[number].take(annotation.path):
@@ -154,7 +159,20 @@ class _Plan:
             if self._ledgers[number].was_done_meanwhile(annotation.path):
                 self._settle(annotation.path)
             else:
-                yield Job(annotation.path, annotation.source(self._root), (number,))
+                yield self._job(annotation, [number])
+
+    def _job(self, annotation: Annotation, wanted: Sequence[int]) -> Job:
+        path = annotation.path
+        made = {number: features for number in wanted if (features := self._ledgers[number].made_before(path))}
+        return Job(path, annotation.source(self._root), tuple(wanted), made)
+
+    def compared(self, path: str, number: int, change: str | None) -> None:
+        """Enter what a look at a video says of the features that an earlier version made of it, see `OnCompared`."""
+        if change is None:
+            self._ledgers[number].keep(path)
+            self._settle(path)
+        else:
+            self._ledgers[number].progress.changed[path] = change
 
     def fail(self, number: int, failure: Failure) -> None:
         """Enter that a pass over a video gave nothing."""

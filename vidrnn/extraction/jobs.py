@@ -1,7 +1,10 @@
 """What a decoder process is given, and what it says of a video that gave no features."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from vidrnn.store.video_features import VideoFeatures
 
 ABSENT = "absent"
 """Stage of a `Failure` that is none: the video does not have this stream."""
@@ -15,11 +18,18 @@ class Job:
         path: its name in the annotations.
         source: where it lies.
         wanted: the numbers of the passes that it still needs.
+        made: by these numbers, features that an earlier version of the reading made of the same file, without values:
+            where this version would make the same, the pass is not needed.
     """
 
     path: str
     source: Path
     wanted: tuple[int, ...] = (0,)
+    made: Mapping[int, VideoFeatures] = field(default_factory=dict)
+
+    def without(self, passes: Collection[int]) -> "Job":
+        """The same video with fewer passes to make, and nothing to compare."""
+        return replace(self, wanted=tuple(number for number in self.wanted if number not in passes), made={})
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The books of one pass: which videos still need it, what became of the others, and who is at work on them."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from vidrnn.extraction.embedder import Computed, Pass
 from vidrnn.extraction.failures import FailureList, MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
-from vidrnn.extraction.stored import Stored
+from vidrnn.extraction.stored import Standing, Stored
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.source import Places
 from vidrnn.store.video_features import VideoFeatures
@@ -48,6 +49,7 @@ class Ledger:
         self._claims = claims.Claims(folder.path / claims.FILE)
         self._stored = Stored(folder)
         self._stored_plain = Stored(plain) if plain else None
+        self._counting = threading.Lock()
 
     def __enter__(self) -> "Ledger":
         return self
@@ -66,7 +68,7 @@ class Ledger:
     def is_settled(self, path: str) -> bool:
         """Whether the video needs nothing more, or nothing that can be had; this is entered."""
         source = self._source(path)
-        if _is_done(self._stored, path, source):
+        if _standing(self._stored, path, source).what == "right":
             self._reuse(path)
         elif not self._retry_failed and (failure := self._known.known(path, source)):
             self.progress.not_retried += failure.stage != ABSENT
@@ -83,11 +85,21 @@ class Ledger:
 
     def was_done_meanwhile(self, path: str) -> bool:
         """Whether another extraction did a video that has just been claimed; this is entered."""
-        if not _is_done(self._stored, path, self._source(path)):
+        if _standing(self._stored, path, self._source(path)).what != "right":
             return False
         self._claims.give_back(path)
         self._reuse(path)
         return True
+
+    def made_before(self, path: str) -> VideoFeatures | None:
+        """The features that an earlier version of the reading made of just this source, without values."""
+        return _standing(self._stored, path, self._source(path)).made
+
+    def keep(self, path: str) -> None:
+        """Enter that this version would make the same features as an earlier one, which stay."""
+        self._stored.confirm(path)
+        self._claims.give_back(path)
+        self._reuse(path)
 
     def fail(self, failure: Failure) -> None:
         """Enter a failure, or that the video does not have this stream. Raises OSError."""
@@ -115,7 +127,8 @@ class Ledger:
 
     def _reuse(self, path: str) -> None:
         self._known.solve(path)  # a run that was killed may have left its failure behind
-        self.progress.reused += 1
+        with self._counting:  # a thread that looks for work, or the one that takes the results
+            self.progress.reused += 1
 
     def _source(self, path: str) -> Places:
         """What decides the features; the video itself where that cannot be told, which fails by name then."""
@@ -127,13 +140,13 @@ class Ledger:
     def _failure_of_plain(self, path: str, source: Places) -> Failure | None:
         """What the view that is not mirrored failed with, unless it has been solved since."""
         failure = self._known_plain.known(path, source) if self._known_plain else None
-        if failure is None or (self._stored_plain and _is_done(self._stored_plain, path, source)):
+        if failure is None or (self._stored_plain and _standing(self._stored_plain, path, source).what == "right"):
             return None
         return failure
 
 
-def _is_done(stored: Stored, path: str, source: Places) -> bool:
+def _standing(stored: Stored, path: str, source: Places) -> Standing:
     try:
-        return stored.has(path, source)
+        return stored.find(path, source)
     except (OSError, ValueError):  # no permission, or no possible name: the decoder reports it for this video
-        return False
+        return Standing("missing")

@@ -1,6 +1,7 @@
 """What a decoder process and its owner say to each other."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,18 @@ from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
 @dataclass(frozen=True)
 class Request:
-    """A file, and the numbers of the readings that are wanted of it."""
+    """A file, and what is wanted of it.
+
+    Attributes:
+        source: where it lies.
+        wanted: numbers of the readings.
+        made: by the number of the reading, the features of an earlier version by the number of the pass: a request to
+            compare these.
+    """
 
     source: Path
-    wanted: tuple[int, ...]
+    wanted: tuple[int, ...] = ()
+    made: Mapping[int, Mapping[int, VideoFeatures]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,9 +75,17 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """The only message about features of an earlier version: what makes them differ today, None where nothing does."""
+
+    number: int
+    change: str | None
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last message about a file."""
 
 
-Item = Pixels | Drawn | Read | Refused
-Message = Frames | Drawn | Read | Refused | Finished | None  # None: still alive, nothing to show yet
+Item = Pixels | Drawn | Read | Refused | Compared
+Message = Frames | Drawn | Read | Refused | Compared | Finished | None  # None: still alive, nothing to show yet

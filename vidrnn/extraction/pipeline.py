@@ -17,7 +17,7 @@ from pathlib import Path
 from vidrnn.device import choose_batch_size, choose_device
 from vidrnn.errors import ConfigError
 from vidrnn.extraction.batches import Throughput
-from vidrnn.extraction.collector import Collector, Flush, Message, Result
+from vidrnn.extraction.collector import Collector, Comparison, Flush, Message, OnCompared, Result
 from vidrnn.extraction.decode_worker import Reader
 from vidrnn.extraction.decoder import Decoder, StoppedError
 from vidrnn.extraction.drawing import DrawVideo, draw_video
@@ -77,6 +77,7 @@ def embed_passes(
     throughput: Throughput | None = None,
     draw_one: DrawVideo = draw_video,
     gather: Gather = InMemory,
+    on_compared: OnCompared = lambda _path, _number, _change: None,
 ) -> Generator[tuple[str, Result], None, None]:
     """Make all passes over many videos, of which each is read once; one that fails, crashes or hangs costs only itself.
 
@@ -87,6 +88,7 @@ def embed_passes(
         throughput: kept up to date while the run goes on.
         draw_one: how a decoder process draws the pictures of a file.
         gather: where the features of pictures are kept until a video is whole.
+        on_compared: as it says, for features that jobs bring along; in the thread that takes the results.
 
     Yields:
         (path, features or failure of each pass), each video once, in the order in which they finish.
@@ -94,7 +96,8 @@ def embed_passes(
     readings = Readings.of(passes)
     size = choose_batch_size(settings.batch_size, settings.device)
     chunk_size = min(max(size // 2, 1), _MOST_FRAMES_OF_CHUNK)
-    reader = Reader(readings.drawings, readings.streams, chunk_size, draw_one, decoding_gpu(settings))
+    gpu = decoding_gpu(settings)
+    reader = Reader(readings.drawings, readings.streams, chunk_size, draw_one, gpu, readings.changes)
     messages: queue.Queue[Message] = queue.Queue(maxsize=_QUEUED_CHUNKS)
     waiting, lock, stop = iter(jobs), threading.Lock(), threading.Event()
     workers = num_workers(settings)
@@ -105,7 +108,9 @@ def embed_passes(
             driver.add_done_callback(lambda done: stop.set() if done.exception() else None)
         try:
             speed = throughput or Throughput()
-            with Collector(passes, readings, size=size, throughput=speed, gather=gather) as collector:
+            with Collector(
+                passes, readings, size=size, throughput=speed, on_compared=on_compared, gather=gather
+            ) as collector:
                 yield from collector.collect(messages, running=workers)
         finally:
             stop.set()
@@ -135,6 +140,12 @@ def _drive(
                 messages.put(Flush())
                 stop.wait(_PAUSE_S)
                 continue
+            if job.made:
+                changes = decoder.compare(job.source, readings.made(job))
+                messages.put(Comparison(job.path, changes))
+                job = job.without([number for number, change in changes.items() if change is None])
+                if not job.wanted:
+                    continue
             job = replace(job)  # told apart from the others under way by its identity, and the same one may come twice
             messages.put(job)
             for message in decoder.decode(job, readings.wanted(job)):

@@ -18,6 +18,7 @@ class Progress:
         absent: one per video that does not have this stream.
         not_retried: how many of these failed in an earlier run and were left alone.
         notes: (path, note) of videos whose features deserve a second look.
+        changed: path to why features that an earlier version made are not what this one makes.
     """
 
     extracted: int = 0
@@ -26,6 +27,7 @@ class Progress:
     absent: list[Failure] = field(default_factory=list)
     not_retried: int = 0
     notes: list[tuple[str, str]] = field(default_factory=list)
+    changed: dict[str, str] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -58,6 +60,7 @@ class Progress:
             whole.failures += progress.failures
             whole.absent += progress.absent
             whole.notes += progress.notes
+            whole.changed |= progress.changed
         return whole
 
 

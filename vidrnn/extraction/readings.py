@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vidrnn.extraction.embedder import Computed, Embedder, Pass, ReadStream
+from vidrnn.extraction.embedder import ChangeSince, Computed, Embedder, Pass, ReadStream
 from vidrnn.extraction.jobs import Job
 from vidrnn.frames.fitting import Drawing
+from vidrnn.store.video_features import VideoFeatures
 from vidrnn.video.sampling import Sampling
 
 
@@ -16,11 +17,13 @@ class Readings:
     Attributes:
         drawings: of pictures, by the number of the reading; passes that look at the same frames share one.
         streams: of other things.
+        changes: by the readings of ``streams``, what tells features of an earlier version that differ.
         of_pass: the reading that each pass is made of.
     """
 
     drawings: dict[int, Drawing]
     streams: dict[int, ReadStream]
+    changes: dict[int, ChangeSince]
     of_pass: tuple[int, ...]
 
     @classmethod
@@ -28,20 +31,28 @@ class Readings:
         """The fewest readings that serve all passes."""
         drawings: dict[int, Drawing] = {}
         streams: dict[int, ReadStream] = {}
+        changes: dict[int, ChangeSince] = {}
         of_pass: list[int] = []
         for number, one_pass in enumerate(passes):
             if isinstance(one_pass, Computed):
-                streams[number] = one_pass.read
+                streams[number], changes[number] = one_pass.read, one_pass.change_since
                 of_pass.append(number)
                 continue
             drawing = _drawing_of(one_pass)
             of_pass.append(next((known for known, other in drawings.items() if other == drawing), number))
             drawings.setdefault(of_pass[-1], drawing)
-        return cls(drawings, streams, tuple(of_pass))
+        return cls(drawings, streams, changes, tuple(of_pass))
 
     def wanted(self, job: Job) -> tuple[int, ...]:
         """The readings that a video still needs."""
         return tuple(dict.fromkeys(self.of_pass[number] for number in job.wanted))
+
+    def made(self, job: Job) -> dict[int, dict[int, VideoFeatures]]:
+        """What an earlier version made of a video: by the reading, then by the pass."""
+        found: dict[int, dict[int, VideoFeatures]] = {}
+        for number, features in job.made.items():
+            found.setdefault(self.of_pass[number], {})[number] = features
+        return found
 
     def passes_of(self, job: Job, reading: int) -> tuple[int, ...]:
         """The passes that a video still needs and that are made of this reading."""

@@ -1,13 +1,32 @@
 """Whether the store has what an extraction would make of a video now."""
 
-from pathlib import Path
+import threading
+from dataclasses import dataclass
+from typing import Literal
 
-from vidrnn.errors import VideoError
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.manifest import Found, Manifest, state
+from vidrnn.store.reader import READER, may_differ
 from vidrnn.store.source import Places, state_of
 from vidrnn.store.video_features import VideoFeatures
-from vidrnn.video.probe import pixel_shape
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the store has of a video.
+
+    Attributes:
+        what: ``right``: the features of exactly this source. ``old``: these too, but an earlier version of the reading
+            made them, and only a look at the source tells whether this one would make others. ``missing``: nothing.
+        made: all that is known of old features but their values.
+    """
+
+    what: Literal["right", "old", "missing"]
+    made: VideoFeatures | None = None
+
+
+_RIGHT, _MISSING = Standing("right"), Standing("missing")
+_OLD_IN_MEMORY = 1000  # videos; more than decoders ever have in hand
 
 
 class Stored:
@@ -19,6 +38,8 @@ class Stored:
     def __init__(self, folder: FeatureFolder) -> None:
         self._folder = folder
         self._manifest = Manifest(folder.path)
+        self._lock = threading.Lock()
+        self._old: dict[str, tuple[Found, VideoFeatures]] = {}  # not confirmed yet
 
     def __enter__(self) -> "Stored":
         return self
@@ -30,8 +51,8 @@ class Stored:
         """Put the manifest on disk."""
         self._manifest.close()
 
-    def has(self, path: str, source: Places) -> bool:
-        """Whether the features of a video are there and are of exactly this source, its pixels in their true shape.
+    def find(self, path: str, source: Places) -> Standing:
+        """Whether the features of a video are there and are of exactly this source, read as it would be read now.
 
         Args:
             path: of the video, as in the annotations.
@@ -42,34 +63,46 @@ class Stored:
         """
         features, now = self._folder.state_of(path), state(state_of(source))
         if features is None:
-            return False
+            return _MISSING
         stored, known = state(features), self._manifest.get(path)
-        if known is not None and (known.source, known.stored) == (now, stored):
-            return True
+        reader = known.reader if known is not None and (known.source, known.stored) == (now, stored) else None
+        if reader is not None and not self._may_differ(reader):
+            return _RIGHT
+        with self._lock:
+            found, made = self._old.get(path, (None, None))
+        if found is not None and (found.source, found.stored) == (now, stored):
+            return Standing("old", made)
         sha256 = known.sha256 if known is not None and known.source == now else None
         video = self._folder.current(path, source, sha256=sha256)
-        if video is None or not self._shape_is_right(video, source):
-            return False
-        self._manifest.enter(path, Found(now, video.source.sha256, stored))
-        return True
+        if video is None:
+            return _MISSING
+        found = Found(now, video.source.sha256, stored, READER)
+        if self._may_differ(max(video.reader, reader or 0)):
+            made = video.without_values()
+            with self._lock:
+                while len(self._old) >= _OLD_IN_MEMORY:
+                    del self._old[next(iter(self._old))]
+                self._old[path] = found, made
+            return Standing("old", made)
+        self._manifest.enter(path, found)
+        return _RIGHT
+
+    def confirm(self, path: str) -> None:
+        """Remember that the old features of a video are what this version would make."""
+        with self._lock:
+            found, _ = self._old.pop(path, (None, None))
+        if found is not None:
+            self._manifest.enter(path, found)
 
     def write(self, path: str, video: VideoFeatures) -> None:
         """Put features on disk. Raises OSError."""
         self._folder.write(path, video)
+        with self._lock:
+            self._old.pop(path, None)
         if (features := self._folder.state_of(path)) is not None:
             source = video.source
-            self._manifest.enter(path, Found(state((source.size, source.mtime_ns)), source.sha256, state(features)))
+            now = state((source.size, source.mtime_ns))
+            self._manifest.enter(path, Found(now, source.sha256, state(features), video.reader))
 
-    def _shape_is_right(self, video: VideoFeatures, source: Places) -> bool:
-        """Features of versions that took all pixels as square do not say of which shape they were taken.
-
-        Where the spec keeps proportions, the video's header tells whether it matters. This process may open the video:
-        it has been decoded whole before.
-        """
-        if not self._folder.spec.keeps_proportions or video.metadata.pixel_aspect is not None:
-            return True
-        assert isinstance(source, Path)  # arrays have no proportions
-        try:
-            return pixel_shape(source) == 1.0
-        except VideoError:
-            return False
+    def _may_differ(self, reader: int) -> bool:
+        return may_differ(self._folder.spec.stream, reader)

@@ -39,6 +39,7 @@ class Forecast:
         bottleneck: the stage that limits.
         free_bytes: on the disk of the store.
         passes: how many are made of a video.
+        old: videos whose features an earlier version of the reading made; how many of them differ is not known yet.
     """
 
     videos: int
@@ -49,9 +50,15 @@ class Forecast:
     bottleneck: str
     free_bytes: int
     passes: int = 1
+    old: int = 0
 
     def lines(self) -> Iterator[str]:
         """For people."""
+        if self.old:
+            yield (
+                f"features: {self.old} videos have features of an earlier version; `vidrnn extract` looks at these "
+                "videos once and makes anew what it reads in another way"
+            )
         if not self.videos:
             yield "features: nothing left to extract"
             return
@@ -85,7 +92,7 @@ def forecast(
         settings: as for the extraction.
         videos: by their paths, what is known of all that can be decoded.
     """
-    waiting = list(_missing(annotations, passes, root=root, settings=settings))
+    waiting, old = _missing(annotations, passes, root=root, settings=settings)
     known = [job for job in waiting if job.path in videos]
     counted = _evenly(known, _COUNTED)
     share = len(known) / len(counted) if counted else 0.0
@@ -106,22 +113,26 @@ def forecast(
         bottleneck=bottleneck,
         free_bytes=shutil.disk_usage(existing).free,
         passes=len(passes),
+        old=old,
     )
 
 
 def _missing(
     annotations: Sequence[Annotation], passes: Sequence[Embedder], *, root: Path, settings: ExtractionSettings
-) -> Iterator[Job]:
-    """The videos that lack something, with the numbers of the passes that they lack."""
-    store = FeatureStore(settings.store)
+) -> tuple[list[Job], int]:
+    """The videos that lack something, with the numbers of the passes that they lack, and how many have old features."""
+    store, waiting, old = FeatureStore(settings.store), list[Job](), 0
     with ExitStack() as stack:
         known = [stack.enter_context(Stored(store.folder(embedder.spec))) for embedder in passes]
         for annotation in annotations:
             source = annotation.source(root)
             if is_reachable(source):
-                lacking = [number for number, stored in enumerate(known) if not stored.has(annotation.path, source)]
-                if lacking:
-                    yield Job(annotation.path, source, tuple(lacking))
+                standings = [stored.find(annotation.path, source).what for stored in known]
+                old += "old" in standings
+                if "missing" in standings:
+                    lacking = [number for number, standing in enumerate(standings) if standing == "missing"]
+                    waiting.append(Job(annotation.path, source, tuple(lacking)))
+    return waiting, old
 
 
 def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: ExtractionSettings) -> tuple[float, str]:

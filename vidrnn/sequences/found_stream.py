@@ -11,6 +11,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.pack_reader import Pack
+from vidrnn.store.reader import READER
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 
@@ -48,6 +49,17 @@ class FoundStream:
         """(n,) whether the video has features."""
         present: npt.NDArray[np.bool_] = self.places != ABSENT
         return present
+
+    @property
+    def readers(self) -> npt.NDArray[np.int64]:
+        """(n,) version of the reading that made the features, see `vidrnn.store.reader`; today's without any."""
+        readers = np.full(len(self.places), READER, dtype=np.int64)
+        packed = self.places >= 0
+        if self.pack is not None and packed.any():
+            readers[packed] = self.pack.readers[self.places[packed]]
+        for position, video in self.loose.items():
+            readers[position] = video.reader
+        return readers
 
     def subset(self, positions: npt.NDArray[np.int64]) -> "FoundStream":
         """Some of the videos, by increasing position."""

@@ -1,6 +1,7 @@
 """Annotated videos and their features to a `SequenceSet`, aligned where there are several streams."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import torch
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.sequences.alignment import Grid, align
+from vidrnn.sequences.earlier_readings import find_outdated
 from vidrnn.sequences.found_stream import FoundStream, find_stream
 from vidrnn.sequences.identity import identify, identify_content
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -52,9 +54,10 @@ def load_sequences(
             segments without a step: most of them, or all of a class.
     """
     places, others = _by_stream(folders), _by_stream(mirrored or ())
-    return join_streams(
+    found = {name: find_stream(annotations, folder) for name, folder in places.items()}
+    sequences = join_streams(
         annotations,
-        {name: find_stream(annotations, folder) for name, folder in places.items()},
+        found,
         label_map,
         device=device,
         head=head,
@@ -62,6 +65,7 @@ def load_sequences(
         unseen=unseen,
         causal=causal,
     )
+    return replace(sequences, outdated=find_outdated(annotations, found, places))
 
 
 def join_streams(

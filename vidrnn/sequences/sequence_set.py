@@ -52,6 +52,7 @@ class SequenceSet:
         identities: fingerprints of each video, by which a model remembers it, see `vidrnn.sequences.identity`: one of
             its content, and one per stream, because an audio stream does not know width or frame count.
         notes: what deserves a second look, such as segments that no step lies in.
+        outdated: videos of which an earlier version made features that may differ today.
     """
 
     annotations: tuple[Annotation, ...]
@@ -64,6 +65,7 @@ class SequenceSet:
     hidden: frozenset[str] = frozenset()
     identities: tuple[frozenset[str], ...] = ()
     notes: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -107,6 +109,7 @@ class SequenceSet:
             targets=self.targets.subset(chosen),
             metadata=self.metadata[list(positions)],
             missing=(),
+            outdated=(),
             grid=None if self.grid is None else self.grid.subset(chosen),
             identities=tuple(self.identities[position] for position in positions) if self.identities else (),
         )

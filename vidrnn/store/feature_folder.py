@@ -27,6 +27,7 @@ from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import original
 from vidrnn.store import feature_file, pack_reader
 from vidrnn.store.pack_reader import Pack
+from vidrnn.store.reader import reader_of
 from vidrnn.store.source import Places, Source
 from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
@@ -122,6 +123,7 @@ class FeatureFolder:
             "format_version": FORMAT_VERSION,
             "spec": self.spec.digest,
             "path": video_path,
+            "reader": video.reader,
             "source": asdict(video.source),
             "metadata": asdict(video.metadata),
             "notes": video.notes,
@@ -199,14 +201,15 @@ class FeatureFolder:
         header, features, timestamps_s = content
         try:
             spec, checksum, notes = header["spec"], header["sha256"], tuple(header["notes"])
-            metadata, source = VideoMetadata(**header["metadata"]), Source(**header["source"])
-        except (KeyError, TypeError) as error:
+            facts = {name: value for name, value in header["metadata"].items() if name != "pixel_aspect"}
+            metadata, source, reader = VideoMetadata(**facts), Source(**header["source"]), reader_of(header)
+        except (KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({error}); {advice}") from error
         if spec != self.spec.digest:
             raise StoreError(f"{path} belongs to spec {spec}, not {self.spec.digest}; it was moved here by hand")
         if check and feature_file.checksum_of(features, timestamps_s) != checksum:
             raise StoreError(f"{path} is damaged (checksum differs); {advice}")
-        return VideoFeatures(features, timestamps_s, metadata, source, notes)
+        return VideoFeatures(features, timestamps_s, metadata, source, notes, reader)
 
     def checksum(self, video_path: str) -> str | None:
         """The sha256 of a video's stored values as its header has it; None without features. Reads no values.

@@ -21,9 +21,10 @@ _ROWS_AT_ONCE = 1000
 _WAIT_S = 5.0  # for another extraction that is writing
 # Not a database, a damaged one, or one of another form. Locked, read-only and the like are no reason to throw it away.
 _NO_MANIFEST = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
-_SELECT = "SELECT source, sha256, stored FROM found WHERE video = ?"
+_SELECT = "SELECT source, sha256, stored, reader FROM found WHERE video = ?"
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS found (video BLOB PRIMARY KEY, source TEXT, sha256 TEXT, stored TEXT) WITHOUT ROWID"
+    "CREATE TABLE IF NOT EXISTS found "
+    "(video BLOB PRIMARY KEY, source TEXT, sha256 TEXT, stored TEXT, reader INTEGER) WITHOUT ROWID"
 )
 
 
@@ -35,11 +36,13 @@ class Found:
         source: the state of the video, as `state` writes it.
         sha256: of the video.
         stored: the state of the file that holds its features.
+        reader: version of the reading that gives these very features, see `vidrnn.store.reader`.
     """
 
     source: str
     sha256: str
     stored: str
+    reader: int
 
 
 def state(numbers: Iterable[int]) -> str:
@@ -52,10 +55,12 @@ class Manifest:
 
     Args:
         folder: of the spec; it must be there.
+        read_only: make none where there is none, and change nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._path = folder / FILE
+        self._read_only = read_only
         self._lock = threading.Lock()
         self._new: dict[str, Found] = {}
         self._database = self._open()
@@ -96,18 +101,21 @@ class Manifest:
 
     def _write(self) -> None:
         """One short transaction; rows that cannot be written are forgotten."""
-        rows = [(os.fsencode(video), found.source, found.sha256, found.stored) for video, found in self._new.items()]
+        rows = [
+            (os.fsencode(video), found.source, found.sha256, found.stored, found.reader)
+            for video, found in self._new.items()
+        ]
         self._new.clear()
         if not rows or self._database is None:
             return
         with suppress(sqlite3.Error), self._database:
-            self._database.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection | None:
         try:
             return self._connect()
         except sqlite3.Error as error:
-            if error.sqlite_errorcode not in _NO_MANIFEST:
+            if self._read_only or error.sqlite_errorcode not in _NO_MANIFEST:
                 return None
         with suppress(sqlite3.Error, OSError):  # it holds nothing that is not elsewhere
             self._path.unlink()
@@ -115,9 +123,11 @@ class Manifest:
         return None
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=_WAIT_S, check_same_thread=False)
+        place = f"{self._path.absolute().as_uri()}?mode={'ro' if self._read_only else 'rwc'}"
+        database = sqlite3.connect(place, uri=True, timeout=_WAIT_S, check_same_thread=False)
         try:
-            database.execute(_TABLE)
+            if not self._read_only:
+                database.execute(_TABLE)
             database.execute(_SELECT, (b"",))  # is it of this form?
         except sqlite3.Error:
             database.close()

@@ -15,6 +15,7 @@ import math
 import os
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 
 from vidrnn.errors import StoreError
 from vidrnn.store.mapping import DATA_START, Mapping
+from vidrnn.store.reader import reader_of
 
 FOLDER = "_pack"
 INDEX = "index"
@@ -48,6 +50,7 @@ ENTRY = np.dtype(
         ("finite", np.uint8),  # 0 when the features hold nan or inf
         ("file_size", np.int64),  # of the feature file that was packed
         ("file_mtime_ns", np.int64),
+        ("reader", np.int32),  # version of the reading that made the features; packs did not always say it
     ]
 )
 """What the index holds of each video; in the file each field is a tensor of its own."""
@@ -156,6 +159,20 @@ class Pack:
         if start < 0:
             raise self._incomplete(number)
         return self.table[start : start + self._rows.item(number)]
+
+    @cached_property
+    def readers(self) -> npt.NDArray[np.int32]:
+        """(n,) version of the reading that made the features of each video; 0 where nothing tells."""
+        if "reader" in self.columns:
+            return self.columns["reader"]
+        return np.array([self._reader(number) for number in range(len(self))], dtype=np.int32)
+
+    def _reader(self, number: int) -> int:
+        """The same from the header of one video, where an earlier version of vidrnn wrote the index."""
+        try:
+            return reader_of(json.loads(self.header(number)))
+        except (StoreError, KeyError, TypeError, ValueError):
+            return 0
 
     def timestamps_s(self, number: int) -> npt.NDArray[np.float64]:
         """(T,) float64 seconds of a video's rows, mapped. Raises StoreError."""

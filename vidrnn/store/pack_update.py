@@ -10,12 +10,13 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.store.confirmed import Confirmed
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.pack_reader import Pack
 from vidrnn.store.pack_writer import PackWriter
@@ -88,7 +89,7 @@ def pack(
         folder: of the spec.
         remove_files: remove feature files that the pack holds, after it is safely on disk.
         shard_bytes: a shard is closed when it has this size.
-        on_video: called after each video that was copied.
+        on_video: called after each video, copied or not.
 
     Raises:
         StoreError: the index of the present pack is damaged, or another process packs.
@@ -138,8 +139,15 @@ def rewrite(
     Raises:
         OSError: the disk is full or read-only; the pack is as it was.
     """
-    with PackWriter(folder, shard_bytes) as writer:
-        added, failures = _copy(add, lambda video: _read_file(folder, video), writer, on_video)
+    with PackWriter(folder, shard_bytes) as writer, Confirmed(folder) as confirmed:
+
+        def put(path: str, copy: _Copy) -> None:
+            video, size, mtime_ns = copy
+            # What the manifest knows of a feature file is lost when that goes; so the pack says it itself.
+            reader = confirmed.reader(path, made_by=video.reader)
+            writer.add(path, replace(video, reader=reader), size, mtime_ns)
+
+        added, failures = _copy(add, lambda video: _read_file(folder, video), put, on_video)
         kept = np.zeros(0, dtype=np.bool_)
         if old is not None:
             gone, paths = {*drop, *writer.videos}, old.paths()
@@ -147,7 +155,7 @@ def rewrite(
             again = kept & np.isin(old.columns["shard"], list(shards))
             kept &= ~again
             numbers = {paths[number]: number for number in np.flatnonzero(again).tolist()}
-            _, damaged = _copy(numbers, lambda video: _read_packed(folder, old, numbers[video]), writer, on_video)
+            _, damaged = _copy(numbers, lambda video: _read_packed(folder, old, numbers[video]), put, on_video)
             failures += damaged
         writer.commit(old, kept)
     return added, failures
@@ -170,15 +178,18 @@ _Copy = tuple[VideoFeatures, int, int]  # with size and mtime_ns of the feature 
 
 
 def _copy(
-    videos: Iterable[str], read: Callable[[str], _Copy], writer: PackWriter, on_video: Callable[[], object]
+    videos: Iterable[str],
+    read: Callable[[str], _Copy],
+    put: Callable[[str, _Copy], None],
+    on_video: Callable[[], object],
 ) -> tuple[int, list[tuple[str, str]]]:
     copied, failures = 0, []
-    for video in videos:
+    for path in videos:
         try:
-            writer.add(video, *read(video))
+            put(path, read(path))
             copied += 1
         except (StoreError, MissingPathError) as error:
-            failures.append((video, str(error)))
+            failures.append((path, str(error)))
         on_video()
     return copied, failures
 

@@ -69,6 +69,7 @@ class PackWriter:
             np.isfinite(video.features).all(),
             file_size,
             file_mtime_ns,
+            video.reader,
         )
         self._records += np.array(entry, dtype=ENTRY).tobytes()
         self.videos.append(path)
@@ -90,8 +91,9 @@ class PackWriter:
         names, shards = [os.fsencode(video) for video in self.videos], list(self._shards)
         if old is not None:
             before = np.empty(int(kept.sum()), dtype=ENTRY)
+            columns = {**old.columns, "reader": old.readers}
             for field in ENTRY.names or ():
-                before[field] = old.columns[field][kept]
+                before[field] = columns[field][kept]
             used, before["shard"] = np.unique(before["shard"], return_inverse=True)
             entries["shard"] += len(used)
             entries = np.concatenate([before, entries])

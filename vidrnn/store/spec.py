@@ -95,11 +95,6 @@ class FeatureSpec:
         return bool(self.preprocessing.get("mirrored", False))
 
     @property
-    def keeps_proportions(self) -> bool:
-        """Whether things keep their proportions in the network's square, so that the shape of a pixel matters."""
-        return bool(self.preprocessing.get("square", "warp") != "warp")
-
-    @property
     def nodes(self) -> str:
         """The averaged layers with their grids, as `node_name` writes them."""
         return self.node if self.parts else node_name({LAST_NODE: self.grid})

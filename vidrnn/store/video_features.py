@@ -1,10 +1,11 @@
 """The features of one video, and what is known of the video without its pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from vidrnn.store.reader import READER
 from vidrnn.store.source import Source
 
 
@@ -14,8 +15,6 @@ class VideoMetadata:
 
     Attributes:
         codec: how the pictures are coded and in what container, for people; empty where it is not known.
-        pixel_aspect: width of a pixel over its height, as its frames were taken; None where nothing says so, as in
-            features of versions that took all pixels as square.
     """
 
     width: int
@@ -23,7 +22,6 @@ class VideoMetadata:
     num_frames: int
     duration_s: float
     codec: str = field(default="", compare=False)
-    pixel_aspect: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class VideoFeatures:
     Attributes:
         features: (T, D) float16.
         timestamps_s: (T,) float64 seconds since the start of the file, strictly increasing.
+        reader: version of the reading that made them.
 
     Arrays in any memory order, with any strides and either byte order are taken; both are kept one row after the other,
     in the byte order of the machine, because what writes a file takes the memory as it lies.
@@ -43,6 +42,7 @@ class VideoFeatures:
     metadata: VideoMetadata
     source: Source
     notes: tuple[str, ...] = ()
+    reader: int = READER
 
     def __post_init__(self) -> None:
         """Shapes and types are a contract of the file format, and so is the order of the values in memory."""
@@ -53,3 +53,7 @@ class VideoFeatures:
             values = getattr(self, name)
             assert values.dtype.newbyteorder("=") == dtype, (name, values.dtype)
             object.__setattr__(self, name, np.ascontiguousarray(values, dtype=dtype))
+
+    def without_values(self) -> "VideoFeatures":
+        """All that is known of the features but what they are: (T, 0)."""
+        return replace(self, features=self.features[:, :0])

@@ -1,5 +1,6 @@
 """The stream ``audio``: from a file to the features of its sound, in the process that reads it."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from vidrnn.store.source import Source, is_there, state_of
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.streams.log_mel import RATE, SoundSteps
 from vidrnn.video.audio import Sound
+from vidrnn.video.container import longest_step_s, open_audio
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,21 @@ class ReadSound:
 
     bands: int
     rate: float
+
+    def change_since(self, made: VideoFeatures, source: Path) -> str | None:
+        """A `ChangeSince`: before version 1, the first track was taken, and a clock that was set anew left a gap.
+
+        Notes of then tell both. Raises VideoError.
+        """
+        if any("that step back in time" in note for note in made.notes):
+            return "times of sound"
+        has_gaps, has_tracks = (any(text in note for note in made.notes) for text in (" gaps,", " audio tracks"))
+        if not has_gaps and not has_tracks:
+            return None
+        with open_audio(source) as (container, stream):
+            if stream.index != container.streams.audio[0].index:
+                return "another of several audio tracks"
+            return "times of sound" if has_gaps and math.isfinite(longest_step_s(container)) else None
 
     def __call__(self, source: Path, on_progress: Callable[[], None]) -> Iterator[VideoFeatures]:
         """Decode and pool. Memory holds one block and the steps, however long the sound is.

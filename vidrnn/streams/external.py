@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,11 @@ class ReadArray:
         metadata = VideoMetadata(0, 0, 0, duration_s or float(times[-1]))
         # A file may lie in memory by columns, and what is stored is its bytes.
         yield VideoFeatures(np.ascontiguousarray(features, dtype=np.float16), times, metadata, digest)
+
+    def change_since(self, _made: VideoFeatures, source: Path) -> str | None:
+        """A `ChangeSince`: before version 1, arrays in Fortran order were stored as they lay. Raises OSError."""
+        is_scrambled = self.suffix == ".npy" and _is_fortran(self.source(source))
+        return "arrays in Fortran order" if is_scrambled else None
 
     def _check(self, features: Array, path: Path) -> None:
         turned = self.layout == "DxT"
@@ -142,18 +147,29 @@ def read_array(path: Path) -> tuple[Array, Array | None]:
 def _refuse_short(path: Path) -> None:
     """Raise ValueError when the header of an .npy file says more values than it holds, before memory is taken."""
     with path.open("rb") as file:
-        magic = file.read(6)
-        if magic != b"\x93NUMPY":
+        if (header := _header_of(file)) is None:
             return  # numpy says what is wrong with it
-        file.seek(0)
-        read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        version, _ = np.lib.format.read_magic(file)
-        if version not in read:
-            return
-        shape, _, dtype = read[version](file)
+        shape, _, dtype = header
         needed, there = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
     if not dtype.hasobject and there < needed:
         raise ValueError(f"its header says {shape} of {dtype}, {needed} bytes, and it holds {there}")
+
+
+def _header_of(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]] | None:
+    """Shape, whether in Fortran order, and type of an array at its start; None where NumPy 1 or 2 did not write it."""
+    if file.read(6) != b"\x93NUMPY":
+        return None
+    file.seek(0)
+    version, _ = np.lib.format.read_magic(file)
+    read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    return read[version](file) if version in read else None
+
+
+def _is_fortran(path: Path) -> bool:
+    """Whether the values of an .npy file lie column after column, and not row after row as well."""
+    with path.open("rb") as file:
+        header = _header_of(file)
+    return header is not None and header[1] and len(header[0]) == 2 and min(header[0]) > 1
 
 
 def _checked_times(times: Array, num_steps: int, path: Path) -> npt.NDArray[np.float64]:

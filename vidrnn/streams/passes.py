@@ -73,10 +73,13 @@ def file_passes(annotations: Sequence[Annotation], *, root: Path, settings: Feat
     for stream in settings.streams:
         if stream == "audio":
             sound = ReadSound(settings.audio.bands, settings.audio.rate)
-            passes.append(Computed(_spec_of(settings, stream, dim=2 * sound.bands), sound))
+            passes.append(
+                Computed(_spec_of(settings, stream, dim=2 * sound.bands), sound, change_since=sound.change_since)
+            )
         elif stream == "external":
             array = _array_reader(annotations, root=root, settings=settings)
-            passes.append(Computed(_spec_of(settings, stream, dim=array.dim), array, array.sources))
+            spec = _spec_of(settings, stream, dim=array.dim)
+            passes.append(Computed(spec, array, array.sources, array.change_since))
     return tuple(passes)
 
 

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from vidrnn.video.upright import is_hd, placement
+from vidrnn.video.colours import BT601, BT709, UNTAGGED, is_hd
+from vidrnn.video.upright import placement
 
 Plane = npt.NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
 """(H, W) brightness and two of (H / 2, W / 2) colour; H and W are even."""
 
-BT709, BT601, UNTAGGED = 1, 6, 2  # ITU-T H.273, table 4
 _RGB = 0
 _LIMITED, _FULL = int(ColorRange.MPEG), int(ColorRange.JPEG)
 _NO_COLOUR = 128
@@ -36,7 +36,7 @@ def colours_of(frame: VideoFrame) -> Colours:
     """The tags of a frame; where it names no matrix, the rule of players for its size."""
     matrix = int(frame.colorspace)
     if matrix in {_RGB, UNTAGGED}:
-        matrix = BT709 if is_hd(frame) else BT601
+        matrix = BT709 if is_hd(frame.width, frame.height) else BT601
     return Colours(matrix, int(frame.color_primaries), int(frame.color_trc))
 
 

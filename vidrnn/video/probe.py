@@ -24,17 +24,14 @@ from vidrnn.video.container import (
     is_followed,
     moving_streams,
     open_video,
-    pixel_aspect,
 )
 from vidrnn.video.decoded_times import decoded_times
+from vidrnn.video.header import pixels_of
 from vidrnn.video.packets import Integers, PacketIndex, list_packets
 from vidrnn.video.pictures import is_still, measure
 from vidrnn.video.sampling import Seconds
 
 _USUAL_RATE = 25.0  # frames per second where neither the frames nor the header tell
-_WIDEST_PIXEL = 4  # anamorphic film has 2
-_ROUNDED = 0.01  # tools that write 16:9 for 200x112 call square pixels 224:225
-_HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273, table 3
 _HEADER_TOLERANCE = 0.1  # a header may claim this share more frames than there are before a note is made
 
 
@@ -111,14 +108,6 @@ def probe(
     return _probe_file(path, on_progress=on_progress)
 
 
-def pixel_shape(path: Path) -> float:
-    """`Video.pixel_aspect` of a video, from its header alone. Raises VideoError."""
-    if _is_folder(path) or is_still(path):
-        return 1.0
-    with open_video(path) as (_, stream):
-        return float(_pixels(stream)[0])
-
-
 def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
     with open_video(path) as (container, stream):
         listing = list_packets(container, stream, on_progress=on_progress)
@@ -130,7 +119,7 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         pixel_format = stream.codec_context.pix_fmt
         may_be_followed = ends_with_its_first(container)
         has_audio = bool(container.streams.audio)
-        aspect, told = _pixels(stream)
+        aspect, told = pixels_of(stream)
         notes = _stream_notes(container, stream) + told
     pts, packets = listing.pts, listing.index
     if (
@@ -180,23 +169,6 @@ def _stream_notes(container: InputContainer, stream: VideoStream) -> list[str]:
     size = f"{stream.codec_context.width}x{stream.codec_context.height}"
     number = 1 + [other.index for other in streams].index(stream.index)
     return [f"holds {len(streams)} video streams; number {number} ({size}) is used, the default one or the largest"]
-
-
-def _pixels(stream: VideoStream) -> tuple[Fraction, list[str]]:
-    """The shape of the pixels, and what a reader of the report should know of their shape and colours."""
-    claim, aspect, notes = pixel_aspect(stream), Fraction(1), list[str]()
-    name = f"{claim.numerator}:{claim.denominator}"
-    if not 1 / _WIDEST_PIXEL <= claim <= _WIDEST_PIXEL:
-        notes.append(f"claims pixels of {name}, which no camera has; taken as square")
-    elif abs(claim - 1) > _ROUNDED:
-        aspect = claim
-        notes.append(f"its pixels are {name} and not square; shown in the proportions of players")
-    if (curve := _HDR.get(stream.codec_context.color_trc)) is not None:
-        notes.append(
-            f"is HDR ({curve}) and read without tone mapping: paler than players show it; convert it to SDR where "
-            "other videos are SDR"
-        )
-    return aspect, notes
 
 
 def _is_folder(path: Path) -> bool:

@@ -10,13 +10,12 @@ from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from vidrnn.video.colours import BT709, LIMITED, UNTAGGED, is_grey, is_hd
 from vidrnn.video.nvdec import is_on_gpu, to_rgb
 
 if TYPE_CHECKING:
     import torch
 
-_BT709, _UNTAGGED = 1, 2  # ITU-T H.273, table 4
-_LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG: black is 16 and white 235
 _STRETCHED = np.rint((np.arange(256.0) - 16) * 255 / 219).clip(0, 255).astype(np.uint8)
 
 
@@ -43,23 +42,18 @@ class Upright:
         """
         mirrored, quarter_turns = placement(frame)
         pixel_aspect = 1 / self._pixel_aspect if quarter_turns % 2 else self._pixel_aspect
-        if self._guess_matrix and frame.colorspace == _UNTAGGED and is_hd(frame):
-            frame.colorspace = _BT709
+        if self._guess_matrix and frame.colorspace == UNTAGGED and is_hd(frame.width, frame.height):
+            frame.colorspace = BT709
         if is_on_gpu(frame):
             on_gpu = to_rgb(frame)
             return (on_gpu.flip(1) if mirrored else on_gpu).rot90(quarter_turns), pixel_aspect
         rgb = np.asarray(self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
-        if frame.color_range == _LIMITED and frame.format.name.startswith("gray"):
+        if frame.color_range == LIMITED and is_grey(frame.format.name):
             rgb = _STRETCHED[rgb]  # FFmpeg takes frames without colour as full range, whatever they say
         if not mirrored and not quarter_turns:
             return rgb, pixel_aspect
         turned = np.ascontiguousarray(np.rot90(rgb[:, ::-1] if mirrored else rgb, quarter_turns))
         return turned, pixel_aspect
-
-
-def is_hd(frame: VideoFrame) -> bool:
-    """Whether players take BT.709 for Y'CbCr that names no matrix: the rule of mpv and libplacebo."""
-    return frame.width >= 1280 or frame.height > 576
 
 
 def placement(frame: VideoFrame) -> tuple[bool, int]:

@@ -11,6 +11,7 @@ import yaml
 
 from tests.integration.world import Outcome, call
 from tests.media import pictures, write_clip
+from tests.old_features import is_old, make_old
 from vidrnn.settings.base import validate
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.feature_folder import FeatureFolder
@@ -94,6 +95,27 @@ def test_two_passes_print_each_and_then_both(world: World) -> None:
     ]
     again = world.call("extract", *MIRRORED)
     assert (again.code, again.out.splitlines()[-1]) == (0, "extracted 0, reused 6, failed 0")
+
+
+def test_features_of_an_earlier_version_are_looked_at_and_some_made_anew(world: World) -> None:
+    """`check` says that there are some; `extract` says how many differ, and in what."""
+    world.call("extract")
+    for name in NAMES:
+        make_old(world.plain, name, later_s=0.04 if name == NAMES[0] else 0.0)
+    found = world.call("check")
+    assert (
+        "features: 3 videos have features of an earlier version; `vidrnn extract` looks at these videos once and makes "
+        "anew what it reads in another way\nfeatures: nothing left to extract"
+    ) in found.out
+    assert world.call("extract").out.splitlines()[-2:] == [
+        "note: 1 of the videos are read in another way than by an earlier version, and made anew (times of frames: 1)",
+        "extracted 1, reused 2, failed 0",
+    ]
+    assert [is_old(world.plain, name) for name in NAMES] == [False, True, True]
+    again = world.call("extract").out
+    assert again.splitlines()[-1] == "extracted 0, reused 3, failed 0"
+    assert "note" not in again
+    assert "earlier version" not in world.call("check").out
 
 
 def test_the_mirrored_features_are_those_of_turned_clips(world: World, tmp_path: Path, capsys) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidrnn.extraction.stored import Stored
+from vidrnn.extraction.stored import Standing, Stored
 from vidrnn.store import feature_file
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
@@ -19,6 +19,7 @@ from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
 SPEC = FeatureSpec("rgb", "net", "random", "0" * 64, "head", 4, 1, {"square": "warp"}, {"kind": "fps"}, "float32")
+RIGHT = Standing("right")
 NAMES = ("a.mp4", "b/c d.avi", os.fsdecode(b"caf\xe9.mp4"))
 
 
@@ -41,7 +42,7 @@ def write(folder: FeatureFolder, root: Path, name: str, *, content: bytes) -> No
 
 def has(folder: FeatureFolder, root: Path, names=NAMES) -> list[bool]:
     with Stored(folder) as stored:
-        return [stored.has(name, root / name) for name in names]
+        return [stored.find(name, root / name).what == "right" for name in names]
 
 
 @pytest.fixture
@@ -157,11 +158,11 @@ def test_several_at_the_same_time(folder, tmp_path):
         assert all(all(found) for found in pool.map(lambda _: has(folder, tmp_path, names), range(8)))
     with Stored(folder) as first, Stored(folder) as second, ThreadPoolExecutor(4) as pool:
         for stored in (first, second):
-            assert all(pool.map(lambda name, stored=stored: stored.has(name, tmp_path / name), names))
+            assert all(pool.map(lambda name, stored=stored: stored.find(name, tmp_path / name) == RIGHT, names))
 
 
 def test_a_video_that_is_gone_is_an_error_of_that_video(folder, tmp_path):
     has(folder, tmp_path)
     (tmp_path / "a.mp4").unlink()
     with Stored(folder) as stored, pytest.raises(FileNotFoundError):
-        stored.has("a.mp4", tmp_path / "a.mp4")
+        stored.find("a.mp4", tmp_path / "a.mp4")

@@ -1,17 +1,12 @@
 """A changed input never reuses old features, whatever it is called: weights, folders of arrays and texts, lengths."""
 
 import importlib
-import json
 from collections.abc import Sequence
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from tests.fake_backbone import AverageColour as PlainColour
 from tests.media import pictures, write_clip
@@ -27,7 +22,6 @@ from vidrnn.inference.side_files import SideFiles
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings, TextSettings
-from vidrnn.store import feature_file
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.streams.passes import file_passes
@@ -82,46 +76,6 @@ def test_where_the_weights_are_absent_their_name_decides(tmp_path):
     folder = features_by(settings, tmp_path)
     elsewhere = settings.model_copy(update={"weights": "/not/here/w.pt"})
     assert [each.path for each in found(tmp_path, elsewhere)] == [folder.path]
-
-
-def colour_in_a_square(square: str) -> AverageColour:
-    backbone = AverageColour()
-    backbone.preprocessing = replace(backbone.preprocessing, square=square)
-    backbone.spec = replace(backbone.spec, preprocessing=backbone.preprocessing.as_dict())
-    return backbone
-
-
-def as_an_older_version_left_it(folder: FeatureFolder, path: str) -> None:
-    """The header does not say which shape the pixels were taken in, and the values are recognised when they stay."""
-    file = folder.file_of(path)
-    with safe_open(file, framework="numpy") as opened:
-        header, times = json.loads(opened.metadata()["vidrnn"]), opened.get_tensor("timestamps_s")
-    del header["metadata"]["pixel_aspect"]
-    features = np.full((len(times), 3), 7, np.float16)
-    header["sha256"] = feature_file.checksum_of(features, times)
-    save_file({"features": features, "timestamps_s": times}, file, metadata={"vidrnn": json.dumps(header)})
-
-
-@pytest.mark.parametrize(("square", "again"), [("pad", {"wide.mp4"}), ("center_crop", {"wide.mp4"}), ("warp", set())])
-def test_features_that_took_all_pixels_as_square_are_made_anew_where_that_matters(tmp_path, square, again):
-    """Where a square is squeezed anyway, and for square pixels, the features of older versions are right and stay."""
-    write_clip(tmp_path / "wide.mp4", pictures(4), pixel_aspect=Fraction(16, 11))
-    write_clip(tmp_path / "square.mp4", pictures(4))
-    names = ("wide.mp4", "square.mp4")
-
-    def extracted() -> tuple[FeatureFolder, str]:
-        report = filled(tmp_path, [colour_in_a_square(square)], weights="default", names=names)
-        return report.folders[0], report.whole.summary()
-
-    folder, _ = extracted()
-    for name in names:
-        as_an_older_version_left_it(folder, name)
-        assert folder.read(name, check=True).features.max() == 7
-    same, said = extracted()
-    assert same.path == folder.path
-    assert said == f"extracted {len(again)}, reused {2 - len(again)}, failed 0"
-    assert {name for name in names if folder.read(name).features.max() != 7} == again
-    assert extracted()[1] == "extracted 0, reused 2, failed 0", "once is enough"
 
 
 def external(folder: Path, **changes: object) -> FeatureSettings:
