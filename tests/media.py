@@ -1,7 +1,7 @@
 """Tiny clips, rendered with PyAV for one test each, and bytes of media files changed on purpose."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,12 +46,16 @@ def write_clip(
     pix_fmt: str = "yuv420p",
     audio_from_s: float | None = None,
     pixel_aspect: Fraction | None = None,
+    muxer: Mapping[str, str] | None = None,
     **options: str,
 ) -> Path:
-    """Encode pictures, by default at 25 per second; ``audio_from_s`` adds silence that starts then."""
+    """Encode pictures, by default at 25 per second; ``audio_from_s`` adds silence that starts then.
+
+    ``options`` are of the codec and ``muxer`` of the container.
+    """
     height, width = images[0].shape[:2]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(f"file:{path}", "w", format=options.pop("container", None)) as container:
+    with av.open(f"file:{path}", "w", format=options.pop("container", None), options=dict(muxer or {})) as container:
         stream = container.add_stream(codec, rate=round(1 / time_base) if time_base > Fraction(1, 100) else 25)
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.options, stream.thread_count = options, 1

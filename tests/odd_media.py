@@ -1,6 +1,6 @@
 """Videos as other tools' users have them, each with what is right: the pictures that were put in, and their times."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -148,12 +148,12 @@ def without_its_first_key_frame(path: Path) -> Odd:
 
 def of_a_browser(path: Path) -> Odd:
     """No length, no index: the page that recorded it could not go back and write them."""
-    _write(path, pictures(30), codec="libvpx", muxer={"live": "1"})
+    write_clip(path, pictures(30), codec="libvpx", muxer={"live": "1"})
     return Odd(pictures(30))
 
 
 def in_fragments(path: Path) -> Odd:
-    _write(path, pictures(30), codec="libx264", muxer=_FRAGMENTS)
+    write_clip(path, pictures(30), muxer=_FRAGMENTS)
     return Odd(pictures(30))
 
 
@@ -183,7 +183,8 @@ def of_a_killed_recorder(path: Path) -> Odd:
 
 
 def joined_byte_for_byte(path: Path) -> Odd:
-    first, second = (write_clip(_aside(path, f"{count}.mp4"), pictures(count)).read_bytes() for count in (9, 12))
+    parts = (_aside(path, f"{count}{path.suffix}") for count in (9, 12))
+    first, second = (write_clip(part, pictures(int(part.stem))).read_bytes() for part in parts)
     path.write_bytes(first + second)
     return Odd(pictures(9), note="another file follows in it, joined byte for byte; only the 9 frames of the first are")
 
@@ -198,18 +199,6 @@ def transparent(path: Path) -> Odd:
     samples[:, EDGE // 2 :, 0] = 0
     write_planes(path, samples, codec="qtrle", pix_fmt="argb")
     return Odd(_one_colour(), error=0)
-
-
-def _write(path: Path, images: Sequence[Image], *, codec: str, muxer: Mapping[str, str]) -> None:
-    with av.open(str(path), "w", options=dict(muxer)) as container:
-        stream = container.add_stream(codec, rate=25, options={"g": "10"})
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt, stream.thread_count = "yuv420p", 1
-        for number, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 ODD: dict[str, Callable[[Path], Odd]] = {
@@ -228,6 +217,7 @@ ODD: dict[str, Callable[[Path], Odd]] = {
     "one_time_for_all.ts": one_time_for_all,
     "of_a_killed_recorder.avi": of_a_killed_recorder,
     "joined_byte_for_byte.mp4": joined_byte_for_byte,
+    "joined_byte_for_byte.nut": joined_byte_for_byte,
     "single_frame.mp4": single_frame,
     "transparent.mov": transparent,
 }

@@ -1,6 +1,6 @@
 """Tiny sounds and clips with sound, written with PyAV for one test each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ def write_sound(
     clock: float = 1.0,
     tracks: int = 1,
     default: int = 0,
+    muxer: Mapping[str, str] | None = None,
 ) -> Path:
     """Encode a sound, the same in all channels.
 
@@ -56,9 +57,10 @@ def write_sound(
         clock: seconds that pass in the file for each second of the sound.
         tracks: how many times it is there.
         default: which of these is marked as the one to play; its sound is as given, the others are half as loud.
+        muxer: options of the container.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=dict(muxer or {})) as container:
         video = container.add_stream("mpeg4", rate=25) if images else None
         if video is not None:
             video.width, video.height, video.pix_fmt, video.thread_count = 32, 24, "yuv420p", 1

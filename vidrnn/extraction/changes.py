@@ -114,8 +114,14 @@ def _is_limited_grey(look: _Look) -> bool:
     return look.header is not None and look.header.is_limited_grey
 
 
+def _swallowed_a_file(look: _Look) -> bool:
+    """Of two NUT files joined byte for byte, the second was read as one frame of the first."""
+    return look.header is not None and look.header.container == "nut" and _has_other_times(look)
+
+
 RULES: Sequence[_Rule] = (  # those that read more come last
     _Rule(2, _is_limited_grey, "grey in limited range"),
+    _Rule(2, _swallowed_a_file, "joined NUT files"),
     _Rule(1, _is_not_square, "pixels that are not square"),
     _Rule(1, _is_another_stream, "another of several video streams"),
     _Rule(1, _guesses_matrix, "HD colours that name no matrix"),

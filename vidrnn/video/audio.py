@@ -16,7 +16,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.video.container import cause_of, file_start_s, longest_step_s, open_audio, packets_of
+from vidrnn.video.container import cause_of, file_start_s, longest_step_s, open_audio, packets_of, refuse_encrypted
 from vidrnn.video.pictures import is_still
 from vidrnn.video.restarts import STRAY, restart_note
 
@@ -141,12 +141,15 @@ class Sound:
             try:
                 for packet in packets_of(container, stream):
                     self._on_progress()
+                    refuse_encrypted(packet)
                     for frame in packet.decode():
                         unit = frame.time_base or stream.time_base
                         time_s = None if frame.pts is None or unit is None else float(frame.pts * unit) - zero_s
                         last_s = last_s if time_s is None else time_s
                         if frame.samples:
                             yield frame, time_s
+            except VideoError:
+                raise
             except (av.FFmpegError, OSError, ValueError) as error:
                 raise VideoError(
                     f"decoding its sound stopped at {last_s:.1f} s: {cause_of(error)}; the file is damaged, re-encode "

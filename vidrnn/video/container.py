@@ -35,6 +35,7 @@ _CONTAINERS = (
     *("av1", "h261", "h263", "h264", "hevc", "m4v", "mjpeg", "mpegvideo", "obu", "vc1"),  # streams without container
 )
 _SIGNATURE, _PIECE = 12, 1 << 20  # bytes: that tell a kind of file, and that are read at once
+_NUT_BEGINS, _NUT_HEAD = b"/multimedia container\0", 32  # behind "nut", within so many bytes
 _SOUND_CONTAINERS = ("aac", "aiff", "au", "caf", "flac", "mp3", "w64", "wav")
 _OPTIONS = {
     "format_whitelist": ",".join(_CONTAINERS),
@@ -172,10 +173,19 @@ def packets_of(container: InputContainer, stream: _Stream) -> "Iterator[Packet[_
     """The packets of a stream, then one that is empty.
 
     A transport stream may announce more streams on the way. PyAV made no room for those: behind the last packet of the
-    others it looks one up that it does not have.
+    others it looks one up that it does not have. The reader of NUT takes a whole file that follows for one more frame.
     """
+    may_swallow = container.format.name == "nut"
     with suppress(IndexError):
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if not (may_swallow and _NUT_BEGINS in bytes(memoryview(packet)[:_NUT_HEAD])):
+                yield packet
+
+
+def refuse_encrypted(packet: "Packet[Any]") -> None:
+    """Raise VideoError where the container says that what is in a packet is encrypted (Common Encryption, DRM)."""
+    if any(side_data.data_type == "encryption_info" for side_data in packet.iter_sidedata()):
+        raise VideoError("is encrypted (DRM), and nothing here has its key; take a copy without encryption")
 
 
 def longest_step_s(container: InputContainer) -> float:
@@ -188,7 +198,7 @@ def longest_step_s(container: InputContainer) -> float:
 
 def ends_with_its_first(container: InputContainer) -> bool:
     """Whether of files that were joined byte for byte only the first is read, without a word."""
-    return container.format.name.split(",")[0] in {"mov", "flv", "asf"}
+    return container.format.name.split(",")[0] in {"mov", "flv", "asf", "nut"}
 
 
 def is_followed(path: Path, end: int, *, on_read: Callable[[], object] = lambda: None) -> bool:

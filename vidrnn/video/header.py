@@ -23,12 +23,14 @@ class Header:
     """How the pictures of a file are shown.
 
     Attributes:
+        container: FFmpeg's name of its kind.
         pixel_aspect: width of a pixel over its height, before rotation.
         is_first_stream: whether the video is the first stream of pictures that is no cover.
         guesses_matrix: whether the colours are Y'CbCr in HD of a matrix that nothing names.
         is_limited_grey: whether the pictures are grey, with black at 16 and white at 235.
     """
 
+    container: str
     pixel_aspect: float
     is_first_stream: bool
     guesses_matrix: bool
@@ -42,6 +44,7 @@ def read_header(path: Path) -> Header:
         name = context.pix_fmt or ""
         untagged = context.colorspace == UNTAGGED and is_hd(context.width, context.height)
         return Header(
+            container=container.format.name,
             pixel_aspect=float(pixels_of(stream)[0]),
             is_first_stream=stream.index == _first_stream(container).index,
             guesses_matrix=untagged and context.name != "webp" and (not name or _takes_a_matrix(name)),

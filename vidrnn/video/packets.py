@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from vidrnn.errors import VideoError
 from vidrnn.video.bitstream import Role, role_reader
-from vidrnn.video.container import cause_of, longest_step_s, packets_of
+from vidrnn.video.container import cause_of, longest_step_s, packets_of, refuse_encrypted
 from vidrnn.video.h264_fields import FieldPairs
 
 Integers = npt.NDArray[np.int64]
@@ -92,7 +92,7 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
     forward from packet to packet although the decoder reorders may be times of decoding; a clock may be set anew.
 
     Raises:
-        VideoError: the file cannot be read to its end.
+        VideoError: the file cannot be read to its end, or is encrypted.
     """
     context = stream.codec_context
     role_of = role_reader(context.codec.canonical_name, context.extradata or b"")
@@ -104,6 +104,7 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
         for packet in packets_of(container, stream):
             on_progress()
             end = max(end, (packet.pos or 0) + packet.size)
+            refuse_encrypted(packet)
             if packet.size == 0:
                 empty += 1
             elif packet.pts is not None:

@@ -13,7 +13,7 @@ from tests import bad_readers
 from tests.coded_fields import write_fields
 from tests.fake_backbone import AverageColour as PlainColour
 from tests.media import change_clock, decoding_times_only, pictures, write_audio, write_clip, write_flat, write_pictures
-from tests.odd_media import write_planes
+from tests.odd_media import ODD, write_planes
 from tests.old_features import is_old, make_old
 from tests.tiled_pictures import write_tiles
 from tests.unit.video.test_several_streams_in_a_file import LARGE, SMALL, write_streams
@@ -194,6 +194,16 @@ def test_a_file_that_is_refused_now_says_why(tmp_path):
     (tmp_path / "a.mkv").write_bytes(b"")
     with pytest.raises(VideoError, match="0 bytes"):
         change_since(made, tmp_path / "a.mkv", drawn)
+
+
+def test_a_joined_file_that_was_read_as_one_frame_more(tmp_path):
+    path, drawn = tmp_path / "videos" / "a.nut", drawing()
+    path.parent.mkdir()
+    ODD["joined_byte_for_byte.nut"](path)
+    made = made_of(path, drawn, version=1)
+    assert change_since(made, path, drawn) is None
+    swallowed = replace(made, metadata=replace(made.metadata, num_frames=made.metadata.num_frames + 1))
+    assert change_since(swallowed, path, drawn) == "joined NUT files"
 
 
 def test_every_version_has_its_streams_and_its_rules():

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from tests.media import flat, pictures, write_audio, write_clip
+from tests.sounds import tone, write_sound
 from vidrnn.errors import VideoError
+from vidrnn.video.audio import Sound
 from vidrnn.video.decode import decode
 from vidrnn.video.probe import probe
 
@@ -279,6 +281,28 @@ def test_a_container_that_claims_giant_pictures_is_refused(tmp_path):
     assert (
         refusal(path) == "claims pictures of 30000x3000; at most 67108864 pixels (8192x8192) are decoded, scale it down"
     )
+
+
+ENCRYPTED = "is encrypted (DRM), and nothing here has its key; take a copy without encryption"
+ENCRYPTION = {
+    "encryption_scheme": "cenc-aes-ctr",
+    "encryption_key": "76a6c65c5ea762046bd749a2e632ccbb",
+    "encryption_kid": "a7e61c373e219033c21091fa607bf3b8",
+}
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg4"])
+def test_an_encrypted_video_says_so(tmp_path, codec):
+    """Common Encryption (ISO/IEC 23001-7): the pictures look like damage to a decoder."""
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    assert refusal(write_clip(tmp_path / "a.mp4", pictures(4), codec=codec, muxer=ENCRYPTION, **quiet)) == ENCRYPTED
+
+
+def test_encrypted_sound_says_so(tmp_path):
+    path = write_sound(tmp_path / "a.mp4", tone(200, 0.5), codec="aac", muxer=ENCRYPTION)
+    with pytest.raises(VideoError) as caught:
+        list(Sound(path, rate=16000).blocks())
+    assert str(caught.value) == ENCRYPTED
 
 
 def test_a_moving_webp_which_ffmpeg_cannot_decode_says_so(tmp_path):
