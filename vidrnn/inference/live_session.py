@@ -67,6 +67,8 @@ class LiveSession:
         on_note: Callable[[str], None],
     ) -> None:
         self._stream, self._source, self._limit_s, self._on_note = stream, source, limit_s, on_note
+        if model.settings.inference.decoding == "viterbi":
+            on_note("inference.decoding: viterbi reads whole videos; live, each step is given its likeliest class")
         thresholds = model.thresholds
         if model.settings.model.head in MULTILABEL_HEADS and thresholds is None:
             thresholds = (0.5,) * len(model.label_map)
