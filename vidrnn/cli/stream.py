@@ -54,7 +54,7 @@ def stream(
     limit_s = None if limit is None else seconds_of(limit)
     options = EventOptions(hysteresis, min_length, min_gap)
     found = find_source(source)
-    recogniser = load(model, device=device, weights=weights, unknown_below=unknown_below)
+    recogniser = load(model, device=device, weights=weights, unknown_below=unknown_below, batch_size=1)
     session = LiveSession(
         recogniser.stream(delay_s=delay, window_s=window),
         recogniser.model,

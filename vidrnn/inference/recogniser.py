@@ -232,7 +232,7 @@ class Recogniser:
     def stream(self, *, delay_s: float | None = None, window_s: float | None = None) -> LiveStream:
         """Answers while a video still comes: push its pictures to what this gives. docs/live.md says more.
 
-        Networks are loaded once more for batches of single steps, which answer sooner.
+        Networks are loaded once more, for batches of a single step, unless ``load`` was told ``batch_size=1``.
 
         Args:
             delay_s: how many seconds an answer may wait; for models that read in both directions, which need it.
@@ -242,10 +242,10 @@ class Recogniser:
             ConfigError: the model cannot answer while the video still comes; the message says what to train.
         """
         if self._live is None:
-            size = max(len(self._pictures), 1)
+            size, loaded = max(len(self._pictures), 1), self._extraction.batch_size
             extraction = self._extraction.model_copy(update={"batch_size": size})
-            same = self._extraction.batch_size == size
-            self._live = self._pictures if same else load_passes(self._features, extraction)
+            fits = loaded is not None and loaded <= size
+            self._live = self._pictures if fits else load_passes(self._features, extraction)
         return LiveStream(self.model, self._live, delay_s=delay_s, window_s=window_s)
 
     def _refuse_other(self, here: FeatureSpec) -> None:

@@ -80,9 +80,7 @@ def test_what_comes_while_the_reader_is_busy_is_dropped() -> None:
 
 def test_a_source_that_goes_away_is_opened_again() -> None:
     """Also after failures in between; times go on from what came before, however fast that came."""
-    found, _ = read(
-        Scripted(pictures(0.0, 0.1, 0.2), refusing, refusing, pictures(0.0, 0.1, 0.2)), seconds=1.0, slow_s=0.0
-    )
+    found, _ = read(Scripted(pictures(0.0, 0.1, 0.2), refusing, refusing, pictures(0.0, 0.1, 0.2)), seconds=3.0)
     notes = [item.note for item in found if isinstance(item, Interrupted)]
     assert len(notes) >= 3
     assert "the camera gives no more pictures; tried again in" in notes[0]
