@@ -28,7 +28,7 @@ from vidrnn.sequences.sequence_set import Batch
 from vidrnn.sequences.steps import choose_steps
 
 DELAYS = (0, 1, 2, 5, 10, 20, 40)
-WINDOWS_AT_ONCE = 512
+WINDOWS_AT_ONCE = 32
 Scores = dict[str, list[tuple[float, float]]]  # what answered to accuracy and edit score of each video
 
 
