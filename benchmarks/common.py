@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from multiprocessing import forkserver
 from pathlib import Path
 
 
@@ -58,6 +59,17 @@ def seconds_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def processor_s() -> float:
+    """Seconds that this process, the fork server and all decoders that have ended took of the processor (Linux).
+
+    Other work on the machine changes it little, where it changes the time that passes a lot.
+    """
+    time.sleep(0.2)  # the fork server hears of the end of a decoder a moment later
+    server = forkserver._forkserver._forkserver_pid  # noqa: SLF001  nothing else knows it
+    spent = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()[11:15] if server else []
+    return time.process_time() + sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
+
+
 def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
     """The median ratio of pairs measured in the same round: what disturbs the machine disturbs both."""
     return statistics.median(value / other for value, other in zip(values, others, strict=True))
@@ -77,6 +89,21 @@ def draw_clips(folder: Path, count: int, *, width: int = 640, height: int = 480,
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(draw, range(count)))
+
+
+def encode_again(clip: Path, path: Path, *, spacing: int) -> Path:
+    """The same pictures in H.264 as cameras write it: each from those before and after, a key frame now and then."""
+    import av
+
+    options = {"preset": "veryfast", "crf": "23", "g": str(spacing)}
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        given = source.streams.video[0]
+        stream = target.add_stream("libx264", rate=given.average_rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = given.width, given.height, "yuv420p"
+        for frame in source.decode(given):
+            target.mux(stream.encode(frame.reformat(format="yuv420p")))
+        target.mux(stream.encode())
+    return path
 
 
 def find_clips(folder: Path) -> list[Path]:

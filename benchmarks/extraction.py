@@ -16,14 +16,12 @@ sees a part of the clips. Clips: those of a folder, else rendered ones (640 x 48
 Run:  python -m benchmarks.extraction --clips FOLDER
 """
 
-import os
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
@@ -36,6 +34,7 @@ from benchmarks.common import (
     print_json,
     print_machine,
     print_table,
+    processor_s,
     seconds_of,
 )
 from benchmarks.first_feature import first_feature
@@ -217,24 +216,16 @@ def streams(
     costs: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         for name, passes in wanted.items():
-            before_s, started = _processor_s(), time.perf_counter()
+            before_s, started = processor_s(), time.perf_counter()
             frames = embed_all(clips[:1] if number == 0 else clips, passes, settings)
             wall_s = time.perf_counter() - started
             if number > 0:  # the first one warms up
-                costs.setdefault(f"{name}_cpu_ms", []).append(1e3 * (_processor_s() - before_s) / frames)
+                costs.setdefault(f"{name}_cpu_ms", []).append(1e3 * (processor_s() - before_s) / frames)
                 costs.setdefault(f"{name}_wall_ms", []).append(1e3 * wall_s / frames)
     figures = {name: statistics.median(values) for name, values in costs.items()}
     for name in ("flow", "rgb_diff", "rgb_both", "all_both"):
         figures[f"{name}_of_rgb_cpu"] = median_ratio(costs[f"{name}_cpu_ms"], costs["rgb_cpu_ms"])
     return figures
-
-
-def _processor_s() -> float:
-    """Seconds that this process, the fork server and all decoders that have ended took of the processor (Linux)."""
-    time.sleep(0.2)  # the fork server hears of the end of a decoder a moment later
-    server = forkserver._forkserver._forkserver_pid  # noqa: SLF001  nothing else knows it
-    spent = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()[11:15] if server else []
-    return time.process_time() + sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
 
 
 def report(figures: dict[str, float], settings: ExtractionSettings, *, precision: str) -> None:
