@@ -65,6 +65,24 @@ def test_configurations_are_shipped() -> None:
          ("c: (whole configuration): training.steps 24 spreads the steps over the whole video, so with "
           "model.bidirectional false the answers of head 'step_labels' would depend on what comes later; set "
           "training.steps to null")),
+        ({"data": {"root": "a", "format": "csv", "annotations": "b"},
+          "model": {"head": "step_multilabel", "bidirectional": False}},
+         ("c: (whole configuration): training.steps 24 spreads the steps over the whole video, so with "
+          "model.bidirectional false the answers of head 'step_multilabel' would depend on what comes later; set "
+          "training.steps to null")),
+        ({"data": {"root": "a", "format": "csv", "annotations": "b"}, "model": {"head": "step_multilabel"},
+          "training": {"mixup": 0.2}},
+         "c: (whole configuration): training.mixup 0.2 cannot mix the answers of head 'step_multilabel'; set it to 0"),
+        ({"data": {"root": "a", "format": "csv", "annotations": "b"}, "model": {"head": "step_multilabel"},
+          "training": {"loss": "focal"}},
+         ("c: (whole configuration): training.loss 'focal' does not fit head 'step_multilabel': binary_cross_entropy, "
+          "asymmetric")),
+        ({"data": {"root": "a", "format": "csv", "annotations": "b"}, "model": {"head": "step_multilabel"},
+          "training": {"class_weight": "balanced"}},
+         ("c: (whole configuration): training.class_weight 'balanced' weighs one class per video or step, which head "
+          "'step_multilabel' has not; set it to none")),
+        ({"data": {"root": "a"}, "model": {"head": "step_multilabel"}},
+         "c: (whole configuration): model.head 'step_multilabel' needs data.format csv: folders name labels only"),
         ({"data": {"root": "a"}, "model": {"head": "multilabel"}, "training": {"class_weight": "balanced"}},
          ("c: (whole configuration): training.class_weight 'balanced' weighs one class per video or step, which head "
           "'multilabel' has not; set it to none")),
