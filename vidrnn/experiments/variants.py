@@ -9,8 +9,8 @@ from vidrnn.training.members import fit_members
 from vidrnn.training.predict import Answers, PredictOptions, answer
 
 Variant = str  # "model" or one of `trained_baselines`
-# Pooling of the baselines on the model's own inputs; heads with an answer at every step have none.
-_OWN_INPUTS: dict[Variant, str | None] = {"own_inputs_mean": "mean", "own_inputs_max": "max", "own_inputs_step": None}
+# Pooling of the baselines on the model's own inputs; heads with an answer at every step do without any.
+_OWN_INPUTS: dict[Variant, str] = {"own_inputs_mean": "mean", "own_inputs_max": "max", "own_inputs_step": "mean"}
 
 
 def trained_baselines(model: ModelSettings) -> tuple[Variant, ...]:
@@ -20,11 +20,11 @@ def trained_baselines(model: ModelSettings) -> tuple[Variant, ...]:
     pooling. What the second reaches is no merit of the recurrence.
     """
     per_step = model.head in STEP_HEADS
-    plain = no_time_settings(model)
+    there_already = [no_time_settings(model), model.model_copy(update={"pooling": "mean"}) if per_step else model]
     on_own_inputs = [
         name
         for name in _OWN_INPUTS
-        if (name == "own_inputs_step") == per_step and own_inputs_settings(model, name) not in (plain, model)
+        if (name == "own_inputs_step") == per_step and own_inputs_settings(model, name) not in there_already
     ]
     return (no_time_name(model.head), *on_own_inputs, "shuffled_time", *(() if per_step else ("single_frame",)))
 
@@ -56,7 +56,7 @@ def own_inputs_settings(model: ModelSettings, variant: Variant) -> ModelSettings
 
     Cross-attention sees more than one step at a time, so streams are concatenated in its place.
     """
-    changes: dict[str, object] = {"cell": "none", "stages": 1, "pooling": _OWN_INPUTS[variant] or model.pooling}
+    changes: dict[str, object] = {"cell": "none", "stages": 1, "pooling": _OWN_INPUTS[variant]}
     if model.fusion == "cross_attention":
         changes["fusion"] = "concat"
     return model.model_copy(update=changes)

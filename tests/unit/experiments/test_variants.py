@@ -37,6 +37,10 @@ def test_a_baseline_is_not_fitted_twice() -> None:
     """On features alone the mean of the own inputs is `mean_pool`; a model without recurrence is its own baseline."""
     assert trained_baselines(tiny_model()) == ("mean_pool", "own_inputs_max", "shuffled_time", "single_frame")
     assert trained_baselines(tiny_model(head="step_labels")) == ("single_step", "shuffled_time")
+    for head in ("step_labels", "step_multilabel"):  # whose pooling decides nothing
+        assert trained_baselines(tiny_model(head=head, pooling="max")) == ("single_step", "shuffled_time")
+        bare = tiny_model(head=head, inputs=["change"], cell="none", pooling="max")
+        assert trained_baselines(bare) == ("single_step", "shuffled_time")
     bare = tiny_model(inputs=["change"], cell="none", pooling="max")
     assert trained_baselines(bare) == ("mean_pool", "own_inputs_mean", "shuffled_time", "single_frame")
 
