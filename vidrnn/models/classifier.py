@@ -122,18 +122,18 @@ class SequenceClassifier(nn.Module):
             ValueError: the model cannot, see `vidrnn.models.states.obstacle_to_steps`; or there are more steps than
                 learned positions.
         """
-        outputs, state = self.advance_unscaled(features, state, present=present, lengths=lengths)
-        return self._scaled(outputs), state
+        outputs, state = self.advance_stages(features, state, present=present, lengths=lengths)
+        return self._scaled(outputs[-1]), state
 
-    def advance_unscaled(
+    def advance_stages(
         self,
         features: torch.Tensor,
         state: State | None = None,
         *,
         present: torch.Tensor | None = None,
         lengths: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, State]:
-        """As `advance`, with the outputs of `unscaled`."""
+    ) -> tuple[list[torch.Tensor], State]:
+        """As `advance`, with the outputs of `stage_outputs`."""
         if obstacle := obstacle_to_steps(self.settings):
             raise ValueError(obstacle)
         if lengths is not None:
@@ -141,11 +141,12 @@ class SequenceClassifier(nn.Module):
             features = features.masked_fill(~valid, 0.0)  # nan beyond the end would become nan in the gradients
             present = None if present is None else present & valid
         before, *others = parts_of(state, 1 + len(self.refinements))
-        outputs, first = self._advance_first(features, before, present, lengths)
-        states = [first]
+        first, after = self._advance_first(features, before, present, lengths)
+        outputs, states = [first], [after]
         for refinement, other in zip(self.refinements, others, strict=True):
             assert isinstance(refinement, Refinement)
-            outputs, after = refinement.advance(outputs, other, lengths)
+            refined, after = refinement.advance(outputs[-1], other, lengths)
+            outputs.append(refined)
             states.append(after)
         return outputs, tuple(states)
 
@@ -182,7 +183,7 @@ class SequenceClassifier(nn.Module):
             assert isinstance(branch, SequenceClassifier)
             lasting = there.sum(1).cpu()
             steps, order = closed_up(stream, there, longest=max(int(lasting.max()), 1))
-            stream_outputs, after = branch.advance_unscaled(steps, before, lengths=lasting)
+            (stream_outputs,), after = branch.advance_stages(steps, before, lengths=lasting)
             outputs.append(put_back(stream_outputs, order, steps=there.shape[1]))
             states.append(after)
         return self.mixture(torch.stack(outputs, dim=2), present), tuple(states)

@@ -14,6 +14,9 @@ InputState = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """What is carried from step to step, see `advance_inputs`."""
 
 
+_ROWS_SUMMED = 4096
+
+
 def gather_inputs(
     features: Rows,
     *,
@@ -136,8 +139,11 @@ def running_means(features: Rows, offsets: torch.Tensor, choice: StepChoice) -> 
     """
     means = []
     for start, chosen in zip(offsets.tolist(), choice.indices, strict=True):
-        until = int(chosen.max()) + 1
-        sums = features.narrow(0, start, until).double().cumsum(0)  # float32 would lose digits over long videos
+        first, until = int(chosen.min()), int(chosen.max()) + 1
+        # In float64: float32 would lose digits over long videos.
+        sums = features.narrow(0, start + first, until - first).double().cumsum(0)
+        for begin in range(0, first, _ROWS_SUMMED):  # a window of a long video needs no more memory than itself
+            sums += features.narrow(0, start + begin, min(_ROWS_SUMMED, first - begin)).double().sum(0)
         picked = chosen.to(sums.device)
-        means.append((sums[picked] / (picked + 1).unsqueeze(1)).float())
+        means.append((sums[picked - first] / (picked + 1).unsqueeze(1)).float())
     return torch.stack(means)

@@ -74,6 +74,11 @@ class RunSettings(Settings):
                 f"training.smoothing_weight {training.smoothing_weight} compares the classes of neighbouring steps, "
                 f"which head {head!r} has not; set it to 0"
             )
+        if training.window_s is not None and (head not in FRAMEWISE_HEADS or training.steps is not None):
+            raise ValueError(
+                f"training.window_s {training.window_s} needs a head that is taught at each step "
+                f"({', '.join(sorted(FRAMEWISE_HEADS))}) and training.steps null; got {head!r} and {training.steps}"
+            )
         if self.inference.average == "logits" and head == "transcript":
             raise ValueError(
                 "inference.average 'logits' has no meaning for head 'transcript', which takes the likeliest transcript "

@@ -34,6 +34,9 @@ class TrainingSettings(Settings):
     min_updates: Annotated[int, Field(ge=0)] = 0
     """Smallest number of optimiser steps of a fit. Few videos may make fewer in all ``epochs``: then whole epochs are
     added, and the learning rate takes its course over all of them."""
+    window_s: Annotated[float, Field(gt=0.0)] | None = None
+    """Train on windows of this many seconds, one after the other, with an update after each, so that memory follows the
+    window and not the video; null reads whole videos. docs/long_videos.md says what is carried from one to the next."""
     batch_size: Positive = 32
     """Sequences per optimiser step."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3

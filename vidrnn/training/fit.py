@@ -89,7 +89,8 @@ def fit(
     epochs = settings.epochs_of(len(train))
     while state.epoch < epochs and not _stops_early(state, settings):
         started = time.perf_counter()
-        row = trainer.train_epoch(state.epoch)
+        updates = int(state.history[-1]["updates"]) if state.history else 0
+        row = trainer.train_epoch(state.epoch, updates=updates)
         if val is not None:
             options = PredictOptions(settings.steps, shuffled_time=shuffled_time)
             row |= validate(trainer.result, val, options, num_classes=num_classes)

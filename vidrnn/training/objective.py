@@ -159,8 +159,10 @@ def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
-def learning_rate(step: int, *, total_steps: int, settings: TrainingSettings) -> float:
-    """Learning rate of optimiser step ``step`` (from 0), a pure function so that a resumed run needs no state.
+def learning_rate(step: float, *, total_steps: int, settings: TrainingSettings) -> float:
+    """Learning rate of step ``step`` (from 0), a pure function so that a resumed run needs no state.
+
+    Windows of long videos are parts of a step.
 
     ``one_cycle``: from peak / 25 up to the peak in the first 30 % of the steps, then down to peak / 250 000. Both ways
     are half a cosine (Smith & Topin 2018, with the constants of PyTorch's OneCycleLR). ``cosine``: linear warm-up, then

@@ -418,7 +418,7 @@ def test_a_long_sequence_does_not_inflate_its_batch_and_changes_no_gradient(
         if together:
             monkeypatch.setattr(module, "similar_lengths", lambda lengths: [torch.arange(len(lengths))])
         trainer = module.Trainer(train, classes, tiny_model(head=head, dropout=0.0), settings, shuffled_time=False)
-        monkeypatch.setattr(trainer.model, "unscaled", watched(trainer.model.unscaled, seen := []))
+        monkeypatch.setattr(trainer.model, "stage_outputs", watched(trainer.model.stage_outputs, seen := []))
         trainer._descend(torch.arange(8))
         volumes.append(max(seen))
         gradients.append(
@@ -430,10 +430,10 @@ def test_a_long_sequence_does_not_inflate_its_batch_and_changes_no_gradient(
         torch.testing.assert_close(gradients[0][name], gradient, rtol=1e-3, atol=1e-5)
 
 
-def watched(forward: Callable[..., torch.Tensor], seen: list[int]) -> Callable[..., torch.Tensor]:
+def watched(forward: Callable[..., list[torch.Tensor]], seen: list[int]) -> Callable[..., list[torch.Tensor]]:
     """The same, remembering how many steps each batch has, padding included."""
 
-    def watch(features: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+    def watch(features: torch.Tensor, *rest: torch.Tensor) -> list[torch.Tensor]:
         seen.append(features.shape[0] * features.shape[1])
         return forward(features, *rest)
 
