@@ -115,7 +115,7 @@ def _is_limited_grey(look: _Look) -> bool:
 
 
 def _swallowed_a_file(look: _Look) -> bool:
-    """Of two NUT files joined byte for byte, the second was read as one frame of the first."""
+    """The second of two NUT files joined byte for byte was read as one frame of the first."""
     return look.header is not None and look.header.container == "nut" and _has_other_times(look)
 
 

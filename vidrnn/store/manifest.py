@@ -55,7 +55,7 @@ class Manifest:
 
     Args:
         folder: of the spec; it must be there.
-        read_only: make none where there is none, and change nothing.
+        read_only: neither make a manifest nor change one.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:

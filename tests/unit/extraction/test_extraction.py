@@ -68,7 +68,7 @@ class World:
             retry_failed=retry_failed,
             draw_one=draw_one,
         )
-        return [Report(*each) for each in zip(report.folders, report.passes, strict=True)]
+        return [Report(*parts) for parts in zip(report.folders, report.passes, strict=True)]
 
     def extract_both(self, **options) -> "tuple[Report, Report]":
         """The plain and the mirrored view."""
@@ -277,7 +277,7 @@ def test_what_failed_in_the_plain_view_is_the_same_failure_in_the_mirrored_one(b
     plain = breaking.extract(draw_one=by_name)
     mirrored = breaking.extract(mirrored=True)
     assert (plain.summary(), mirrored.summary()) == ("extracted 3, reused 0, failed 1",) * 2
-    assert [each.cause for each in mirrored.failures] == ["[Errno 5] Input/output error"]
+    assert [failure.cause for failure in mirrored.failures] == ["[Errno 5] Input/output error"]
     assert breaking.seen == 4
     assert failures_of(mirrored) == failures_of(plain)
     assert mirrored.folder.path.name == plain.folder.spec.mirrored().digest
@@ -288,7 +288,7 @@ def test_what_failed_in_the_plain_view_is_the_same_failure_in_the_mirrored_one(b
 def test_what_fails_fails_in_both_views_at_once(breaking):
     plain, mirrored = breaking.extract_both(draw_one=by_name)
     assert (plain.summary(), mirrored.summary()) == ("extracted 3, reused 0, failed 1",) * 2
-    assert [each.cause for each in mirrored.failures] == ["[Errno 5] Input/output error"]
+    assert [failure.cause for failure in mirrored.failures] == ["[Errno 5] Input/output error"]
     assert failures_of(mirrored) == failures_of(plain)
     assert breaking.seen == 4
 

@@ -33,7 +33,7 @@ class World:
 
     def extract(self, **sampling: object) -> tuple[FeatureFolder, Progress]:
         report = extract(
-            [Annotation(each, "run", None, each, listed_frames=self.listed.get(each)) for each in self.names],
+            [Annotation(name, "run", None, name, listed_frames=self.listed.get(name)) for name in self.names],
             [AverageColour(sampling={"kind": "fps", "rate": 10.0, "frame_rate": RATE} | sampling)],
             root=self.root,
             settings=ExtractionSettings(store=self.store, batch_size=4),
@@ -90,7 +90,7 @@ def test_bad_pictures_and_folders_are_failures_of_their_video_alone(world):
     world.names.append("empty")
     _, progress = world.extract(kind="every", rate=None, stride=1)
     assert progress.summary() == "extracted 2, reused 0, failed 2"
-    causes = {each.path: (each.stage, each.cause.split(":")[0]) for each in progress.failures}
+    causes = {failure.path: (failure.stage, failure.cause.split(":")[0]) for failure in progress.failures}
     assert causes == {
         "empty": ("probe", progress.failures[0].cause),
         "run/a": ("decode", "picture img_00003.png"),

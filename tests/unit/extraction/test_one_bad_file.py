@@ -66,7 +66,7 @@ def test_bad_arrays_cost_themselves_alone(tmp_path):
         annotations, passes, root=tmp_path, settings=ExtractionSettings(store=tmp_path / "store"), weights="default"
     ).whole
     assert progress.summary() == "extracted 1, reused 0, failed 3"
-    assert [each.path for each in progress.failures] == names[:3]
+    assert [failure.path for failure in progress.failures] == names[:3]
 
 
 def test_an_error_while_answers_are_written_ends_the_run_at_once(tmp_path, monkeypatch):
@@ -86,7 +86,7 @@ def test_an_error_while_answers_are_written_ends_the_run_at_once(tmp_path, monke
     with pytest.raises(RuntimeError, match="a bug") as caught:
         classify_cli._write(answers(), PredictionWriter(tmp_path / "out.csv"), total=6)
     deadline = time.monotonic() + 20
-    while (left := [each.name for each in threading.enumerate() if each.name.startswith("decoder")]) and (
+    while (left := [thread.name for thread in threading.enumerate() if thread.name.startswith("decoder")]) and (
         time.monotonic() < deadline
     ):
         time.sleep(0.05)

@@ -60,8 +60,8 @@ def assert_same(got, expected) -> None:
 def frames_of(source: Path, passes: Sequence[Embedder]) -> set[int]:
     """All frames that any pass looks at: those that are kept, and of pictures of motion their neighbours."""
     times, looked_at = probe(source).timestamps_s, set[int]()
-    for each in passes:
-        kept, rendering = Sampling(**each.spec.sampling).select(times), each.preprocessing.rendering
+    for one_pass in passes:
+        kept, rendering = Sampling(**one_pass.spec.sampling).select(times), one_pass.preprocessing.rendering
         looked_at.update(kept.tolist())
         if rendering is not None:
             looked_at.update(neighbours(times, kept, gap_s=rendering.gap_s).tolist())
@@ -77,8 +77,8 @@ def test_three_streams_in_both_views_fit_each_frame_once_and_give_what_each_give
     log.touch()
     together = embed(clips, passes, how, draw_one=partial(bad_decoders.counting, log))
     assert log.stat().st_size == sum(len(frames_of(source, passes)) for source in clips.values())
-    for number, each in enumerate(passes):
-        alone = embed(clips, [each], how)
+    for number, one_pass in enumerate(passes):
+        alone = embed(clips, [one_pass], how)
         for name in clips:
             assert_same(together[name][number], alone[name][0])
     longest = together["30.mkv"]
@@ -107,8 +107,8 @@ def test_passes_that_share_a_network_fill_its_batches_together(clips, batch_size
     assert max(sizes) <= max(batch_size, 4)
     if batch_size == 64:
         assert len(sizes) <= 5  # 200 views: four batches, and what is left when no decoder has more
-    for number, each in enumerate(passes):
-        alone = embed(clips, [each], how)
+    for number, one_pass in enumerate(passes):
+        alone = embed(clips, [one_pass], how)
         for name in clips:
             np.testing.assert_array_equal(together[name][number].features, alone[name][0].features)
 
@@ -130,9 +130,9 @@ def test_rows_of_a_video_fail_and_its_other_passes_do_not(clips, tmp_path):
     passes = load_passes(*how)
     found = embed({**clips, "still": still}, passes, how)
     for name in ("6.mkv", "30.mkv"):
-        for number, each in enumerate(passes):
+        for number, one_pass in enumerate(passes):
             result = found[name][number]
-            if each.spec.stream == "rows":
+            if one_pass.spec.stream == "rows":
                 assert isinstance(result, Failure) and result.stage == "decode"
                 assert "'rows' reads still images" in result.cause
             else:
@@ -207,7 +207,7 @@ def test_a_store_that_has_rgb_gets_flow_and_its_rgb_is_not_touched(clips, tmp_pa
     kept = {name: before.folders[0].file_of(name).stat().st_mtime_ns for name in names[:3]}
     how = settings(streams=["rgb", "flow"], store=str(store))
     after = fill(root, names, load_passes(*how), how, draw_one=partial(bad_decoders.counting, log))
-    assert [each.summary() for each in after.passes] == [
+    assert [progress.summary() for progress in after.passes] == [
         "extracted 1, reused 3, failed 0",
         "extracted 4, reused 0, failed 0",
     ]
@@ -236,7 +236,9 @@ def fill_when(start, outcomes, root: Path, names: list[str], counts: tuple[int, 
     passes = [sampled(count) for count in counts]
     start.wait(300)
     report = fill(root, names, passes, settings(store=str(store), batch_size=2))
-    outcomes.put({count: (each.extracted, each.reused) for count, each in zip(counts, report.passes, strict=True)})
+    outcomes.put(
+        {count: (progress.extracted, progress.reused) for count, progress in zip(counts, report.passes, strict=True)}
+    )
 
 
 def test_two_extractions_with_overlapping_passes_share_the_work_and_end(tmp_path):
@@ -253,9 +255,12 @@ def test_two_extractions_with_overlapping_passes_share_the_work_and_end(tmp_path
     assert other.exitcode == 0
     found = [outcomes.get(timeout=10) for _ in range(2)]
     for count in (2, 3):
-        extracted, reused = (sum(each[count][at] for each in found) for at in (0, 1))
+        extracted, reused = (sum(outcome[count][at] for outcome in found) for at in (0, 1))
         assert (extracted, reused) == (8, 8)
-    assert {count: each[count] for each in found for count in each if count in {1, 4}} == {1: (8, 0), 4: (8, 0)}
+    assert {count: outcome[count] for outcome in found for count in outcome if count in {1, 4}} == {
+        1: (8, 0),
+        4: (8, 0),
+    }
     passes = [sampled(count) for count in (1, 2, 3, 4)]
     whole = fill(root, names, passes, settings(store=str(store)))
     assert whole.whole.summary() == "extracted 0, reused 32, failed 0"

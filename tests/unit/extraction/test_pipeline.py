@@ -36,7 +36,7 @@ def clips(tmp_path_factory) -> list[Job]:
     root = tmp_path_factory.mktemp("clips")
     jobs = []
     for number, length in enumerate(LENGTHS):
-        images = [np.roll(each, 3 * number) for each in pictures(length, width=24 + 8 * (number % 3))]
+        images = [np.roll(image, 3 * number) for image in pictures(length, width=24 + 8 * (number % 3))]
         jobs.append(Job(f"{number}.mkv", write_clip(root / f"{number}.mkv", images, codec="ffv1", pix_fmt="bgr0")))
     return jobs
 
@@ -310,5 +310,5 @@ def test_decoded_frames_that_wait_for_the_backbone_are_bounded(tmp_path, workers
         workers=workers,
         draw_one=partial(bad_decoders.counting, log),
     )
-    assert sum(len(each.features) for each in results.values()) == 600
+    assert sum(len(video.features) for video in results.values()) == 600
     assert batch_size < most <= chunk * (3 * workers + pipeline._QUEUED_CHUNKS) + 3 * batch_size

@@ -144,7 +144,9 @@ def test_frames_of_a_decoder_that_was_killed_stay_as_they_are(tmp_path, clip):
         (end,) = messages
         assert isinstance(end, Ended) and isinstance(end.how, Failure)
         assert end.how.cause.startswith("the decoder process was killed (SIGKILL)")
-        got = [each.frames.clone() for each in owner.decode(Job("good", clip), (0,)) if isinstance(each, Chunk)]
+        got = [
+            message.frames.clone() for message in owner.decode(Job("good", clip), (0,)) if isinstance(message, Chunk)
+        ]
         assert torch.equal(first.frames, before)
     finally:
         owner.close()

@@ -58,7 +58,7 @@ def test_other_weights_of_the_same_file_name_do_not_find_the_features(tmp_path):
     first, second = weights(tmp_path / "one" / "w.pt", 1.0), weights(tmp_path / "two" / "w.pt", 2.0)
     settings = FeatureSettings(nodes={"last": 1}, weights=first)
     folder = features_by(settings, tmp_path)
-    assert [each.path for each in found(tmp_path, settings)] == [folder.path]
+    assert [there.path for there in found(tmp_path, settings)] == [folder.path]
     other = settings.model_copy(update={"weights": second})
     with pytest.raises(StoreError) as caught:
         found(tmp_path, other)
@@ -75,7 +75,7 @@ def test_where_the_weights_are_absent_their_name_decides(tmp_path):
     settings = FeatureSettings(nodes={"last": 1}, weights=weights(tmp_path / "one" / "w.pt", 1.0))
     folder = features_by(settings, tmp_path)
     elsewhere = settings.model_copy(update={"weights": "/not/here/w.pt"})
-    assert [each.path for each in found(tmp_path, elsewhere)] == [folder.path]
+    assert [there.path for there in found(tmp_path, elsewhere)] == [folder.path]
 
 
 def external(folder: Path, **changes: object) -> FeatureSettings:
@@ -116,7 +116,7 @@ def test_a_single_folder_keeps_its_name_and_digest():
 
 def test_texts_of_another_folder_are_another_stream():
     settings = [FeatureSettings(text=TextSettings(source="txt", folder=Path(name, "said"))) for name in ("one", "two")]
-    first, second = (tiny_spec(dim=2, settings=each, stream="text") for each in settings)
+    first, second = (tiny_spec(dim=2, settings=one, stream="text") for one in settings)
     assert first.digest != second.digest
     assert first.differences(settings[0], stream="text") == []
     assert first.differences(settings[1], stream="text") == [
@@ -132,8 +132,8 @@ def test_new_videos_have_their_texts_and_arrays_elsewhere():
         external=ExternalSettings(folder=Path("one/i3d"), dim=2),
     )
     specs = [tiny_spec(dim=2, settings=settings, stream=stream) for stream in settings.streams]
-    own = SideFiles(text_folder=Path("/new/texts"), arrays=Path("/new/arrays")).applied_to(settings, specs)
-    assert [spec.differences(own, stream=spec.stream) for spec in specs] == [[], []]
+    asked = SideFiles(text_folder=Path("/new/texts"), arrays=Path("/new/arrays")).applied_to(settings, specs)
+    assert [spec.differences(asked, stream=spec.stream) for spec in specs] == [[], []]
 
 
 def test_times_that_come_from_the_video_are_made_anew_when_the_video_changes(tmp_path):

@@ -59,7 +59,7 @@ def assert_holds(folder: FeatureFolder, names: list[str] = NAMES, **changed: int
 
 
 def state_of(path: Path) -> dict[str, tuple[int, int]]:
-    return {str(each): (each.stat().st_ino, each.stat().st_mtime_ns) for each in path.rglob("*") if each.is_file()}
+    return {str(file): (file.stat().st_ino, file.stat().st_mtime_ns) for file in path.rglob("*") if file.is_file()}
 
 
 def feature_files(folder: FeatureFolder) -> list[str]:
@@ -106,8 +106,8 @@ def test_anybody_can_read_a_shard_without_vidrnn(folder: FeatureFolder) -> None:
         features, times = file.get_tensor("features"), file.get_tensor("timestamps_s")
         headers = file.get_tensor("headers").tobytes().decode().split()
     ordered = [sequence(name) for name in sorted(NAMES)]
-    np.testing.assert_array_equal(features, np.concatenate([each.features for each in ordered]))
-    np.testing.assert_array_equal(times, np.concatenate([each.timestamps_s for each in ordered]))
+    np.testing.assert_array_equal(features, np.concatenate([video.features for video in ordered]))
+    np.testing.assert_array_equal(times, np.concatenate([video.timestamps_s for video in ordered]))
     assert headers[0].startswith('{"format_version":')
 
 
@@ -124,7 +124,7 @@ def test_times_are_aligned_for_every_amount_of_features(tmp_path: Path) -> None:
 
 def test_a_shard_is_closed_at_its_size(folder: FeatureFolder) -> None:
     report = pack(folder, shard_bytes=SHARD_BYTES)
-    sizes = sorted(each.stat().st_size for each in (folder.path / "_pack").glob("*.shard"))
+    sizes = sorted(shard.stat().st_size for shard in (folder.path / "_pack").glob("*.shard"))
     assert report.shards == len(sizes) > 3
     assert sizes[1] >= SHARD_BYTES, "only the last one may be smaller"
     assert sizes[-1] < SHARD_BYTES + 2500, "one video more than the limit at most"

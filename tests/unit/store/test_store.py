@@ -66,7 +66,7 @@ def stored(folder: FeatureFolder, root: Path, name: str = "a.avi", *, seed: int 
 
 
 def files(path: Path) -> list[str]:
-    return sorted(each.relative_to(path).as_posix() for each in path.rglob("*") if each.is_file())
+    return sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
 
 
 def health(folder: FeatureFolder, name: str, root: Path | None) -> tuple[str, str]:
@@ -348,7 +348,7 @@ def test_an_empty_store_and_no_store(tmp_path):
 def test_several_fitting_specs_must_be_told_apart_by_digest(tmp_path):
     """Other weights under the same name: the configuration alone cannot tell."""
     store = FeatureStore(tmp_path / "store")
-    digests = sorted(store.create(replace(SPEC, weights_digest=each * 64)).spec.digest for each in "ab")
+    digests = sorted(store.create(replace(SPEC, weights_digest=letter * 64)).spec.digest for letter in "ab")
     with pytest.raises(StoreError) as caught:
         store.find(SETTINGS)
     assert str(caught.value) == (
@@ -374,17 +374,17 @@ def test_the_plain_and_the_mirrored_spec_are_each_found(tmp_path, asked):
 def test_the_mirrored_spec_is_of_the_weights_that_were_found(tmp_path):
     """Two releases of the weights under one name: the mirrored features of the other one do not count."""
     store = FeatureStore(tmp_path / "store")
-    own, other = (replace(SPEC, weights_digest=each * 64) for each in "ab")
-    for spec in (own, other, other.mirrored()):
+    first, other = (replace(SPEC, weights_digest=letter * 64) for letter in "ab")
+    for spec in (first, other, other.mirrored()):
         store.create(spec)
     assert (
         store.find_mirrored(SETTINGS.model_copy(update={"spec_digest": other.digest})).path.name
         == other.mirrored().digest
     )
     with pytest.raises(StoreError) as caught:
-        store.find_mirrored(SETTINGS.model_copy(update={"spec_digest": own.digest}))
+        store.find_mirrored(SETTINGS.model_copy(update={"spec_digest": first.digest}))
     assert str(caught.value) == (
-        f"no mirrored features of spec {own.digest} in {tmp_path / 'store'}; "
+        f"no mirrored features of spec {first.digest} in {tmp_path / 'store'}; "
         "run `vidrnn extract` with features.mirrored: true"
     )
 

@@ -56,14 +56,14 @@ def old(path: Path) -> Path:
 
 
 def everything(path: Path) -> set[str]:
-    return {each.relative_to(path).as_posix() for each in path.rglob("*")}
+    return {child.relative_to(path).as_posix() for child in path.rglob("*")}
 
 
 def collect(folder: FeatureFolder, root: Path | None = None) -> dict[str, Garbage]:
     """What is found, by path in the store; looking must not change anything."""
     store = folder.path.parent
     before = everything(store)
-    found = [item for each in find_garbage(FeatureStore(store), [root] if root else []) for item in each.items]
+    found = [item for garbage in find_garbage(FeatureStore(store), [root] if root else []) for item in garbage.items]
     assert everything(store) == before
     return {item.path.relative_to(store).as_posix(): item for item in found}
 
@@ -72,7 +72,7 @@ def delete(folder: FeatureFolder, root: Path | None = None) -> tuple[set[str], l
     """What disappeared from the store, and what was kept."""
     store = folder.path.parent
     before = everything(store)
-    kept = [item for each in find_garbage(FeatureStore(store), [root] if root else []) for item in remove(each)]
+    kept = [item for garbage in find_garbage(FeatureStore(store), [root] if root else []) for item in remove(garbage)]
     return before - everything(store), kept
 
 
@@ -237,7 +237,7 @@ def test_a_spec_without_features_goes_when_it_is_old(folder: FeatureFolder) -> N
     (empty.path / "mine.txt").unlink()
     name = empty.path.name
     assert delete(folder)[0] == {name, f"{name}/spec.json", f"{name}/failures.csv"}
-    assert [each.path for each in store.folders()] == [folder.path]
+    assert [found.path for found in store.folders()] == [folder.path]
 
 
 def _of_nothing(path: Path, _on_progress: object) -> Iterator[VideoFeatures]:
@@ -256,8 +256,8 @@ def test_a_spec_of_which_an_extraction_could_read_no_video_goes_when_it_is_old(f
         weights="default",
     )
     assert len(report.whole.failures) == 1
-    for each in (empty.path, *empty.path.rglob("*")):
-        old(each)
+    for path in (empty.path, *empty.path.rglob("*")):
+        old(path)
     delete(folder)
     assert not empty.path.exists(), everything(empty.path)
 
@@ -266,8 +266,8 @@ def test_when_all_videos_of_a_pack_are_damaged_the_whole_spec_goes(folder: Featu
     pack(folder, remove_files=True)
     (shard,) = (folder.path / "_pack").glob("*.shard")
     os.truncate(shard, 10)
-    for each in ("spec.json", "deep/er", "deep", "."):
-        old(folder.path / each)
+    for place in ("spec.json", "deep/er", "deep", "."):
+        old(folder.path / place)
     assert delete(FeatureFolder(folder.path, folder.spec))[1] == []
     assert everything(folder.path.parent) == set()
 
@@ -361,11 +361,11 @@ def test_a_share_that_is_not_mounted_is_not_taken_for_deleted(folder: FeatureFol
 def test_a_share_of_a_later_spec_keeps_what_is_garbage_in_an_earlier_one(folder: FeatureFolder, videos: Path) -> None:
     """Nothing is removed before all specs were looked at."""
     other = FeatureStore(folder.path.parent).create(tiny_spec(dim=3, weights_digest="1" * 64))
-    first, second = sorted([folder, other], key=lambda each: each.path.name)
-    for each in (first, second):
-        each.write(NAMES[0], video_features(np.zeros((2, 3))))
-        (each.path / PART).write_bytes(b"half")
-        old(each.path / PART)
+    first, second = sorted([folder, other], key=lambda spec_folder: spec_folder.path.name)
+    for spec_folder in (first, second):
+        spec_folder.write(NAMES[0], video_features(np.zeros((2, 3))))
+        (spec_folder.path / PART).write_bytes(b"half")
+        old(spec_folder.path / PART)
     share(second, videos)
     shutil.rmtree(videos / "share")
     with pytest.raises(StoreError, match="below 'share' are gone"):
@@ -381,7 +381,7 @@ def test_a_spec_of_a_later_version_is_left_alone(folder: FeatureFolder, videos: 
     for path in (newer / PART, newer / "spec.json", newer):
         old(path)
     store = FeatureStore(folder.path.parent)
-    assert [each.path for each in store.folders()] == [folder.path]
+    assert [found.path for found in store.folders()] == [folder.path]
     assert store.newer() == [newer]
     assert delete(folder, videos) == (set(), [])
 

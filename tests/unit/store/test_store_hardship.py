@@ -28,7 +28,7 @@ def features(seed: int) -> VideoFeatures:
 
 
 def files(path: Path) -> list[str]:
-    return sorted(each.relative_to(path).as_posix() for each in path.rglob("*") if each.is_file())
+    return sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
 
 
 def assert_same(got: VideoFeatures, expected: VideoFeatures) -> None:
@@ -83,15 +83,15 @@ def read_only():
     folder.write("b.avi", features(1))
     pack(folder)
     folder.file_of("b.avi").unlink()
-    for each in [parent, *parent.rglob("*")]:
-        each.chmod(0o555 if each.is_dir() else 0o444)
+    for path in [parent, *parent.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
     yield folder
     os.seteuid(user)
-    for each in [parent, *parent.rglob("*")]:
-        each.chmod(0o755 if each.is_dir() else 0o644)
+    for path in [parent, *parent.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
     shutil.rmtree(parent)
 
 
