@@ -84,7 +84,7 @@ def test_an_error_while_answers_are_written_ends_the_run_at_once(tmp_path, monke
 
     monkeypatch.setattr(PredictionWriter, "_write", broken)
     with pytest.raises(RuntimeError, match="a bug") as caught:
-        classify_cli._write(answers(), PredictionWriter(tmp_path / "out.csv"), total=6)
+        classify_cli.write_predictions(answers(), PredictionWriter(tmp_path / "out.csv"), total=6)
     deadline = time.monotonic() + 20
     while (left := [thread.name for thread in threading.enumerate() if thread.name.startswith("decoder")]) and (
         time.monotonic() < deadline
