@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vidrnn.video.h264_fields import Field, FieldReader
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # one for every packet of a video
 class Role:
     """What one packet is to the other packets of its stream.
 
