@@ -145,7 +145,7 @@ def test_events_are_joined_and_left_out_as_asked(tmp_path: Path, clip: Path, cap
 
 
 def test_cached_features_are_used_again(tmp_path: Path, clip: Path, monkeypatch, capsys) -> None:
-    """From feature files and from a pack; not when the file has changed since."""
+    """From feature files and from a pack; not when the file, or the way to read it, has changed since."""
     videos = tmp_path / "videos"
     videos.mkdir()
     (videos / "a.mp4").write_bytes(clip.read_bytes())
@@ -163,12 +163,17 @@ def test_cached_features_are_used_again(tmp_path: Path, clip: Path, monkeypatch,
     computed = rows_of(output)
     assert call(capsys, "extract", "--config", str(config)).code == 0
     opened: list[object] = []
-    monkeypatch.setattr("vidrnn.inference.seen.embed_passes", lambda *jobs, **_: opened.append(jobs) or iter(()))
+    monkeypatch.setattr(
+        "vidrnn.inference.seen.embed_passes", lambda *jobs, **_: opened.append(jobs) or (each for each in ())
+    )
     for _ in range(2):
         assert call(capsys, *words, "--config", str(config)).code == 0
         assert rows_of(output) == computed
         assert call(capsys, "store", "pack", str(tmp_path / "store")).code == 0
     assert opened == []
+    monkeypatch.setattr("vidrnn.inference.stored_videos.may_differ", lambda *_: True)
+    assert call(capsys, *words, "--config", str(config)).code == 0
+    assert len(opened) == 1
     monkeypatch.undo()
     write_clip(videos / "a.mp4", pictures(20, width=64, height=48))
     assert call(capsys, *words, "--config", str(config)).code == 0
