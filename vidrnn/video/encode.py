@@ -25,6 +25,7 @@ from vidrnn.video.sound_track import SoundTrack
 
 X264_OPTIONS = {"preset": "veryfast", "crf": "20", "g": "50"}
 """Quality and speed of what is encoded; a key frame at least every 50 pictures, so that a player can jump."""
+_MP4 = {"movflags": "+faststart", "movie_timescale": "90000"}  # the latter measures edit lists
 _FINEST = 1_000_000  # ticks a second; times of files that count finer are rounded to this
 _USUAL = Fraction(1, 90_000)  # for folders of pictures
 _SOUND_AHEAD_S = 0.5
@@ -38,7 +39,7 @@ def new_mp4(target: Path) -> Iterator[OutputContainer]:
         VideoError: FFmpeg cannot write it. OSError: the disk cannot.
     """
     try:
-        with av.open(f"file:{target}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        with av.open(f"file:{target}", "w", format="mp4", options=_MP4) as container:
             yield container
     except av.FFmpegError as error:
         if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
@@ -59,14 +60,24 @@ class Timing:
     tick: Fraction
 
     @classmethod
-    def of(cls, video: Video) -> "Timing":
-        """As in a video, in the unit of its own clock, so that nothing is rounded. Raises VideoError."""
+    def of(cls, video: Video, *, since_s: float = 0.0, frames: slice = slice(None)) -> "Timing":
+        """As in a video, in the unit of its own clock, so that nothing is rounded.
+
+        Args:
+            video: what `probe` returned.
+            since_s: the time of the video that is 0 in the new file.
+            frames: which frames of the video are in it.
+
+        Raises:
+            VideoError: it cannot be opened.
+        """
         tick = _USUAL
         if video.pictures is None:
             with open_video(video.path) as (_, stream):
                 unit = stream.time_base
             tick = tick if unit is None or unit <= 0 or unit.denominator > _FINEST else unit
-        return cls(np.rint(video.timestamps_s / float(tick)).astype(np.int64), tick)
+        ticks = np.rint((video.timestamps_s[frames] - since_s) / float(tick)).astype(np.int64)
+        return cls(ticks, tick)
 
     def rate(self) -> Fraction:
         """Pictures a second, by the median distance; 25 where there is one picture."""

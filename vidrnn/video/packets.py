@@ -72,6 +72,7 @@ class Listing:
         is_sure: whether the packets tell the times of the frames beyond doubt; otherwise only decoding tells.
         in_fields: whether some frames come in two packets.
         end: where in the file the last of them ends, 0 when not all were read.
+        hidden: packets that an edit list hides.
     """
 
     pts: Integers | None
@@ -79,6 +80,7 @@ class Listing:
     is_sure: bool
     in_fields: bool = False
     end: int = 0
+    hidden: int = 0
 
 
 _UNUSABLE = Listing(None, None, is_sure=False)
@@ -97,7 +99,7 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
     context = stream.codec_context
     role_of = role_reader(context.codec.canonical_name, context.extradata or b"")
     rows: list[_Row] = []
-    empty = end = 0
+    empty = end = hidden = 0
     decoded_at: list[int] = []
     fields = FieldPairs()
     try:
@@ -105,6 +107,7 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
             on_progress()
             end = max(end, (packet.pos or 0) + packet.size)
             refuse_encrypted(packet)
+            hidden += packet.is_discard
             if packet.size == 0:
                 empty += 1
             elif packet.pts is not None:
@@ -131,7 +134,7 @@ def list_packets(container: InputContainer, stream: VideoStream, *, on_progress:
         and all(earlier <= later for earlier, later in pairwise(decoded_at))
         and all(later - earlier <= limit for earlier, later in pairwise(pts))
     )
-    return Listing(np.asarray(pts, dtype=np.int64), index, is_sure, fields.found, end)
+    return Listing(np.asarray(pts, dtype=np.int64), index, is_sure, fields.found, end, hidden)
 
 
 def _brings_change(packet: "Packet[VideoStream]", later: bool) -> bool:

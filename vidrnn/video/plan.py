@@ -56,6 +56,20 @@ def plan(index: PacketIndex, wanted: Sequence[int]) -> tuple[Run, ...] | None:
     return tuple(runs) if sent <= (1 - _WORTH_WHILE) * end else None
 
 
+def run_for(index: PacketIndex, wanted: Sequence[int]) -> Run | None:
+    """The packets that some neighbouring frames need, in one run from the last entry before the first of them.
+
+    Args:
+        index: the video's packets.
+        wanted: strictly increasing presentation times, at least one.
+
+    Returns:
+        None when a wanted time is no packet's.
+    """
+    places = _places(index, wanted)
+    return None if places is None else _run(index, _starts(index, wanted[:1])[0], places)
+
+
 def _places(index: PacketIndex, wanted: Sequence[int]) -> list[int] | None:
     """Position in the index of the packet of each wanted time; None when one has none."""
     shown = np.flatnonzero(index.shown)

@@ -111,7 +111,8 @@ def probe(
 def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
     with open_video(path) as (container, stream):
         listing = list_packets(container, stream, on_progress=on_progress)
-        header_frames, header_rate = stream.frames // (1 + listing.in_fields), _positive(stream.average_rate)
+        header_frames = max(stream.frames - listing.hidden, 0) // (1 + listing.in_fields)
+        header_rate = _positive(stream.average_rate)
         start_s = file_start_s(container, stream)
         time_base = _positive(stream.time_base) or 1e-3
         shape = stream.codec_context.width, stream.codec_context.height

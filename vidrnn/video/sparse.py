@@ -52,7 +52,7 @@ def decode_runs(
     codec = context.codec.canonical_name
     # Half a picture is no reason to stop for FFmpeg, but how it fills the gap depends on what was decoded before.
     context.options = {**context.options, "err_detect": "explode"}
-    reader = _Reader(container, stream, index, on_progress=on_progress)
+    reader = PacketReader(container, stream, index, on_progress=on_progress)
     for run in runs:
         reader.approach(int(run.send[0]))
         wanted = deque(run.wanted)
@@ -85,7 +85,7 @@ def _is_next(frame: VideoFrame, wanted: deque[int], *, codec: str) -> bool:
     return True
 
 
-class _Reader:
+class PacketReader:
     """Reads packets at given positions of the index, and holds each against it."""
 
     def __init__(
