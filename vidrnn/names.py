@@ -6,13 +6,18 @@ backslashes are doubled, so that `original` gives every name back. All other nam
 """
 
 import codecs
+import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
 _SURROGATE = re.compile(r"(\\*)([\ud800-\udfff])")
 _LIKE_ESCAPE = re.compile(r"(\\+)(?=x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _ESCAPED = re.compile(r"(\\+)(x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
+_REFUSED = re.compile(r"[\x00-\x1f\x7f<>:\"/\\|?*~]")
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+_LONGEST = 100  # bytes; file systems take 143 or more, and something is put behind
 _BYTES_FROM = 0xDC00  # a byte is this and its value
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
 CONSOLE_ERRORS = "vidrnn_names"
@@ -28,6 +33,23 @@ def writable(name: str) -> str:
 def original(text: str) -> str:
     """Inverse of `writable`."""
     return _ESCAPED.sub(lambda found: len(found[1]) // 2 * "\\" + _unescape(found[2], len(found[1])), text)
+
+
+def file_name(text: str) -> str:
+    r"""A name for a file or folder that every file system takes, the same for the same text.
+
+    What some system refuses (``< > : " / \ | ? * ~``, control characters, dots and spaces at the end, names of devices,
+    more than 100 bytes) is replaced or cut off. A name that was changed ends with six digits of the text's digest, so
+    that two texts never share one.
+    """
+    text = unicodedata.normalize("NFC", writable(text))
+    plain = _REFUSED.sub("_", text).strip(" .")
+    if plain.split(".", 1)[0].upper() in _DEVICES:
+        plain = f"_{plain}"
+    plain = plain.encode()[:_LONGEST].decode(errors="ignore")
+    if plain == text:
+        return plain
+    return f"{plain}~{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def is_absolute(path: str) -> bool:

@@ -1,5 +1,6 @@
 """Segments and instants: which steps or frames a segment covers, runs of frames to segments, and back."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -24,6 +25,16 @@ def covered(times: Times, start_s: float, end_s: float) -> tuple[int, int]:
     """
     first, last = np.searchsorted(times, [start_s - ROUNDING_S, end_s - ROUNDING_S])
     return int(first), int(last)
+
+
+def gaps(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """From and until, in seconds, of what no stretch covers, from 0 on; the last gap has no end."""
+    found, reached = [], 0.0
+    for start_s, end_s in sorted(stretches):
+        if start_s > reached:
+            found.append((reached, start_s))
+        reached = max(reached, end_s)
+    return [*found, (reached, math.inf)]
 
 
 def join_equal(segments: Iterable[Segment]) -> tuple[Segment, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vidrnn.annotations import BACKGROUND, Annotation
+from vidrnn.annotations.segments import gaps
 from vidrnn.display.story import NOTHING, Curve, Row, Span, Steps, Story, Words
 from vidrnn.inference.prediction import Prediction
 from vidrnn.settings.model import FRAMEWISE_HEADS, MULTILABEL_HEADS, Head
@@ -50,7 +51,7 @@ def true_row(truth: Annotation, duration_s: float) -> Row:
     known = [Span(segment.start_s, segment.end_s, segment.label) for segment in segments]
     # Where nobody looked for anything, nothing is known, not even that nothing happened.
     known += [Span(gap.start_s, gap.end_s, _UNKNOWN) for gap in truth.unlabelled if not gap.label]
-    filled = _filled(sorted(known, key=lambda span: span.start_s), duration_s)
+    filled = _filled(known, duration_s)
     return Row(TRUE, tuple(span for span in filled if span.label != _UNKNOWN))
 
 
@@ -77,15 +78,9 @@ def _predicted(prediction: Prediction, duration_s: float) -> Row:
 
 def _filled(spans: Sequence[Span], duration_s: float) -> tuple[Span, ...]:
     """The spans, and the background wherever there is none."""
-    filled, end_s = list[Span](), 0.0
-    for span in spans:
-        if span.start_s > end_s:
-            filled.append(Span(end_s, span.start_s, BACKGROUND))
-        filled.append(span)
-        end_s = max(end_s, span.end_s)
-    if end_s < duration_s:
-        filled.append(Span(end_s, math.inf, BACKGROUND))
-    return tuple(filled)
+    free = gaps((span.start_s, span.end_s) for span in spans)
+    background = [Span(start_s, end_s, BACKGROUND) for start_s, end_s in free if start_s < duration_s]
+    return tuple(sorted([*spans, *background], key=lambda span: span.start_s))
 
 
 def _curve(numbers: Sequence[tuple[float, float, float]]) -> Curve:
