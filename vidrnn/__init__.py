@@ -12,7 +12,7 @@ from vidrnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from vidrnn.annotations import Annotation, read_annotations
-    from vidrnn.api import annotate, check, classify, crossval, evaluate, extract, load, load_settings, train
+    from vidrnn.api import annotate, check, classify, crossval, cut, evaluate, extract, load, load_settings, train
     from vidrnn.errors import VidrnnError
     from vidrnn.inference.prediction import Prediction
     from vidrnn.inference.recogniser import Recogniser
@@ -29,6 +29,7 @@ _HOMES = {
         "check",
         "classify",
         "crossval",
+        "cut",
         "evaluate",
         "extract",
         "load",
@@ -54,6 +55,7 @@ __all__ = [
     "check",
     "classify",
     "crossval",
+    "cut",
     "evaluate",
     "extract",
     "load",

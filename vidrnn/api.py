@@ -3,7 +3,7 @@
 Each takes paths as text or as `pathlib.Path`, raises `VidrnnError` for what it refuses, and prints nothing.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vidrnn.experiments.train import TrainingRun
     from vidrnn.extraction.extract import Report
     from vidrnn.inference.annotate import AnnotatedVideo
+    from vidrnn.inference.cut import VideoCut
     from vidrnn.inference.prediction import Prediction
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.preflight.inspect import Inspection
@@ -244,6 +245,45 @@ def annotate(
     return annotate_video(
         place, prediction, output=Path(output), truth=known, lettering=lettering, frame_rate=frame_rate
     )
+
+
+def cut(
+    source: "RunSettings | AnyPath | Iterable[Prediction]",
+    *,
+    output: AnyPath,
+    exact: bool = False,
+    background: bool = False,
+    overwrite: bool = False,
+) -> "Iterator[VideoCut]":
+    """Cut the segments of videos into clips, with a CSV to train from, as ``vidrnn cut`` does; one outcome per video.
+
+    Args:
+        source: whose segments: a configuration, a CSV of annotations, or predictions.
+        output: folder for the clips.
+        exact: encode every clip anew, so that it holds nothing but its segment.
+        background: also what lies between the segments.
+        overwrite: make clips anew that are there.
+
+    Raises:
+        ConfigError: there are no segments with labels. AnnotationError, MissingPathError: the annotations cannot be
+            read. OSError: the output cannot be written.
+    """
+    _warm_up()
+    from vidrnn.annotations import read_annotations
+    from vidrnn.annotations.csv_file import read_csv
+    from vidrnn.inference.cut import cut_videos
+    from vidrnn.inference.pieces import annotated_pieces, predicted_pieces
+    from vidrnn.settings.run import RunSettings
+
+    if isinstance(source, RunSettings):
+        data = source.data
+        pieces = annotated_pieces(read_annotations(data), data.root, background=background)
+    elif isinstance(source, str | PathLike):
+        listed = Path(source)
+        pieces = annotated_pieces(read_csv(listed), listed.parent, background=background)
+    else:
+        pieces = predicted_pieces(source, background=background)
+    return cut_videos(pieces, output=Path(output), exact=exact, overwrite=overwrite)
 
 
 def _warm_up() -> None:

@@ -13,6 +13,7 @@ from vidrnn.cli.classify import classify
 from vidrnn.cli.compare import compare
 from vidrnn.cli.convert import convert
 from vidrnn.cli.crossval import crossval
+from vidrnn.cli.cut import cut
 from vidrnn.cli.demo import demo
 from vidrnn.cli.evaluate import evaluate
 from vidrnn.cli.extract import extract
@@ -73,6 +74,6 @@ def run(command: Callable[..., object]) -> None:
 
 for verb in (
     *(demo, check, extract, train, evaluate, crossval, tune, compare),
-    *(classify, segments, stream, annotate, convert),
+    *(classify, segments, stream, annotate, cut, convert),
 ):
     app.command()(verb)

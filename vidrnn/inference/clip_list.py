@@ -1,0 +1,77 @@
+"""The lists beside clips: ``clips.csv``, which ``data.format: csv`` reads, and ``cuts.csv``, where each is from."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidrnn.annotations.records import Split, as_split
+from vidrnn.atomic import write_atomically
+from vidrnn.errors import AnnotationError, ConfigError
+from vidrnn.names import original, writable
+
+CLIPS, CUTS = "clips.csv", "cuts.csv"
+_COLUMNS = ("path", "video", "start", "end", "label", "group", "split", "how")
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One clip: its path below the folder, the stretch of which video it is, and whether it was copied or encoded."""
+
+    path: str
+    video: str
+    start_s: float
+    end_s: float
+    label: str
+    group: str
+    split: Split | None
+    how: str
+
+
+def read_rows(folder: Path) -> dict[str, ClipRow]:
+    """What earlier runs cut, by path, as far as the clips are still there.
+
+    Raises:
+        ConfigError: ``cuts.csv`` is something else.
+    """
+    path = folder / CUTS
+    if not path.exists():
+        return {}
+    try:
+        found = [_row(row) for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))]
+    except (KeyError, ValueError, TypeError, csv.Error, AnnotationError) as error:
+        raise ConfigError(
+            f"{str(path)!r} is no list of clips ({type(error).__name__}: {error}); give another --output"
+        ) from error
+    return {row.path: row for row in found if (folder / row.path).exists()}
+
+
+def write_lists(folder: Path, rows: Mapping[str, ClipRow]) -> None:
+    """Write both lists, whole or not at all. A split stands in ``clips.csv`` where all clips have one."""
+    found = [rows[path] for path in sorted(rows)]
+    with_split = bool(found) and all(row.split is not None for row in found)
+    header = ("path", "label", *(("split",) if with_split else ()), "group")
+    clips = [(row.path, row.label, *((row.split or "",) if with_split else ()), row.group) for row in found]
+    write_atomically(folder / CLIPS, _csv([header, *clips]))
+    cuts = [
+        (row.path, row.video, f"{row.start_s:.9g}", f"{row.end_s:.9g}", row.label, row.group, row.split or "", row.how)
+        for row in found
+    ]
+    write_atomically(folder / CUTS, _csv([_COLUMNS, *cuts]))
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([writable(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _row(row: Mapping[str, str]) -> ClipRow:
+    start_s, end_s = float(row["start"]), float(row["end"])
+    if math.isnan(start_s) or math.isnan(end_s):
+        raise ValueError("a time is no number")
+    split = as_split(row["split"]) if row["split"] else None
+    path, video, label, group = (original(row[name]) for name in ("path", "video", "label", "group"))
+    return ClipRow(path, video, start_s, end_s, label, group, split, row["how"])
