@@ -70,7 +70,8 @@ def trained(options: Sequence[str], config: Path, folder: Path, *, split: int) -
 def measure(
     config: Path, folder: Path, overrides: Sequence[str], *, folds: Sequence[int], contexts: Sequence[int]
 ) -> Scores:
-    shared = [*overrides, f"extraction.store={folder / 'features'}", "model.inputs=[features]", "training.device=cpu"]
+    here = [f"extraction.store={folder / 'features'}", "training.device=cpu"]
+    shared = [*overrides, *here, "model.inputs=[features]", "evaluation.baselines=false"]
     vidrnn.extract(vidrnn.load_settings(config, shared))
     found: Scores = {}
     for split in folds:
