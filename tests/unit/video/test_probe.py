@@ -88,7 +88,8 @@ def test_packets_without_a_time_or_with_the_same_time_are_not_believed(tmp_path,
             self.format = container.format
 
         def demux(self, _stream):
-            return [SimpleNamespace(size=1, is_discard=False, pts=pts, dts=pts, pos=None) for pts in broken]
+            plain = {"size": 1, "is_discard": False, "pos": None, "iter_sidedata": lambda: iter(())}
+            return [SimpleNamespace(pts=pts, dts=pts, **plain) for pts in broken]
 
     honest = probe_module.list_packets
     monkeypatch.setattr(
