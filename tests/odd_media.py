@@ -1,5 +1,6 @@
 """Videos as other tools' users have them, each with what is right: the pictures that were put in, and their times."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,7 @@ from tests.media import Image, change_clock, flat, pictures, turn_mp4, write_cli
 Planes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 COLOUR, EDGE = (200, 60, 90), 32
 _LIMITED, _FULL = 1, 2  # FFmpeg's AVCOL_RANGE_MPEG and AVCOL_RANGE_JPEG
+_FILES = Path(__file__).parent / "files"
 _FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 
 
@@ -189,6 +191,16 @@ def joined_byte_for_byte(path: Path) -> Odd:
     return Odd(pictures(9), note="another file follows in it, joined byte for byte; only the 9 frames of the first are")
 
 
+def shown_again(path: Path) -> Odd:
+    """Theora in Ogg has a packet without bytes where nothing changes: here for 13 frames of 24, each picture thrice.
+
+    PyAV's FFmpeg reads Theora and does not write it. The tool ffmpeg 5.1 made the file of the same pictures.
+    """
+    shutil.copy(_FILES / path.name, path)
+    shown = (0, 3, 4, 5, 6, 9, 12, 15, 18, 21, 22)
+    return Odd([pictures(8)[number // 3] for number in shown], tuple(number / 25 for number in shown))
+
+
 def single_frame(path: Path) -> Odd:
     write_clip(path, pictures(1))
     return Odd(pictures(1))
@@ -218,6 +230,7 @@ ODD: dict[str, Callable[[Path], Odd]] = {
     "of_a_killed_recorder.avi": of_a_killed_recorder,
     "joined_byte_for_byte.mp4": joined_byte_for_byte,
     "joined_byte_for_byte.nut": joined_byte_for_byte,
+    "shown_again.ogv": shown_again,
     "single_frame.mp4": single_frame,
     "transparent.mov": transparent,
 }

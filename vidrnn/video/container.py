@@ -172,13 +172,17 @@ def _open(path: Path, *, options: dict[str, str] = _OPTIONS, hardware: HWAccel |
 def packets_of(container: InputContainer, stream: _Stream) -> "Iterator[Packet[_Stream]]":
     """The packets of a stream, then one that is empty.
 
+    Ogg writes a packet without bytes where a picture is shown again (Theora). No decoder of FFmpeg takes such a packet,
+    and none needs it: the picture before it stays on the screen.
+
     A transport stream may announce more streams on the way. PyAV made no room for those: behind the last packet of the
     others it looks one up that it does not have. The reader of NUT takes a whole file that follows for one more frame.
     """
     may_swallow = container.format.name == "nut"
     with suppress(IndexError):
         for packet in container.demux(stream):
-            if not (may_swallow and _NUT_BEGINS in bytes(memoryview(packet)[:_NUT_HEAD])):
+            swallowed = may_swallow and _NUT_BEGINS in bytes(memoryview(packet)[:_NUT_HEAD])
+            if not swallowed and (packet.size or not packet.buffer_ptr):  # the last one has no place in memory either
                 yield packet
 
 

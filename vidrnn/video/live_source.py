@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import ConfigError, MissingPathError, VideoError
-from vidrnn.video.container import ANY_TEXT, MAX_PIXELS, cause_of, moving_streams, pixel_aspect
+from vidrnn.video.container import ANY_TEXT, MAX_PIXELS, cause_of, moving_streams, packets_of, pixel_aspect
 from vidrnn.video.decode import Frame, decode
 from vidrnn.video.probe import probe
 from vidrnn.video.restarts import JUMP_S
@@ -145,7 +145,7 @@ class _Connected(LiveSource):
         stream.codec_context.thread_count = 1
         self.is_live = container.duration is None  # an address may be that of a file
         clock, upright = _Clock(), Upright(pixel_aspect=float(pixel_aspect(stream)), guess_matrix=True)
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             try:
                 decoded = packet.decode()
             except av.InvalidDataError:  # a lost packet; pictures come again with the next whole one
