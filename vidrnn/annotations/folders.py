@@ -56,8 +56,8 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
 
     Raises:
         MissingPathError: ``data.root`` is no folder.
-        AnnotationError: split folders beside others, or two of one split, no video, frames that lie in the folder of a
-            class itself, or two spellings of one class.
+        AnnotationError: split folders beside others, or two of one split, or inside those of classes; no video, frames
+            that lie in the folder of a class itself, or two spellings of one class.
     """
     root = settings.root
     if not root.is_dir():
@@ -66,7 +66,7 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
         )
     annotations: list[Annotation] = []
     empty: list[str] = []
-    for split, folder in _class_folders(root, notes):
+    for split, folder in _class_folders(root, settings.media, notes):
         videos = find_media(folder, settings.media)
         if not videos:
             empty.append(folder.relative_to(root).as_posix())
@@ -80,11 +80,26 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
             annotations.append(Annotation(path, folder.name, split, group=path))
     if not annotations:
         raise AnnotationError(_nothing_in(root, settings.media))
+    _refuse_splits_inside(annotations, root)
     refuse_twin_names(sorted({annotation.label for annotation in annotations}), where=str(root))
     if empty:
         notes.append(f"{len(empty)} folders hold no video and are no class: {_listed(empty)}")
     notes += _left_out(root, settings.media)
     return annotations
+
+
+def _refuse_splits_inside(annotations: Sequence[Annotation], root: Path) -> None:
+    """``walk/train`` and ``walk/test``: as one class, videos that were kept for a test would be learned."""
+    found: dict[Split, str] = {}
+    for annotation in annotations:
+        parts = annotation.path.split("/")
+        if annotation.split is None and len(parts) > 2 and (split := split_from_word(parts[1])):
+            found.setdefault(split, "/".join(parts[:2]))
+    if len(found) > 1:
+        raise AnnotationError(
+            f"data.root {str(root)!r} holds split folders inside those of classes ({_listed(sorted(found.values()))}); "
+            "turn them round, root/<split>/<class>/, or write a CSV with a column split"
+        )
 
 
 def _left_out(root: Path, media: Media) -> Iterator[str]:
@@ -105,10 +120,14 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
 
 
-def _class_folders(root: Path, notes: list[str]) -> Iterator[tuple[Split | None, Path]]:
+def _class_folders(root: Path, media: Media, notes: list[str]) -> Iterator[tuple[Split | None, Path]]:
     """Split and folder of each class; the split is None where the folders name no split."""
     folders = _folders_in(root)
     words = {folder: split_from_word(folder.name) for folder in folders}
+    if any(words.values()) and (empty := [name for name in folders if not words[name] and not find_media(name, media)]):
+        # What a zip of macOS or a run of another program leaves beside the splits is no class.
+        notes.append(f"{len(empty)} folders hold no video and are no class: {_listed([name.name for name in empty])}")
+        folders = [folder for folder in folders if folder not in empty]
     splits = {folder: split for folder, split in words.items() if split}
     split_folders = _listed([folder.name for folder in splits])
     if splits and len(splits) < len(folders):
@@ -137,6 +156,11 @@ def _folders_in(path: Path) -> list[Path]:
 
 
 def _nothing_in(root: Path, media: Media) -> str:
+    if media != "frames" and (loose := [path.name for path in find_media(root, media) if path.parent == root]):
+        return (
+            f"data.root {str(root)!r} holds {len(loose)} {media} ({_listed(loose)}) in no folder of a class; "
+            "put those of each class into a folder of its own, or write a CSV path,label and set data.format: csv"
+        )
     examples = {"videos": "clip.mp4", "frames": "clip/img_00001.jpg", "pictures": "picture.jpg", "sounds": "a.wav"}
     message = (
         f"data.root {str(root)!r} holds no video; expected files such as {root}/<class>/{examples[media]} "
@@ -145,7 +169,7 @@ def _nothing_in(root: Path, media: Media) -> str:
     others: tuple[Media, ...] = ("videos", "pictures", "sounds")
     for other in others:
         if SUFFIXES[other] != SUFFIXES[media] and any(
-            find_media(folder, other) for _, folder in _class_folders(root, [])
+            find_media(folder, other) for _, folder in _class_folders(root, other, [])
         ):
             also = "frames, or pictures for still images" if other == "pictures" else other
             return f"{message}; there are {other}: set data.media to {also}"

@@ -84,3 +84,26 @@ def test_suffixes_that_ffmpeg_reads_are_videos(tmp_path, suffix):
     touch(tmp_path, f"walk/a.{suffix}")
     assert [each.path for each in read(tmp_path)[0]] == [f"walk/a.{suffix}"]
     assert f".{suffix.lower()}" in VIDEO_SUFFIXES
+
+
+def test_folders_without_a_video_beside_splits_are_no_class(tmp_path):
+    """What a zip of macOS leaves, and the results of another program."""
+    touch(tmp_path, "train/walk/a.mp4", "test/walk/b.mp4", "__MACOSX/train/walk/._a.mp4", "runs/log.csv")
+    found, notes = read(tmp_path)
+    assert [(each.split, each.label) for each in found] == [("test", "walk"), ("train", "walk")]
+    assert "2 folders hold no video and are no class: __MACOSX, runs" in notes
+
+
+def test_splits_inside_classes_are_refused(tmp_path):
+    """They would be one class each, and what was kept for the test would be learned."""
+    touch(tmp_path, "walk/train/a.mp4", "walk/test/b.mp4", "run/train/a.mp4", "run/test/b.mp4")
+    with pytest.raises(AnnotationError, match=r"inside those of classes \(run/test, run/train\); turn them round"):
+        read(tmp_path)
+    touch(tmp_path / "b", "walk/train/a.mp4", "run/b.mp4")  # trains that pass, say
+    assert [each.label for each in read(tmp_path / "b")[0]] == ["run", "walk"]
+
+
+def test_videos_in_no_folder_of_a_class_are_named_as_the_cause(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mov", "notes.txt")
+    with pytest.raises(AnnotationError, match=r"holds 2 videos \(a.mp4, b.mov\) in no folder of a class; put"):
+        read(tmp_path)
