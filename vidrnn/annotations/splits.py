@@ -125,14 +125,28 @@ def _count_classes(annotations: Iterable[Annotation]) -> Counter[str]:
     return Counter(name for annotation in annotations for name in set(annotation.names))
 
 
+def refuse_one_class(annotations: Sequence[Annotation]) -> None:
+    """A fit to videos of one class answers with it always, and is always right.
+
+    Raises:
+        AnnotationError: each video has a label, and all have the same.
+    """
+    names = {annotation.label for annotation in annotations}
+    if len(names) == 1 and "" not in names:
+        raise AnnotationError(
+            f"all {len(annotations)} videos are of one class, {names.pop()!r}: there is nothing to tell apart. Name at "
+            "least two classes; with data.format: folder, data.root is the folder that holds one folder per class"
+        )
+
+
 def make_folds(
     annotations: Sequence[Annotation], settings: EvaluationSettings, *, root: Path, accept: Collection[Risk] = ()
 ) -> list[Fold]:
     """Folds of a cross-validation, each with disjoint groups, unless ``shared_groups`` are accepted.
 
     Raises:
-        AnnotationError: there are fewer than two groups or folds; or a fold's training side lacks a class. Or a
-            ``folds_csv`` puts a group into two folds, or has other rows than the annotations.
+        AnnotationError: there is one class; there are fewer than two groups or folds; or a fold's training side lacks
+            a class. Or a ``folds_csv`` puts a group into two folds, or has other rows than the annotations.
     """
     groups = [annotation.group for annotation in annotations]
     if settings.protocol == "folds_csv":
@@ -144,10 +158,9 @@ def make_folds(
                 f"evaluation.folds: {number} folds need as many groups and at least 2 folds; "
                 f"there are {len(set(groups))} groups"
             )
-        fold_of = [""] * len(groups)
-        for position_of_fold, (_, test) in enumerate(GroupKFold(n_splits=number).split(groups, groups=groups)):
-            for position in test:
-                fold_of[position] = f"fold{position_of_fold + 1}"
+        fold_of = _folds_of_one_size(groups, number)
+        if _classes_of_one_fold(annotations, fold_of):
+            fold_of = _folds_of_all_classes(annotations, number)
     else:
         fold_of = groups
     names = sorted(set(fold_of))
@@ -160,14 +173,55 @@ def make_folds(
     for position, name in enumerate(fold_of):
         tested[name].append(position)
     folds = [Fold(name, tuple(positions), len(fold_of)) for name, positions in tested.items()]
-    everywhere = _count_classes(annotations)
-    for fold in folds:
-        here = _count_classes([annotations[position] for position in fold.test])
-        if lost := sorted(name for name, number in here.items() if number == everywhere[name]):
-            raise AnnotationError(
-                f"fold {fold.name!r} tests classes {lost} that its training side lacks; use other folds"
-            )
+    refuse_one_class(annotations)
+    for fold, lost in _classes_of_one_fold(annotations, fold_of).items():
+        alone = [name for name in lost if len({video.group for video in annotations if name in video.names}) == 1]
+        advice = f"{alone} have one group each: add videos of another group, or leave them out"
+        raise AnnotationError(
+            f"fold {fold!r} tests classes {lost} that its training side lacks; {advice if alone else 'use other folds'}"
+        )
     return folds
+
+
+def _folds_of_one_size(groups: Sequence[str], number: int) -> list[str]:
+    fold_of = [""] * len(groups)
+    for position_of_fold, (_, test) in enumerate(GroupKFold(n_splits=number).split(groups, groups=groups)):
+        for position in test:
+            fold_of[position] = f"fold{position_of_fold + 1}"
+    return fold_of
+
+
+def _folds_of_all_classes(annotations: Sequence[Annotation], number: int) -> list[str]:
+    """Folds of about one size in which no class is alone in one fold, where its groups allow that; rare ones first."""
+    members: dict[str, list[Annotation]] = {}
+    for annotation in annotations:
+        members.setdefault(annotation.group, []).append(annotation)
+    classes = {group: _count_classes(videos) for group, videos in members.items()}
+    total = _count_classes(annotations)
+    homes: dict[str, set[int]] = {name: set() for name in total}
+    sizes = [0] * number
+    fold_of: dict[str, int] = {}
+    for group in sorted(members, key=lambda name: (min((total[each] for each in classes[name]), default=0), name)):
+        alone = [sum(homes[name] == {fold} for name in classes[group]) for fold in range(number)]
+        fold = min(range(number), key=lambda place: (alone[place], sizes[place], place))
+        for name in classes[group]:
+            homes[name].add(fold)
+        sizes[fold] += len(members[group])
+        fold_of[group] = fold
+    return [f"fold{fold_of[annotation.group] + 1}" for annotation in annotations]
+
+
+def _classes_of_one_fold(annotations: Sequence[Annotation], fold_of: Sequence[str]) -> dict[str, list[str]]:
+    """By fold, the classes that all other folds lack."""
+    folds: dict[str, set[str]] = {}
+    for annotation, fold in zip(annotations, fold_of, strict=True):
+        for name in annotation.names:
+            folds.setdefault(name, set()).add(fold)
+    lost: dict[str, list[str]] = {}
+    for name in sorted(folds):
+        if len(folds[name]) == 1:
+            lost.setdefault(next(iter(folds[name])), []).append(name)
+    return dict(sorted(lost.items()))
 
 
 def _read_folds(annotations: Sequence[Annotation], path: Path, accept: Collection[Risk]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vidrnn.annotations import Annotation, Split, read_annotations
-from vidrnn.annotations.splits import split_annotations
+from vidrnn.annotations.splits import refuse_one_class, split_annotations
 from vidrnn.evaluation.metrics import headline, measure_outputs, sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.report import write_json, write_log
@@ -77,7 +77,9 @@ def train(
         AnnotationError, StoreError, MissingPathError, TrainingError: see the parts; nothing computed before is lost.
     """
     notes: list[str] = []
-    splits = split_annotations(read_annotations(settings.data, notes), settings.data)
+    annotations = read_annotations(settings.data, notes)
+    refuse_one_class(annotations)
+    splits = split_annotations(annotations, settings.data)
     folders = find_folders(settings.features, store=settings.extraction.store)
     label_map = label_map_of(splits["train"], settings.model.head)
     load = partial(load_set, settings=settings, folders=folders, label_map=label_map)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
-from vidrnn.annotations.splits import Fold, make_folds, split_annotations
+from vidrnn.annotations.splits import Fold, make_folds, refuse_one_class, split_annotations
 from vidrnn.atomic import write_atomically
 from vidrnn.claims import Claims
 from vidrnn.errors import AnnotationError, ConfigError, TrainingError
@@ -134,7 +134,9 @@ def _require_optuna() -> None:
 
 
 def _prepare(settings: RunSettings, output: Path) -> tuple[_Task, str]:
-    splits = split_annotations(read_annotations(settings.data), settings.data)
+    annotations = read_annotations(settings.data)
+    refuse_one_class(annotations)
+    splits = split_annotations(annotations, settings.data)
     space = search_space(settings)
     folders = find_folders(settings.features, store=settings.extraction.store)
     label_map = label_map_of(splits["train"], settings.model.head)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vidrnn.annotations import SPLITS, Annotation
-from vidrnn.annotations.splits import find_problems, make_folds, sort_annotations
+from vidrnn.annotations.splits import find_problems, make_folds, refuse_one_class, sort_annotations
 from vidrnn.errors import AnnotationError
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.settings.run import RunSettings
@@ -62,6 +62,11 @@ def _unlabelled(members: Sequence[Annotation]) -> str:
 
 def find_split_leaks(annotations: Sequence[Annotation], settings: RunSettings) -> Iterator[Finding]:
     """Groups on two sides, classes that a split lacks, and an epoch that is chosen on what is reported."""
+    try:
+        refuse_one_class(annotations)
+    except AnnotationError as error:
+        yield Finding("refused", str(error))
+        return
     accept = settings.data.accept
     for problem in find_problems(sort_annotations(annotations, settings.data)):
         yield leak(problem.risk, problem.text, accept=accept)

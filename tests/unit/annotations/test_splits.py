@@ -149,7 +149,7 @@ def test_splits_that_would_give_a_wrong_number_are_refused(
 
 
 @configure(deadline=None)
-@given(st.integers(2, 7), st.integers(1, 3), st.sampled_from(["leave_one_group_out", "group_kfold"]), st.integers(2, 7))
+@given(st.integers(2, 7), st.integers(2, 3), st.sampled_from(["leave_one_group_out", "group_kfold"]), st.integers(2, 7))
 def test_folds_test_each_video_once_and_share_no_group(
     num_groups: int, num_classes: int, protocol: str, folds: int
 ) -> None:
@@ -164,7 +164,7 @@ def test_folds_test_each_video_once_and_share_no_group(
 
 
 def test_leave_one_group_out_is_named_by_group() -> None:
-    assert [fold.name for fold in make_folds(grid(3, "a"), evaluation("leave_one_group_out"), root=Path())] == [
+    assert [fold.name for fold in make_folds(grid(3, "a", "b"), evaluation("leave_one_group_out"), root=Path())] == [
         "g0",
         "g1",
         "g2",
@@ -179,11 +179,13 @@ def write_folds(folder: Path, *rows: tuple[str, str]) -> EvaluationSettings:
 
 def test_folds_from_a_file(tmp_path: Path) -> None:
     """Rows of videos that are not in the data (their extraction failed) do no harm, nor does the spelling of a path."""
-    annotations = annotate(("a.mp4", "x", "g1"), ("b c.mp4", "x", "g1"), ("d.mp4", "x", "g2"))
-    settings = write_folds(tmp_path, ("./a.mp4", "one"), ("b c.mp4", "one"), ("d.mp4", "two"), ("gone.mp4", "two"))
+    annotations = annotate(*((f"{name}.mp4", label, group) for name, label, group in
+                             (("a", "x", "g1"), ("b c", "y", "g1"), ("d", "x", "g2"), ("e", "y", "g2"))))  # fmt: skip
+    folds = {"./a.mp4": "one", "b c.mp4": "one", "d.mp4": "two", "e.mp4": "two", "gone.mp4": "two"}
+    settings = write_folds(tmp_path, *folds.items())
     one, two = make_folds(annotations, settings, root=tmp_path)
-    assert (one.name, one.train, one.test) == ("one", (2,), (0, 1))
-    assert (two.name, two.train, two.test) == ("two", (0, 1), (2,))
+    assert (one.name, one.train, one.test) == ("one", (2, 3), (0, 1))
+    assert (two.name, two.train, two.test) == ("two", (0, 1), (2, 3))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +231,27 @@ def test_a_fold_whose_training_side_lacks_a_class_is_refused() -> None:
     annotations = annotate(("1", "a", "g1"), ("2", "a", "g2"), ("3", "b", "g2"))
     with pytest.raises(AnnotationError) as caught:
         make_folds(annotations, evaluation("leave_one_group_out"), root=Path())
-    assert str(caught.value) == "fold 'g2' tests classes ['b'] that its training side lacks; use other folds"
+    assert str(caught.value) == (
+        "fold 'g2' tests classes ['b'] that its training side lacks; "
+        "['b'] have one group each: add videos of another group, or leave them out"
+    )
+
+
+def test_a_class_of_two_groups_is_never_in_one_fold_alone() -> None:
+    """Folds that look at sizes alone may put both into one, and nothing is left to learn the class from."""
+    for other in range(1, 10):
+        rare = {0, other}
+        annotations = annotate(*((f"{n}", "rare" if n in rare else "ab"[n % 2], f"g{n}") for n in range(10)))
+        made = make_folds(annotations, evaluation("group_kfold", 5), root=Path())
+        assert sorted(position for fold in made for position in fold.test) == list(range(10))
+        assert [len(fold.test) for fold in made] == [2] * 5
+        assert sum(bool(rare & set(fold.test)) for fold in made) == 2
+
+
+def test_videos_of_one_class_teach_nothing() -> None:
+    alone = annotate(*((f"{number}", "videos", f"g{number}") for number in range(6)))
+    with pytest.raises(AnnotationError, match=r"all 6 videos are of one class, 'videos': .* one folder per class"):
+        make_folds(alone, evaluation("group_kfold", 3), root=Path())
 
 
 def labelled_video(number: int, group: int, known: object) -> Annotation:
@@ -344,7 +366,7 @@ def test_a_fold_may_test_videos_without_a_label_but_none_that_was_never_learned(
     annotations.append(labelled_video(7, 2, {4}))
     with pytest.raises(AnnotationError) as caught:
         make_folds(annotations, evaluation("leave_one_group_out"), root=Path())
-    assert str(caught.value) == "fold 'g2' tests classes ['class4'] that its training side lacks; use other folds"
+    assert "tests classes ['class4'] that its training side lacks; ['class4'] have one group each" in str(caught.value)
 
 
 def greedy(annotations: list[Annotation], fraction: float, rng: random.Random) -> set[str]:
