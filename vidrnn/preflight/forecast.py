@@ -70,7 +70,7 @@ class Forecast:
         if self.seconds is not None:
             yield f"time: about {_duration(self.seconds)} with the machine as busy as now; {self.bottleneck} limits"
         if self.readable < 1:
-            yield f"{1 - self.readable:.0%} of the videos cannot be decoded; `vidrnn extract` will name them"
+            yield f"{self.videos - round(self.readable * self.videos)} of these {self.videos} cannot be decoded"
         if self.num_bytes > self.free_bytes:
             yield "warning: the disk of extraction.store is too small; free some space, or set it to a folder elsewhere"
 

@@ -101,7 +101,15 @@ def test_videos_that_cannot_be_read_are_seen(annotations, tmp_path):
     expected = predict(annotations, tmp_path)
     assert expected.readable == pytest.approx(5 / 6)
     assert expected.frames == sum(LENGTHS[1:])
-    assert "17% of the videos cannot be decoded; `vidrnn extract` will name them" in expected.lines()
+    assert "1 of these 6 cannot be decoded" in expected.lines()
+
+
+def test_what_cannot_be_read_is_no_share_of_all_videos(annotations, tmp_path):
+    """After an extraction only the videos that failed are left: none of them reads, and all others did."""
+    (tmp_path / "videos" / "0.mkv").write_text("no video")
+    settings = ExtractionSettings(store=tmp_path / "not" / "yet", batch_size=4, workers=2)
+    extract(annotations, [AverageColour()], root=tmp_path / "videos", settings=settings, weights="default")
+    assert "1 of these 1 cannot be decoded" in predict(annotations, tmp_path).lines()
 
 
 def test_nothing_readable_gives_no_time(tmp_path):
