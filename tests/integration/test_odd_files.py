@@ -156,6 +156,8 @@ def read(root: Path, content: str, *, kind: str = "csv") -> list[Annotation]:
     [
         pytest.param("\ufeffpath,label\r\na.mp4,walk\r\nb.mp4,run\r\n", id="byte order mark"),
         pytest.param("path;label\r\na.mp4;walk\r\nb.mp4;run\r\n", id="semicolons"),
+        pytest.param("sep=;\r\npath;label\r\na.mp4;walk\r\nb.mp4;run\r\n", id="separator named for Excel"),
+        pytest.param("Path,LABEL\na.mp4,walk\nb.mp4,run\n", id="capitals in the header"),
         pytest.param("path\tlabel\na.mp4\twalk\nb.mp4\trun\n", id="tabs"),
         pytest.param(",path,label\n0,a.mp4,walk\n1,b.mp4,run\n", id="row numbers of pandas"),
         pytest.param("path,label,,\na.mp4,walk,,\nb.mp4,run,,\n,,,\n", id="empty columns and rows of a spreadsheet"),
@@ -197,3 +199,8 @@ def test_lists_with_spaces_and_brackets_in_their_paths_and_at_their_ends(tmp_pat
         ("train/a.mp4", "0"),
         ("train/drinking (31).mp4", "1"),
     ]
+
+
+def test_a_workbook_is_named_as_one(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=r"list.txt' is a workbook or another zip; save the sheet as CSV"):
+        read(tmp_path, "PK\x03\x04\x14")

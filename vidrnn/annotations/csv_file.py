@@ -19,6 +19,7 @@ _FORMS = (
 )
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _UNLABELLED = ("", "-1")  # what tables of frames write where nobody looked
+_NAMES_SEPARATOR = re.compile(r'"?sep=([,;\t])"?')
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 
 
@@ -173,7 +174,7 @@ def read_rows(
     """Read a CSV with a header, as programs and spreadsheets of any country write it; values are stripped.
 
     A byte order mark is skipped. Commas, semicolons or tabs separate, whichever the header has most of. Columns
-    without a name are left out: row numbers of pandas, and empty columns of spreadsheets.
+    without a name are left out: row numbers of pandas, and empty columns of spreadsheets. ``Path`` is ``path``.
 
     Args:
         path: the file.
@@ -190,14 +191,16 @@ def read_rows(
         AnnotationError: not UTF-8, a wrong header, or a row of another width; with the line and what is expected.
     """
     table = read_table(path)
-    named = [name for name in table.header if name]
+    spelled = {name.casefold(): name for name in (*required, *(optional or ()))}
+    header = [spelled.get(name.casefold(), name) for name in table.header]
+    named = [name for name in header if name]
     allowed = set(named) if optional is None else {*required, *optional}
     expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional or ())
     if not set(required) <= set(named) <= allowed or len(set(named)) != len(named):
         raise AnnotationError(f"{path}, line 1: header {table.separator.join(table.header)!r}; {expected}")
     rows: list[tuple[int, dict[str, str]]] = []
     for line, values in table.rows:
-        row = {name: value for name, value in zip(table.header, values, strict=True) if name}
+        row = {name: value for name, value in zip(header, values, strict=True) if name}
         if table.separator != ",":
             row |= {name: row[name].replace(",", ".") for name in numbers if name in row}
         rows.append((line, row))
@@ -216,15 +219,21 @@ class Table:
 def read_table(path: Path) -> Table:
     """Read a file of values that commas, semicolons or tabs separate, whichever its first line has most of.
 
+    A line ``sep=;`` in front of the header, as Excel understands it, names the separator.
+
     Raises:
         MissingPathError: there is no such file.
         AnnotationError: not UTF-8, a quote that is left open, or a row of another width than the first.
     """
     text = read_text(path)
-    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
+    first = text.partition("\n")[0]
+    named = _NAMES_SEPARATOR.fullmatch(first.strip())
+    separator = named[1] if named else max(_SEPARATORS, key=first.count)
     reader = csv.reader(io.StringIO(text), delimiter=separator)
     rows: list[tuple[int, list[str]]] = []
     try:
+        if named:
+            next(reader)
         header = tuple(name.strip() for name in next(reader, []))
         for values in reader:
             stripped = [value.strip() for value in values]

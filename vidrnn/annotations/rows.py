@@ -14,6 +14,7 @@ _SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("val", "valid", "validate", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_ZIP = b"PK\x03\x04"  # what .xlsx and .ods are
 _OF_VIDEOS = re.compile(r"[\s_-]*(?:set|split|data|videos?|clips?)$")  # as in test_set
 
 
@@ -31,11 +32,14 @@ def read_text(path: Path) -> str:
 
     Raises:
         MissingPathError: there is no such file.
-        AnnotationError: not UTF-8, with the line; or a folder.
+        AnnotationError: not UTF-8, with the line; a workbook of a spreadsheet; or a folder.
     """
     if path.is_dir():
         raise AnnotationError(f"{str(path)!r} is a folder; give the file inside it")
     try:
+        with path.open("rb") as file:
+            if file.read(len(_ZIP)) == _ZIP:
+                raise AnnotationError(f"{str(path)!r} is a workbook or another zip; save the sheet as CSV in UTF-8")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
