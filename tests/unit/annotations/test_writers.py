@@ -24,7 +24,7 @@ BOUNDS = np.arange(FRAMES + 1) / RATE
 CLASSES = ("cut & peel", "läuft", "<rest>")
 ROWS = ("mstcn", "deepethogram", "feral", "cholec80")
 FOLDERS = ("thumos14", "mstcn", "deepethogram", "cholec80", "eaf", "srt", "vtt")
-OVERLAPPING = tuple(set(get_args(Written)) - {"mstcn", "cholec80"})
+OVERLAPPING = tuple(kind for kind in get_args(Written) if kind not in {"mstcn", "cholec80"})
 PATHS = {"activitynet": "{name}.mp4", "cholec80": "{name}.mp4", "eaf": None}
 
 
