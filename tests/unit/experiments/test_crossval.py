@@ -173,7 +173,7 @@ def with_numbers(*, per_step: bool) -> SequenceSet:
     """Four groups of videos; numbers, or classes of the steps, follow from the features."""
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(3 + number % 4, 6)) for number in range(12)]
-    plain = sequence_set(arrays, [0] * 12, [f"g{number % 4}" for number in range(12)])
+    plain = sequence_set(arrays, [number // 4 % 2 for number in range(12)], [f"g{number % 4}" for number in range(12)])
     if per_step:
         values = np.concatenate(arrays)[:, 0] > 0.3
         return replace(plain, targets=Targets(torch.from_numpy(values.astype(np.int64)), rgb(plain).offsets))

@@ -86,6 +86,7 @@ def packet(pts, *, size=3, discard=False, side_data=()):
 
     made = Packet(b"\x10\0\0"[:size])
     made.pts, made.dts, made.pos, made.size, made.is_discard = pts, pts, None, size, discard
+    made.buffer_ptr = size  # FFmpeg reserves nothing for the packet that tells the decoder to end
     made.iter_sidedata = lambda: [SimpleNamespace(data_type=kind) for kind in side_data]
     return made
 
