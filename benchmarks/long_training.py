@@ -43,7 +43,7 @@ def draw(folder: Path, hours: int) -> SequenceSet:
     totals = torch.full((hours,), STEPS)
     labels = np.repeat(rng.integers(0, CLASSES, hours * STEPS // 100), 100)
     return SequenceSet(
-        tuple(Annotation(f"{i}.mp4", "", None, str(i)) for i in range(hours)),
+        tuple(Annotation(f"{i}.mp4", "recording", None, str(i)) for i in range(hours)),
         {"rgb": StreamTable(features, totals.cumsum(0) - totals, totals)},
         totals,
         Targets(torch.from_numpy(labels), totals.cumsum(0) - totals),
