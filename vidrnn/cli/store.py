@@ -28,7 +28,10 @@ def info(store: Store) -> int:
     """What a store holds, spec by spec."""
     from vidrnn.store.feature_store import FeatureStore
 
-    for folder in FeatureStore(store).folders():
+    folders, newer = FeatureStore(store).folders(), FeatureStore(store).newer()
+    if not folders and not newer:
+        print(f"no features in {str(store)!r}; `vidrnn extract` makes them, where extraction.store says")
+    for folder in folders:
         spec, pack = folder.spec, folder.pack()
         sizes = {video: entry.stat().st_size for video, entry in folder.files()}
         videos, size = len(sizes.keys() | (pack.paths() if pack else ())), sum(sizes.values())
@@ -44,7 +47,7 @@ def info(store: Store) -> int:
         print(f"  sampling {spec.sampling}")
         if pack:
             print(f"  pack: {len(pack)} videos in {len(pack.shards)} shards, {pack.size / 1e6:.1f} MB")
-    for path in FeatureStore(store).newer():
+    for path in newer:
         print(f"{path.name}  of a later version of vidrnn, which reads it")
     return ExitCode.OK
 

@@ -112,10 +112,12 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
     """Read a model file.
 
     Raises:
-        MissingPathError: there is no such file.
+        MissingPathError: there is no such file, or it is a folder.
         ModelFileError: it is no vidrnn model, is damaged, holds nan, is of another format version, or has sizes that
             differ from its settings (found before anything is allocated).
     """
+    if path.is_dir():
+        raise MissingPathError(f"model {str(path)!r} is a folder; give the model.safetensors that `vidrnn train` wrote")
     if not path.is_file():
         raise MissingPathError(f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors")
     try:

@@ -144,3 +144,10 @@ def test_gc_with_a_wrong_root_is_an_error(folder: FeatureFolder, tmp_path: Path,
     assert outcome.code == 2
     assert "typo' is not a folder; nothing was looked at" in outcome.err
     assert list(folder.videos()) == NAMES
+
+
+def test_a_folder_without_features_is_said_to_be_one(root: Path, capsys) -> None:
+    """No line at all would leave a wrong folder looking like an empty store."""
+    outcome = call(capsys, "store", "info", root)
+    assert outcome.code == 0
+    assert outcome.out == f"no features in {str(root)!r}; `vidrnn extract` makes them, where extraction.store says\n"

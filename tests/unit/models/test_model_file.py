@@ -157,6 +157,11 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors"
 
 
+def test_the_folder_of_a_run_is_no_model_and_does_exist(tmp_path: Path) -> None:
+    with pytest.raises(MissingPathError, match=r"is a folder; give the model\.safetensors that"):
+        load_model(tmp_path, device=CPU)
+
+
 @pytest.mark.parametrize("content", [b"", b"just text", b"{}", b"\x80\x04", bytes(200)])
 def test_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.safetensors"
