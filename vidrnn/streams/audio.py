@@ -1,9 +1,10 @@
 """The stream ``audio``: from a file to the features of its sound, in the process that reads it."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from vidrnn.errors import AbsentStreamError, VideoError
 from vidrnn.store.source import Source, is_there, state_of
@@ -11,6 +12,8 @@ from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.streams.log_mel import RATE, SoundSteps
 from vidrnn.video.audio import Sound
 from vidrnn.video.container import longest_step_s, open_audio
+
+_STEP_S = 1.0  # the gap between two steps is shorter than that in the sound by less than this
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class ReadSound:
     rate: float
 
     def change_since(self, made: VideoFeatures, source: Path) -> str | None:
-        """A `ChangeSince`: before version 1, the first track was taken, and a clock that was set anew left a gap.
+        """A `ChangeSince`: before version 1, the first track was taken, and a clock that was set anew left a long gap.
 
         Notes of then tell both. Raises VideoError.
         """
@@ -37,7 +40,8 @@ class ReadSound:
         with open_audio(source) as (container, stream):
             if stream.index != container.streams.audio[0].index:
                 return "another of several audio tracks"
-            return "times of sound" if has_gaps and math.isfinite(longest_step_s(container)) else None
+            longest_s = float(np.diff(made.timestamps_s).max(initial=0.0))
+            return "times of sound" if has_gaps and longest_s > longest_step_s(container) - _STEP_S else None
 
     def __call__(self, source: Path, on_progress: Callable[[], None]) -> Iterator[VideoFeatures]:
         """Decode and pool. Memory holds one block and the steps, however long the sound is.

@@ -15,6 +15,7 @@ from tests.fake_backbone import AverageColour as PlainColour
 from tests.media import change_clock, decoding_times_only, pictures, write_audio, write_clip, write_flat, write_pictures
 from tests.odd_media import ODD, write_planes
 from tests.old_features import is_old, make_old
+from tests.sounds import tone, write_sound
 from tests.tiled_pictures import write_tiles
 from tests.unit.video.test_several_streams_in_a_file import LARGE, SMALL, write_streams
 from vidrnn.annotations import Annotation
@@ -377,36 +378,49 @@ def test_a_crash_while_comparing_makes_the_features_anew(tmp_path):
     assert world.extract().whole.summary() == "extracted 1, reused 0, failed 0"
 
 
-def sound(root: Path, name: str, notes: tuple[str, ...]) -> World:
-    """A store with the sound of one file, in which an earlier version left these notes."""
+def sound(root: Path, name: str, notes: tuple[str, ...], *, gap_s: float = 0.0) -> World:
+    """A store with the sound of one file, where an earlier version left these notes and a gap before the last step."""
     settings = FeatureSettings(streams=("audio",), audio=AudioSettings())
     annotations = [Annotation(name, "x", None, name)]
     world = World(root, (name,), lambda: file_passes(annotations, root=root, settings=settings))
     folder = world.folder
-    folder.write(name, replace(folder.read(name), notes=notes))
+    features = folder.read(name)
+    times = features.timestamps_s + gap_s * (np.arange(len(features.timestamps_s)) == len(features.timestamps_s) - 1)
+    folder.write(name, replace(features, notes=notes, timestamps_s=times))
     make_old(folder, name)
     return world
 
 
+GAPS = ("its sound has 2 gaps, or a clock that drifts; times are those of the file",)
+
+
 @pytest.mark.parametrize(
-    ("name", "notes", "change"),
+    ("name", "notes", "gap_s", "change"),
     [
-        ("a.mp3", (), None),
-        ("a.mp3", ("its sound has 2 gaps, or a clock that drifts; times are those of the file",), None),
-        ("a.mp3", ("has 2 audio tracks; the first is used",), None),
-        ("a.mp3", ("3 pieces of sound that step back in time are left out",), "times of sound"),
-        ("a.ts", (), None),
-        ("a.ts", ("its sound has 2 gaps, or a clock that drifts; times are those of the file",), "times of sound"),
+        ("a.mp3", (), 0.0, None),
+        ("a.mp3", GAPS, 30.0, None),
+        ("a.mp3", ("has 2 audio tracks; the first is used",), 0.0, None),
+        ("a.mp3", ("3 pieces of sound that step back in time are left out",), 0.0, "times of sound"),
+        ("a.ts", (), 0.0, None),
+        ("a.ts", GAPS, 5.0, None),
+        ("a.ts", GAPS, 30.0, "times of sound"),
     ],
 )
-def test_sound(tmp_path, name, notes, change):
+def test_sound(tmp_path, name, notes, gap_s, change):
+    """Only where the container may set a clock anew is a long gap one."""
     if name == "a.mp3":
         write_audio(tmp_path / name)
     else:
         write_clip(tmp_path / name, pictures(4), audio_from_s=0.0)
-    report = sound(tmp_path, name, notes).extract()
+    report = sound(tmp_path, name, notes, gap_s=gap_s).extract()
     assert report.whole.changed == ({name: change} if change else {})
     assert (report.whole.extracted, report.whole.reused) == ((1, 0) if change else (0, 1))
+
+
+def test_sound_whose_second_track_is_the_default(tmp_path):
+    write_sound(tmp_path / "a.mkv", tone(220, 1.0), tracks=2, default=1)
+    report = sound(tmp_path, "a.mkv", ("has 2 audio tracks; the first is used",)).extract()
+    assert report.whole.changed == {"a.mkv": "another of several audio tracks"}
 
 
 @pytest.mark.parametrize(("order", "shape", "again"), [("C", (4, 2), 0), ("F", (4, 2), 1), ("F", (4, 1), 0)])
