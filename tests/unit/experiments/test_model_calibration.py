@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 import vidrnn.experiments.model_calibration as module
-import vidrnn.inference.recogniser as recogniser_module
+import vidrnn.inference.seen as seen_module
 from tests.worlds import CPU, make_run
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import (
@@ -71,7 +71,7 @@ def classified(
     """What `classify` says of stored features, as if a backbone had just made them."""
     folder = FeatureStore(settings.extraction.store).find(settings.features)
     made = [(path, {0: folder.read(path)}) for path in paths]
-    monkeypatch.setattr(recogniser_module, "embed_passes", lambda *_, **__: (each for each in made))
+    monkeypatch.setattr(seen_module, "embed_passes", lambda *_, **__: (each for each in made))
     recogniser = Recogniser(model, pictures=[SimpleNamespace(spec=model.spec)])  # type: ignore[list-item]
     return {prediction.path: prediction for prediction in recogniser.predict_found([])}
 

@@ -93,6 +93,7 @@ def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tm
         "trained_on",
         "chosen_on",
         "specs",
+        "segments",
     }  # fmt: skip
     assert header["config"] == model.settings.model_dump(mode="json")
     assert header["spec"] == json.loads(model.spec.to_json())
