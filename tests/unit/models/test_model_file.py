@@ -302,6 +302,7 @@ def test_nested_parts_are_refused(tmp_path: Path, key: str) -> None:
         lambda header: header["config"]["model"].update(layers=["gru"] * 10**5),
         lambda header: header["config"]["model"].update(projection=10**9),
         lambda header: header["config"]["training"].update(members=10**9),
+        lambda header: header["config"]["model"].update(head="step_labels", stages=10**9),
         lambda header: header["spec"].update(dim=10**12),
         lambda header: header["spec"].update(dim=10**30),
         lambda header: header.update(label_map=[str(number) for number in range(10**5)]),
