@@ -25,7 +25,7 @@ def write_mstcn(annotations: Sequence[Annotation], writing: Writing) -> None:
         )
     mapping = "".join(f"{number} {name}\n" for number, name in enumerate(sorted(used)))
     writing.write(writing.output / "mapping.txt", mapping)
-    by_split = {split: [each for each in annotations if each.split == split] for split in SPLITS}
+    by_split = {split: [annotation for annotation in annotations if annotation.split == split] for split in SPLITS}
     if not (by_split["train"] and by_split["test"]):
         writing.losses["splits of videos: lists need a train and a test split"] += sum(map(len, by_split.values()))
         return
@@ -65,9 +65,9 @@ def write_feral(annotations: Sequence[Annotation], writing: Writing) -> None:
         else:
             rows[annotation.path] = list(writing.one_label_each(annotation, times))
     if not several:
-        classes = [*([BACKGROUND] if any("" in own for own in rows.values()) else []), *classes]
+        classes = [*([BACKGROUND] if any("" in labels for labels in rows.values()) else []), *classes]
         number = {name: at for at, name in enumerate(classes)} | {"": 0}
-        rows = {path: [number[str(label)] for label in own] for path, own in rows.items()}
+        rows = {path: [number[str(label)] for label in labels] for path, labels in rows.items()}
     splits: dict[str, list[str]] = {split: [] for split in (*SPLITS, INFERENCE)}
     for annotation in annotations:
         splits[annotation.split or "train"].append(annotation.path)

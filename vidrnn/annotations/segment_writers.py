@@ -113,8 +113,8 @@ def write_thumos14(annotations: Sequence[Annotation], writing: Writing) -> None:
         for segment in (*(annotation.segments or ()), *ambiguous):
             name = f"{segment.label or AMBIGUOUS}{word}.txt"
             lines[name].append(f"{names[annotation.path]} {segment.start_s:.10g} {segment.end_s:.10g}\n")
-    for name, own in lines.items():
-        writing.write(writing.output / name.replace("/", "_"), "".join(own))
+    for name, texts in lines.items():
+        writing.write(writing.output / name.replace("/", "_"), "".join(texts))
 
 
 def write_srt(annotations: Sequence[Annotation], writing: Writing) -> None:

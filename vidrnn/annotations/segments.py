@@ -86,9 +86,9 @@ def segments_of_presence(
     return _by_start(segments), _by_start(unlabelled)
 
 
-def _runs(said: npt.NDArray[np.bool_], label: str, bounds: Times) -> list[Segment]:
-    """A segment for each run of rows in which something is said."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], said, [False]]).astype(np.int8)))
+def _runs(marked: npt.NDArray[np.bool_], label: str, bounds: Times) -> list[Segment]:
+    """A segment for each run of marked rows."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
     return [Segment(float(bounds[first]), float(bounds[last]), label) for first, last in edges.reshape(-1, 2)]
 
 

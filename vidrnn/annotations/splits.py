@@ -201,7 +201,7 @@ def _folds_of_all_classes(annotations: Sequence[Annotation], number: int) -> lis
     homes: dict[str, set[int]] = {name: set() for name in total}
     sizes = [0] * number
     fold_of: dict[str, int] = {}
-    for group in sorted(members, key=lambda name: (min((total[each] for each in classes[name]), default=0), name)):
+    for group in sorted(members, key=lambda name: (min((total[label] for label in classes[name]), default=0), name)):
         alone = [sum(homes[name] == {fold} for name in classes[group]) for fold in range(number)]
         fold = min(range(number), key=lambda place: (alone[place], sizes[place], place))
         for name in classes[group]:

@@ -51,7 +51,7 @@ def read_thumos14(settings: DataSettings, notes: list[str]) -> list[Annotation]:
         raise AnnotationError(f"{folder} holds no line; give files such as Diving_val.txt, one for each class")
     if empty:
         notes.append(f"{folder}: {len(empty)} segments without length were left out, the first in {empty[0]}")
-    refuse_twin_names(sorted({segment.label for own in segments.values() for segment in own}), where=str(folder))
+    refuse_twin_names(sorted({segment.label for found in segments.values() for segment in found}), where=str(folder))
     return [
         Annotation(
             fill_path(settings.video_path or "{name}.mp4", name=name, split=split),

@@ -101,8 +101,8 @@ def measure_outputs(
         return _measure_labels(outputs, truth, per_step=head == "step_multilabel", **rest)
     if head == "step_labels":
         background = list(labels).index(BACKGROUND) if BACKGROUND in labels else None
-        each = [likeliest] * len(outputs) if readers is None else readers
-        step_labels = [read(logits) for read, logits in zip(each, outputs, strict=True)]
+        reading = [likeliest] * len(outputs) if readers is None else readers
+        step_labels = [read(logits) for read, logits in zip(reading, outputs, strict=True)]
         return measure_segmentation(step_labels, truth, labels=labels, background=background, **rest)
     if head == "transcript":
         predicted = [collapse(logits.argmax(axis=1), blank=len(labels)) for logits in outputs]

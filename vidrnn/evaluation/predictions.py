@@ -88,9 +88,9 @@ def _multilabel(labels: Sequence[str], thresholds: Sequence[float] | None) -> tu
 
 def _step_labels(labels: Sequence[str], _thresholds: object) -> tuple[list[str], Any]:
     def rows(outputs: Any, true: Any, read: ReadSteps = likeliest) -> Iterator[Row]:  # noqa: ANN401
-        for step, (scores, said, label) in enumerate(zip(softmax(outputs), read(outputs), true, strict=True)):
+        for step, (scores, position, label) in enumerate(zip(softmax(outputs), read(outputs), true, strict=True)):
             known = "" if label == UNLABELLED else labels[label]
-            yield step, known, labels[said], _fixed(scores[said])
+            yield step, known, labels[position], _fixed(scores[position])
 
     return ["step", "label", "predicted", "score"], rows
 

@@ -44,9 +44,9 @@ class StepByStep:
         combined = combine_outputs(self._model.settings.model.head, outputs, lengths=torch.tensor([1]), scale=average)[
             0, 0
         ]
-        said = combined.cpu().numpy()
-        answer = step_answer(self._model, said, time_s=time_s, status="final", before=self._before)
-        self._before = said
+        logits = combined.cpu().numpy()
+        answer = step_answer(self._model, logits, time_s=time_s, status="final", before=self._before)
+        self._before = logits
         return [answer]
 
     def _advance(self, mirrored: bool, features: StepFeatures) -> torch.Tensor:

@@ -132,12 +132,12 @@ def _top_k(scores: npt.NDArray[np.float64], labels: Sequence[str]) -> list[tuple
 
 
 def _segments(
-    said: StepLabels,
+    step_labels: StepLabels,
     scores: npt.NDArray[np.float64],
     labels: Sequence[str],
     bounds: npt.NDArray[np.float64],
 ) -> list[PredictionRow]:
-    found = to_segments(said)
+    found = to_segments(step_labels)
     return [
         {
             "start": float(bounds[start]),

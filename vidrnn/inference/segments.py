@@ -215,9 +215,9 @@ def find_segments(
 def _only_said(probabilities: npt.NDArray[np.float64], read: ReadSteps) -> npt.NDArray[np.float64]:
     """The scores (T, C) of what was read from all steps together; nothing else happens."""
     with np.errstate(divide="ignore"):
-        said = read(np.maximum(np.log(probabilities), np.finfo(np.float32).min))
-    is_said = np.arange(probabilities.shape[1]) == said[:, None]
-    return np.where(is_said, probabilities, -math.inf)
+        chosen = read(np.maximum(np.log(probabilities), np.finfo(np.float32).min))
+    is_chosen = np.arange(probabilities.shape[1]) == chosen[:, None]
+    return np.where(is_chosen, probabilities, -math.inf)
 
 
 def _view(reference: str) -> View:

@@ -53,9 +53,9 @@ def prediction_of(video: Path, predictions: Sequence[Prediction], *, listed_in: 
     """
     wanted = video.absolute()
     by_path = [
-        each
-        for each in predictions
-        if wanted in {Path(each.path).absolute(), (listed_in.parent / each.path).absolute()}
+        prediction
+        for prediction in predictions
+        if wanted in {Path(prediction.path).absolute(), (listed_in.parent / prediction.path).absolute()}
     ]
     found = by_path or [named for named in predictions if Path(named.path).name == video.name]
     if len(found) != 1:
