@@ -29,7 +29,7 @@ class Good:
 EXPECTED = {
     "animated.gif": Good(4, (48, 64), 0.0, 0.3),
     "av1_video.mkv": Good(125, (360, 640), 0.0, 4.96),
-    "discard_first_keyframe.mp4": Good(25, (64, 64), 0.0, 0.96, ("header claims 30 frames, the file holds 25",)),
+    "discard_first_keyframe.mp4": Good(25, (64, 64), 0.0, 0.96),
     "frame_exceeds_screen.gif": Good(1, (4, 4), 0.0, 0.0),
     "gradient.webp": Good(1, (720, 1280), 0.0, 0.0),
     "h264_10bits.mp4": Good(30, (200, 200), 0.0, 29 / 30),

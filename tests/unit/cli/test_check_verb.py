@@ -227,11 +227,12 @@ def test_a_list_of_which_almost_nothing_exists_is_no_crash(world: World, kept: i
     assert ("features: nothing left to extract" in outcome.out) == (kept == 0)
 
 
-def test_one_video_is_no_crash(world: World) -> None:
+def test_one_video_is_no_crash_but_one_class_alone_is_refused(world: World) -> None:
     world.rows = [(*world.rows[0][:2], "train", "actor0")]
     outcome = world.check()
-    assert outcome.code == 0
-    assert [line.split(":")[0] for line in findings(outcome)] == ["warning", "warning"]
+    assert outcome.code == 2
+    assert [line.split(":")[0] for line in findings(outcome)] == ["refused"]
+    assert "one class" in findings(outcome)[0]
 
 
 def test_labels_that_follow_from_the_size_are_refused(world: World) -> None:
