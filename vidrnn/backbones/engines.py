@@ -158,8 +158,9 @@ class Compiled:
 class OpenVino:
     """OpenVINO on the CPU: a batch is cut into equal parts of one or two frames, which PyTorch's threads take in turn.
 
-    Threads that need not wait for each other at every layer were 1.3 times as fast as all threads on one batch on two
-    cores that decoders share (docs/decisions.md). What a layer makes of two frames stays in the cache for the next one.
+    OpenVINO's threads need not wait for each other at every layer. On two cores that decoders share, this was 1.3 times
+    as fast as all threads on one batch (docs/decisions.md). What a layer makes of two frames stays in the cache for the
+    next one. For any number of threads of Python: a batch takes all cores, so the next one waits.
     """
 
     def __init__(self, model: "Model", *, batch_size: int, image_size: int) -> None:
@@ -180,15 +181,17 @@ class OpenVino:
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot compile it: {_end_of(error)}") from error
         self._requests = [compiled.create_infer_request() for _ in range(batch_size // self._part)]
+        self._running = threading.Lock()
 
     def __call__(self, frames: torch.Tensor, views: Views) -> torch.Tensor:
-        """As in `Engine`."""
+        """As in `Engine`. A second thread waits until the first is done."""
         parts = views.of(frames).numpy().reshape(len(self._requests), self._part, *frames.shape[1:])
-        for request, part in zip(self._requests, parts, strict=True):
-            request.start_async({0: part}, share_inputs=True)
-        for request in self._requests:
-            request.wait()
-        return torch.from_numpy(np.concatenate([request.get_output_tensor(0).data for request in self._requests]))
+        with self._running:
+            for request, part in zip(self._requests, parts, strict=True):
+                request.start_async({0: part}, share_inputs=True)
+            for request in self._requests:
+                request.wait()
+            return torch.from_numpy(np.concatenate([request.get_output_tensor(0).data for request in self._requests]))
 
     @staticmethod
     def convert(network: Network, frames: torch.Tensor) -> "Model":
