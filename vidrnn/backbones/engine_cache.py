@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from vidrnn.backbones import engines, networks, quantization, weights
@@ -30,13 +30,18 @@ from vidrnn.backbones.networks import EMBEDDED, embedded_weights
 from vidrnn.backbones.quantization import quantizer
 from vidrnn.frames import preprocessing
 from vidrnn.settings.features import FeatureSettings
-from vidrnn.store.spec import FeatureSpec, sampling_values
+from vidrnn.store.spec import FeatureSpec, NewerSpecError, sampling_values
 
 if TYPE_CHECKING:
     from openvino import Model
 
 _KEPT = 20  # converted networks; the ones that were not used for longest go first
-_FILES = frozenset({"network.xml", "network.bin", "proof.safetensors", "spec.json"})
+_FILES = (
+    "network.xml",
+    "network.bin",
+    "proof.safetensors",
+    "spec.json",
+)  # removed in this order, the telling ones last
 _OURS = re.compile(r"[0-9a-f]{16}")
 _PACKAGES = ("vidrnn", "torch", "torchvision", "timm", "openvino", "numpy")
 _CODE = (networks, engines, preprocessing, quantization, weights)
@@ -111,7 +116,8 @@ class EngineCache:
                 temporary / "proof.safetensors",
             )
             (temporary / "spec.json").write_text(converted.spec.to_json(), encoding="utf-8")
-            _remove(self._path)
+            if _is_ours(self._path):
+                _remove(self._path)
             temporary.rename(self._path)
             kept = sorted(filter(_is_ours, self._path.parent.iterdir()), key=lambda path: path.stat().st_mtime)
             for old in kept[:-_KEPT]:
@@ -123,17 +129,32 @@ class EngineCache:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a folder was made here: by its name, and because it holds nothing else than we put there."""
+    """Whether a folder was made here: its name, no file but ours, and one of them whole that only we write."""
     if not _OURS.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
         return False
-    names = {file.name for file in path.iterdir()}
-    return bool(names) and names <= _FILES
+    return {file.name for file in path.iterdir()} <= {*_FILES} and (_is_spec(path) or _is_proof(path))
+
+
+def _is_spec(path: Path) -> bool:
+    try:
+        FeatureSpec.from_json((path / "spec.json").read_text(encoding="utf-8"))
+    except NewerSpecError:
+        return True
+    except (OSError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_proof(path: Path) -> bool:
+    try:
+        with safe_open(path / "proof.safetensors", framework="pt") as proof:
+            return {*proof.keys()} == {"frames", "features"}
+    except (OSError, SafetensorError):
+        return False
 
 
 def _remove(path: Path) -> None:
-    """Remove a converted network, or a part of one; a folder with anything else in it stays as it is."""
-    if path.is_symlink() or not path.is_dir() or {file.name for file in path.iterdir()} - _FILES:
-        return
+    """Remove the files of a converted network, and the folder when nothing else is in it."""
     with suppress(OSError):  # another process removes it too
         for name in _FILES:
             (path / name).unlink(missing_ok=True)

@@ -307,6 +307,22 @@ def test_only_folders_of_our_own_are_ever_removed(cache, monkeypatch):
     assert len(list(cache.iterdir())) == len(theirs) + 1 + 1
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", '{"stream": "rgb"}', "not JSON"])
+@pytest.mark.parametrize("name", ["spec.json", "proof.safetensors", "network.xml"])
+def test_a_folder_that_only_looks_like_a_cached_network_is_never_removed(cache, monkeypatch, name, content):
+    """Sixteen hex digits are a usual name, and ``spec.json`` is a usual name too: what the file holds tells."""
+    from vidrnn.backbones import engine_cache
+
+    monkeypatch.setattr(engine_cache, "_KEPT", 1)
+    places = [cache / "0123456789abcdef", EngineCache.of(quick(precision="float32").features)._path]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / name).write_text(content)
+    load_backbone(*quick()).embed(frames(1))
+    load_backbone(*settings("timm/test_resnet", image_size=32)).embed(frames(1, 32))
+    assert [(place / name).read_text() for place in places] == [content] * 2
+
+
 def test_a_folder_of_others_in_the_place_of_a_network_stays(cache):
     place = EngineCache.of(quick(precision="float32").features)._path
     place.mkdir(parents=True)
