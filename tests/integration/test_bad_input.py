@@ -32,7 +32,7 @@ def test_bad_videos_are_listed_and_the_others_extracted_and_trained(world: World
     assert outcome.out.splitlines()[-1] == f"extracted {world.num_videos - 3}, reused 0, failed 3"
     failures = next((world.folder / "features").glob("*/failures.csv")).read_text()
     assert "cannot be opened as a video (0 bytes)" in failures
-    assert "does not exist; check the path in the annotations against data.root" in failures
+    assert "does not exist; correct its path, or put the file there" in failures
     trained = call(capsys, "train", "--config", world.config, "--output", world.folder / "run")
     assert trained.code == 0
     assert "warning: 3 annotated videos have no features and were left out" in trained.err

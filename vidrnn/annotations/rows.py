@@ -42,7 +42,9 @@ def read_text(path: Path) -> str:
                 raise AnnotationError(f"{str(path)!r} is a workbook or another zip; save the sheet as CSV in UTF-8")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise MissingPathError(f"{str(path)!r} does not exist; the path is taken relative to data.root") from None
+        raise MissingPathError(
+            f"{str(path)!r} does not exist; correct the path (a configuration gives it relative to data.root)"
+        ) from None
     except UnicodeDecodeError:
         raise AnnotationError(f"{path}, {_first_not_utf8(path)} is not UTF-8; save the file as UTF-8") from None
 

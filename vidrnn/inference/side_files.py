@@ -81,6 +81,8 @@ def find_side_files(
     """
     text_folder, known = None, None
     if isinstance(texts, Path):
+        if not texts.exists():
+            raise MissingPathError(f"--texts {str(texts)!r} does not exist; give a CSV path,text or a folder of texts")
         text_folder, known = (texts, None) if texts.is_dir() else (None, _read_texts(texts))
     elif texts is not None:
         known = {absolute(path): text for path, text in texts.items()}

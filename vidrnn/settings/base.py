@@ -130,14 +130,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML file into a plain dict.
 
     Raises:
-        MissingPathError: there is no such file.
+        MissingPathError: there is no such file, or it is a folder.
         ConfigError: it is not YAML, not UTF-8, not a mapping, or repeats a key.
     """
+    if path.is_dir():
+        raise MissingPathError(f"config {str(path)!r} is a folder; give --config a YAML file")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise MissingPathError(f"config {str(path)!r} does not exist; give --config a YAML file") from None
-    except (UnicodeDecodeError, IsADirectoryError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"config {str(path)!r} cannot be read as UTF-8 text: {error}") from error
     tree = _parse_yaml(text, str(path))
     if not isinstance(tree, dict):

@@ -140,7 +140,11 @@ def size_of(path: Path) -> int:
     try:
         status = path.stat()
     except FileNotFoundError:
-        cause = "does not exist; check the path in the annotations against data.root"
+        if path.is_symlink():
+            raise VideoError(
+                "is a link to a file that does not exist; put the file there, or correct the link"
+            ) from None
+        cause = "does not exist; correct its path, or put the file there"
         raise VideoError(cause + of_windows([path.name])) from None
     except (OSError, ValueError) as error:
         raise VideoError(f"cannot be looked at: {cause_of(error)}") from error

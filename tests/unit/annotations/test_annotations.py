@@ -334,7 +334,9 @@ def test_a_row_with_times_and_no_label_is_a_stretch_at_which_nobody_looked(tmp_p
 def test_a_missing_csv_is_named(tmp_path: Path) -> None:
     settings = validate(DataSettings, {"root": str(tmp_path), "format": "csv", "annotations": "gone.csv"})
     message = refusal(tmp_path, lambda: read_annotations(settings), MissingPathError)
-    assert message == "'ROOT/gone.csv' does not exist; the path is taken relative to data.root"
+    assert (
+        message == "'ROOT/gone.csv' does not exist; correct the path (a configuration gives it relative to data.root)"
+    )
 
 
 def test_the_label_map_is_alphabetical() -> None:

@@ -100,7 +100,7 @@ def test_wrong_ucf101_lists_are_refused_with_their_line(tmp_path: Path, changes:
 def test_missing_lists_are_named(tmp_path: Path) -> None:
     settings = ucf(tmp_path)
     (tmp_path / "l" / "testlist02.txt").unlink()
-    end = "does not exist; the path is taken relative to data.root"
+    end = "does not exist; correct the path (a configuration gives it relative to data.root)"
     assert refused(settings, MissingPathError) == f"'ROOT/l/testlist02.txt' {end}"
     assert refused(data_settings(tmp_path, "activitynet", "a.json"), MissingPathError) == f"'ROOT/a.json' {end}"
     assert refused(data_settings(tmp_path, "hmdb51", "gone"), MissingPathError) == (

@@ -214,9 +214,9 @@ def test_a_wrong_folds_file_is_refused(tmp_path: Path, rows: list[tuple[str, str
 def test_a_missing_folds_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingPathError) as caught:
         make_folds(grid(2, "a"), evaluation("folds_csv", "gone.csv"), root=tmp_path)
-    assert (
-        str(caught.value) == f"{str(tmp_path / 'gone.csv')!r} does not exist; the path is taken relative to data.root"
-    )
+    gone = repr(str(tmp_path / "gone.csv"))
+    wanted = f"{gone} does not exist; correct the path (a configuration gives it relative to data.root)"
+    assert str(caught.value) == wanted
 
 
 def test_more_folds_than_groups_are_refused() -> None:

@@ -129,7 +129,7 @@ def test_bad_videos_cost_only_themselves(clips, tmp_path):
     bad = [Job("gone", tmp_path / "gone.mp4"), Job("text", tmp_path / "text.mp4"), Job("folder", tmp_path)]
     results = embed([bad[0], *clips[:3], bad[1], *clips[3:], bad[2]])
     gone = results["gone"]
-    assert (gone.stage, gone.cause) == ("probe", "does not exist; check the path in the annotations against data.root")
+    assert (gone.stage, gone.cause) == ("probe", "does not exist; correct its path, or put the file there")
     assert results["text"].cause.startswith("cannot be opened as a video (8 bytes): ")
     assert results["folder"].cause.startswith("is a folder without numbered pictures")
     good = embed(clips)

@@ -36,6 +36,13 @@ TEXT = {"streams": ["rgb", "text"], "text": {"source": "txt", "folder": "of_the_
 ARRAYS = {"streams": ["rgb", "external"], "external": {"folder": "of_the_training", "rate": 2.0}}
 
 
+def test_texts_that_are_not_there_are_named_as_they_were_given(new: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingPathError) as caught:
+        side_files(new, texts=tmp_path / "gone.csv")
+    wanted = f"--texts {str(tmp_path / 'gone.csv')!r} does not exist; give a CSV path,text or a folder of texts"
+    assert str(caught.value) == wanted
+
+
 def test_texts_of_a_csv_belong_to_paths_beside_it(new: Path, tmp_path: Path) -> None:
     (new / "texts.csv").write_text("path,text,label\na/b.mp4,opens,x\n../new/c.mp4,,x\n")
     found = side_files(new, texts=new / "texts.csv")

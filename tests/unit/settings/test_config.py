@@ -142,8 +142,9 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_not_a_config(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read as UTF-8 text"):
-        load(Outer, tmp_path)
+    with pytest.raises(MissingPathError) as folder:
+        read_yaml(tmp_path)
+    assert str(folder.value) == f"config {str(tmp_path)!r} is a folder; give --config a YAML file"
 
 
 def test_overrides_are_read_as_yaml_and_make_missing_sections(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_bad_file_fails_by_name_and_costs_only_itself(world: World) -> None:
     (world.root / "loud.mkv").unlink()
     outcome = world.extract("audio")
     assert last(outcome) == (3, "extracted 0, reused 0, failed 2, absent 1")
-    assert "failed: loud.mkv: does not exist; check the path in the annotations against data.root" in outcome.err
+    assert "failed: loud.mkv: does not exist; correct its path, or put the file there" in outcome.err
     assert "failed: low.mkv: cannot be opened as a video (8 bytes)" in outcome.err
 
 

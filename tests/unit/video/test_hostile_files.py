@@ -183,7 +183,7 @@ def test_a_pattern_names_no_other_pictures(tmp_path, name):
     for number in range(3):
         other = tmp_path / name.replace("%03d", f"{number:03d}").replace("*", str(number))
         write_clip(other, [flat((9, 9, 9))], codec="png", pix_fmt="rgb24", container="image2")
-    assert refusal(tmp_path / name) == "does not exist; check the path in the annotations against data.root"
+    assert refusal(tmp_path / name) == "does not exist; correct its path, or put the file there"
     write_clip(tmp_path / "one.mp4", pictures(2)).rename(tmp_path / name)
     with suppress(VideoError):
         assert probe(tmp_path / name).num_frames == 2
@@ -228,7 +228,9 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
 def test_links_that_lead_nowhere_or_in_a_circle_and_names_that_are_none(tmp_path):
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nothing")
     (tmp_path / "circle.mp4").symlink_to(tmp_path / "circle.mp4")
-    assert refusal(tmp_path / "gone.mp4") == "does not exist; check the path in the annotations against data.root"
+    assert refusal(tmp_path / "gone.mp4") == (
+        "is a link to a file that does not exist; put the file there, or correct the link"
+    )
     assert refusal(tmp_path / "circle.mp4") == "cannot be looked at: Too many levels of symbolic links"
     assert refusal(tmp_path / ("a" * 300 + ".mp4")) == "cannot be looked at: File name too long"
     assert refusal(Path("a\0b.mp4")) == "cannot be looked at: embedded null byte"

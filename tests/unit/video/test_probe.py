@@ -157,7 +157,7 @@ def test_an_empty_file_and_a_text_file(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    assert refusal(tmp_path / "gone.mp4") == "does not exist; check the path in the annotations against data.root"
+    assert refusal(tmp_path / "gone.mp4") == "does not exist; correct its path, or put the file there"
 
 
 def test_no_frames_at_all(tmp_path):
