@@ -14,6 +14,7 @@ from scipy.special import betaincinv
 
 from vidrnn.evaluation.metrics import softmax
 from vidrnn.evaluation.resampling import none_if_nan
+from vidrnn.settings.evaluation import ANSWER_NOTHING
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -26,8 +27,6 @@ at random for infinity; both would be wrong on other videos."""
 BINS = 15
 RISK_DOUBT = 0.05
 """Probability with which the risk of a threshold may be above what was promised."""
-ANSWER_NOTHING = 2.0
-"""The threshold that no probability reaches."""
 
 
 def calibrate(logits: Floats, temperature: float) -> Doubles:

@@ -148,7 +148,7 @@ def _read(file: Any, header: dict[str, Any], path: Path, device: torch.device) -
         settings = validate(RunSettings, with_moved_keys(header["config"]), origin=str(path))
         settings = find_weights(settings, path.parent)
         label_map, specs = LabelMap(label_names(header)), read_specs(header)
-        rest = answering(header, num_classes=len(label_map)) | {"others": specs[1:]}
+        rest = answering(header, settings, label_map.names) | {"others": specs[1:]}
         metrics, versions = header["metrics"], header["versions"]
         if not isinstance(metrics, dict) or not isinstance(versions, dict):
             raise ValueError("metrics or versions are no object")

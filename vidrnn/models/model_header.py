@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vidrnn.annotations import UNKNOWN
 from vidrnn.models.segment_decoder import SegmentDecoder
 from vidrnn.names import is_absolute, last_part
+from vidrnn.settings.base import validate
+from vidrnn.settings.evaluation import ANSWER_NOTHING
+from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec
 
@@ -95,30 +99,75 @@ def read_specs(header: Mapping[str, Any]) -> tuple[FeatureSpec, ...]:
             raise ValueError(f"the spec of stream {spec.stream!r} has preprocessing or sampling that is no object")
         if not all(isinstance(name, str) for name in (spec.stream, spec.backbone, spec.node, spec.precision)):
             raise ValueError(f"the spec of stream {spec.stream!r} has a name that is no text")
+        if spec.parts and sum(spec.parts) != spec.dim:
+            raise ValueError(f"the spec of stream {spec.stream!r} has dim {spec.dim} and parts {spec.parts}")
+        validate(FeatureSettings, _as_settings(spec), origin=f"the spec of stream {spec.stream!r}")
     if len({spec.stream for spec in specs}) < len(specs):
         raise ValueError("two of its specs are of one stream")
     return specs
 
 
-def answering(header: Mapping[str, Any], *, num_classes: int) -> dict[str, Any]:
+def _as_settings(spec: FeatureSpec) -> dict[str, Any]:
+    """What a spec says, as the keys of the section ``features`` that it was made with, whose ranges are checked."""
+    seen, sampling = spec.preprocessing, spec.sampling
+    if spec.stream == "audio":
+        return {"audio": {"rate": sampling.get("rate"), "bands": seen.get("bands")}}
+    if spec.stream == "text":
+        return {"text": {"source": seen.get("source"), "encoder": spec.backbone}}
+    if spec.stream == "external":
+        return {"external": {"rate": sampling.get("rate"), "suffix": seen.get("suffix")}}
+    kind, rendering = sampling.get("kind"), seen.get("rendering")
+    number = {"fps": "rate", "uniform": "count", "every": "stride"}.get(str(kind), "rate")
+    drawn = {key: value for key, value in rendering.items() if key != "stream"} if isinstance(rendering, dict) else {}
+    size = {"image_size": seen.get("image_size")}
+    of_stream = {"rows": size | drawn} if spec.stream == "rows" else size | ({spec.stream: drawn} if drawn else {})
+    return {
+        "streams": [spec.stream],
+        "sampling": kind,
+        **{key: value for key, value in sampling.items() if key not in {"kind", number}},
+        number: sampling.get(number),
+        "square": seen.get("square"),
+        "nodes": dict(_node(name) for name in spec.nodes.split(",")),
+        "precision": spec.precision.split("/", maxsplit=1)[0],
+        **of_stream,
+    }
+
+
+def _node(text: str) -> tuple[str, int]:
+    """``name/grid``. Raises ValueError."""
+    name, _, grid = text.rpartition("/")
+    return name, int(grid)
+
+
+def answering(header: Mapping[str, Any], settings: RunSettings, names: Sequence[str]) -> dict[str, Any]:
     """What turns outputs into answers; files that are older than some of it lack the key. Raises ValueError."""
     thresholds, unknown_below = header.get("thresholds"), header.get("unknown_below")
     temperature = _number(header.get("temperature", 1.0), "temperature")
     if temperature <= 0:
         raise ValueError(f"temperature {temperature} is not a number above 0")
-    segments = header.get("segments")
-    if segments is None and header["config"].get("inference", {}).get("decoding", "argmax") != "argmax":
+    segments, num_classes = header.get("segments"), len(names)
+    if segments is None and settings.inference.decoding != "argmax":
         raise ValueError("its inference.decoding needs segments, which it does not hold")
-    if unknown_below is not None and _number(unknown_below, "unknown_below") < 0:
-        raise ValueError(f"unknown_below {unknown_below} is below 0")
     return {
         "thresholds": _thresholds(thresholds, num_classes) if thresholds else None,
         "temperature": temperature,
-        "unknown_below": None if unknown_below is None else float(unknown_below),
+        "unknown_below": None if unknown_below is None else _unknown_below(unknown_below, settings, names),
         "decoder": None if segments is None else SegmentDecoder.from_header(segments, num_classes=num_classes),
         "trained_on": _identities(header, "trained_on"),
         "chosen_on": _identities(header, "chosen_on"),
     }
+
+
+def _unknown_below(value: object, settings: RunSettings, names: Sequence[str]) -> float:
+    """As `vidrnn.inference.new_videos.with_unknown_below` takes it, or the threshold that no probability reaches."""
+    number, head = _number(value, "unknown_below"), settings.model.head
+    if not (0.0 <= number <= 1.0 or number == ANSWER_NOTHING):
+        raise ValueError(f"unknown_below {number} is no probability, and not {ANSWER_NOTHING}, which answers nothing")
+    if head != "label":
+        raise ValueError(f"unknown_below {number} needs head 'label', its head is {head!r}")
+    if UNKNOWN in names:
+        raise ValueError(f"unknown_below {number} answers {UNKNOWN!r}, and one of its classes has that name")
+    return number
 
 
 def _thresholds(values: object, num_classes: int) -> tuple[float, ...]:

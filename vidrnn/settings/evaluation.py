@@ -8,6 +8,8 @@ from vidrnn.settings.base import Fraction, Positive, Settings
 from vidrnn.settings.streams import Stream
 
 Average = Literal["probabilities", "logits"]
+ANSWER_NOTHING = 2.0
+"""The threshold that no probability reaches."""
 
 
 class EvaluationSettings(Settings):

@@ -13,7 +13,6 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
 from vidrnn.evaluation.calibration import (
-    ANSWER_NOTHING,
     TEMPERATURES,
     binomial_upper,
     calibrate,
@@ -26,6 +25,7 @@ from vidrnn.evaluation.calibration import (
     risk_coverage,
     threshold_for_risk,
 )
+from vidrnn.settings.evaluation import ANSWER_NOTHING
 
 Array = npt.NDArray[Any]
 

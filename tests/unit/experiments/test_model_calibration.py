@@ -17,7 +17,6 @@ import vidrnn.inference.seen as seen_module
 from tests.worlds import CPU, make_run
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import (
-    ANSWER_NOTHING,
     TEMPERATURES,
     expected_calibration_error,
     fit_temperature,
@@ -30,6 +29,7 @@ from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.settings.base import validate
+from vidrnn.settings.evaluation import ANSWER_NOTHING
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_store import FeatureStore
 

@@ -18,6 +18,7 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel, load_model, save_model
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import DataSettings
+from vidrnn.settings.evaluation import ANSWER_NOTHING
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.stream_specs import identity_of
 
@@ -112,6 +113,12 @@ def test_what_was_chosen_on_validation_comes_back_and_older_files_answer_as_befo
     rewrite(path, lambda header: [header.pop(name) for name in ("temperature", "unknown_below")])
     older = load_model(path, device=CPU)
     assert (older.temperature, older.unknown_below) == (1.0, None)
+
+
+def test_a_threshold_that_answers_nothing_comes_back(tmp_path: Path) -> None:
+    """Training writes it where the validation videos can promise no risk: a number that no probability reaches."""
+    save_model(replace(make_model(), unknown_below=ANSWER_NOTHING), tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors", device=CPU).unknown_below == ANSWER_NOTHING
 
 
 def test_a_file_of_one_stream_from_before_there_were_several_opens(tmp_path: Path) -> None:
@@ -245,6 +252,55 @@ def test_a_file_of_format_1_is_read(tmp_path: Path, cell: str, pooling: str) -> 
         ),
         (lambda header: header.update(temperature=10**400), "FILE is inconsistent: temperature 1000"),
         (lambda header: header.update(unknown_below=float("nan")), "FILE is inconsistent: unknown_below nan is not"),
+        (lambda header: header.update(unknown_below=1.5), "FILE is inconsistent: unknown_below 1.5 is no probability"),
+        (
+            lambda header: header.update(unknown_below=-0.1),
+            "FILE is inconsistent: unknown_below -0.1 is no prob",
+        ),
+        (
+            lambda header: header.update(unknown_below=0.5, label_map=["walk", "jump", "unknown"]),
+            "FILE is inconsistent: unknown_below 0.5 answers 'unknown', and one of its classes has that name",
+        ),
+        (
+            lambda header: (header.update(unknown_below=0.5), header["config"]["model"].update(head="multilabel")),
+            "FILE is inconsistent: unknown_below 0.5 needs head 'label', its head is 'multilabel'",
+        ),
+        (
+            lambda header: header["spec"].update(grid=9),
+            "FILE is inconsistent: the spec of stream 'rgb': nodes.last",
+        ),
+        (
+            lambda header: header["spec"].update(parts=[2, 2]),
+            "FILE is inconsistent: the spec of stream 'rgb' has dim ",
+        ),
+        (
+            lambda header: header["spec"]["preprocessing"].update(image_size=-3),
+            "FILE is inconsistent: the spec of stream 'rgb': image_size: got -3",
+        ),
+        (
+            lambda header: header["spec"]["preprocessing"].update(square="round"),
+            "FILE is inconsistent: the spec of stream 'rgb': square: got 'round'",
+        ),
+        (
+            lambda header: header["spec"].update(sampling={"kind": "fps", "rate": 0.0}),
+            "FILE is inconsistent: the spec of stream 'rgb': rate: got 0.0",
+        ),
+        (
+            lambda header: header["spec"].update(sampling={"kind": "uniform"}),
+            "FILE is inconsistent: the spec of stream 'rgb': count: got None",
+        ),
+        (
+            lambda header: header["spec"].update(precision="int3/nncf"),
+            "FILE is inconsistent: the spec of stream 'rgb': precision: got 'int3'",
+        ),
+        (
+            lambda header: header["spec"]["preprocessing"].update(rendering={"stream": "rgb", "bound": 1.0}),
+            "FILE is inconsistent: the spec of stream 'rgb': rgb: unknown key",
+        ),
+        (
+            lambda header: header["spec"].update(stream="smell"),
+            "FILE is inconsistent: the spec of stream 'smell': ",
+        ),
         (lambda header: header.update(label_map=[1, 2, 3]), "FILE is inconsistent: label_map is no list of names"),
         (lambda header: header.update(label_map={"a": 1}), "FILE is inconsistent: label_map is no list of names"),
         (lambda header: header.update(trained_on=[["a"]]), "FILE is inconsistent: trained_on is no list of names"),
