@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,10 @@ def _refuse_other_columns(path: Path, header: list[str]) -> None:
 
 
 def _whole_rows(path: Path) -> bytes:
-    """The rows that are whole: the last one may have been cut off by a power loss or a full disk.
+    """The rows of whole videos: what a kill, a power loss or a full disk cut off is left out.
 
-    With a row that was cut off goes the rest of its video, which may have several.
+    With a row that was cut off goes the rest of its video, which may have several. Of a file that was not closed the
+    last video may lack rows, and none of them tells, so it goes too.
     """
     content = path.read_bytes()
     if path.suffix == ".jsonl":
@@ -74,12 +76,22 @@ def _whole_rows(path: Path) -> bytes:
         if line.endswith(b"\n") and quotes % 2 == 0:  # else a line break within a cell
             ends.append(position)
     cut_off = content[ends[-1] :]
+    if not cut_off and len(ends) > 2 and b"start" in content[: ends[1]].strip().split(b",") and not _is_closed(path):
+        cut_off = _first_cell(content[ends[-2] : ends[-1]])
     while cut_off and len(ends) > 2:
         cell = _first_cell(content[ends[-2] : ends[-1]])
         if cell[: len(cut_off)] != cut_off[: len(cell)]:
             break
         ends.pop()
     return content[: ends[-1]]
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether the run that wrote the file came to its end, and nobody has changed its length since."""
+    try:
+        return bool(json.loads(_origin_file(path).read_text(encoding="utf-8"))["bytes"] == path.stat().st_size)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _without(content: bytes, paths: Collection[str], *, json_lines: bool) -> bytes:
@@ -106,8 +118,8 @@ def _first_cell(row: bytes) -> bytes:
 class PredictionWriter:
     """Writes rows as they come, so that a stop loses nothing. Context manager.
 
-    The rows of a video are written at once, without a buffer, so that a kill leaves whole ones; what a power loss or a
-    full disk cut off is removed before a file is continued. Names are `vidrnn.names.writable`.
+    The rows of a video are written at once, without a buffer; what a kill, a power loss or a full disk cut off is
+    removed before a file is continued. Names are `vidrnn.names.writable`.
 
     A .csv has the columns path, status, the columns of the head, lacking (only for several streams), error. A video has
     one row, or one per segment. A .jsonl has one object per video, with a list ``segments`` from heads that answer at
@@ -119,7 +131,8 @@ class PredictionWriter:
         several_streams: whether a video can lack one.
         append: keep the rows that are there.
         again: paths of videos that are predicted anew; their rows, from failures, are not kept.
-        origin: what makes the predictions; kept in ``PATH.origin.json``. None keeps nothing.
+        origin: what makes the predictions; kept in ``PATH.origin.json``, with the length of the file once it is
+            closed. None keeps nothing.
 
     Raises:
         ConfigError: the file's suffix is neither .csv nor .jsonl, or the rows to keep are of another origin or have
@@ -152,9 +165,8 @@ class PredictionWriter:
     def __enter__(self) -> Callable[[Prediction], None]:
         """Open the file and return the function that writes a row."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._origin is not None:
-            write_atomically(_origin_file(self._path), (json.dumps(dict(self._origin), indent=1) + "\n").encode())
         there = _whole_rows(self._path) if self._append else b""
+        self._keep_origin({})
         if (kept := _without(there, self._again, json_lines=self._path.suffix == ".jsonl")) != there:
             write_atomically(self._path, kept)
             there = kept
@@ -165,9 +177,17 @@ class PredictionWriter:
         return self._write
 
     def __exit__(self, *_error: object) -> None:
-        """Close the file."""
+        """Close the file, and note that all in it is whole."""
         assert self._file is not None
+        length = self._file.seek(0, os.SEEK_END)
         self._file.close()
+        with suppress(OSError):  # without the note, the last video is made again
+            self._keep_origin({"bytes": length})
+
+    def _keep_origin(self, more: Mapping[str, int]) -> None:
+        if self._origin is not None:
+            values = {**self._origin, **more}
+            write_atomically(_origin_file(self._path), (json.dumps(values, indent=1) + "\n").encode())
 
     def _write(self, prediction: Prediction) -> None:
         self._put(self._as_json(prediction) if self._path.suffix == ".jsonl" else self._as_csv(prediction))
