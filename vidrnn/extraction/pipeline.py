@@ -7,20 +7,15 @@ memory follows neither the number nor the length of the videos.
 """
 
 import contextlib
-import queue
-import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Generator, Iterable, Sequence
 
 from vidrnn.device import choose_batch_size, choose_device
 from vidrnn.errors import ConfigError
 from vidrnn.extraction.batches import Throughput
-from vidrnn.extraction.collector import Collector, Comparison, Flush, Message, OnCompared, Result
+from vidrnn.extraction.collector import Collector, OnCompared, Result
 from vidrnn.extraction.decode_worker import Reader
-from vidrnn.extraction.decoder import Decoder, StoppedError
 from vidrnn.extraction.drawing import DrawVideo, draw_video
+from vidrnn.extraction.drivers import Drivers
 from vidrnn.extraction.embedder import Embedder, Pass
 from vidrnn.extraction.gathering import Gather, InMemory
 from vidrnn.extraction.jobs import Failure, Job
@@ -29,10 +24,7 @@ from vidrnn.processes import usable_cores
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.video_features import VideoFeatures
 
-_QUEUED_CHUNKS = 4
 _MOST_FRAMES_OF_CHUNK = 32
-_PAUSE_S = 0.2  # before asking again for a job
-_NO_MORE = Job("", Path(), ())
 
 
 def num_workers(settings: ExtractionSettings) -> int:
@@ -98,63 +90,10 @@ def embed_passes(
     chunk_size = min(max(size // 2, 1), _MOST_FRAMES_OF_CHUNK)
     gpu = decoding_gpu(settings)
     reader = Reader(readings.drawings, readings.streams, chunk_size, draw_one, gpu, readings.changes)
-    messages: queue.Queue[Message] = queue.Queue(maxsize=_QUEUED_CHUNKS)
-    waiting, lock, stop = iter(jobs), threading.Lock(), threading.Event()
-    workers = num_workers(settings)
-    with ThreadPoolExecutor(workers, thread_name_prefix="decoder") as pool:
-        decoders = [Decoder(reader, settings=settings, stop=stop) for _ in range(workers)]
-        drivers = [pool.submit(_drive, decoder, waiting, lock, messages, stop, readings) for decoder in decoders]
-        for driver in drivers:  # a bug ends the run now, not when the other threads have done everything else
-            driver.add_done_callback(lambda done: stop.set() if done.exception() else None)
-        try:
-            speed = throughput or Throughput()
-            with Collector(
-                passes, readings, size=size, throughput=speed, on_compared=on_compared, gather=gather
-            ) as collector:
-                yield from collector.collect(messages, running=workers)
-        finally:
-            stop.set()
-            while not all(driver.done() for driver in drivers):  # some may wait for room in the queue
-                with contextlib.suppress(queue.Empty):
-                    messages.get(timeout=0.05)
-        for driver in drivers:
-            driver.result()  # an error that is no fault of a video ends the run
-
-
-def _drive(
-    decoder: Decoder,
-    jobs: Iterator[Job | None],
-    lock: threading.Lock,
-    messages: "queue.Queue[Message]",
-    stop: threading.Event,
-    readings: Readings,
-) -> None:
-    """One thread: give its decoder process one video after the other."""
-    try:
-        while not stop.is_set():
-            with lock:
-                job = next(jobs, _NO_MORE)
-            if job is _NO_MORE:
-                return
-            if job is None:
-                messages.put(Flush())
-                stop.wait(_PAUSE_S)
-                continue
-            if job.made:
-                changes = decoder.compare(job.source, readings.made(job))
-                messages.put(Comparison(job.path, changes))
-                job = job.without([number for number, change in changes.items() if change is None])
-                if not job.wanted:
-                    continue
-            job = replace(job)  # told apart from the others under way by its identity, and the same one may come twice
-            messages.put(job)
-            for message in decoder.decode(job, readings.wanted(job)):
-                messages.put(message)
-                del message  # else its frames would keep their place until the next ones come
-                if stop.is_set():
-                    return
-    except StoppedError:
-        return
-    finally:
-        decoder.close()
-        messages.put(None)
+    with Drivers(iter(jobs), readings, reader, settings=settings, workers=num_workers(settings)) as drivers:
+        speed = throughput or Throughput()
+        with Collector(
+            passes, readings, size=size, throughput=speed, on_compared=on_compared, gather=gather
+        ) as collector:
+            yield from collector.collect(drivers.messages, running=drivers.number)
+        drivers.raise_error()

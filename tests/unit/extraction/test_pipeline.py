@@ -16,8 +16,9 @@ from tests import bad_decoders
 from tests.fake_backbone import AverageColour
 from tests.media import flat, pictures, write_clip
 from vidrnn.backbones.backbone import load_backbone
-from vidrnn.extraction import decoder, pipeline
+from vidrnn.extraction import decoder
 from vidrnn.extraction.batches import Throughput
+from vidrnn.extraction.drivers import QUEUED_MESSAGES
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_videos, num_workers
 from vidrnn.settings.extraction import ExtractionSettings
@@ -311,4 +312,4 @@ def test_decoded_frames_that_wait_for_the_backbone_are_bounded(tmp_path, workers
         draw_one=partial(bad_decoders.counting, log),
     )
     assert sum(len(video.features) for video in results.values()) == 600
-    assert batch_size < most <= chunk * (3 * workers + pipeline._QUEUED_CHUNKS) + 3 * batch_size
+    assert batch_size < most <= chunk * (3 * workers + QUEUED_MESSAGES) + 3 * batch_size
