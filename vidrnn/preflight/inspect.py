@@ -9,7 +9,8 @@ from vidrnn.preflight.bars import Bar, nowhere
 from vidrnn.preflight.files import find_identical, find_missing
 from vidrnn.preflight.findings import Finding
 from vidrnn.preflight.mirrored import find_mirror_classes
-from vidrnn.preflight.pictures import describe_pictures, find_leaks, find_unmet_segments, look_at
+from vidrnn.preflight.pictures import describe_pictures, find_leaks, look_at
+from vidrnn.preflight.unmet import find_unmet_segments
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS
 from vidrnn.store.video_features import VideoMetadata
@@ -39,6 +40,8 @@ def inspect(
 ) -> Inspection:
     """Look at annotations, files and, unless ``quick`` or without a stream of pictures, at a thumbnail of every frame.
 
+    Where features are stored already, the times of their steps are compared with the segments.
+
     Args:
         annotations: all videos.
         settings: the configuration.
@@ -54,11 +57,12 @@ def inspect(
     findings += find_mirror_classes((name for annotation in annotations for name in annotation.names), settings)
     findings += find_identical(annotations, sides, settings, bar=bar)
     videos: dict[str, VideoMetadata] = {}
-    pixels = not quick and bool(PICTURE_STREAMS & set(settings.features.streams))
+    pictures, pixels = None, not quick and bool(PICTURE_STREAMS & set(settings.features.streams))
     if pixels:
         pictures = look_at(annotations, sides, settings, bar=bar)
         videos = dict(zip((video.path for video in pictures.annotations), pictures.metadata, strict=True))
         lines += describe_pictures(pictures)
-        findings += [*find_leaks(pictures, settings, bar=bar), *find_unmet_segments(pictures, settings)]
+        findings += find_leaks(pictures, settings, bar=bar)
+    findings += find_unmet_segments(annotations, settings, pictures)
     lines.append(f"leaks were looked for between {sides.description}" + ("" if pixels else ", in names and bytes only"))
     return Inspection(tuple(lines), tuple(findings), videos)

@@ -21,15 +21,11 @@ from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.near_copies import NearCopy, find_near_copies
-from vidrnn.preflight.thumbnails import MOST_FRAMES, RATE, Thumbnails
-from vidrnn.sequences.unmet_segments import find_unmet
-from vidrnn.settings.model import FRAMEWISE_HEADS
+from vidrnn.preflight.thumbnails import Thumbnails
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.source import is_reachable
-from vidrnn.store.spec import sampling_values
 from vidrnn.store.video_features import VideoMetadata
-from vidrnn.video.sampling import Sampling
 
 _KEPT_VIDEOS = 64  # motions in memory, of 12 megabytes at most
 _GIVEN_AWAY = 0.9  # accuracy without pixels from which no number on these videos means anything
@@ -109,25 +105,6 @@ def describe_pictures(pictures: Pictures) -> Iterator[str]:
     yield f"sizes: {shown}" + (f" and {len(sizes) - 5} others" if len(sizes) > 5 else "")
     seconds = pictures.facts[:, 3]
     yield f"durations: {seconds.min():.1f} to {seconds.max():.1f} s, median {np.median(seconds):.1f} s"
-
-
-def find_unmet_segments(pictures: Pictures, settings: RunSettings) -> Iterator[Finding]:
-    """Segments that no step will lie in, by the times of the frames and the sampling of the configuration."""
-    if settings.model.head not in FRAMEWISE_HEADS or not pictures.annotations:
-        return
-    sampling = Sampling(**sampling_values(settings.features))
-
-    def steps(position: int) -> npt.NDArray[np.float64]:
-        times, seconds = pictures.folder.read(pictures.annotations[position].path).timestamps_s, pictures.facts[:, 3]
-        if len(times) < MOST_FRAMES:
-            return times[sampling.select(times)]
-        return np.arange(0.0, max(float(seconds[position]), 1.0), 1.0 / min(settings.features.rate, RATE))
-
-    unmet = find_unmet(pictures.annotations, steps, pictures.facts)
-    if unmet.refusal:
-        yield Finding("refused", unmet.refusal)
-    if unmet.note:
-        yield Finding("warning", unmet.note)
 
 
 def find_leaks(pictures: Pictures, settings: RunSettings, *, bar: Bar) -> Iterator[Finding]:

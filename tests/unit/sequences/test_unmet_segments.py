@@ -131,3 +131,26 @@ def test_check_refuses_segments_in_frames(verb):
     outcome = verb("check", [(5, 15, "go"), (16, 19, "hit")])
     assert outcome.code == 2
     assert "these look like frames: divide them by the frame rate" in outcome.out
+
+
+def test_check_names_what_training_would_refuse_also_without_decoding(capsys, tmp_path):
+    """In the split that lacks it, once features are stored; before that nothing is known of the steps."""
+    rows = [(0.51, 0.55, "hit"), (0.2, 0.4, "go"), (0.6, 0.9, "go"), (1, 2, "go")]
+    config = world(tmp_path, rows)
+    tree = yaml.safe_load(config.read_text())
+    tree["features"] = {"backbone": "timm/test_resnet", "weights": "random", "image_size": 32}
+    config.write_text(yaml.safe_dump(tree))
+    listed = tmp_path / "clips" / "list.csv"
+    listed.write_text(listed.read_text().replace("val0.mp4,0.51,0.55", "val0.mp4,0.45,0.55"))
+    before = call(capsys, "check", "--config", config, "--quick")
+    assert before.code == 0
+    refusal = "classes ['hit'] have no step: none of their segments holds one, as that from 0.51 to 0.55 s of 'hit'"
+    assert f"refused: train: {refusal}" in call(capsys, "check", "--config", config).out
+    assert call(capsys, "extract", "--config", config).code == 0
+    quick = call(capsys, "check", "--config", config, "--quick")
+    assert quick.code == 2
+    assert f"refused: train: {refusal}" in quick.out
+    assert "refused: val:" not in quick.out
+    trained = call(capsys, "train", "--config", config, "--output", tmp_path / "run")
+    assert trained.code == 2
+    assert refusal in trained.err
