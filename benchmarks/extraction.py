@@ -62,7 +62,7 @@ class NoBackbone(Alone):
     """Takes what decoders draw for a backbone and gives nothing of worth, at no cost."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self.spec, self.preprocessing, self.flips = backbone.spec, backbone.preprocessing, backbone.flips
+        self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
 
     def __call__(self, _frames: torch.Tensor, views: Views) -> torch.Tensor:
         """A row for each view, without touching a frame."""

@@ -13,8 +13,10 @@ import torch
 
 from vidrnn.extraction.drawing import draw_video
 from vidrnn.extraction.messages import Item
+from vidrnn.frames import flow
 from vidrnn.frames.fitting import Drawing
 from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.settings.streams import FlowMethod
 from vidrnn.video import neighbours
 
 
@@ -105,3 +107,30 @@ def counting(
         yield from draw_video(source, drawings, chunk_size, on_progress)
     finally:
         Preprocessing.fit = honest
+
+
+def counting_searches(
+    log: Path,
+    source: Path,
+    drawings: Mapping[int, Drawing],
+    chunk_size: int,
+    on_progress: Callable[[], None],
+) -> Iterator[Item]:
+    """Decode as always; a byte is added to ``log`` for every search for flow."""
+    honest = flow.flow_estimator
+
+    def estimator(method: FlowMethod) -> Callable[[flow.Grey, flow.Grey], flow.FlowField]:
+        search = honest(method)
+
+        def counted(first: flow.Grey, second: flow.Grey) -> flow.FlowField:
+            with log.open("ab") as file:
+                file.write(b".")
+            return search(first, second)
+
+        return counted
+
+    flow.flow_estimator = estimator
+    try:
+        yield from draw_video(source, drawings, chunk_size, on_progress)
+    finally:
+        flow.flow_estimator = honest

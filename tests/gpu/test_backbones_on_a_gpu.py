@@ -10,7 +10,7 @@ from tests.worlds import Sections, sections
 from vidrnn.backbones.backbone import Backbone, load_backbone
 from vidrnn.backbones.engines import similarity
 from vidrnn.errors import ConfigError
-from vidrnn.frames.views import Views
+from vidrnn.frames.views import Turn, Views
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 
@@ -80,8 +80,8 @@ def test_features_do_not_depend_on_the_company():
 def test_the_gpu_mirrors_as_the_cpu_does():
     backbone = load_backbone(*settings())
     batch = frames(backbone, 8)
-    views = Views(torch.arange(8), torch.ones(8, dtype=torch.bool))
-    assert torch.equal(backbone.executor(batch, views), backbone.embed(batch.flip(3)))
+    views = Views(torch.arange(8), torch.tensor([Turn.MIRRORED, Turn.MIRRORED_FLOW] * 4, dtype=torch.uint8))
+    assert torch.equal(backbone.executor(batch, views), backbone.embed(views.of(batch)))
 
 
 @pytest.mark.parametrize("engine", ["eager", "graph"])

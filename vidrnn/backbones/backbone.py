@@ -35,14 +35,6 @@ class Backbone:
         return self._executor
 
     @property
-    def flips(self) -> bool:
-        """Mirrored frames and differences are mirror images of the plain ones, so the network turns them over.
-
-        Flow is not: what moves between mirrored frames is found by another search.
-        """
-        return self.spec.is_mirrored and self.spec.stream != "flow"
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the choice of the engine."""
         return self._executor.notes

@@ -84,7 +84,7 @@ class _Slot:
         with torch.no_grad(), torch.cuda.stream(self._stream):
             self._frames[: len(frames)].copy_(frames, non_blocking=True)
             self._views.source.copy_(views.source)
-            self._views.mirrored.copy_(views.mirrored)
+            self._views.turns.copy_(views.turns)
             self._graph.replay()
             self._result.copy_(self._features, non_blocking=True)
             self._done.record(self._stream)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.extraction.embedder import Executor
-from vidrnn.frames.views import Views
+from vidrnn.frames.views import Turn, Views
 
 Features = npt.NDArray[np.float16]
 
@@ -58,7 +58,7 @@ class _Filling:
     frames: torch.Tensor
     count: int = 0
     sources: list[torch.Tensor] = field(default_factory=list)
-    mirrored: list[torch.Tensor] = field(default_factory=list)
+    turns: list[torch.Tensor] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     num_views: int = 0
 
@@ -70,17 +70,17 @@ class _Filling:
         self.count += len(frames)
         return places
 
-    def look(self, places: torch.Tensor, part: Part, *, mirrored: bool) -> None:
+    def look(self, places: torch.Tensor, part: Part, turn: Turn) -> None:
         """Ask for one view of each of these frames."""
         self.sources.append(places)
-        self.mirrored.append(torch.full((len(places),), mirrored))
+        self.turns.append(torch.full((len(places),), turn, dtype=torch.uint8))
         self.parts.append(part)
         self.num_views += len(places)
 
     @property
     def views(self) -> Views:
         """All that was asked for."""
-        return Views(torch.cat(self.sources), torch.cat(self.mirrored))
+        return Views(torch.cat(self.sources), torch.cat(self.turns))
 
 
 class Batches:
@@ -106,7 +106,7 @@ class Batches:
         return bool(self._under_way) or self._filling is not None
 
     def add(
-        self, frames: torch.Tensor, timestamps_s: list[float], video: int, passes: Sequence[tuple[int, bool]]
+        self, frames: torch.Tensor, timestamps_s: list[float], video: int, passes: Sequence[tuple[int, Turn]]
     ) -> None:
         """Take some frames of a video.
 
@@ -114,7 +114,7 @@ class Batches:
             frames: (n, 3, S, S) uint8; not needed afterwards.
             timestamps_s: of each.
             video: its serial number.
-            passes: the numbers of the passes that look at them, and whether mirrored.
+            passes: the numbers of the passes that look at them, and how they turn them.
         """
         start = 0
         while start < len(frames):
@@ -125,8 +125,8 @@ class Batches:
                 continue
             end = start + max(room, 1)  # a batch smaller than the number of passes is filled beyond its size
             places = filling.add(frames[start:end])
-            for number, mirrored in passes:
-                filling.look(places, Part(video, number, timestamps_s[start:end]), mirrored=mirrored)
+            for number, turn in passes:
+                filling.look(places, Part(video, number, timestamps_s[start:end]), turn)
             start = end
             if filling.num_views >= self._size:
                 self.send()

@@ -15,6 +15,7 @@ from vidrnn.extraction.gathering import Gather, Gathered, InMemory
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.messages import Drawn, Read
 from vidrnn.extraction.readings import Readings
+from vidrnn.frames.views import Turn
 from vidrnn.store.video_features import VideoFeatures
 
 Result = Mapping[int, VideoFeatures | Failure]
@@ -104,7 +105,7 @@ class Collector:
         self._next_serial = 0
         self._of_executor: dict[int, Batches] = {}
         self._batches: dict[int, Batches] = {}  # by the number of the pass
-        self._flips: dict[int, bool] = {}
+        self._turns: dict[int, Turn] = {}
         for number, embedder in enumerate(passes):
             if isinstance(embedder, Computed):
                 continue
@@ -112,7 +113,7 @@ class Collector:
             if key not in self._of_executor:
                 self._of_executor[key] = Batches(embedder.executor, size=size, shape=shape, throughput=throughput)
             self._batches[number] = self._of_executor[key]
-            self._flips[number] = embedder.flips and embedder.spec.is_mirrored
+            self._turns[number] = embedder.preprocessing.turn
 
     def __enter__(self) -> "Collector":
         self._stack = contextlib.ExitStack()
@@ -155,9 +156,9 @@ class Collector:
 
     def _embed(self, chunk: Chunk) -> None:
         """Put frames into the batches of all passes that look at them."""
-        looks: dict[Batches, list[tuple[int, bool]]] = {}
+        looks: dict[Batches, list[tuple[int, Turn]]] = {}
         for number in self._readings.passes_of(chunk.job, chunk.reading):
-            looks.setdefault(self._batches[number], []).append((number, self._flips[number]))
+            looks.setdefault(self._batches[number], []).append((number, self._turns[number]))
         for batches, passes in looks.items():
             batches.add(chunk.frames, chunk.timestamps_s, self._serials[id(chunk.job)], passes)
 

@@ -42,11 +42,7 @@ class Embedder(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """From frame to what it looks at."""
-
-    @property
-    def flips(self) -> bool:
-        """Whether mirrored frames are drawn as they are and turned over by the executor."""
+        """From frame to what it looks at; the executor makes its `Preprocessing.turn`."""
 
     @property
     def executor(self) -> Executor:
@@ -56,7 +52,6 @@ class Embedder(Protocol):
 class Alone:
     """Base of embedders that share nothing: a subclass has ``spec``, ``preprocessing`` and `embed`."""
 
-    flips = False
     lanes = 1
     page_locked = False
 

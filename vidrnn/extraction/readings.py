@@ -1,9 +1,9 @@
 """Which passes are made of one reading of a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from vidrnn.extraction.embedder import ChangeSince, Computed, Embedder, Pass, ReadStream
+from vidrnn.extraction.embedder import ChangeSince, Computed, Pass, ReadStream
 from vidrnn.extraction.jobs import Job
 from vidrnn.frames.fitting import Drawing
 from vidrnn.store.video_features import VideoFeatures
@@ -38,7 +38,7 @@ class Readings:
                 streams[number], changes[number] = one_pass.read, one_pass.change_since
                 of_pass.append(number)
                 continue
-            drawing = _drawing_of(one_pass)
+            drawing = Drawing(Sampling(**one_pass.spec.sampling), one_pass.preprocessing.drawn)
             of_pass.append(next((known for known, other in drawings.items() if other == drawing), number))
             drawings.setdefault(of_pass[-1], drawing)
         return cls(drawings, streams, changes, tuple(of_pass))
@@ -57,10 +57,3 @@ class Readings:
     def passes_of(self, job: Job, reading: int) -> tuple[int, ...]:
         """The passes that a video still needs and that are made of this reading."""
         return tuple(number for number in job.wanted if self.of_pass[number] == reading)
-
-
-def _drawing_of(embedder: Embedder) -> Drawing:
-    preprocessing = embedder.preprocessing
-    if embedder.flips:
-        preprocessing = replace(preprocessing, mirrored=False)
-    return Drawing(Sampling(**embedder.spec.sampling), preprocessing)

@@ -97,27 +97,20 @@ def gap_of(preprocessing: Preprocessing) -> float | None:
 
 
 class Square:
-    """A fitted frame, as the network takes it and as OpenCV does, plain and mirrored; made when it is asked for."""
+    """A fitted frame, as the network takes it and as OpenCV does; made when it is asked for."""
 
     def __init__(self, fitted: torch.Tensor, *, by_gpu: bool) -> None:
         self._fitted, self.by_gpu = fitted, by_gpu
 
-    def channels_first(self, *, mirrored: bool) -> npt.NDArray[np.uint8]:
+    @property
+    def channels_first(self) -> npt.NDArray[np.uint8]:
         """(3, S, S)."""
-        return np.asarray((self._fitted.flip(2) if mirrored else self._fitted).numpy())
+        return np.asarray(self._fitted.numpy())
 
-    def channels_last(self, *, mirrored: bool) -> npt.NDArray[np.uint8]:
+    @cached_property
+    def channels_last(self) -> npt.NDArray[np.uint8]:
         """(S, S, 3), contiguous."""
-        return self._mirrored if mirrored else self._plain
-
-    @cached_property
-    def _plain(self) -> npt.NDArray[np.uint8]:
         return np.ascontiguousarray(self._fitted.permute(1, 2, 0).numpy())
-
-    @cached_property
-    def _mirrored(self) -> npt.NDArray[np.uint8]:
-        # After the resize, so that both views show exactly the same part of the frame.
-        return np.ascontiguousarray(self._plain[:, ::-1])
 
 
 Squares = Mapping[Preprocessing, Square]
@@ -143,28 +136,28 @@ def _pairing(video: Video, drawing: Drawing) -> Pairing[Squares]:
 
 
 class Pen:
-    """Draws what a network takes of pairs of frames, one after the other."""
+    """Draws what a network takes of pairs of frames, one after the other: of both views the plain one, but of rows."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         rendering = preprocessing.rendering
+        assert not preprocessing.turn, "what was drawn is turned over where the network runs (`Preprocessing.drawn`)"
         self._geometry = _geometry(preprocessing)
         self._mirrored, self._rendering = preprocessing.mirrored, rendering
         self._render = rendering.renderer() if isinstance(rendering, FlowRendering | DifferenceRendering) else None
 
     def steps(self, pair: Pair[Squares]) -> Iterator[Step]:
         """One step, or of a still image that is read row by row all of them, one a second."""
-        kept, mirrored = pair.kept.fitted[self._geometry], self._mirrored
+        kept = pair.kept.fitted[self._geometry]
         if self._render is not None:
-            # Between mirrored squares where the view is mirrored: its own mirror image shows its motion.
-            first, second = (
-                shown.fitted[self._geometry].channels_last(mirrored=mirrored) for shown in (pair.first, pair.second)
-            )
+            first, second = (shown.fitted[self._geometry].channels_last for shown in (pair.first, pair.second))
             yield self._step(pair, self._render(first, second, pair.seconds))
         elif isinstance(self._rendering, RowRendering):
-            for number, pixels in enumerate(self._rendering.cut(kept.channels_last(mirrored=mirrored))):
+            # After the resize, so that both views show exactly the same part of the frame.
+            square = kept.channels_last[:, ::-1] if self._mirrored else kept.channels_last
+            for number, pixels in enumerate(self._rendering.cut(square)):
                 yield Step(pixels, float(number), pair.kept.size)
         else:
-            yield self._step(pair, kept.channels_first(mirrored=mirrored))
+            yield self._step(pair, kept.channels_first)
 
     def _step(self, pair: Pair[Squares], pixels: npt.NDArray[np.uint8]) -> Step:
         kept = pair.kept

@@ -1,6 +1,6 @@
 """From an upright RGB frame to what a backbone takes. One object serves extraction, classification and export."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from vidrnn.frames.rendering import Rendering, RowRendering, rendering_from, rendering_values
+from vidrnn.frames.rendering import FlowRendering, Rendering, RowRendering, rendering_from, rendering_values
+from vidrnn.frames.views import Turn
 
 Square = Literal["center_crop", "pad", "warp"]
 
@@ -23,8 +24,8 @@ class Preprocessing:
         square: ``center_crop`` cuts the sides off, ``pad`` adds bars of the mean colour, ``warp`` squeezes.
         interpolation: filter of the resize, antialiased as in Pillow.
         mean, std: per RGB channel, on the 0..1 scale.
-        mirrored: whether the square is turned over left to right at the end.
-        rendering: what the stream makes of the squares, mirrored or not; None for the frames themselves.
+        mirrored: whether the view is the one in a mirror, left to right.
+        rendering: what the stream makes of the squares; None for the frames themselves.
     """
 
     image_size: int
@@ -46,6 +47,21 @@ class Preprocessing:
         """What goes to the network for one step: (3, S, S); for rows and patches the size of one."""
         size = self.image_size
         return self.rendering.shape(size) if isinstance(self.rendering, RowRendering) else (3, size, size)
+
+    @property
+    def turn(self) -> Turn:
+        """How what was drawn of the frames is turned over, where the network runs.
+
+        Rows and patches are cut from a mirrored square: what is left of the one comes after the other.
+        """
+        if not self.mirrored or isinstance(self.rendering, RowRendering):
+            return Turn.PLAIN
+        return Turn.MIRRORED_FLOW if isinstance(self.rendering, FlowRendering) else Turn.MIRRORED
+
+    @property
+    def drawn(self) -> "Preprocessing":
+        """What is drawn of the frames, before that turn: the same for both views, but of rows."""
+        return replace(self, mirrored=False) if self.turn else self
 
     def fit(self, rgb: npt.NDArray[np.uint8] | torch.Tensor, *, pixel_aspect: float = 1.0) -> torch.Tensor:
         """Bring one frame to the network's square where it lies, in uint8: a quarter of the bytes to move.
@@ -96,9 +112,11 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
-        """Rebuild from `as_dict`, also after a trip through JSON."""
+        """Rebuild from `as_dict`, also after a trip through JSON, or from a spec, which adds its `mirrored_version`."""
         rendering = rendering_from(values["rendering"]) if "rendering" in values else None
-        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"]), "rendering": rendering})
+        numbers = {"mean": tuple(values["mean"]), "std": tuple(values["std"])}
+        rest = {name: value for name, value in values.items() if name != "mirrored_version"}
+        return cls(**{**rest, **numbers, "rendering": rendering})
 
     def _fit_plain(self, frame: torch.Tensor, pixel_aspect: float) -> torch.Tensor:
         """(3, H, W) to (3, S, S)."""

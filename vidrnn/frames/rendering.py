@@ -117,5 +117,5 @@ def rendering_from(values: dict[str, Any]) -> Rendering:
 
 
 def _levels(shares: npt.NDArray[np.floating]) -> Pixels:
-    """-1..1 to 1..255, 0 to 128."""
+    """-1..1 to 1..255, 0 to 128: the level of the negative is 256 less the level, as `Turn.MIRRORED_FLOW` needs it."""
     return np.asarray(np.rint(128.0 + 127.0 * shares), np.uint8)

@@ -51,8 +51,8 @@ class LiveFeatures:
             readings = list(dict.fromkeys(self._readings.of_pass[number] for number in members))
             frames = torch.from_numpy(np.stack([step.pixels[reading] for reading in readings]))
             source = torch.tensor([readings.index(self._readings.of_pass[number]) for number in members])
-            mirrored = torch.tensor([self._passes[number].flips for number in members])
-            rows = executor(frames, Views(source, mirrored)).numpy().astype(np.float16)
+            turns = torch.tensor([self._passes[number].preprocessing.turn for number in members], dtype=torch.uint8)
+            rows = executor(frames, Views(source, turns)).numpy().astype(np.float16)
             for number, row in zip(members, rows, strict=True):
                 spec = self._passes[number].spec
                 made[spec.stream, spec.is_mirrored] = row

@@ -13,6 +13,12 @@ from vidrnn.store.stream_specs import identity_of, stream_values
 
 FORMAT_VERSION = 1
 
+MIRRORED_FLOW_VERSION = 2
+"""Of the mirrored view of flow: drawn from the flow of the plain view. In version 1, which specs and model files do not
+name, mirrored frames were searched again."""
+
+_OF_A_MIRROR = frozenset({"mirrored", "mirrored_version"})
+
 
 def node_name(nodes: Mapping[str, int]) -> str:
     """How several nodes with their grids are written in a spec."""
@@ -101,8 +107,17 @@ class FeatureSpec:
 
     def mirrored(self) -> "FeatureSpec":
         """The spec of the other view: the same in all but that the frames are mirrored; twice is the spec itself."""
-        values = {key: value for key, value in self.preprocessing.items() if key != "mirrored"}
-        return replace(self, preprocessing=values if self.is_mirrored else {**values, "mirrored": True})
+        values = {key: value for key, value in self.preprocessing.items() if key not in _OF_A_MIRROR}
+        if not self.is_mirrored:
+            values["mirrored"] = True
+            if self.stream == "flow":
+                values["mirrored_version"] = MIRRORED_FLOW_VERSION
+        return replace(self, preprocessing=values)
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether an earlier version made this view in another way: nothing reads its features any more."""
+        return self.is_mirrored and self.mirrored().mirrored() != self
 
     def at_frame_rate(self, rate: float | None) -> "FeatureSpec":
         """The same for frame folders of another rate, which is a fact of the footage."""

@@ -331,10 +331,7 @@ def test_packing_keeps_what_was_found_out(world):
 def test_both_views_are_made_anew(world):
     def both() -> Sequence[Pass]:
         plain = AverageColour()
-        mirrored = AverageColour()
-        mirrored.spec = plain.spec.mirrored()
-        mirrored.preprocessing = replace(plain.preprocessing, mirrored=True)
-        return [plain, mirrored]
+        return [plain, plain.mirrored()]
 
     world.passes = both
     folders = world.extract().folders

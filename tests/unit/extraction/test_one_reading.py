@@ -3,8 +3,10 @@
 import multiprocessing
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ from vidrnn.extraction.extract import Report, extract
 from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.readings import Readings
+from vidrnn.frames.flow import flow_estimator
 from vidrnn.streams.audio import ReadSound
 from vidrnn.streams.passes import file_passes, load_passes
 from vidrnn.video.neighbours import neighbours
@@ -86,6 +89,35 @@ def test_three_streams_in_both_views_fit_each_frame_once_and_give_what_each_give
         plain, turned = longest[number], longest[number + 1]
         assert len(plain.features) == len(turned.features) == 30 // stride
         assert not np.array_equal(plain.features, turned.features)
+
+
+def test_mirrored_flow_costs_no_second_search(clips, tmp_path):
+    """As many searches for both views as for the plain one: one for each kept frame that has a neighbour."""
+    how = settings(streams=["flow"], mirrored=True)
+    passes, log = load_passes(*how), tmp_path / "log"
+    for chosen in (passes, passes[:1], passes[1:]):
+        log.write_bytes(b"")
+        found = embed({"13.mkv": clips["13.mkv"]}, chosen, how, draw_one=partial(bad_decoders.counting_searches, log))
+        assert [len(found["13.mkv"][number].features) for number in range(len(chosen))] == [13] * len(chosen)
+        assert log.stat().st_size == 13
+
+
+def test_mirrored_flow_is_what_the_network_says_of_the_turned_field(clips):
+    """Through the whole pipeline, against the flow field of OpenCV that NumPy turns over."""
+    how = settings(streams=["flow"], mirrored=True)
+    passes = load_passes(*how)
+    plain, turned = passes
+    found = embed({"6.mkv": clips["6.mkv"]}, passes, how)["6.mkv"]
+    squares = [plain.preprocessing.fit(each).permute(1, 2, 0).contiguous().numpy() for each in pictures(6)]
+    greys = [cv2.cvtColor(square, cv2.COLOR_RGB2GRAY) for square in squares]
+    search, rendering = flow_estimator("dis"), plain.preprocessing.rendering
+    fields = [search(*(greys[at] for at in pair)) for pair in [*pairwise(range(6)), (4, 5)]]
+    assert np.abs(np.stack(fields)[..., 0]).mean() > 0.1
+    drawn = [rendering.draw(np.stack([-each[:, ::-1, 0], each[:, ::-1, 1]], axis=2)) for each in fields]
+    expected = plain.embed(torch.from_numpy(np.stack(drawn)))
+    np.testing.assert_allclose(found[1].features.astype(float), expected.numpy(), rtol=2e-3, atol=2e-3)
+    assert found[1].features.tobytes() != found[0].features.tobytes()
+    assert turned.spec.preprocessing["mirrored_version"] == 2
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
@@ -269,12 +301,12 @@ def test_two_extractions_with_overlapping_passes_share_the_work_and_end(tmp_path
 
 
 def test_passes_that_look_at_the_same_pictures_share_a_reading():
-    """Both views of frames and of differences share one."""
+    """Both views of frames, of flow and of differences share one."""
     how = settings(streams=PICTURES, mirrored=True)
     passes = [*load_passes(*how), *file_passes([], root=Path("/"), settings=settings(streams=["audio"]).features)]
     readings = Readings.of(passes)
-    assert readings.of_pass == (0, 0, 2, 3, 4, 4, 6)  # mirrored flow is another search, so it is drawn by itself
-    assert (sorted(readings.drawings), sorted(readings.streams)) == ([0, 2, 3, 4], [6])
+    assert readings.of_pass == (0, 0, 2, 2, 4, 4, 6)
+    assert (sorted(readings.drawings), sorted(readings.streams)) == ([0, 2, 4], [6])
     assert isinstance(readings.streams[6], ReadSound)
     job = Job("a", Path("a"), (1, 4, 6))
     assert readings.wanted(job) == (0, 4, 6)

@@ -18,7 +18,7 @@ from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
 
-def drawing(rendering: Rendering | None, *, rate: float = 10.0, mirrored: bool = False) -> Drawing:
+def drawing(rendering: Rendering | None, *, rate: float = 10.0) -> Drawing:
     way = Preprocessing(
         image_size=24,
         resize_size=24,
@@ -26,7 +26,6 @@ def drawing(rendering: Rendering | None, *, rate: float = 10.0, mirrored: bool =
         interpolation="bilinear",
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        mirrored=mirrored,
         rendering=rendering,
     )
     return Drawing(Sampling("fps", rate=rate), way)
@@ -37,7 +36,7 @@ def drawings(*, rate: float) -> dict[int, Drawing]:
         0: drawing(None, rate=rate),
         1: drawing(DifferenceRendering(bound=64.0, gap_s=0.08), rate=rate),
         2: drawing(FlowRendering(method="dis", camera="keep", bound=8.0, gap_s=0.04), rate=rate),
-        3: drawing(FlowRendering(method="dis", camera="keep", bound=8.0, gap_s=0.0), rate=rate, mirrored=True),
+        3: drawing(FlowRendering(method="dis", camera="keep", bound=8.0, gap_s=0.0), rate=rate),
         4: drawing(DifferenceRendering(bound=64.0, gap_s=0.5), rate=rate),
     }
 

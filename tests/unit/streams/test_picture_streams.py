@@ -1,6 +1,7 @@
 """Several streams of pictures in one configuration: passes, specs, the store, and the decoder process."""
 
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,43 @@ def test_the_specs_of_plain_frames_keep_their_digests():
     """Written down before there were streams, for the committed configurations: plain and mirrored."""
     committed = sections(sampling="every", mirrored=True)
     assert [each.spec.digest for each in load_passes(*committed)] == ["26a645a35aaf8c15", "948cab2e5b751a3e"]
+
+
+def test_of_the_digests_of_other_streams_only_mirrored_flow_has_changed():
+    """Written down while mirrored flow was searched for, as b48356b7fdfe8cf6: plain and mirrored."""
+    several = load_passes(*sections(sampling="every", mirrored=True, streams=["flow", "rgb_diff", "rows"]))
+    assert [each.spec.digest for each in several] == [
+        *("2744702dd820860e", "46c70a5ec9d51a4b"),
+        *("daeed61dfaebfd12", "aab93788615f0bc5"),
+        *("ddeb34fcea217c7f", "a43c3a0c13d0949d"),
+    ]
+    mirrored_flow = several[1].spec
+    values = {**mirrored_flow.preprocessing}
+    assert values.pop("mirrored_version") == 2
+    searched = replace(mirrored_flow, preprocessing=values)
+    assert (searched.digest, searched.is_superseded) == ("b48356b7fdfe8cf6", True)
+    assert searched.mirrored() == several[0].spec == mirrored_flow.mirrored()
+    assert not any(each.spec.is_superseded for each in several)
+
+
+def test_mirrored_flow_of_an_earlier_version_is_made_anew_and_info_says_so(world):
+    """All else stays; until then training says what is missing."""
+    options = ("--set", "features.streams=[rgb, flow]", "--set", "features.mirrored=true")
+    world.call("extract", *options)
+    store, asked = FeatureStore(world.store), world.settings
+    made = store.find_mirrored(asked, stream="flow")
+    values = {key: value for key, value in made.spec.preprocessing.items() if key != "mirrored_version"}
+    searched = store.create(replace(made.spec, preprocessing=values))
+    for name in NAMES:
+        searched.write(name, made.read(name))
+    shutil.rmtree(made.path)
+    with pytest.raises(StoreError, match=r"no mirrored features of spec .* run `vidrnn extract`"):
+        store.find_mirrored(asked, stream="flow")
+    assert world.call("extract", *options).out.splitlines()[-1] == "extracted 3, reused 9, failed 0"
+    info = world.store_verb("info").out.splitlines()
+    (line,) = [number for number, line in enumerate(info) if "nothing reads it any more" in line]
+    assert info[line - 1] == f"  mirrored left to right; the plain view is {made.spec.mirrored().digest}"
+    assert any(line.startswith(searched.spec.digest) for line in info[line - 4 : line])
 
 
 def test_passes_are_streams_in_order_each_with_its_mirrored_view(monkeypatch, tmp_path):
