@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.world import World, call, make_world
 from tests.media import pictures, write_clip
+from tests.unit.models.test_model_file import rewrite
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,25 @@ def test_classify_gives_the_answers_of_evaluate_and_names_what_fails(
     for path, row in rows.items():
         assert row["label"] == stored[path]["predicted"]
         assert float(row["score"]) == pytest.approx(float(stored[path][f"p_{row['label']}"]), abs=2e-3)
+
+
+def test_a_model_of_searched_mirrored_flow_is_refused_with_what_to_do(
+    world: World, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For new and for stored videos; its plain view alone is evaluated as ever, and what was written stays."""
+    model, stored = evaluated(capsys, options, tmp_path)
+    rewrite(model, lambda header: header.pop("mirrored_flow"))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("answers of yesterday")
+    refused = call(capsys, "classify", world.clips, "--model", model, "--output", labels)
+    asked = ["evaluate", "--model", model, *options, "--set", "evaluation.baselines=false", "--output", tmp_path / "b"]
+    for outcome in (refused, call(capsys, *asked)):
+        assert outcome.code == 2
+        assert "the model learned from mirrored flow of version 1, and this vidrnn makes version 2" in outcome.err
+        assert "`vidrnn train --config config.yaml --output NEW_RUN`" in outcome.err
+    assert labels.read_text() == "answers of yesterday"
+    assert call(capsys, *asked, "--set", "inference.views=plain").code == 0
+    assert {row["path"] for row in read(tmp_path / "b" / "predictions.csv")} == stored.keys()
 
 
 def test_a_stream_that_a_video_lacks_is_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

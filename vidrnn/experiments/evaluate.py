@@ -78,10 +78,11 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         AnnotationError: there is no such split, or it holds a class that the model does not know.
         StoreError: the store lacks the features that the model was trained on.
         ConfigError: ``inference`` asks for what the model does not know, see `_with_options`.
-        MissingPathError, ModelFileError: see `load_model`.
+        MissingPathError, ModelFileError: see `load_model` and `TrainedModel.refuse_earlier_mirror`.
     """
     device = choose_device(settings.training.device)
     model = _with_options(load_model(model_path, device=device), settings)
+    model.refuse_earlier_mirror()
     splits = split_annotations(read_annotations(settings.data), settings.data)
     head = model.settings.model.head
     load = partial(_load, model=model, settings=settings, device=device)

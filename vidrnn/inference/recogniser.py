@@ -63,6 +63,7 @@ class Recogniser:
         extraction: Changes | None = None,
         pictures: Sequence[Embedder] | None = None,
     ) -> None:
+        model.refuse_earlier_mirror()
         self.model = model
         self._extraction = extraction_for(model, extraction or {})
         device = self._extraction.device

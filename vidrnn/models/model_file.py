@@ -21,6 +21,7 @@ from vidrnn.models.model_header import (
     check_counts,
     find_weights,
     label_names,
+    mirrored_flow,
     parse_header,
     public_config,
     public_metrics,
@@ -30,7 +31,7 @@ from vidrnn.models.segment_decoder import ReadSteps, SegmentDecoder
 from vidrnn.settings.base import validate
 from vidrnn.settings.moved import with_moved_keys
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.spec import FeatureSpec
+from vidrnn.store.spec import MIRRORED_FLOW_VERSION, FeatureSpec
 
 FORMAT_VERSION = 2
 # Where the weights of format 1 are now: it had one run of rnn, gru or lstm layers and one head of attention.
@@ -56,6 +57,7 @@ class TrainedModel:
             `vidrnn.sequences.identity` writes them; empty in older files.
         others: specs of the further streams, in canonical order.
         decoder: what the segments in training tell, for ``step_labels``; None for others, and in older files.
+        mirrored_flow: version of the mirrored view of flow that it learned from, see `MIRRORED_FLOW_VERSION`.
     """
 
     classifier: Model
@@ -71,6 +73,7 @@ class TrainedModel:
     chosen_on: frozenset[str] = frozenset()
     others: tuple[FeatureSpec, ...] = ()
     decoder: SegmentDecoder | None = None
+    mirrored_flow: int = MIRRORED_FLOW_VERSION
 
     @property
     def specs(self) -> tuple[FeatureSpec, ...]:
@@ -85,6 +88,19 @@ class TrainedModel:
             return None
         assert self.decoder is not None, "a configuration that asks for it is refused without"
         return partial(self.decoder.decode, weight=inference.decoding_weight)
+
+    def refuse_earlier_mirror(self) -> None:
+        """Raise ModelFileError when it looks at mirrored flow, and learned from one that was made in another way."""
+        inference = self.settings.inference
+        streams = inference.streams or [spec.stream for spec in self.specs]
+        looks = self.settings.features.mirrored and inference.views == "both" and "flow" in streams
+        if looks and self.mirrored_flow != MIRRORED_FLOW_VERSION:
+            raise ModelFileError(
+                f"the model learned from mirrored flow of version {self.mirrored_flow}, and this vidrnn makes version "
+                f"{MIRRORED_FLOW_VERSION}: drawn from the flow of the plain view, not searched for again; train again "
+                "with the config.yaml beside the model: `vidrnn extract --config config.yaml`, then "
+                "`vidrnn train --config config.yaml --output NEW_RUN`"
+            )
 
 
 def save_model(model: TrainedModel, path: Path) -> None:
@@ -103,6 +119,7 @@ def save_model(model: TrainedModel, path: Path) -> None:
         "trained_on": sorted(model.trained_on),
         "chosen_on": sorted(model.chosen_on),
         "segments": None if model.decoder is None else asdict(model.decoder),
+        "mirrored_flow": model.mirrored_flow,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.classifier.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))
@@ -148,7 +165,8 @@ def _read(file: Any, header: dict[str, Any], path: Path, device: torch.device) -
         settings = validate(RunSettings, with_moved_keys(header["config"]), origin=str(path))
         settings = find_weights(settings, path.parent)
         label_map, specs = LabelMap(label_names(header)), read_specs(header)
-        rest = answering(header, settings, label_map.names) | {"others": specs[1:]}
+        learned = {"others": specs[1:], "mirrored_flow": mirrored_flow(header)}
+        rest = answering(header, settings, label_map.names) | learned
         metrics, versions = header["metrics"], header["versions"]
         if not isinstance(metrics, dict) or not isinstance(versions, dict):
             raise ValueError("metrics or versions are no object")

@@ -170,6 +170,14 @@ def _unknown_below(value: object, settings: RunSettings, names: Sequence[str]) -
     return number
 
 
+def mirrored_flow(header: Mapping[str, Any]) -> int:
+    """Which version of the mirrored view of flow the model learned from; older files are of the first."""
+    version = header.get("mirrored_flow", 1)
+    if type(version) is not int:
+        raise ValueError(f"mirrored_flow {version!r} is not a whole number")
+    return version
+
+
 def _thresholds(values: object, num_classes: int) -> tuple[float, ...]:
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != num_classes:
         raise ValueError(f"thresholds are not one for each of {num_classes} classes")

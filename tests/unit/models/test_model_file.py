@@ -95,6 +95,7 @@ def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tm
         "chosen_on",
         "specs",
         "segments",
+        "mirrored_flow",
     }  # fmt: skip
     assert header["config"] == model.settings.model_dump(mode="json")
     assert header["spec"] == json.loads(model.spec.to_json())
@@ -119,6 +120,54 @@ def test_a_threshold_that_answers_nothing_comes_back(tmp_path: Path) -> None:
     """Training writes it where the validation videos can promise no risk: a number that no probability reaches."""
     save_model(replace(make_model(), unknown_below=ANSWER_NOTHING), tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors", device=CPU).unknown_below == ANSWER_NOTHING
+
+
+MIRRORED_FLOW = {"features": {"streams": ["rgb", "flow"], "mirrored": True}}
+
+
+def of_both_streams(**changes: object) -> TrainedModel:
+    """A model of rgb and flow in both views."""
+    model = make_model()
+    tree = {**MIRRORED_FLOW, "data": {"root": "videos"}, **changes}
+    settings = validate(RunSettings, tree).model_copy(
+        update={"model": model.settings.model, "training": model.settings.training}
+    )
+    return replace(model, settings=settings, others=(replace(model.spec, stream="flow"),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({}, True),
+        ({"inference": {"views": "plain"}}, False),
+        ({"inference": {"streams": ["rgb"]}}, False),
+        ({"inference": {"streams": ["flow"]}}, True),
+        ({"features": {"streams": ["rgb", "flow"]}}, False),
+    ],
+    ids=str,
+)
+def test_a_model_that_learned_from_mirrored_flow_of_an_earlier_version_is_refused_it(
+    changes: dict[str, object], refused: bool
+) -> None:
+    """It says why and what trains it again; where it looks at no mirrored flow, it answers as before."""
+    of_both_streams(**changes).refuse_earlier_mirror()
+    older = replace(of_both_streams(**changes), mirrored_flow=1)
+    if not refused:
+        older.refuse_earlier_mirror()
+        return
+    with pytest.raises(ModelFileError, match=r"mirrored flow of version 1, .* makes version 2: drawn from .* train"):
+        older.refuse_earlier_mirror()
+
+
+def test_which_mirrored_flow_a_model_learned_from_is_in_its_file(tmp_path: Path) -> None:
+    """Older files do not name it: theirs was searched for."""
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    assert load_model(path, device=CPU).mirrored_flow == 2
+    rewrite(path, lambda header: header.update(mirrored_flow="2"))
+    assert refusal(path) == "FILE is inconsistent: mirrored_flow '2' is not a whole number"
+    rewrite(path, lambda header: header.pop("mirrored_flow"))
+    assert load_model(path, device=CPU).mirrored_flow == 1
 
 
 def test_a_file_of_one_stream_from_before_there_were_several_opens(tmp_path: Path) -> None:
