@@ -8,7 +8,7 @@ In one run, on the same clips, three ways alternate: `embed_passes` with all fou
 several runs of `embed_videos`, and the parts of the bound: decoders that draw everything while nobody embeds, and the
 network on resident batches. Where both share the cores, the bound is the sum of their times. Medians of the ratios
 within a round are printed, because other work may share the machine; so is the processor time of all processes, in
-milliseconds for each kept frame. The last line is JSON.
+milliseconds for each kept frame: of the ways, and of the two parts. The last line is JSON.
 """
 
 import statistics
@@ -59,8 +59,14 @@ def measure(clips: Sequence[Path], features: FeatureSettings, rounds: int) -> di
             "together_cpu_ms": 1e3 * (between_s - before_s) / kept,
             "apart_cpu_ms": 1e3 * (processor_s() - between_s) / kept,
         }
+        before_s = processor_s()
         drawn = seconds_of(lambda: list(embed_passes(jobs, [NoBackbone(one) for one in passes], settings=settings)))
+        between_s = processor_s()
         network = seconds_of(lambda: [passes[0].embed(resident) for _ in range(8)]) / (8 * len(resident))
+        spent_ms |= {
+            "drawn_cpu_ms": 1e3 * (between_s - before_s) / kept,
+            "network_cpu_ms": 1e3 * (processor_s() - between_s) / (8 * len(resident)) * len(passes),
+        }
         bound = drawn + network * kept * len(passes)
         rows.append({"together_s": together, "apart_s": apart, "drawn_s": drawn, "bound_s": bound, **spent_ms})
     figures = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
