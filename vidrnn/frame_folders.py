@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vidrnn.errors import VideoError
+from vidrnn.names import quoted
 
 PICTURE_SUFFIXES = frozenset(f".{name}" for name in ("bmp", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"))
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,15})([^0-9]*)", re.DOTALL)  # the last number of a name; 15 digits are exact
@@ -70,7 +71,9 @@ def list_frames(folder: Path, *, template: str | None = None) -> FrameFiles:
             prefix, number, tail = match.groups()
             series[prefix, tail, path.suffix.lower()].append((int(number), path))
     if not series:
-        wanted = "numbered pictures such as img_00001.jpg" if template is None else f"a picture named as {template!r}"
+        wanted = (
+            "numbered pictures such as img_00001.jpg" if template is None else f"a picture named as {quoted(template)}"
+        )
         raise VideoError(
             f"is a folder without {wanted} ({len(pictures)} pictures in it); a video is a file, or a folder that holds "
             "its frames"
@@ -97,7 +100,8 @@ def template_form(template: str) -> re.Pattern[str]:
     parts = _PLACEHOLDER.split(template)
     if len(parts) != 2 or "/" in template or Path(template).suffix.lower() not in PICTURE_SUFFIXES:
         raise ValueError(
-            f"{template!r} must be the name of a picture with the number in braces, for instance 'img_{{:05}}.jpg'"
+            f"{quoted(template)} must be the name of a picture with the number in braces, for instance "
+            f"'img_{{:05}}.jpg'"
         )
     before, after = (re.escape(part) for part in parts)
     return re.compile(f"({before})([0-9]{{1,15}})({after})")
@@ -106,7 +110,7 @@ def template_form(template: str) -> re.Pattern[str]:
 def _several(series: Iterable[list[tuple[int, Path]]]) -> str:
     """What stands in a folder in which no series is the only one."""
     sizes = sorted(((len(pictures), min(pictures)[1].name) for pictures in series), reverse=True)
-    shown = ", ".join(f"{count} as {name!r}" for count, name in sizes[:_SHOWN])
+    shown = ", ".join(f"{count} as {quoted(name)}" for count, name in sizes[:_SHOWN])
     return (
         f"holds {len(sizes)} series of pictures ({shown}{' ...' if len(sizes) > _SHOWN else ''}); "
         "say which are the frames with features.frame_template, for instance 'img_{:05}.jpg'"

@@ -9,8 +9,9 @@ import codecs
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
 
 _SURROGATE = re.compile(r"(\\*)([\ud800-\udfff])")
 _LIKE_ESCAPE = re.compile(r"(\\+)(?=x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
@@ -33,6 +34,26 @@ def writable(name: str) -> str:
 def original(text: str) -> str:
     """Inverse of `writable`."""
     return _ESCAPED.sub(lambda found: len(found[1]) // 2 * "\\" + _unescape(found[2], len(found[1])), text)
+
+
+def writable_values(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
+    """All texts within objects and lists as `writable`; keys are none of people's names."""
+    if isinstance(value, Mapping):
+        return {key: writable_values(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [writable_values(inner) for inner in value]
+    return writable(value) if isinstance(value, str) else value
+
+
+def quoted(name: object) -> str:
+    r"""A name between quotes and in one line, for what people read; all else as `writable`: ``'caf\xe9.mp4'``."""
+    text = "".join(sign if sign.isprintable() else _printable(sign) for sign in writable(str(name)))
+    return f'"{text}"' if "'" in text and '"' not in text else f"'{text}'"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Several names, each `quoted`, as a list is printed."""
+    return f"[{', '.join(map(quoted, names))}]"
 
 
 def file_name(text: str) -> str:
@@ -67,12 +88,17 @@ def last_part(path: str) -> str:
 def of_windows(names: Iterable[str]) -> str:
     """What to do about names that are not found, where one looks like a path of Windows; empty where none does."""
     shown = next((name for name in names if "\\" in name), None)
-    return "" if shown is None else f"; folders are separated by / and not by the backslashes of {shown!r}"
+    return "" if shown is None else f"; folders are separated by / and not by the backslashes of {quoted(shown)}"
 
 
 def _escape(surrogate: str) -> str:
     value = ord(surrogate) - _BYTES_FROM
     return f"\\x{value:02x}" if 0x80 <= value <= 0xFF else f"\\u{ord(surrogate):04x}"
+
+
+def _printable(sign: str) -> str:
+    """A sign that no screen shows; not as `_escape` has bytes, which are another thing."""
+    return f"\\u{ord(sign):04x}" if 0x80 <= ord(sign) <= 0xFF else repr(sign)[1:-1]
 
 
 def _unescape(code: str, backslashes: int) -> str:

@@ -55,6 +55,7 @@ def test_every_verb_goes_on(capsys, world):
     checked = run(capsys, world, "check")
     assert checked.code in {2, 3}
     assert SHOWN_BAD in checked.out
+    assert "udce" not in checked.out + checked.err
 
     output = world / "crossval"
     validated = run(capsys, world, "crossval", "--output", output)

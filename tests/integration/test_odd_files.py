@@ -187,7 +187,7 @@ def test_paths_of_windows_are_named_as_the_cause(tmp_path: Path, capsys: pytest.
     write_clip(tmp_path / "videos" / "walk" / "a.mp4", pictures(3))
     (tmp_path / "videos" / "list.csv").write_text("path,label\nwalk\\a.mp4,walk\nwalk\\b.mp4,run\n")
     config = configure(tmp_path, format="csv", annotations="list.csv")
-    advice = "folders are separated by / and not by the backslashes of 'walk\\\\a.mp4'"
+    advice = "folders are separated by / and not by the backslashes of 'walk\\a.mp4'"
     assert advice in call(capsys, "check", "--config", config, "--quick").out
     assert advice in call(capsys, "extract", "--config", config).err
 

@@ -1,15 +1,19 @@
 """Names in any encoding go into text files and come back; all others stay as they are."""
 
+import ast
 import os
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vidrnn
 from vidrnn.annotations import Annotation
 from vidrnn.annotations.records import plain_path
 from vidrnn.errors import AnnotationError
-from vidrnn.names import CONSOLE_ERRORS, original, writable
+from vidrnn.names import CONSOLE_ERRORS, listed, original, quoted, writable, writable_values
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,41 @@ def test_every_text_comes_back(text):
 
 def test_the_console_shows_them():
     assert os.fsdecode(b"caf\xe9").encode("utf-8", errors=CONSOLE_ERRORS) == rb"caf\xe9"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (b"caf\xe9.mp4", r"'caf\xe9.mp4'"),
+        ("café.mp4".encode(), "'café.mp4'"),
+        (rb"caf\xe9.mp4", r"'caf\\xe9.mp4'"),
+        (rb"a\b.mp4", r"'a\b.mp4'"),
+        (b"it's.mp4", '"it\'s.mp4"'),
+        (b"two\nlines\x1b[31m.mp4", r"'two\nlines\x1b[31m.mp4'"),
+        ("no\u00a0break.mp4".encode(), r"'no\u00a0break.mp4'"),
+    ],
+)
+def test_a_name_in_a_sentence_is_quoted_and_stays_in_its_line(name, text):
+    assert quoted(os.fsdecode(name)) == text
+    assert listed([os.fsdecode(name)] * 2) == f"[{text}, {text}]"
+
+
+def test_all_texts_of_an_object_can_be_written():
+    name = os.fsdecode(b"caf\xe9")
+    written = writable_values({"label": name, "top": [(name, 0.5)], "at": 1, "gone": None})
+    assert written == {"label": r"caf\xe9", "top": [[r"caf\xe9", 0.5]], "at": 1, "gone": None}
+
+
+def test_no_sentence_shows_a_name_as_python_code():
+    """``!r`` writes a byte as ``\\udce9``, which is not how vidrnn takes names."""
+    found = [
+        f"{file.name}:{node.lineno}: {ast.unparse(node.value)}"
+        for file in Path(vidrnn.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FormattedValue) and node.conversion == ord("r")
+        if re.search(r"\bpaths?\b|\bstr\(|\bvideo\b|\bfolder\b|\bgroup\b|\blabel\b", ast.unparse(node.value))
+    ]
+    assert found == []
 
 
 def test_a_list_names_such_a_file_as_results_do():

@@ -7,6 +7,7 @@ from vidrnn.annotations.records import Annotation, Segment
 from vidrnn.annotations.rows import fill_path, located, read_json_object, split_from_word
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 
@@ -29,7 +30,7 @@ def read_activitynet(settings: DataSettings, notes: list[str]) -> list[Annotatio
     found: list[Annotation] = []
     empty: list[str] = []
     for name, video in database.items():
-        with located(f"{path}, video {name!r}"):
+        with located(f"{path}, video {quoted(name)}"):
             found.append(_annotation(name, video, settings.video_path or "v_{name}.mp4", empty))
     if empty:
         notes.append(
@@ -47,10 +48,12 @@ def _annotation(name: str, video: object, template: str, empty: list[str]) -> An
         raise AnnotationError("expected an object with 'subset' and a list 'annotations'")
     split = split_from_word(str(video.get("subset")))
     if split is None:
-        raise AnnotationError(f"subset {video.get('subset')!r} is unknown; allowed: training, validation, testing")
+        raise AnnotationError(
+            f"subset {quoted(video.get('subset'))} is unknown; allowed: training, validation, testing"
+        )
     path = fill_path(template, name=name, split=split)
     spans = [_span(entry) for entry in video["annotations"]]
-    empty += [f"at {start:g} s in {path!r} ({label})" for start, end, label in spans if start == end]
+    empty += [f"at {start:g} s in {quoted(path)} ({label})" for start, end, label in spans if start == end]
     segments = join_equal(Segment(*span) for span in spans if span[0] != span[1])
     return Annotation(path, "", split, name, segments=segments)
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from vidrnn.annotations.rows import fill_path
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 from vidrnn.errors import AnnotationError, MissingPathError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 
@@ -25,7 +26,7 @@ def find_files(settings: DataSettings, ending: str) -> Iterator[tuple[Path, str]
         yield source, source.name.removesuffix(ending)
         return
     if not source.is_dir():
-        raise MissingPathError(f"data.annotations: {str(source)!r} does not exist; give a folder, or a file")
+        raise MissingPathError(f"data.annotations: {quoted(source)} does not exist; give a folder, or a file")
     found = [path for path in sorted(source.rglob(f"*{ending}")) if not path.name.startswith(".")]
     if not found:
         raise AnnotationError(f"data.annotations: {source} holds no file that ends in {ending}; give the right folder")

@@ -13,7 +13,7 @@ from vidrnn.annotations.records import Annotation, Segment, Split, as_split, pla
 from vidrnn.annotations.rows import fill_path, located, read_json_object
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
-from vidrnn.names import is_absolute
+from vidrnn.names import is_absolute, quoted
 from vidrnn.settings.data import DataSettings
 
 TABLE_COLUMNS = ("Observation id", "Subject", "Behavior", "Behavior type", "Start (s)", "Stop (s)")
@@ -75,12 +75,14 @@ def read_boris(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     if not videos:
         raise AnnotationError(f"{file}: no observation is of a media file; nothing can be learned from it")
     if shared := [media for media, video in videos.items() if len(video.observations) > 1]:
-        names = ", ".join(map(repr, videos[shared[0]].observations))
-        notes.append(f"{file}: {len(shared)} videos have several observations, put together; {shared[0]!r} has {names}")
+        names = ", ".join(map(quoted, videos[shared[0]].observations))
+        notes.append(
+            f"{file}: {len(shared)} videos have several observations, put together; {quoted(shared[0])} has {names}"
+        )
     found: list[Annotation] = []
     for media, video in videos.items():
         path = _path_of(media, video.split, file, settings)
-        with located(f"{file}, observation {video.observations[0]!r}"):
+        with located(f"{file}, observation {quoted(video.observations[0])}"):
             segments = join_equal(video.segments)
             found.append(Annotation(path, "", video.split, video.group or path, segments=segments))
     refuse_twin_names(sorted({name for annotation in found for name in annotation.names}), where=str(file))
@@ -94,7 +96,8 @@ def _path_of(media: str, split: Split | None, file: Path, settings: DataSettings
         return fill_path(settings.video_path, name=name, split=split)
     if is_absolute(media) and windows:
         raise AnnotationError(
-            f"{file}: {media!r} is a path of another computer; say with data.video_path where its video lies, for "
+            f"{file}: {quoted(media)} is a path of another computer; say with data.video_path where its video "
+            "lies, for "
             "instance 'videos/{name}.mp4'"
         )
     place = file.parent / (media.replace("\\", "/") if windows else media)
@@ -117,7 +120,7 @@ def _read_project(file: Path, left_out: _LeftOut) -> dict[str, _Video]:
         if not media:
             left_out.live += 1
             continue
-        with located(f"{file}, observation {name!r}"):
+        with located(f"{file}, observation {quoted(name)}"):
             states = _states(observation, kinds, left_out)
             for path, segments in _share_out(states, media, observation):
                 video = videos.setdefault(path, _Video())
@@ -161,7 +164,7 @@ def _states(observation: Mapping[str, Any], kinds: Mapping[str, str], left_out: 
             left_out.modified += bool(modifier)
             found.append(Segment(round(start_s, 6), round(time_s, 6), code))
     for (subject, code, _), start_s in begun.items():
-        who = f" of {subject!r}" if subject else ""
+        who = f" of {quoted(subject)}" if subject else ""
         raise AnnotationError(
             f"state {code!r}{who} begins at {start_s:g} s and has no end; close it in BORIS (Observations > Close "
             "unpaired state events)"
@@ -188,7 +191,7 @@ def _share_out(
     lengths = (observation.get("media_info") or {}).get("length") or {}
     if unknown := [path for path in media if not lengths.get(path)]:
         raise AnnotationError(
-            f"shows {len(media)} files one after the other, and the length of {unknown[0]!r} is not in the "
+            f"shows {len(media)} files one after the other, and the length of {quoted(unknown[0])} is not in the "
             "project; open "
             "the observation in BORIS once, and save it"
         )
@@ -218,7 +221,7 @@ def _read_table(file: Path, left_out: _LeftOut) -> dict[str, _Video]:
                 continue
             if media_of.setdefault(name, media) != media:
                 raise AnnotationError(
-                    f"observation {name!r} shows several files one after the other, and their lengths are not "
+                    f"observation {quoted(name)} shows several files one after the other, and their lengths are not "
                     "here; give "
                     "the project (.boris) instead"
                 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vidrnn.annotations.rows import read_json_object, read_lines
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 
 _NO_LETTERS = re.compile(r"(?<!\d)[\s_-]+|[\s_-]+(?!\d)")  # "walk 2" is "walk2", but "1-1" is not "11"
 _UNSEEN = frozenset({"Cc", "Cf"})  # Unicode's categories of controls and of formats, such as a space of no width
@@ -27,7 +28,7 @@ def read_class_names(path: Path) -> dict[int, str]:
         AnnotationError: something else in place of a number, a number twice, or two spellings of one name.
     """
     if path.suffix.lower() == ".json":
-        rows = [(f"{path}, {name!r}", number, name) for name, number in read_json_object(path).items()]
+        rows = [(f"{path}, {quoted(name)}", number, name) for name, number in read_json_object(path).items()]
     else:
         lines = read_lines(path)
         matches = [_NUMBERED.fullmatch(text) for _, text in lines]
@@ -46,7 +47,9 @@ def read_class_names(path: Path) -> dict[int, str]:
         if not isinstance(number, int) or isinstance(number, bool):
             raise AnnotationError(f"{where}: number {number!r} is not a whole number; write {{name: number}}")
         if number in names:
-            raise AnnotationError(f"{where}: number {number} is {names[number]!r} already; give each class its own")
+            raise AnnotationError(
+                f"{where}: number {number} is {quoted(names[number])} already; give each class its own"
+            )
         # PySlowFast's files for Kinetics carry quotes within the names.
         names[number] = name.strip().strip('"')
     refuse_twin_names(names.values(), where=str(path))
@@ -60,7 +63,7 @@ def refuse_twin_names(names: Iterable[str], *, where: str) -> None:
         AnnotationError: with both spellings.
     """
     for before, name in find_twin_names(names):
-        raise AnnotationError(f"{where}: {before!r} and {name!r} look like one class; use one spelling")
+        raise AnnotationError(f"{where}: {quoted(before)} and {quoted(name)} look like one class; use one spelling")
 
 
 def find_twin_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -81,7 +84,7 @@ def doubtful_names(names: Iterable[str]) -> Iterator[str]:
     spellings: defaultdict[float, list[str]] = defaultdict(list)
     for name in sorted(set(names)):
         if name.casefold() in _MISSING:
-            yield f"class {name!r} looks like a missing value; if it is one, leave these videos out"
+            yield f"class {quoted(name)} looks like a missing value; if it is one, leave these videos out"
             continue
         try:
             number = float(name)
@@ -91,7 +94,7 @@ def doubtful_names(names: Iterable[str]) -> Iterator[str]:
             spellings[number].append(name)
     for several in spellings.values():
         if len(several) > 1:
-            listed = ", ".join(map(repr, several[:-1])) + f" and {several[-1]!r}"
+            listed = ", ".join(map(quoted, several[:-1])) + f" and {quoted(several[-1])}"
             yield f"{listed} are one number, but {len(several)} classes; if they are meant as one, use one spelling"
 
 

@@ -11,6 +11,7 @@ from vidrnn.annotations.class_names import find_twin_names
 from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
 from vidrnn.annotations.rows import read_text
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 
 _ANSWERS = ("label", "labels", "target")
 _SPAN = ("start", "end")
@@ -64,7 +65,8 @@ def _refuse_twin_names(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]
                 lines.setdefault(name.strip(), line)
     for before, name in find_twin_names(lines):
         raise AnnotationError(
-            f"{path}, line {lines[name]}: {name!r} and, in line {lines[before]}, {before!r} look like one class; "
+            f"{path}, line {lines[name]}: {quoted(name)} and, in line {lines[before]}, {quoted(before)} look "
+            "like one class; "
             "use one spelling"
         )
 
@@ -87,7 +89,7 @@ def _one_per_row(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]], answ
         if video in annotations:
             before = annotations[video]
             raise AnnotationError(
-                f"{path}, line {line}: video {video!r} is listed twice, as {_said(before)!r} and "
+                f"{path}, line {line}: video {quoted(video)} is listed twice, as {_said(before)!r} and "
                 f"{_said(annotation)!r}; keep one row"
             )
         annotations[video] = annotation
@@ -104,10 +106,10 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
             video, split, group = _who(row)
             if who.setdefault(video, (split, group)) != (split, group):
                 raise AnnotationError(
-                    f"path {video!r} has another split or group than in an earlier row; make them equal"
+                    f"path {quoted(video)} has another split or group than in an earlier row; make them equal"
                 )
             if texts.setdefault(video, row.get("text")) != row.get("text"):
-                raise AnnotationError(f"path {video!r} has another text than in an earlier row; make them equal")
+                raise AnnotationError(f"path {quoted(video)} has another text than in an earlier row; make them equal")
             found, unseen = segments.setdefault(video, []), unlabelled.setdefault(video, [])
             if segment := _segment(row):
                 (found if segment.label or segment.target is not None else unseen).append(segment)

@@ -11,6 +11,7 @@ from vidrnn.annotations.records import Annotation, Segment, plain_path
 from vidrnn.annotations.rows import fill_path, located, read_text
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 _KINDS = {"milliseconds": 0.001}
@@ -72,7 +73,9 @@ def _segments(document: ET.Element, tiers: tuple[str, ...] | None) -> tuple[list
     slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in document.iter("TIME_SLOT")}
     there = {tier.get("TIER_ID", ""): tier for tier in document.iter("TIER")}
     if tiers is not None and (absent := [name for name in tiers if name not in there]):
-        raise AnnotationError(f"data.tiers: there is no tier {absent[0]!r}; there are {', '.join(map(repr, there))}")
+        raise AnnotationError(
+            f"data.tiers: there is no tier {quoted(absent[0])}; there are {', '.join(map(quoted, there))}"
+        )
     found: list[Segment] = []
     left_out = 0
     for name, tier in there.items():
@@ -85,7 +88,7 @@ def _segments(document: ET.Element, tiers: tuple[str, ...] | None) -> tuple[list
             if not value or None in times or times[0] == times[1]:
                 left_out += 1
                 continue
-            with located(f"tier {name!r}, annotation {annotation.get('ANNOTATION_ID')}"):
+            with located(f"tier {quoted(name)}, annotation {annotation.get('ANNOTATION_ID')}"):
                 start_s, end_s = (float(time or 0) * _KINDS[unit] for time in times)
                 found.append(Segment(round(start_s, 3), round(end_s, 3), value))
     return found, left_out

@@ -12,6 +12,7 @@ from vidrnn.annotations.records import BACKGROUND, Annotation, Split, plain_path
 from vidrnn.annotations.rows import fill_path, located, read_json_object, split_from_word
 from vidrnn.annotations.segments import ABSENT, PRESENT, Presence, segments_of_presence
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 _FORM = '{"class_names": {"0": ...}, "labels": {"video.mp4": [...]}, "splits": {"train": [...]}}'
@@ -42,11 +43,13 @@ def read_feral(settings: DataSettings, clock: FrameClock, notes: list[str]) -> l
     listed = [video for video in labels if not splits or splits.get(video, INFERENCE) != INFERENCE]
     if len(listed) < len(labels):
         others = [video for video in labels if video not in listed]
-        notes.append(f"{file}: {len(others)} videos train and test nothing and were left out, the first {others[0]!r}")
+        notes.append(
+            f"{file}: {len(others)} videos train and test nothing and were left out, the first {quoted(others[0])}"
+        )
     found: list[Annotation] = []
     for video in listed:
         split = split_from_word(splits[video]) if splits else None
-        with located(f"{file}, video {video!r}"):
+        with located(f"{file}, video {quoted(video)}"):
             found.append(_annotation(video, labels[video], names, split, settings, clock))
     refuse_twin_names(names, where=str(file))
     return found
@@ -73,9 +76,11 @@ def _splits(file: Path, splits: object, labels: Mapping[str, object]) -> dict[st
             raise AnnotationError(f"{file}: split {split!r} is unknown; allowed: train, val, test, {INFERENCE}")
         for video in videos:
             if split != INFERENCE and video not in labels:
-                raise AnnotationError(f"{file}: {video!r} is in the split {split!r} and has no labels; add them")
+                raise AnnotationError(f"{file}: {quoted(video)} is in the split {split!r} and has no labels; add them")
             if found.setdefault(video, split) != split:
-                raise AnnotationError(f"{file}: {video!r} is in the splits {found[video]!r} and {split!r}; keep one")
+                raise AnnotationError(
+                    f"{file}: {quoted(video)} is in the splits {quoted(found[video])} and {split!r}; keep one"
+                )
     return found
 
 

@@ -11,6 +11,7 @@ from vidrnn.annotations.rows import split_from_word
 from vidrnn.annotations.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from vidrnn.errors import AnnotationError, MissingPathError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings, Media
 
 SUFFIXES: dict[Media, frozenset[str]] = {
@@ -62,7 +63,7 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     root = settings.root
     if not root.is_dir():
         raise MissingPathError(
-            f"data.root {str(root)!r} is not a folder; give the folder that holds one folder per class"
+            f"data.root {quoted(root)} is not a folder; give the folder that holds one folder per class"
         )
     annotations: list[Annotation] = []
     empty: list[str] = []
@@ -73,7 +74,7 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
         for video in videos:
             if video == folder:
                 raise AnnotationError(
-                    f"{str(folder)!r} holds pictures itself; with data.media: frames a class holds one folder per "
+                    f"{quoted(folder)} holds pictures itself; with data.media: frames a class holds one folder per "
                     "video, for still images set data.media: pictures"
                 )
             path = video.relative_to(root).as_posix()
@@ -97,7 +98,8 @@ def _refuse_splits_inside(annotations: Sequence[Annotation], root: Path) -> None
             found.setdefault(split, "/".join(parts[:2]))
     if len(found) > 1:
         raise AnnotationError(
-            f"data.root {str(root)!r} holds split folders inside those of classes ({_listed(sorted(found.values()))}); "
+            f"data.root {quoted(root)} holds split folders inside those of classes "
+            f"({_listed(sorted(found.values()))}); "
             "turn them round, root/<split>/<class>/, or write a CSV with a column split"
         )
 
@@ -110,7 +112,7 @@ def _left_out(root: Path, media: Media) -> Iterator[str]:
         suffixes = ", ".join(f"{suffix} {count}" for suffix, count in counts.most_common(_SHOWN))
         yield (
             f"{len(others)} files are no {media} by their suffix and were left out ({suffixes}"
-            f"{' ...' if len(counts) > _SHOWN else ''}), the first {others[0].relative_to(root).as_posix()!r}"
+            f"{' ...' if len(counts) > _SHOWN else ''}), the first {quoted(others[0].relative_to(root).as_posix())}"
         )
     if media != "frames" and (loose := [path.name for path in find_media(root, media) if path.parent == root]):
         yield f"{len(loose)} {media} lie in no folder of a class and were left out: {_listed(loose)}"
@@ -138,12 +140,12 @@ def _class_folders(root: Path, media: Media, notes: list[str]) -> Iterator[tuple
             splits = {}
         else:
             raise AnnotationError(
-                f"data.root {str(root)!r} holds both split folders ({split_folders}) and "
+                f"data.root {quoted(root)} holds both split folders ({split_folders}) and "
                 f"others ({_listed(others)}); use root/<class>/ or root/{{train,val,test}}/<class>/, not both"
             )
     if len(set(splits.values())) < len(splits):
         raise AnnotationError(
-            f"data.root {str(root)!r} holds several folders of one split ({split_folders}); join them"
+            f"data.root {quoted(root)} holds several folders of one split ({split_folders}); join them"
         )
     if not splits:
         yield from ((None, folder) for folder in folders)
@@ -158,12 +160,12 @@ def _folders_in(path: Path) -> list[Path]:
 def _nothing_in(root: Path, media: Media) -> str:
     if media != "frames" and (loose := [path.name for path in find_media(root, media) if path.parent == root]):
         return (
-            f"data.root {str(root)!r} holds {len(loose)} {media} ({_listed(loose)}) in no folder of a class; "
+            f"data.root {quoted(root)} holds {len(loose)} {media} ({_listed(loose)}) in no folder of a class; "
             "put those of each class into a folder of its own, or write a CSV path,label and set data.format: csv"
         )
     examples = {"videos": "clip.mp4", "frames": "clip/img_00001.jpg", "pictures": "picture.jpg", "sounds": "a.wav"}
     message = (
-        f"data.root {str(root)!r} holds no video; expected files such as {root}/<class>/{examples[media]} "
+        f"data.root {quoted(root)} holds no video; expected files such as {root}/<class>/{examples[media]} "
         f"({', '.join(sorted(SUFFIXES[media])[:6])} ...)"
     )
     others: tuple[Media, ...] = ("videos", "pictures", "sounds")

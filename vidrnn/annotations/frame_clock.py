@@ -7,6 +7,7 @@ import numpy as np
 
 from vidrnn.annotations.segments import Times
 from vidrnn.errors import AnnotationError, ConfigError
+from vidrnn.names import quoted
 
 FrameBounds = Callable[[str], Times]
 """Path of a video below the data root to (frames + 1,) seconds: when each frame is shown, and the end of the last."""
@@ -47,7 +48,7 @@ class FrameClock:
             return numbers / self.rate
         if self.bounds_of is None:
             raise ConfigError(
-                f"data.frame_rate is needed: the annotations of {path!r} have a row for each frame and no "
+                f"data.frame_rate is needed: the annotations of {quoted(path)} have a row for each frame and no "
                 "times; set the rows per second, or let `vidrnn convert --to csv` take the times from the videos"
             )
         bounds = self.bounds_of(path)
@@ -60,7 +61,7 @@ class FrameClock:
         off = abs(rows - frames)
         if off > max(_FRAMES, _SHARE * frames) + step - 1:
             raise AnnotationError(
-                f"{path!r} has {frames} frames, and its annotations go to frame {rows}; they are about other "
+                f"{quoted(path)} has {frames} frames, and its annotations go to frame {rows}; they are about other "
                 "footage, or of another rate: then set data.frame_rate"
             )
         if off >= step:

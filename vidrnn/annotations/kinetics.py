@@ -9,6 +9,7 @@ from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import Annotation
 from vidrnn.annotations.rows import add_once, fill_path, located, split_from_word
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 _COLUMNS = ("youtube_id", "time_start", "time_end", "split")
@@ -57,7 +58,8 @@ def _annotation(row: Mapping[str, str], template: str | None) -> Annotation:
         raise AnnotationError(f"split {row['split']!r} is unknown; allowed: train, val, validate, test")
     if not _ID.fullmatch(row["youtube_id"]):
         raise AnnotationError(
-            f"youtube_id {row['youtube_id']!r} is not 11 letters, digits, - or _; spreadsheets spoil ids that begin "
+            f"youtube_id {quoted(row['youtube_id'])} is not 11 letters, digits, - or _; spreadsheets spoil "
+            "ids that begin "
             "with -, so take the CSV as it was published"
         )
     start, end = (_whole_seconds(row[column], column) for column in ("time_start", "time_end"))

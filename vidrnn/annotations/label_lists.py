@@ -10,6 +10,7 @@ from vidrnn.annotations.rows import add_once, located, read_lines, split_from_wo
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 from vidrnn.errors import AnnotationError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings, Media
 
 # From the right, so that spaces and commas in paths survive.
@@ -54,18 +55,20 @@ def _check_media(annotation: Annotation, media: Media) -> None:
     suffix = Path(annotation.path).suffix.lower()
     if media == "videos" and suffix not in VIDEO_SUFFIXES:
         raise AnnotationError(
-            f"path {annotation.path!r} has no video's suffix; for lists of frame folders ('path frames number') set "
+            f"path {quoted(annotation.path)} has no video's suffix; for lists of frame folders ('path frames "
+            "number') set "
             "data.media: frames, for still images data.media: pictures"
         )
     if media == "pictures" and suffix not in PICTURE_SUFFIXES:
-        raise AnnotationError(f"path {annotation.path!r} has no picture's suffix, but data.media is pictures")
+        raise AnnotationError(f"path {quoted(annotation.path)} has no picture's suffix, but data.media is pictures")
     if media == "frames" and suffix in VIDEO_SUFFIXES:
         raise AnnotationError(
-            f"path {annotation.path!r} has a video's suffix, but data.media is frames; lists of videos need videos"
+            f"path {quoted(annotation.path)} has a video's suffix, but data.media is frames; lists of videos "
+            "need videos"
         )
     if annotation.listed_frames == 0:
         raise AnnotationError(
-            f"path {annotation.path!r} has 0 frames; rows 'path start frames number' (with_offset) are not read, "
+            f"path {quoted(annotation.path)} has 0 frames; rows 'path start frames number' (with_offset) are not read, "
             "so give each clip a folder of its own"
         )
 

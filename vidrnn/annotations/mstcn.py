@@ -9,6 +9,7 @@ from vidrnn.annotations.records import BACKGROUND, SPLITS, Annotation, Split
 from vidrnn.annotations.rows import fill_path, list_folder, read_lines, read_text
 from vidrnn.annotations.segments import segments_of_rows
 from vidrnn.errors import AnnotationError, MissingPathError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 _BUNDLE = re.compile(r"test\.split(\d+)\.bundle")
@@ -39,7 +40,7 @@ def read_mstcn(settings: DataSettings, clock: FrameClock, notes: list[str]) -> l
     if len(listed) < len(files):
         notes.append(
             f"{folder}: {len(files) - len(listed)} videos are in no list of split {settings.split_number} and "
-            f"were left out, the first {next(name for name in files if name not in splits)!r}"
+            f"were left out, the first {quoted(next(name for name in files if name not in splits))}"
         )
     found: list[Annotation] = []
     for name in listed:
@@ -64,7 +65,8 @@ def _labels(path: Path, names: frozenset[str] | None) -> list[str]:
             raise AnnotationError(f"{path}, line {line}: no label; every row is the label of one frame")
         if names is not None and label not in names:
             raise AnnotationError(
-                f"{path}, line {line}: label {label!r} is not in mapping.txt, which has {', '.join(sorted(names)[:8])}"
+                f"{path}, line {line}: label {quoted(label)} is not in mapping.txt, which has "
+                f"{', '.join(sorted(names)[:8])}"
                 f"{' ...' if len(names) > 8 else ''}"
             )
     return ["" if label == BACKGROUND else label for label in rows]
@@ -86,10 +88,12 @@ def _splits(folder: Path, number: int, files: dict[str, Path]) -> dict[str, Spli
         for line, name in _names_in(path) if path.exists() else ():
             if name not in files:
                 raise AnnotationError(
-                    f"{path}, line {line}: {name!r} has no file in groundTruth; add it or drop the line"
+                    f"{path}, line {line}: {quoted(name)} has no file in groundTruth; add it or drop the line"
                 )
             if found.setdefault(name, split) != split:
-                raise AnnotationError(f"{path}, line {line}: {name!r} is in the list of {found[name]} too; keep one")
+                raise AnnotationError(
+                    f"{path}, line {line}: {quoted(name)} is in the list of {found[name]} too; keep one"
+                )
     return found
 
 

@@ -23,6 +23,7 @@ from vidrnn.annotations.subtitles import read_subtitles
 from vidrnn.annotations.thumos14 import read_thumos14
 from vidrnn.annotations.ucf101 import read_ucf101
 from vidrnn.errors import AnnotationError, ConfigError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 
@@ -83,7 +84,9 @@ def _group_finder(pattern: str) -> Callable[[str], str]:
     def group_of(path: str) -> str:
         match = compiled.search(path)
         if match is None or match[1] is None:
-            raise AnnotationError(f"data.group_pattern {pattern!r} does not match {path!r}; every video needs a group")
+            raise AnnotationError(
+                f"data.group_pattern {pattern!r} does not match {quoted(path)}; every video needs a group"
+            )
         return match[1]
 
     return group_of

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
 from vidrnn.errors import AnnotationError
-from vidrnn.names import original
+from vidrnn.names import listed, original, quoted
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -109,18 +109,19 @@ class Annotation:
         parts = {*PurePosixPath(self.path).parts, *PureWindowsPath(self.path).parts}
         if not self.path or ".." in parts or "\0" in self.path:
             raise AnnotationError(
-                f"path {self.path!r} is not inside data.root; give it relative to the root without '..', or absolute"
+                f"path {quoted(self.path)} is not inside data.root; give it relative to the root without "
+                "'..', or absolute"
             )
         if any("\ud800" <= sign <= "\udfff" and not "\udc80" <= sign <= "\udcff" for sign in self.path):
-            raise AnnotationError(f"path {self.path!r} cannot be the name of a file; correct its characters")
+            raise AnnotationError(f"path {quoted(self.path)} cannot be the name of a file; correct its characters")
         if not self.label and self.labels is None and self.segments is None and self.target is None:
-            raise AnnotationError(f"path {self.path!r} has an empty label; name its class")
+            raise AnnotationError(f"path {quoted(self.path)} has an empty label; name its class")
         if "" in (self.labels or ()):
             raise AnnotationError(
-                f"path {self.path!r} has an empty name among its labels {'|'.join(self.labels or ())}"
+                f"path {quoted(self.path)} has an empty name among its labels {'|'.join(self.labels or ())}"
             )
         if self.target is not None and not math.isfinite(self.target):
-            raise AnnotationError(f"path {self.path!r} has target {self.target}; give a finite number")
+            raise AnnotationError(f"path {quoted(self.path)} has target {self.target}; give a finite number")
         self._check_segments(self.segments or ())
 
     def _check_segments(self, segments: tuple[Segment, ...]) -> None:
@@ -129,13 +130,14 @@ class Annotation:
             assert segment is not None
             if before is not None and segment.start_s < before.start_s:
                 raise AnnotationError(
-                    f"path {self.path!r} has a segment from {segment.start_s:g} s behind one from "
+                    f"path {quoted(self.path)} has a segment from {segment.start_s:g} s behind one from "
                     f"{before.start_s:g} s; give them in order of their starts"
                 )
             of_same = last.get(segment.label)
             if of_same is not None and segment.start_s < of_same.end_s:
                 raise AnnotationError(
-                    f"path {self.path!r} has {_overlap(of_same, segment)}; one label, or a number, is said once at a "
+                    f"path {quoted(self.path)} has {_overlap(of_same, segment)}; one label, or a number, is "
+                    "said once at a "
                     "moment, so join them or cut one"
                 )
             last[segment.label] = segment
@@ -189,7 +191,7 @@ class LabelMap:
         """Names must be unique, in their composed form."""
         object.__setattr__(self, "names", tuple(map(one_form, self.names)))
         if len(set(self.names)) != len(self.names):
-            raise AnnotationError(f"class names repeat: {sorted(self.names)}")
+            raise AnnotationError(f"class names repeat: {listed(sorted(self.names))}")
 
     @classmethod
     def from_annotations(cls, annotations: Iterable[Annotation]) -> "LabelMap":
@@ -208,4 +210,4 @@ class LabelMap:
         try:
             return self.names.index(one_form(label))
         except ValueError:
-            raise AnnotationError(f"label {label!r} is unknown; known: {', '.join(self.names)}") from None
+            raise AnnotationError(f"label {quoted(label)} is unknown; known: {', '.join(self.names)}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vidrnn.annotations.records import Annotation, Split
 from vidrnn.errors import AnnotationError, MissingPathError
+from vidrnn.names import quoted
 
 _SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -35,15 +36,15 @@ def read_text(path: Path) -> str:
         AnnotationError: not UTF-8, with the line; a workbook of a spreadsheet; or a folder.
     """
     if path.is_dir():
-        raise AnnotationError(f"{str(path)!r} is a folder; give the file inside it")
+        raise AnnotationError(f"{quoted(path)} is a folder; give the file inside it")
     try:
         with path.open("rb") as file:
             if file.read(len(_ZIP)) == _ZIP:
-                raise AnnotationError(f"{str(path)!r} is a workbook or another zip; save the sheet as CSV in UTF-8")
+                raise AnnotationError(f"{quoted(path)} is a workbook or another zip; save the sheet as CSV in UTF-8")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise MissingPathError(
-            f"{str(path)!r} does not exist; correct the path (a configuration gives it relative to data.root)"
+            f"{quoted(path)} does not exist; correct the path (a configuration gives it relative to data.root)"
         ) from None
     except UnicodeDecodeError:
         raise AnnotationError(f"{path}, {_first_not_utf8(path)} is not UTF-8; save the file as UTF-8") from None
@@ -82,7 +83,7 @@ def read_json_object(path: Path) -> dict[str, object]:
         found: dict[str, object] = {}
         for key, value in pairs:
             if key in found:
-                raise AnnotationError(f"{path}: key {key!r} stands twice; keep one of the two")
+                raise AnnotationError(f"{path}: key {quoted(key)} stands twice; keep one of the two")
             found[key] = value
         return found
 
@@ -105,7 +106,7 @@ def _number(text: str) -> int | float:
 def list_folder(path: Path, *, expected: str) -> Path:
     """``path`` if it is a folder; else MissingPathError saying which files were expected in it."""
     if not path.is_dir():
-        raise MissingPathError(f"data.annotations: {str(path)!r} is not a folder; give the one that holds {expected}")
+        raise MissingPathError(f"data.annotations: {quoted(path)} is not a folder; give the one that holds {expected}")
     return path
 
 
@@ -125,6 +126,6 @@ def add_once(found: dict[str, Annotation], annotation: Annotation) -> None:
     before = found.setdefault(annotation.path, annotation)
     if before is not annotation:
         raise AnnotationError(
-            f"video {annotation.path!r} is listed twice, as {'|'.join(before.names)!r} ({before.split}) and "
+            f"video {quoted(annotation.path)} is listed twice, as {'|'.join(before.names)!r} ({before.split}) and "
             f"{'|'.join(annotation.names)!r} ({annotation.split}); keep one"
         )

@@ -13,6 +13,7 @@ from vidrnn.annotations.carving import carve
 from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import plain_path
 from vidrnn.errors import AnnotationError
+from vidrnn.names import listed, quoted
 from vidrnn.settings.data import DataSettings, Risk
 from vidrnn.settings.evaluation import EvaluationSettings
 
@@ -93,7 +94,9 @@ def find_problems(splits: dict[Split, list[Annotation]]) -> Iterator[SplitProble
         for group in {annotation.group for annotation in members}:
             sides.setdefault(group, []).append(split)
     if shared := {group: found for group, found in sorted(sides.items()) if len(found) > 1}:
-        examples = ", ".join(f"{group!r} in {' and '.join(sorted(found))}" for group, found in list(shared.items())[:5])
+        examples = ", ".join(
+            f"{quoted(group)} in {' and '.join(sorted(found))}" for group, found in list(shared.items())[:5]
+        )
         yield SplitProblem(
             "shared_groups",
             f"{len(shared)} groups are in more than one split ({examples}); results would be too good. "
@@ -104,14 +107,15 @@ def find_problems(splits: dict[Split, list[Annotation]]) -> Iterator[SplitProble
         present = _classes(splits[split])
         if unknown := sorted(present - trained):
             yield SplitProblem(
-                None, f"classes {unknown} are in {split} but not in train; add training videos or drop them"
+                None, f"classes {listed(unknown)} are in {split} but not in train; add training videos or drop them"
             )
         # Where a video has many labels or none, the rare ones cannot be everywhere, and their metrics say so.
         one_each = all(annotation.label for annotation in splits[split])
         if present and one_each and (absent := sorted(trained - present)):
             yield SplitProblem(
                 "missing_classes",
-                f"classes {absent} are missing from {split}, so its accuracy would not cover them; add videos of them, "
+                f"classes {listed(absent)} are missing from {split}, so its accuracy would not cover them; "
+                "add videos of them, "
                 "or leave the split column empty and set data.val_fraction / data.test_fraction",
             )
 
@@ -134,7 +138,8 @@ def refuse_one_class(annotations: Sequence[Annotation]) -> None:
     names = {annotation.label for annotation in annotations}
     if len(names) == 1 and "" not in names:
         raise AnnotationError(
-            f"all {len(annotations)} videos are of one class, {names.pop()!r}: there is nothing to tell apart. Name at "
+            f"all {len(annotations)} videos are of one class, {quoted(names.pop())}: there is nothing to tell "
+            "apart. Name at "
             "least two classes; with data.format: folder, data.root is the folder that holds one folder per class"
         )
 
@@ -176,9 +181,10 @@ def make_folds(
     refuse_one_class(annotations)
     for fold, lost in _classes_of_one_fold(annotations, fold_of).items():
         alone = [name for name in lost if len({video.group for video in annotations if name in video.names}) == 1]
-        advice = f"{alone} have one group each: add videos of another group, or leave them out"
+        advice = f"{listed(alone)} have one group each: add videos of another group, or leave them out"
         raise AnnotationError(
-            f"fold {fold!r} tests classes {lost} that its training side lacks; {advice if alone else 'use other folds'}"
+            f"fold {quoted(fold)} tests classes {listed(lost)} that its training side lacks; "
+            f"{advice if alone else 'use other folds'}"
         )
     return folds
 
@@ -229,16 +235,19 @@ def _read_folds(annotations: Sequence[Annotation], path: Path, accept: Collectio
     for line, row in read_rows(path, required=("path", "fold"), optional=()):
         video = plain_path(row["path"])
         if video in rows:
-            raise AnnotationError(f"{path}, line {line}: {video!r} is listed twice; keep one row")
+            raise AnnotationError(f"{path}, line {line}: {quoted(video)} is listed twice; keep one row")
         rows[video] = row["fold"]
     if absent := [annotation.path for annotation in annotations if not rows.get(annotation.path)]:
-        raise AnnotationError(f"{path} names no fold for {len(absent)} videos, the first is {absent[0]!r}; add them")
+        raise AnnotationError(
+            f"{path} names no fold for {len(absent)} videos, the first is {quoted(absent[0])}; add them"
+        )
     fold_of = [rows[annotation.path] for annotation in annotations]
     owner: dict[str, str] = {}
     for annotation, fold in zip(annotations, fold_of, strict=True):
         if owner.setdefault(annotation.group, fold) != fold and "shared_groups" not in accept:
             raise AnnotationError(
-                f"{path} puts group {annotation.group!r} into folds {owner[annotation.group]!r} and {fold!r}; "
+                f"{path} puts group {quoted(annotation.group)} into folds {quoted(owner[annotation.group])} "
+                f"and {quoted(fold)}; "
                 "a group belongs to one fold; or accept it on purpose: data.accept: [shared_groups]"
             )
     return fold_of

@@ -8,6 +8,7 @@ from vidrnn.annotations.records import Annotation, Segment, Split
 from vidrnn.annotations.rows import fill_path, list_folder, located, read_lines, split_from_word
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 AMBIGUOUS = "Ambiguous"
@@ -40,7 +41,9 @@ def read_thumos14(settings: DataSettings, notes: list[str]) -> list[Annotation]:
             with located(f"{path}, line {line}"):
                 name, start, end = _row(text)
                 if splits.setdefault(name, split) != split:
-                    raise AnnotationError(f"video {name!r} is in {splits[name]} in another file, and in {split} here")
+                    raise AnnotationError(
+                        f"video {quoted(name)} is in {splits[name]} in another file, and in {split} here"
+                    )
                 if start == end:
                     empty.append(f"{path}, line {line}")
                 elif label == AMBIGUOUS:

@@ -7,6 +7,7 @@ from vidrnn.annotations.class_names import name_of, read_class_names
 from vidrnn.annotations.records import Annotation, Split
 from vidrnn.annotations.rows import add_once, fill_path, list_folder, located, read_lines
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 _ROW = re.compile(r"(?P<folder>[^/]+)/(?P<name>[^/]+)\.\w+?(?:\s+(?P<number>\d{1,9}))?")
@@ -47,14 +48,17 @@ def _annotation(
     # The videos of HandstandPushups are called v_HandStandPushups..., and copies of the set spell the folder so too.
     label = folded.get(row["folder"].casefold())
     if label is None:
-        raise AnnotationError(f"class {row['folder']!r} is not in classInd.txt; add it there, or correct the folder")
+        raise AnnotationError(
+            f"class {quoted(row['folder'])} is not in classInd.txt; add it there, or correct the folder"
+        )
     if row["number"] is not None and name_of(int(row["number"]), names) != label:
         raise AnnotationError(
-            f"folder {row['folder']!r} with number {row['number']}, which is {names[int(row['number'])]!r} in "
+            f"folder {quoted(row['folder'])} with number {row['number']}, which is "
+            f"{quoted(names[int(row['number'])])} in "
             "classInd.txt; make the two agree"
         )
     name = _NAME.fullmatch(row["name"])
     if name is None:
-        raise AnnotationError(f"name {row['name']!r}; expected v_Class_gNN_cNN, where gNN is the group")
+        raise AnnotationError(f"name {quoted(row['name'])}; expected v_Class_gNN_cNN, where gNN is the group")
     path = fill_path(template or "{label}/{name}.avi", name=row["name"], split=split, label=row["folder"])
     return Annotation(path, label, split, name["group"])

@@ -11,7 +11,7 @@ from vidrnn.annotations.records import Annotation, Segment
 from vidrnn.annotations.segments import Times, covered
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import AnnotationError, ConfigError
-from vidrnn.names import writable
+from vidrnn.names import quoted, writable
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Writing:
         if self.rate is None:
             if footage is None:
                 raise AnnotationError(
-                    f"{annotation.path!r} is not there, and rows count its frames; give --frame-rate, or the "
+                    f"{quoted(annotation.path)} is not there, and rows count its frames; give --frame-rate, or the "
                     "folder of the "
                     "videos"
                 )
@@ -128,13 +128,14 @@ def in_segments(annotations: Sequence[Annotation], writing: Writing) -> list[Ann
 
 def _in_segments(annotation: Annotation, writing: Writing) -> Annotation:
     if annotation.known in {"target", "start,end,target"}:
-        raise AnnotationError(f"{annotation.path!r} has numbers; only --to csv has a place for them")
+        raise AnnotationError(f"{quoted(annotation.path)} has numbers; only --to csv has a place for them")
     if annotation.segments is not None:
         return annotation
     footage = writing.footage_of(annotation)
     if footage is None and annotation.names:
         raise AnnotationError(
-            f"{annotation.path!r} is labelled as a whole, and is not there to tell its length; give the folder of the "
+            f"{quoted(annotation.path)} is labelled as a whole, and is not there to tell its length; give the "
+            "folder of the "
             "videos, or write --to csv"
         )
     names = dict.fromkeys(annotation.names)
@@ -156,7 +157,7 @@ def file_names(annotations: Sequence[Annotation], *, flat: bool) -> dict[str, st
         before = taken.setdefault(name, annotation.path)
         if before != annotation.path:
             raise AnnotationError(
-                f"{before!r} and {annotation.path!r} would both be {name!r}; rename one of the videos"
+                f"{quoted(before)} and {quoted(annotation.path)} would both be {quoted(name)}; rename one of the videos"
             )
         found[annotation.path] = name
     return found

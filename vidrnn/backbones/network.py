@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from vidrnn.errors import ConfigError
 from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.names import quoted
 from vidrnn.settings.features import LAST_NODE, FeatureSettings
 from vidrnn.store.spec import node_name
 
@@ -94,7 +95,8 @@ class Network(nn.Module):
         except AttributeError:
             layers = [known for known, _ in self.model.named_modules() if known and known.count(".") <= 1]
             raise ConfigError(
-                f"features.nodes: the backbone has no layer {name!r}; use {LAST_NODE!r} or one of {', '.join(layers)}"
+                f"features.nodes: the backbone has no layer {quoted(name)}; use {LAST_NODE!r} or one of "
+                f"{', '.join(layers)}"
             ) from None
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from vidrnn.backbones.network import Caught, Network, tokens_to_map
 from vidrnn.backbones.weights import load_weights, offline_message, read_weights
 from vidrnn.errors import ConfigError, WeightsError
 from vidrnn.frames.preprocessing import Preprocessing
+from vidrnn.names import quoted
 from vidrnn.settings.features import FeatureSettings
 
 EMBEDDED = "efficientnet_lite0"
@@ -90,7 +91,7 @@ def _from_timm(settings: FeatureSettings, name: str) -> Network:
             ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0].split('.', maxsplit=1)[0]}*")[:6])
             or "see timm.list_models()"
         )
-        raise ConfigError(f"features.backbone: timm has no model {name!r}; similar: {close}")
+        raise ConfigError(f"features.backbone: timm has no model {quoted(name)}; similar: {close}")
     pretrained = settings.weights == "default"
     try:
         model = _build(lambda: timm.create_model(name, pretrained=pretrained))
@@ -99,7 +100,7 @@ def _from_timm(settings: FeatureSettings, name: str) -> Network:
             raise
         config = timm.get_pretrained_cfg(name)
         file = (config.hf_hub_id or config.url or name) if config else name
-        raise WeightsError(offline_message(f"weights of {file!r} for timm/{name}", error)) from error
+        raise WeightsError(offline_message(f"weights of {quoted(file)} for timm/{name}", error)) from error
     if settings.weights not in {"default", "random"}:
         load_weights(model, read_weights(Path(settings.weights)), origin=settings.weights)
     config = resolve_model_data_config(model)
@@ -121,7 +122,7 @@ def _from_torchvision(settings: FeatureSettings) -> Network:
     name = settings.backbone
     if name not in models.list_models(module=models):
         raise ConfigError(
-            f"features.backbone: {name!r} is unknown; use {EMBEDDED}, timm/NAME, or a torchvision model: "
+            f"features.backbone: {quoted(name)} is unknown; use {EMBEDDED}, timm/NAME, or a torchvision model: "
             f"{', '.join(models.list_models(module=models))}"
         )
     recipe = models.get_model_weights(name).DEFAULT

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from vidrnn.errors import WeightsError
+from vidrnn.names import quoted
 
 # What the two readers raise for files that are empty, cut off, of another kind, or that would run code.
 _UNREADABLE = (SafetensorError, pickle.UnpicklingError, EOFError, LookupError, OSError, RuntimeError, ValueError)
@@ -25,7 +26,7 @@ def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
     """
     if not path.is_file():
         raise WeightsError(
-            f"features.weights: {str(path)!r} does not exist; give a state dict file, 'default' or 'random'"
+            f"features.weights: {quoted(path)} does not exist; give a state dict file, 'default' or 'random'"
         )
     try:
         if path.suffix == ".safetensors":
@@ -33,10 +34,10 @@ def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         cause = str(error) or type(error).__name__
-        raise WeightsError(f"features.weights: {str(path)!r} is not a plain state dict file: {cause}") from error
+        raise WeightsError(f"features.weights: {quoted(path)} is not a plain state dict file: {cause}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"features.weights: {str(path)!r} holds no state dict of tensors")
+        raise WeightsError(f"features.weights: {quoted(path)} holds no state dict of tensors")
     return state
 
 

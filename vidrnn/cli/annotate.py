@@ -7,6 +7,7 @@ import typer
 
 from vidrnn.cli.options import print_note
 from vidrnn.errors import ConfigError
+from vidrnn.names import writable
 
 if TYPE_CHECKING:
     from vidrnn.annotations import Annotation
@@ -79,7 +80,7 @@ def _known(video: Path, truth: Path) -> "Annotation | None":
 
     known = truth_of(video, *read_truth(truth))
     if known is None:
-        print_note(f"{truth} says nothing of {video}; no truth is shown")
+        print_note(f"{truth} says nothing of {writable(str(video))}; no truth is shown")
     return known
 
 

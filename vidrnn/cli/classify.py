@@ -11,6 +11,7 @@ import typer
 
 from vidrnn.cli.options import Model
 from vidrnn.errors import ExitCode
+from vidrnn.names import writable
 
 if TYPE_CHECKING:
     from vidrnn.inference.prediction import Prediction
@@ -73,7 +74,7 @@ def classify(
         waiting, side_files=side_files
     )
     failed = write_predictions(predictions, writer, total=len(waiting))
-    print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
+    print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {writable(str(output))}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 
@@ -92,7 +93,7 @@ def write_predictions(
             lacking.update(prediction.lacking)
             if prediction.status == "failed":
                 failed += 1
-                print(f"failed: {prediction.path}: {prediction.error}", file=sys.stderr)
+                print(f"failed: {writable(prediction.path)}: {prediction.error}", file=sys.stderr)
     for stream, number in lacking.items():
         print(f"lacking: {number} videos have no {stream} and were answered from the others", file=sys.stderr)
     return failed

@@ -7,6 +7,7 @@ import typer
 
 from vidrnn.cli.options import Overrides, load_settings, print_note
 from vidrnn.errors import ExitCode
+from vidrnn.names import quoted, writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,7 @@ def _stored(
     if len(lacking) == len(annotations):
         raise StoreError(f"{folder.path} holds none of the videos; run vidrnn extract first")
     if lacking:
-        notes.append(f"{len(lacking)} videos have no features and were left out, the first {lacking[0]!r}")
+        notes.append(f"{len(lacking)} videos have no features and were left out, the first {quoted(lacking[0])}")
     return {annotation.path: folder.read(annotation.path) for annotation in annotations if annotation.path in there}
 
 
@@ -129,7 +130,7 @@ def _report(
     for note in notes:
         print_note(note)
     for path, cause in finder.failures.items():
-        print_note(f"{path}: {cause}; taken as not there")
+        print_note(f"{writable(path)}: {cause}; taken as not there")
     for name, number in writing.losses.items():
         if number:
             print_note(f"{to} has no place for {number} {name}")

@@ -10,6 +10,7 @@ import typer
 
 from vidrnn.cli.options import Overrides, load_settings
 from vidrnn.errors import ConfigError, ExitCode, VideoError
+from vidrnn.names import writable
 
 if TYPE_CHECKING:
     from vidrnn.inference.cut import VideoCut
@@ -65,7 +66,7 @@ def _report(made: "Iterator[VideoCut]", output: Path) -> ExitCode:
         outcomes.update(one.outcomes.values())
         if one.error is not None:
             failed += 1
-            print(f"failed: {one.name}: {one.error}", file=sys.stderr)
+            print(f"failed: {writable(one.name)}: {one.error}", file=sys.stderr)
     if outcomes["empty"]:
         print(f"note: {outcomes['empty']} segments hold no frame and became no clip")
     print(

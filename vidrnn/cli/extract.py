@@ -10,6 +10,7 @@ import typer
 
 from vidrnn.cli.options import Config, Overrides, load_settings, print_note
 from vidrnn.errors import ExitCode
+from vidrnn.names import writable
 
 if TYPE_CHECKING:
     from vidrnn.extraction.extract import Report
@@ -113,7 +114,7 @@ def made_anew(changed: Mapping[str, str]) -> str:
 def _print_absent(report: "Progress", stream: str, listed: Path) -> None:
     """Videos without a stream are no failures, but whoever expects sound wants to hear of its absence."""
     for absence in report.absent[:_ABSENT]:
-        print(f"absent: {stream} of {absence.path}: {absence.cause}")
+        print(f"absent: {stream} of {writable(absence.path)}: {absence.cause}")
     if len(report.absent) > _ABSENT:
         print(f"absent: and {len(report.absent) - _ABSENT} more, listed in {listed}")
 
@@ -124,11 +125,11 @@ def _print_pass(report: "Progress", listed: Path, shown: set[tuple[str, str]]) -
     failures = [pair for failure in report.failures if (pair := (failure.path, failure.cause)) not in shown]
     shown.update(notes, failures)
     for path, note in notes[:_NOTES]:
-        print(f"note: {path}: {note}")
+        print(f"note: {writable(path)}: {note}")
     if len(notes) > _NOTES:
         print(f"note: and {len(notes) - _NOTES} more, kept in the feature files")
     for path, cause in failures[:_FAILURES]:
-        print(f"failed: {path}: {cause}", file=sys.stderr)
+        print(f"failed: {writable(path)}: {cause}", file=sys.stderr)
     if report.failures:
         print(f"all {len(report.failures)} failures: {listed}", file=sys.stderr)
     if report.not_retried:

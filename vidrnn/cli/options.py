@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidrnn.names import quoted
+
 if TYPE_CHECKING:
     from vidrnn.settings.run import RunSettings
 
@@ -35,7 +37,7 @@ def warn_missing(missing: Sequence[str]) -> None:
     """Say on stderr that annotated videos have no features, when some have none."""
     if missing:
         print(
-            f"warning: {len(missing)} annotated videos have no features and were left out, first {missing[0]!r}",
+            f"warning: {len(missing)} annotated videos have no features and were left out, first {quoted(missing[0])}",
             file=sys.stderr,
         )
 

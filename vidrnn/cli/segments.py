@@ -8,6 +8,7 @@ import typer
 from vidrnn.cli.classify import write_predictions
 from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model, load_settings
 from vidrnn.errors import ExitCode
+from vidrnn.names import writable
 
 if TYPE_CHECKING:
     from vidrnn.inference.prediction_file import Origin
@@ -87,7 +88,7 @@ def segments(
         scratch=output.parent,
     )
     failed = write_predictions(found, writer, total=len(waiting))
-    print(f"looked at {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {output}")
+    print(f"looked at {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {writable(str(output))}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vidrnn.errors import ExitCode, StoreError
-from vidrnn.names import original
+from vidrnn.names import original, quoted, writable
 
 if TYPE_CHECKING:
     from vidrnn.store.feature_folder import FeatureFolder
@@ -30,7 +30,7 @@ def info(store: Store) -> int:
 
     folders, newer = FeatureStore(store).folders(), FeatureStore(store).newer()
     if not folders and not newer:
-        print(f"no features in {str(store)!r}; `vidrnn extract` makes them, where extraction.store says")
+        print(f"no features in {quoted(store)}; `vidrnn extract` makes them, where extraction.store says")
     for folder in folders:
         spec, pack = folder.spec, folder.pack()
         sizes = {video: entry.stat().st_size for video, entry in folder.files()}
@@ -70,7 +70,10 @@ def verify(store: Store, roots: Roots = None) -> int:
         for finding in verify_folder(folder, roots or ()):
             counts[finding.health] += 1
             if finding.health != "ok":
-                print(f"{finding.health}: {folder.spec.digest} {finding.name}: {finding.reason}", file=sys.stderr)
+                print(
+                    f"{finding.health}: {folder.spec.digest} {writable(finding.name)}: {finding.reason}",
+                    file=sys.stderr,
+                )
     print(", ".join(f"{counts[health]} {health}" for health in HEALTHS))
     return ExitCode.OK if counts.total() == counts["ok"] else ExitCode.SOME_FAILED
 
@@ -93,7 +96,7 @@ def pack(
         with tqdm(unit="video", disable=None) as bar:
             report = pack_folder(folder, remove_files=remove_files, on_video=bar.update)
         for path, cause in report.failures:
-            print(f"failed: {folder.spec.digest} {path}: {cause}", file=sys.stderr)
+            print(f"failed: {folder.spec.digest} {writable(path)}: {cause}", file=sys.stderr)
         failed += len(report.failures)
         size = f"{report.shards} shards, {report.size / 1e6:.1f} MB"
         removed = f", removed {report.removed_files} feature files" if remove_files else ""
@@ -119,14 +122,14 @@ def gc(
     number, size, kept = 0, 0, 0
     for found in find_garbage(FeatureStore(store), roots or (), gone_on_purpose=set(map(original, gone or ()))):
         for item in found.items:
-            lost = f"; the pack loses {', '.join(item.dropped)}" if item.dropped else ""
-            print(f"{item.size:>12}  {item.path}: {item.reason}{lost}")
+            lost = f"; the pack loses {', '.join(map(writable, item.dropped))}" if item.dropped else ""
+            print(f"{item.size:>12}  {writable(str(item.path))}: {item.reason}{lost}")
         number += len(found.items)
         size += sum(item.size for item in found.items)
         if delete:
             for item in remove(found):
                 kept += 1
-                print(f"kept: {item.path} has changed meanwhile; run again", file=sys.stderr)
+                print(f"kept: {writable(str(item.path))} has changed meanwhile; run again", file=sys.stderr)
     done = f"removed {number - kept}" if delete else "nothing was removed; --delete removes what is shown"
     print(f"{number} items, {size / 1e6:.1f} MB; {done}")
     return ExitCode.SOME_FAILED if kept else ExitCode.OK

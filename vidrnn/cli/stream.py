@@ -13,6 +13,7 @@ import typer
 
 from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model
 from vidrnn.errors import ConfigError, ExitCode
+from vidrnn.names import writable_values
 
 if TYPE_CHECKING:
     from vidrnn.inference.live_session import LiveSession
@@ -80,7 +81,7 @@ def _write(lines: Iterable[dict[str, Any]]) -> None:
     """A line at once, so that a program behind a pipe need not wait; when that program has gone, this one ends too."""
     try:
         for line in lines:
-            print(json.dumps(line), flush=True)
+            print(json.dumps(writable_values(line)), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
 

@@ -10,7 +10,7 @@ from PIL import ImageDraw, features
 from PIL.ImageFont import FreeTypeFont, truetype
 
 from vidrnn.errors import ConfigError
-from vidrnn.names import writable
+from vidrnn.names import quoted, writable
 
 Colour = tuple[int, int, int]
 _ELLIPSIS = "…"
@@ -35,7 +35,7 @@ class Lettering:
                 _load(self.file, 12)
             except OSError as error:
                 raise ConfigError(
-                    f"--font {str(self.file)!r} cannot be read as a font ({error}); give a .ttf or .otf file"
+                    f"--font {quoted(self.file)} cannot be read as a font ({error}); give a .ttf or .otf file"
                 ) from error
 
     def font(self, size: int, *, bold: bool = False) -> FreeTypeFont:

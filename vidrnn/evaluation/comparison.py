@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vidrnn.errors import ComparisonError
 from vidrnn.evaluation.resampling import LEVEL, none_if_nan, ratio_interval, t_test
 from vidrnn.evaluation.video_figures import FIGURES, VideoFigures
+from vidrnn.names import quoted
 from vidrnn.settings.model import Head
 
 Floats = npt.NDArray[np.float64]
@@ -181,14 +182,15 @@ def _check(a: VideoFigures, b: VideoFigures) -> None:
     for name, one, other in (("A", a, b), ("B", b, a)):
         if extra := sorted(set(one.videos) - set(other.videos)):
             raise ComparisonError(
-                f"the videos differ: {name} alone has {extra[0]!r} and {len(extra) - 1} more; "
+                f"the videos differ: {name} alone has {quoted(extra[0])} and {len(extra) - 1} more; "
                 "make both results from the same annotations and split, with the features of all videos"
             )
     for what, facts_a, facts_b in (("truths", a.truth, b.truth), ("groups", a.groups, b.groups)):
         for video, fact_a, fact_b in zip(a.videos, facts_a, facts_b, strict=True):
             if fact_a != fact_b:
                 raise ComparisonError(
-                    f"the {what} differ: {video!r} has {_difference(fact_a, fact_b)}; make both results from the same "
+                    f"the {what} differ: {quoted(video)} has {_difference(fact_a, fact_b)}; make both results "
+                    "from the same "
                     "annotations and, for heads that answer at every step, the same sampling"
                 )
     if (a.wholes != b.wholes).any():

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.errors import ComparisonError, MissingPathError
+from vidrnn.names import quoted
 from vidrnn.settings.model import Head
 
 Row = Mapping[str, str]
@@ -159,7 +160,7 @@ def _by_seed_and_video(reader: "csv.DictReader[str]") -> dict[int, dict[str, lis
         # Steps count up from 0 in every video; heads without steps have one row.
         if int(row.get("step", 0)) != len(rows):
             raise ValueError(
-                f"line {reader.line_num} repeats {row['path']!r} of seed {row['seed']}, or leaves steps out"
+                f"line {reader.line_num} repeats {quoted(row['path'])} of seed {row['seed']}, or leaves steps out"
             )
         rows.append(row)
     if not found:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from vidrnn.errors import ConfigError
+from vidrnn.names import quoted
 from vidrnn.settings.base import apply_overrides, validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.tuning import SearchEntry, SearchRange
@@ -87,9 +88,9 @@ def _configured_value(settings: RunSettings, key: str) -> JsonValue:
     tree = settings.model_dump(mode="json", include=set(_SECTIONS))
     if name not in tree.get(section, {}):
         known = ", ".join(f"{part}.{setting}" for part in _SECTIONS for setting in tree[part])
-        raise ConfigError(f"tuning.space: {key!r} cannot be searched; allowed are {known}")
+        raise ConfigError(f"tuning.space: {quoted(key)} cannot be searched; allowed are {known}")
     if key in _FIXED:
-        raise ConfigError(f"tuning.space: {key!r} cannot be searched: {_FIXED[key]}; take it out")
+        raise ConfigError(f"tuning.space: {quoted(key)} cannot be searched: {_FIXED[key]}; take it out")
     value: JsonValue = tree[section][name]
     return value
 

@@ -13,6 +13,7 @@ from vidrnn.errors import ConfigError, MissingPathError, VideoError
 from vidrnn.extraction.supervised import supervised
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.stories import story_of
+from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.video.overlay import Written, write_annotated
 from vidrnn.video.probe import Video, probe
@@ -96,11 +97,11 @@ def refuse_unfit(video: Path, output: Path) -> None:
         MissingPathError: there is no such video. ConfigError: the output does not end in .mp4, or is the video itself.
     """
     if not video.exists():
-        raise MissingPathError(f"{str(video)!r} does not exist; give a video file or a folder of frames")
+        raise MissingPathError(f"{quoted(video)} does not exist; give a video file or a folder of frames")
     if output.suffix.lower() != ".mp4":
-        raise ConfigError(f"--output {str(output)!r}: give a file that ends in .mp4")
+        raise ConfigError(f"--output {quoted(output)}: give a file that ends in .mp4")
     if output.exists() and output.samefile(video):
-        raise ConfigError(f"--output {str(output)!r} is the video itself; give another name")
+        raise ConfigError(f"--output {quoted(output)} is the video itself; give another name")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from vidrnn.annotations.records import Split, as_split
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import AnnotationError, ConfigError
-from vidrnn.names import original, writable
+from vidrnn.names import original, quoted, writable
 
 CLIPS, CUTS = "clips.csv", "cuts.csv"
 _COLUMNS = ("path", "video", "start", "end", "label", "group", "split", "how")
@@ -43,7 +43,7 @@ def read_rows(folder: Path) -> dict[str, ClipRow]:
         found = [_row(row) for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))]
     except (KeyError, ValueError, TypeError, csv.Error, AnnotationError) as error:
         raise ConfigError(
-            f"{str(path)!r} is no list of clips ({type(error).__name__}: {error}); give another --output"
+            f"{quoted(path)} is no list of clips ({type(error).__name__}: {error}); give another --output"
         ) from error
     return {row.path: row for row in found if (folder / row.path).exists()}
 

@@ -13,6 +13,7 @@ from vidrnn.errors import VideoError
 from vidrnn.extraction.supervised import supervised
 from vidrnn.inference.clip_list import ClipRow, read_rows, write_lists
 from vidrnn.inference.pieces import Pieces
+from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.video.clip import How, Stretch, write_clip
 from vidrnn.video.probe import probe
@@ -91,7 +92,10 @@ def _cut_one(pieces: Pieces, rows: dict[str, ClipRow], *, output: Path, exact: b
         if overwrite or not (output / name).exists():
             wanted[name] = piece.start_s, piece.end_s
         elif name in rows and rows[name].video != pieces.name:
-            cause = f"{str(output / name)!r} is a clip of {rows[name].video!r}; give another --output, or --overwrite"
+            cause = (
+                f"{quoted(output / name)} is a clip of {quoted(rows[name].video)}; give another --output, or "
+                "--overwrite"
+            )
             return replace(cut, error=cause)
         else:
             cut.outcomes[name] = "kept"

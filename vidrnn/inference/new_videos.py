@@ -8,6 +8,7 @@ from vidrnn.annotations import UNKNOWN, find_media
 from vidrnn.annotations.folders import SUFFIXES
 from vidrnn.errors import ConfigError, MissingPathError
 from vidrnn.models.model_file import TrainedModel
+from vidrnn.names import quoted
 from vidrnn.settings.data import Media
 
 
@@ -26,7 +27,7 @@ def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]
     found: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
-            raise MissingPathError(f"{str(path)!r} does not exist; give video files or folders")
+            raise MissingPathError(f"{quoted(path)} does not exist; give video files or folders")
         if path.is_dir():
             inside = find_media(path, media) or [folder for folder in find_media(path, "frames") if folder == path]
             found.update(dict.fromkeys(inside))

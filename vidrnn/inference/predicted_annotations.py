@@ -10,7 +10,7 @@ from typing import Any
 from vidrnn.annotations import Annotation, Segment
 from vidrnn.annotations.rows import located, read_text
 from vidrnn.errors import AnnotationError
-from vidrnn.names import original
+from vidrnn.names import original, quoted
 
 _FORM = "expected what `vidrnn classify` writes: path, and label, labels, target, or start, end and one of them"
 
@@ -41,7 +41,7 @@ def read_predictions(file: Path, *, root: Path, notes: list[str]) -> list[Annota
     if not answers:
         raise AnnotationError(f"{file} has no answer for any video; {_FORM}")
     if failed := failed - answers.keys():
-        notes.append(f"{file}: {len(failed)} videos had failed and were left out, the first {min(failed)!r}")
+        notes.append(f"{file}: {len(failed)} videos had failed and were left out, the first {quoted(min(failed))}")
     return [_annotation(path, entries, file) for path, entries in answers.items()]
 
 

@@ -16,7 +16,7 @@ from vidrnn.atomic import write_atomically
 from vidrnn.errors import ConfigError
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import COLUMNS
-from vidrnn.names import original, writable
+from vidrnn.names import original, quoted, writable, writable_values
 from vidrnn.settings.model import Head
 
 Origin = Mapping[str, str | float | None]
@@ -44,10 +44,10 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
             f"{name} {known.get(name)!r}, now {value!r}" for name, value in origin.items() if known.get(name) != value
         ]
     except (ValueError, AttributeError) as error:
-        raise ConfigError(f"{str(beside)!r} is damaged ({error}); delete it, or leave --resume out") from error
+        raise ConfigError(f"{quoted(beside)} is damaged ({error}); delete it, or leave --resume out") from error
     if others:
         raise ConfigError(
-            f"--resume: {str(path)!r} holds predictions of another origin ({'; '.join(others)}), which would be mixed "
+            f"--resume: {quoted(path)} holds predictions of another origin ({'; '.join(others)}), which would be mixed "
             "with these; name another --output, or leave --resume out to begin anew"
         )
 
@@ -56,7 +56,7 @@ def _refuse_other_columns(path: Path, header: list[str]) -> None:
     there = next(csv.reader(io.StringIO(_whole_rows(path).decode(), newline="")), header)
     if there != header:
         raise ConfigError(
-            f"--resume: {str(path)!r} has the columns {', '.join(there)}, and rows would have {', '.join(header)}; "
+            f"--resume: {quoted(path)} has the columns {', '.join(there)}, and rows would have {', '.join(header)}; "
             "name another --output, or leave --resume out to begin anew"
         )
 
@@ -150,7 +150,7 @@ class PredictionWriter:
         origin: Origin | None = None,
     ) -> None:
         if path.suffix not in {".csv", ".jsonl"}:
-            raise ConfigError(f"--output {str(path)!r}: give a file that ends in .csv or .jsonl")
+            raise ConfigError(f"--output {quoted(path)}: give a file that ends in .csv or .jsonl")
         self._path = path
         self._origin, self._again = origin, frozenset(again)
         if append and path.exists() and origin is not None:
@@ -205,7 +205,7 @@ class PredictionWriter:
         row = prediction.to_dict()
         if not self._lacking:
             del row["lacking"]
-        return json.dumps(_writable(row), ensure_ascii=False) + "\n"
+        return json.dumps(writable_values(row), ensure_ascii=False) + "\n"
 
     def _as_csv(self, prediction: Prediction) -> str:
         rows = []
@@ -220,14 +220,6 @@ def _csv_row(cells: Iterable[str]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text).writerow(map(writable, cells))
     return text.getvalue()
-
-
-def _writable(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
-    if isinstance(value, Mapping):
-        return {key: _writable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_writable(inner) for inner in value]
-    return writable(value) if isinstance(value, str) else value
 
 
 def _as_text(name: str, value: Any) -> str:  # noqa: ANN401  texts, numbers and lists of either

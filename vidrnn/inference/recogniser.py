@@ -27,6 +27,7 @@ from vidrnn.inference.segments import SegmentOptions, check_options, segment_vid
 from vidrnn.inference.side_files import SideFiles, find_side_files
 from vidrnn.inference.stored_videos import StoredVideos
 from vidrnn.models.model_file import TrainedModel
+from vidrnn.names import quoted
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.spec import FeatureSpec
@@ -106,7 +107,7 @@ class Recogniser:
         place = Path(path)
         found = find_videos([place], media=self.model.settings.data.media)
         if len(found) != 1:
-            raise ConfigError(f"{str(place)!r} holds {len(found)} videos; {instead}")
+            raise ConfigError(f"{quoted(place)} holds {len(found)} videos; {instead}")
         texts = None if text is None else {found[0]: text}
         return found[0], find_side_files([place], found, texts=texts, arrays=None if arrays is None else Path(arrays))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vidrnn.annotations.csv_file import read_rows
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
+from vidrnn.names import quoted
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.spec import FeatureSpec
 
@@ -43,7 +44,7 @@ class SideFiles:
             raise ConfigError("--texts FOLDER, but the model reads no texts: leave it out")
         if external and self.arrays is None:
             raise ConfigError(
-                f"the model reads arrays ({settings.external.chosen_name!r}): give --arrays FOLDER. It holds an "
+                f"the model reads arrays ({quoted(settings.external.chosen_name)}): give --arrays FOLDER. It holds an "
                 "array for each new video, in the same sub-folder and under the same name with "
                 f"{settings.external.suffix}"
             )
@@ -82,12 +83,12 @@ def find_side_files(
     text_folder, known = None, None
     if isinstance(texts, Path):
         if not texts.exists():
-            raise MissingPathError(f"--texts {str(texts)!r} does not exist; give a CSV path,text or a folder of texts")
+            raise MissingPathError(f"--texts {quoted(texts)} does not exist; give a CSV path,text or a folder of texts")
         text_folder, known = (texts, None) if texts.is_dir() else (None, _read_texts(texts))
     elif texts is not None:
         known = {absolute(path): text for path, text in texts.items()}
     if arrays is not None and not arrays.is_dir():
-        raise MissingPathError(f"--arrays {str(arrays)!r} is not a folder")
+        raise MissingPathError(f"--arrays {quoted(arrays)} is not a folder")
     if text_folder is None and arrays is None:
         return SideFiles(known)
     found = set(videos)
@@ -110,7 +111,7 @@ def _read_texts(path: Path) -> dict[Path, str]:
     for line, row in read_rows(path, required=("path", "text"), optional=_OTHER_COLUMNS):
         video = absolute(path.parent / row["path"])
         if video in texts:
-            raise AnnotationError(f"{path}, line {line}: {row['path']!r} is listed twice; keep one row")
+            raise AnnotationError(f"{path}, line {line}: {quoted(row['path'])} is listed twice; keep one row")
         texts[video] = row["text"]
     return texts
 

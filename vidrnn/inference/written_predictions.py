@@ -12,7 +12,7 @@ from typing import Any
 from vidrnn.errors import ConfigError, MissingPathError
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import COLUMNS, PredictionRow
-from vidrnn.names import original
+from vidrnn.names import original, quoted
 from vidrnn.settings.model import Head
 
 _NUMBERS = frozenset({"start", "end", "score", "target"})
@@ -30,13 +30,13 @@ def read_predictions(path: Path) -> list[Prediction]:
         ConfigError: it is not a file of predictions; with the line.
     """
     if not path.is_file():
-        raise MissingPathError(f"--predictions {str(path)!r} does not exist; give a file that `vidrnn classify` wrote")
+        raise MissingPathError(f"--predictions {quoted(path)} does not exist; give a file that `vidrnn classify` wrote")
     try:
         text = path.read_text(encoding="utf-8-sig")
         found = _of_objects(text) if path.suffix == ".jsonl" else _of_rows(text)
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise ConfigError(
-            f"--predictions {str(path)!r} is no file of predictions ({type(error).__name__}: {error}); give a .csv or "
+            f"--predictions {quoted(path)} is no file of predictions ({type(error).__name__}: {error}); give a .csv or "
             ".jsonl that `vidrnn classify` wrote"
         ) from error
     rows = [row for prediction in found for row in prediction.rows]
@@ -61,10 +61,11 @@ def prediction_of(video: Path, predictions: Sequence[Prediction], *, listed_in: 
     if len(found) != 1:
         number = f"{len(found)} videos" if found else "no video"
         raise ConfigError(
-            f"{str(listed_in)!r} holds {number} called {video.name!r}; give the video by the path that stands there"
+            f"{quoted(listed_in)} holds {number} called {quoted(video.name)}; give the video by the path that "
+            "stands there"
         )
     if found[0].error is not None:
-        raise ConfigError(f"{str(listed_in)!r} says that {found[0].path!r} failed: {found[0].error}")
+        raise ConfigError(f"{quoted(listed_in)} says that {quoted(found[0].path)} failed: {found[0].error}")
     return found[0]
 
 

@@ -28,6 +28,7 @@ from vidrnn.models.model_header import (
     read_specs,
 )
 from vidrnn.models.segment_decoder import ReadSteps, SegmentDecoder
+from vidrnn.names import quoted
 from vidrnn.settings.base import validate
 from vidrnn.settings.moved import with_moved_keys
 from vidrnn.settings.run import RunSettings
@@ -134,9 +135,11 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
             differ from its settings (found before anything is allocated).
     """
     if path.is_dir():
-        raise MissingPathError(f"model {str(path)!r} is a folder; give the model.safetensors that `vidrnn train` wrote")
+        raise MissingPathError(
+            f"model {quoted(path)} is a folder; give the model.safetensors that `vidrnn train` wrote"
+        )
     if not path.is_file():
-        raise MissingPathError(f"model {str(path)!r} does not exist; `vidrnn train` writes a model.safetensors")
+        raise MissingPathError(f"model {quoted(path)} does not exist; `vidrnn train` writes a model.safetensors")
     try:
         with safe_open(path, framework="pt") as file:
             header = parse_header((file.metadata() or {})["vidrnn_model"])
@@ -145,14 +148,14 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
     except ModelFileError:
         raise
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ModelFileError(f"{str(path)!r} is not a vidrnn model file: {error}; give a model.safetensors") from error
+        raise ModelFileError(f"{quoted(path)} is not a vidrnn model file: {error}; give a model.safetensors") from error
     return model
 
 
 def _check_format(header: dict[str, Any], path: Path) -> None:
     if (found := header.get("format_version")) not in (1, FORMAT_VERSION):
         raise ModelFileError(
-            f"{str(path)!r} has model format {found}, allowed are 1 and {FORMAT_VERSION}; "
+            f"{quoted(path)} has model format {found}, allowed are 1 and {FORMAT_VERSION}; "
             "use the vidrnn that wrote it, or train again"
         )
 
@@ -176,7 +179,7 @@ def _read(file: Any, header: dict[str, Any], path: Path, device: torch.device) -
         classifier = _build(settings, specs, len(label_map))
         classifier.load_state_dict({now: _finite(file.get_tensor(then), now) for then, now in moved.items()})
     except (VidrnnError, KeyError, TypeError, ValueError, OverflowError, RecursionError, RuntimeError) as error:
-        raise ModelFileError(f"{str(path)!r} is inconsistent: {error}") from error
+        raise ModelFileError(f"{quoted(path)} is inconsistent: {error}") from error
     return TrainedModel(classifier.to(device).eval(), label_map, specs[0], settings, metrics, versions, **rest)
 
 

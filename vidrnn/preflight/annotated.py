@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vidrnn.annotations import SPLITS, Annotation
 from vidrnn.annotations.splits import find_problems, make_folds, refuse_one_class, sort_annotations
 from vidrnn.errors import AnnotationError
+from vidrnn.names import listed, quoted, writable
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.settings.run import RunSettings
 
@@ -45,7 +46,7 @@ def _classes(members: Sequence[Annotation]) -> str:
             groups[name].add(annotation.group)
     rarest = sorted(counts.items(), key=lambda item: (item[1], item[0]))
     shown = sorted(counts.items()) if len(counts) <= _CLASSES else rarest[:_CLASSES]
-    text = ", ".join(f"{name} {count}/{len(groups[name])}" for name, count in shown)
+    text = ", ".join(f"{writable(name)} {count}/{len(groups[name])}" for name, count in shown)
     others = f" and {len(counts) - _CLASSES} classes with more" if len(counts) > _CLASSES else ""
     return f"videos/groups of {text}{others}"
 
@@ -84,7 +85,8 @@ def find_split_leaks(annotations: Sequence[Annotation], settings: RunSettings) -
     if alone := sorted(name for name, groups in of_class.items() if len(groups) == 1):
         yield Finding(
             "warning",
-            f"classes {alone[:_CLASSES]} have one group each, so whatever tells that group apart will tell the class; "
+            f"classes {listed(alone[:_CLASSES])} have one group each, so whatever tells that group apart will "
+            "tell the class; "
             "add clips of another actor, place or source",
         )
     yield from _find_fold_leaks(annotations, settings)
@@ -106,7 +108,7 @@ def _find_fold_leaks(annotations: Sequence[Annotation], settings: RunSettings) -
         for position in fold.test:
             of_group[annotations[position].group].add(fold.name)
     if shared := sorted(group for group, names in of_group.items() if len(names) > 1):
-        text = f"{len(shared)} groups are in more than one fold, first {shared[0]!r}; results will be too good"
+        text = f"{len(shared)} groups are in more than one fold, first {quoted(shared[0])}; results will be too good"
         yield leak("shared_groups", text, accept=accept)
 
 

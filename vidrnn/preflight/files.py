@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
-from vidrnn.names import of_windows
+from vidrnn.names import of_windows, writable
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
@@ -28,7 +28,7 @@ def find_missing(annotations: Sequence[Annotation], settings: RunSettings) -> It
         )
         if folder != settings.data.root:
             text = text.replace("videos do", "arrays do").replace("data.root", "features.external.folder")
-        yield Finding("failed", text, tuple(missing))
+        yield Finding("failed", text, tuple(map(writable, missing)))
 
 
 def _array_folder(settings: RunSettings) -> Path | None:
@@ -65,13 +65,13 @@ def find_identical(
         pairs = _pairs(len(same))
         on_one_side = sum(map(_pairs, Counter(sides.names[position] for position in same).values()))
         alike = sum(map(_pairs, Counter(annotations[position].names for position in same).values()))
-        text = _listed([f"{annotations[position].path} ({sides.names[position]})" for position in same])
+        text = _listed([f"{writable(annotations[position].path)} ({sides.names[position]})" for position in same])
         num_across, num_within = num_across + pairs - on_one_side, num_within + on_one_side
         num_contradicting += pairs - alike
         across += [text] if pairs > on_one_side else []
         within += [text] if on_one_side else []
         if pairs > alike:
-            labels = ["|".join(annotations[position].names) for position in same]
+            labels = [writable("|".join(annotations[position].names)) for position in same]
             contradicting.append(f"{text}: {_listed(list(dict.fromkeys(labels)))}")
     if across:
         text = f"{num_across} pairs of identical files on two sides ({sides.description}); keep one of each, or give "

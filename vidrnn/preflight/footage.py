@@ -9,6 +9,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.annotations.segments import Times
 from vidrnn.annotations.writing import Footage
 from vidrnn.errors import VideoError
+from vidrnn.names import quoted
 from vidrnn.store.source import is_reachable
 from vidrnn.video.probe import probe
 
@@ -38,7 +39,7 @@ class FootageFinder:
         footage = self._of(path)
         if footage is None:
             cause = self.failures.get(path, "is not there")
-            raise VideoError(f"{path!r} {cause}, and its annotations count frames; set data.frame_rate")
+            raise VideoError(f"{quoted(path)} {cause}, and its annotations count frames; set data.frame_rate")
         return footage.bounds_s
 
     def _of(self, path: str) -> Footage | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vidrnn.annotations import Annotation
+from vidrnn.names import writable
 from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_of
 from vidrnn.preflight.bars import Bar, nowhere
 from vidrnn.preflight.files import find_identical, find_missing
@@ -52,7 +53,7 @@ def inspect(
         OSError: the store cannot be written.
     """
     root, sides = settings.data.root, sides_of(annotations, settings)
-    lines = [f"{len(annotations)} videos in {root}", *describe_splits(annotations, settings)]
+    lines = [f"{len(annotations)} videos in {writable(str(root))}", *describe_splits(annotations, settings)]
     findings = [*find_split_leaks(annotations, settings), *find_missing(annotations, settings)]
     findings += find_mirror_classes((name for annotation in annotations for name in annotation.names), settings)
     findings += find_identical(annotations, sides, settings, bar=bar)

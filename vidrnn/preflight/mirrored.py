@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from vidrnn.names import quoted
 from vidrnn.preflight.findings import Finding
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import PICTURE_STREAMS
@@ -38,7 +39,7 @@ def find_mirror_classes(classes: Iterable[str], settings: RunSettings) -> Iterat
     if found := [
         name for name, words in tokens.items() if _WORDS & set(words) or _has_twin(words, set(tokens.values()))
     ]:
-        shown = ", ".join(map(repr, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" if found[_SHOWN:] else "")
+        shown = ", ".join(map(quoted, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" if found[_SHOWN:] else "")
         yield Finding(
             "warning",
             "features.mirrored shows every video in a mirror too, where left is right: by their names it may turn "

@@ -16,6 +16,7 @@ from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.evaluation.baselines import metadata_only
 from vidrnn.evaluation.classification import measure_classification
 from vidrnn.extraction.extract import extract
+from vidrnn.names import writable
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
@@ -88,7 +89,7 @@ def look_at(annotations: Sequence[Annotation], sides: Sides, settings: RunSettin
         folder=folder,
         metadata=tuple(metadata for metadata, _ in known),
         digests=tuple(digest for _, digest in known),
-        failures=tuple(f"{failure.path}: {failure.cause}" for failure in failures),
+        failures=tuple(f"{writable(failure.path)}: {failure.cause}" for failure in failures),
     )
 
 
@@ -131,7 +132,7 @@ def find_leaks(pictures: Pictures, settings: RunSettings, *, bar: Bar) -> Iterat
 
 
 def _describe(pair: NearCopy, pictures: Pictures) -> str:
-    names, sides = [pictures.annotations[i].path for i in (pair.first, pair.second)], pictures.sides.names
+    names, sides = [writable(pictures.annotations[i].path) for i in (pair.first, pair.second)], pictures.sides.names
     mirrored = ", mirrored" if pair.is_mirrored else ""
     return (
         f"{names[0]} ({sides[pair.first]}) and {names[1]} ({sides[pair.second]}): similarity {pair.similarity:.2f}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from vidrnn.annotations import Annotation
+from vidrnn.names import quoted
 from vidrnn.sequences.found_stream import FoundStream
 from vidrnn.store.confirmed import Confirmed
 from vidrnn.store.feature_folder import FeatureFolder
@@ -31,7 +32,7 @@ def note_outdated(paths: Sequence[str]) -> tuple[str, ...]:
         return ()
     line = (
         f"features of {len(paths)} videos are of an earlier version, which may have read them in another way, first "
-        f"{paths[0]!r}; run `vidrnn extract`, which looks at these videos and makes anew what differs"
+        f"{quoted(paths[0])}; run `vidrnn extract`, which looks at these videos and makes anew what differs"
     )
     return (line,)
 

@@ -9,6 +9,7 @@ import torch
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import StoreError
+from vidrnn.names import quoted
 from vidrnn.sequences.alignment import Grid
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.sequences.stream_table import StreamTable
@@ -145,7 +146,8 @@ class SequenceSet:
             path = self.annotations[int(positions[~seen][0])].path
             raise StoreError(
                 f"none of the streams {', '.join(set(self.streams) - self.hidden)} shows anything at the "
-                f"{choice.indices.shape[1]} chosen steps of {path!r}; raise training.steps, or show more streams with "
+                f"{choice.indices.shape[1]} chosen steps of {quoted(path)}; raise training.steps, or show "
+                "more streams with "
                 "inference.streams"
             )
         features = torch.cat([steps for steps, _ in parts], dim=2)

@@ -10,6 +10,7 @@ import torch
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import StoreError
+from vidrnn.names import quoted
 from vidrnn.sequences.found_stream import ABSENT, LOOSE, FoundStream
 from vidrnn.sequences.host_rows import HostRows, Rows
 from vidrnn.sequences.inputs import gather_inputs, mean_features, running_means
@@ -147,14 +148,14 @@ def _mirrored_table(
     if (missing := np.flatnonzero(wanted & ~found.present)).size:
         raise StoreError(
             f"{missing.size} videos have features but no mirrored ones in {found.where}, the first is "
-            f"{annotations[int(missing[0])].path!r}; {advice}"
+            f"{quoted(annotations[int(missing[0])].path)}; {advice}"
         )
     found = replace(found, places=np.where(wanted, found.places, ABSENT))
     table, _ = load_table(found, annotations, device=device)
     if (other := np.flatnonzero(table.totals.numpy() != totals)).size:
         path = annotations[int(other[0])].path
         raise StoreError(
-            f"the mirrored view of {path!r} has {int(table.totals[other[0]])} steps, the plain one "
+            f"the mirrored view of {quoted(path)} has {int(table.totals[other[0]])} steps, the plain one "
             f"{totals[other[0]]}; {advice}"
         )
     return table
@@ -210,8 +211,8 @@ def _refuse_unusable(annotations: Sequence[Annotation], found: FoundStream, tabl
     for position in np.flatnonzero(found.present & ((table.totals == 0) | ~table.finite)).tolist():
         path = annotations[position].path
         if not table.totals[position]:
-            raise StoreError(f"features of {path!r} have no step; delete its feature file and extract again")
-        raise StoreError(f"features of {path!r} hold nan or inf; extract again with another precision")
+            raise StoreError(f"features of {quoted(path)} have no step; delete its feature file and extract again")
+        raise StoreError(f"features of {quoted(path)} hold nan or inf; extract again with another precision")
 
 
 def _place(

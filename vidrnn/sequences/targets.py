@@ -11,6 +11,7 @@ import torch
 from vidrnn.annotations import BACKGROUND, Annotation, LabelMap, Segment, covered
 from vidrnn.annotations.segments import UNSEEN, presence_at
 from vidrnn.errors import AnnotationError
+from vidrnn.names import quoted
 from vidrnn.sequences.steps import StepChoice
 from vidrnn.settings.model import REGRESSION_HEADS, Head
 
@@ -101,13 +102,14 @@ def _check_fit(annotations: Sequence[Annotation], head: Head) -> None:
         known = {annotation.known} if annotation.segments != () else {"start,end,label", "start,end,target"}
         if known.isdisjoint(_FITS[head]):
             raise AnnotationError(
-                f"model.head {head!r} needs annotations with {' or '.join(_FITS[head])}, but {annotation.path!r} has "
+                f"model.head {head!r} needs annotations with {' or '.join(_FITS[head])}, but "
+                f"{quoted(annotation.path)} has "
                 f"{annotation.known}; change the columns, or model.head to "
                 f"{' or '.join(name for name, fits in _FITS.items() if annotation.known in fits)}"
             )
         if head == "step_labels" and (overlap := annotation.first_overlap) is not None:
             raise AnnotationError(
-                f"path {annotation.path!r} has {overlap}; a moment has one answer, so cut one of them or use "
+                f"path {quoted(annotation.path)} has {overlap}; a moment has one answer, so cut one of them or use "
                 "model.head step_multilabel, multilabel or transcript"
             )
 

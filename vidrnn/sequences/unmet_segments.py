@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.annotations import Annotation, Segment, covered
+from vidrnn.names import listed, quoted
 
 _LATE = 1.05  # an annotation may end a little after the last frame
 
@@ -65,7 +66,7 @@ def find_unmet(
     if lost := sorted(set(_labels(placed)) - set(_labels(met))):
         example = next((number, segment) for number, segment in unmet if segment.label == lost[0])
         return UnmetSegments(
-            f"classes {lost} have no step: none of their segments holds one, as that "
+            f"classes {listed(lost)} have no step: none of their segments holds one, as that "
             f"{_described(example, annotations)}; raise features.rate, correct the segments, or drop these classes"
         )
     counts = Counter(_labels(unmet))
@@ -110,5 +111,5 @@ def _outside(
 
 def _described(placed: _Placed, annotations: Sequence[Annotation]) -> str:
     number, segment = placed
-    of = f" of {segment.label!r}" if segment.label else ""
-    return f"from {segment.start_s:g} to {segment.end_s:g} s{of} in {annotations[number].path!r}"
+    of = f" of {quoted(segment.label)}" if segment.label else ""
+    return f"from {segment.start_s:g} to {segment.end_s:g} s{of} in {quoted(annotations[number].path)}"

@@ -15,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vidrnn.errors import ConfigError, MissingPathError
+from vidrnn.names import quoted
 from vidrnn.settings.moved import advice
 
 
@@ -134,13 +135,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: it is not YAML, not UTF-8, not a mapping, or repeats a key.
     """
     if path.is_dir():
-        raise MissingPathError(f"config {str(path)!r} is a folder; give --config a YAML file")
+        raise MissingPathError(f"config {quoted(path)} is a folder; give --config a YAML file")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise MissingPathError(f"config {str(path)!r} does not exist; give --config a YAML file") from None
+        raise MissingPathError(f"config {quoted(path)} does not exist; give --config a YAML file") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"config {str(path)!r} cannot be read as UTF-8 text: {error}") from error
+        raise ConfigError(f"config {quoted(path)} cannot be read as UTF-8 text: {error}") from error
     tree = _parse_yaml(text, str(path))
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected sections such as 'data:' and 'model:', found {type(tree).__name__}")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from vidrnn.names import quoted
 from vidrnn.settings.base import Fraction, PathSetting, Positive, Settings
 
 Risk = Literal["shared_groups", "missing_classes", "identical_files", "near_duplicates", "metadata"]
@@ -106,6 +107,6 @@ class DataSettings(Settings):
         named = set(re.findall(r"\{([^{}]*)\}", template))
         if "name" not in named or not named <= allowed:
             raise ValueError(
-                f"data.video_path {template!r} must hold {{name}} and no other braces than "
+                f"data.video_path {quoted(template)} must hold {{name}} and no other braces than "
                 + ", ".join(f"{{{brace}}}" for brace in sorted(allowed))
             )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from vidrnn.names import quoted
 from vidrnn.settings.base import PathSetting, Positive, Settings
 
 Stream = Literal["rgb", "flow", "rgb_diff", "rows", "audio", "text", "external"]
@@ -118,7 +119,7 @@ class ExternalSettings(Settings):
     @model_validator(mode="after")
     def _check(self) -> "ExternalSettings":
         if self.folder is not None and not (self.name or self.folder.name):
-            raise ValueError(f"features.external.folder {str(self.folder)!r} has no name of its own; set name")
+            raise ValueError(f"features.external.folder {quoted(self.folder)} has no name of its own; set name")
         return self
 
     @property

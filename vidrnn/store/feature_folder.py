@@ -24,7 +24,7 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.names import original
+from vidrnn.names import original, quoted
 from vidrnn.store import feature_file, pack_reader
 from vidrnn.store.pack_reader import Pack
 from vidrnn.store.reader import reader_of
@@ -152,14 +152,16 @@ class FeatureFolder:
             content = feature_file.read(path)
         except FileNotFoundError:
             if (place := self._in_pack(video_path)) is None:
-                raise MissingPathError(f"no features of {video_path!r} in {self.path}; run `vidrnn extract`") from None
+                raise MissingPathError(
+                    f"no features of {quoted(video_path)} in {self.path}; run `vidrnn extract`"
+                ) from None
             return self.read_packed(*place, check=check)
         except (OSError, *feature_file.NO_FEATURES) as error:
             raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
         video = self._decode(content, path, advice=_ADVICE, check=check)
         owner = content[0]["path"]
         if self.file_of(owner) != path:
-            raise StoreError(f"{path} holds the features of {owner!r}; it was moved here by hand; {_ADVICE}")
+            raise StoreError(f"{path} holds the features of {quoted(owner)}; it was moved here by hand; {_ADVICE}")
         return video
 
     def mapped(self, video_path: str) -> VideoFeatures | None:

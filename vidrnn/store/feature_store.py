@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.names import quoted
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
 from vidrnn.store.feature_folder import FeatureFolder, digest_of_weights
@@ -22,7 +23,7 @@ class FeatureStore:
         Raises MissingPathError when there is no store, StoreError when a spec is unreadable.
         """
         if not self.root.is_dir():
-            raise MissingPathError(f"feature store {str(self.root)!r} does not exist; run `vidrnn extract` first")
+            raise MissingPathError(f"feature store {quoted(self.root)} does not exist; run `vidrnn extract` first")
         folders = []
         for path in sorted(self.root.glob("*/spec.json")):
             try:
@@ -74,7 +75,7 @@ class FeatureStore:
             places = ", ".join(str(folder.path) for folder in named)
             raise StoreError(
                 f"the features in {places} were made with another weights file of the name "
-                f"{Path(settings.weights).name!r} than {settings.weights!r}; run `vidrnn extract`"
+                f"{quoted(Path(settings.weights).name)} than {quoted(settings.weights)}; run `vidrnn extract`"
             )
         if len(fitting) == 1:
             return fitting[0]

@@ -17,7 +17,7 @@ import numpy as np
 
 from vidrnn import claims
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.names import writable
+from vidrnn.names import quoted, writable
 from vidrnn.store import manifest, pack_reader
 from vidrnn.store.feature_folder import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
@@ -91,7 +91,7 @@ def find_garbage(
     """
     for root in roots:
         if not root.is_dir():
-            raise MissingPathError(f"--root {str(root)!r} is not a folder; nothing was looked at")
+            raise MissingPathError(f"--root {quoted(root)} is not a folder; nothing was looked at")
     folders = {folder.path.name: folder for folder in store.folders()}
     gone = {name: _gone(folder, roots, gone_on_purpose) for name, folder in folders.items()}
     newer = {path.name for path in store.newer()}
@@ -143,7 +143,8 @@ def _gone(folder: FeatureFolder, roots: Sequence[Path], on_purpose: Collection[s
     for subtree, number in _missing_subtrees(videos, gone):
         if subtree not in on_purpose:
             raise StoreError(
-                f"all {number} videos of {folder.path} below {subtree!r} are gone: is a disk or a share not mounted? "
+                f"all {number} videos of {folder.path} below {quoted(subtree)} are gone: is a disk or a share "
+                "not mounted? "
                 f"Nothing was removed; if they are gone on purpose, add --gone {shlex.quote(writable(subtree))}"
             )
     return gone

@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import replacing, write_atomically
 from vidrnn.errors import StoreError
+from vidrnn.names import quoted
 from vidrnn.store import pack_reader
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.mapping import DATA_START
@@ -56,7 +57,7 @@ class PackWriter:
         dim = self._folder.spec.dim
         if video.features.shape[1] != dim:
             raise StoreError(
-                f"features of {path!r} have {video.features.shape[1]} values per step, the spec says {dim}"
+                f"features of {quoted(path)} have {video.features.shape[1]} values per step, the spec says {dim}"
             )
         if self._current is None:
             self._current = _OpenShard(self._directory, dim)

@@ -8,6 +8,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.errors import ConfigError, MissingPathError, VideoError
 from vidrnn.extraction.embedder import Computed, Embedder, Pass
+from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, PICTURE_STREAMS, OtherStream, Stream
@@ -93,7 +94,7 @@ def _array_reader(annotations: Sequence[Annotation], *, root: Path, settings: Fe
     assert external.folder is not None, "settings that name the stream name its folder"
     folder = root / external.folder
     if not folder.is_dir():
-        raise MissingPathError(f"features.external.folder {str(folder)!r} is not a folder")
+        raise MissingPathError(f"features.external.folder {quoted(folder)} is not a folder")
     read = ReadArray(root, folder, external.suffix, external.rate, external.dim or 0, external.layout)
     return read if external.dim else replace(read, dim=_first_dim(annotations, read))
 
@@ -108,7 +109,7 @@ def _first_dim(annotations: Sequence[Annotation], read: ReadArray) -> int:
             continue
     example = annotations[0].path if annotations else "a/b.mp4"
     raise ConfigError(
-        f"features.external: no video has an array below {read.folder}; that of {example!r} is named as the "
+        f"features.external: no video has an array below {read.folder}; that of {quoted(example)} is named as the "
         f"video, with {read.suffix} in place of or behind its suffix"
     )
 

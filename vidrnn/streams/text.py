@@ -12,6 +12,7 @@ from vidrnn.errors import AbsentStreamError, ConfigError, MissingPathError, Stor
 from vidrnn.extraction.failures import MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
+from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import TextSettings
@@ -114,7 +115,7 @@ def check_text(annotations: Sequence[Annotation], *, root: Path, settings: TextS
             "beside the videos set txt, srt or vtt"
         )
     if settings.folder is not None and not (root / settings.folder).is_dir():
-        raise MissingPathError(f"features.text.folder {str(root / settings.folder)!r} is not a folder")
+        raise MissingPathError(f"features.text.folder {quoted(root / settings.folder)} is not a folder")
 
 
 def _source(content: bytes, *, mtime_ns: int) -> Source:

@@ -16,6 +16,7 @@ import av
 import cv2
 import numpy as np
 
+from vidrnn.names import quoted
 from vidrnn.synthetic import figures as fig
 from vidrnn.synthetic.figures import Actor, Image, Pose, Room, Stage, shade
 
@@ -163,7 +164,7 @@ def render_clip(
         ValueError: If `action` is unknown.
     """
     if action not in ACTIONS:
-        raise ValueError(f"unknown action {action!r}; allowed are: {', '.join(ACTIONS)}")
+        raise ValueError(f"unknown action {quoted(action)}; allowed are: {', '.join(ACTIONS)}")
     index = ACTIONS.index(action)
     actor, room = _sample_scene(np.random.default_rng([group_seed, 1]))
     rng = np.random.default_rng([group_seed, 2, clip_seed, index // 2])

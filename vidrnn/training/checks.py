@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from vidrnn.errors import TrainingError
+from vidrnn.names import quoted
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import choose_steps
 from vidrnn.settings.model import ModelSettings
@@ -34,6 +35,7 @@ def check_transcripts(sequences: SequenceSet, settings: TrainingSettings) -> Non
         needed = len(names) + sum(before == after for before, after in pairwise(names))
         if needed > length:
             raise TrainingError(
-                f"transcript of {annotation.path!r} has {len(names)} labels and needs {needed} steps, but the video "
+                f"transcript of {quoted(annotation.path)} has {len(names)} labels and needs {needed} steps, "
+                "but the video "
                 f"gives {length}; raise training.steps, or extract at a higher features.rate"
             )

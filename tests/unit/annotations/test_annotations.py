@@ -7,6 +7,7 @@ import pytest
 
 from vidrnn.annotations import Annotation, LabelMap, Segment, read_annotations
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError, VidrnnError
+from vidrnn.names import quoted
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import DataSettings
 
@@ -377,7 +378,7 @@ def test_no_annotation_leads_out_of_the_data_root(path):
     with pytest.raises(AnnotationError) as caught:
         Annotation(path, "label", None, "group")
     assert str(caught.value) == (
-        f"path {path!r} is not inside data.root; give it relative to the root without '..', or absolute"
+        f"path {quoted(path)} is not inside data.root; give it relative to the root without '..', or absolute"
     )
 
 

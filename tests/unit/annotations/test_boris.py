@@ -102,7 +102,7 @@ def test_paths_are_those_of_the_project_or_absolute_or_names(tmp_path):
     assert [each.path for each in found] == ["/elsewhere/c.mp4", "a.mp4", "b/b.mp4", "d.mp4"]
     project(tmp_path, {"o": observation(file=("C:\\videos\\e.avi",))})
     assert refused(data_settings(tmp_path, "boris", "p.boris")) == (
-        "ROOT/p.boris: 'C:\\\\videos\\\\e.avi' is a path of another computer; say with data.video_path where its video "
+        "ROOT/p.boris: 'C:\\videos\\e.avi' is a path of another computer; say with data.video_path where its video "
         "lies, for instance 'videos/{name}.mp4'"
     )
     assert read(tmp_path, video_path="v/{name}.mp4")[0][0].path == "v/e.mp4"
