@@ -85,13 +85,13 @@ def _run_extraction(settings: "RunSettings", *, retry_failed: bool) -> ExitCode:
 def _print(report: "Report", engine_notes: Sequence[str], *, streams: int) -> None:
     """What deserves a look, where the features are, and how many there are."""
     from vidrnn.settings.streams import PICTURE_STREAMS
-    from vidrnn.store.feature_folder import ABSENT_LIST
+    from vidrnn.store.not_made import ABSENT_LIST, FAILURE_LIST
     from vidrnn.streams.passes import title_of
 
     shown: set[tuple[str, str]] = set()
     lines = []
     for folder, progress in zip(report.folders, report.passes, strict=True):
-        _print_pass(progress, folder.path / "failures.csv", shown)
+        _print_pass(progress, folder.path / FAILURE_LIST, shown)
         if folder.spec.stream not in PICTURE_STREAMS:
             _print_absent(progress, folder.spec.stream, folder.path / ABSENT_LIST)
         counts = f" ({progress.summary()})" if len(report.passes) > 1 else ""

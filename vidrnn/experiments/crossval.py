@@ -23,8 +23,8 @@ from vidrnn.experiments.provenance import describe_data, provenance, versions, w
 from vidrnn.experiments.side_by_side import usual_jobs
 from vidrnn.experiments.stored_sets import checksums_of, find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.models.model_header import public_metrics
-from vidrnn.sequences.earlier_readings import note_outdated
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.source_notes import note_sources
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.run import RunSettings
@@ -170,7 +170,7 @@ def run_crossval(
     folders = find_folders(settings.features, store=settings.extraction.store)
     label_map = label_map_of(annotations, settings.model.head)
     sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
-    for note in (*notes, *sequences.notes, *note_outdated(sequences.outdated)):
+    for note in (*notes, *sequences.notes, *note_sources(sequences)):
         on_note(note)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
     on_total(len(folds) * sum(map(len, seeds_of_fits(settings).values())))

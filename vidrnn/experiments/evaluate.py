@@ -26,9 +26,9 @@ from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.models.model_header import public_metrics
-from vidrnn.sequences.earlier_readings import note_outdated
 from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.source_notes import note_sources
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
 from vidrnn.settings.run import RunSettings, obstacle_to_decoding
 from vidrnn.settings.streams import PICTURE_STREAMS, Stream
@@ -125,7 +125,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
     scale = model.settings.inference.average
     notes = [
-        *(f"note: {note}" for note in note_outdated(chosen.outdated)),
+        *(f"note: {note}" for note in note_sources(chosen)),
         format_averaging(head, clip=clip, video=value, answers_per_video=len(answers.single), scale=scale),
         "" if calibration is None else format_calibration(calibration.as_dict()),
         describe_verdict(head, value, not_beaten),

@@ -22,8 +22,8 @@ from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels,
 from vidrnn.models.ensemble import Model
 from vidrnn.models.model_file import TrainedModel, save_model
 from vidrnn.models.model_header import public_metrics
-from vidrnn.sequences.earlier_readings import note_outdated
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.source_notes import note_sources
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.model import MULTILABEL_HEADS
 from vidrnn.settings.run import RunSettings
@@ -85,8 +85,7 @@ def train(
     load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
     check_unknown(settings, splits["val"], label_map)
     train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
-    outdated = train_set.outdated + (val_set.outdated if val_set else ())
-    for note in (*notes, *train_set.notes, *(val_set.notes if val_set else ()), *note_outdated(outdated)):
+    for note in (*notes, *train_set.notes, *(val_set.notes if val_set else ()), *note_sources(train_set, val_set)):
         on_note(note)
     output.mkdir(parents=True, exist_ok=True)
     on_total(settings.training.epochs_of(len(train_set)))

@@ -23,8 +23,8 @@ from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.models.model_header import public_metrics
-from vidrnn.sequences.earlier_readings import note_outdated
 from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.source_notes import note_sources
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.evaluation import EvaluationSettings
@@ -250,7 +250,7 @@ def _write(task: _Task, search: "Search") -> Tuning:
         untuned=untuned,
         protocol=task.protocol,
         has_test=task.has_test,
-        notes=(*task.space.notes, *note_outdated(task.sequences.outdated)),
+        notes=(*task.space.notes, *note_sources(task.sequences)),
         missing=task.sequences.missing,
         best_config=best_config,
     )

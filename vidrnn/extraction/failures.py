@@ -6,16 +6,14 @@
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidrnn.atomic import write_atomically
 from vidrnn.extraction.jobs import ABSENT, Failure
-from vidrnn.names import original, writable
-from vidrnn.store.feature_folder import ABSENT_LIST
+from vidrnn.names import writable
+from vidrnn.store.not_made import ABSENT_LIST, COLUMNS, FAILURE_LIST, SOLVED, read_list
 from vidrnn.store.source import Places, state_of
-
-_COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns")
 
 
 @dataclass(frozen=True)
@@ -46,18 +44,25 @@ class FailureList:
     def add(self, failure: Failure, source: Places) -> None:
         """Remember a failure. Raises OSError."""
         record = _Record(failure, *_state_of(source))
+        if not record.size and (before := self._records.get(failure.path)) is not None:
+            record = replace(record, size=before.size, mtime_ns=before.mtime_ns)  # gone, and what was there had failed
         self._records[failure.path] = record
         self._solved.discard(failure.path)
+        self._append(record)
+
+    def _append(self, record: _Record) -> None:
         lines = io.StringIO(newline="")
         writer = csv.writer(lines)
         with self.path.open("ab") as file:  # one write to the end: two runs may add at the same time
             if file.tell() == 0:
-                writer.writerow(_COLUMNS)
+                writer.writerow(COLUMNS)
             writer.writerow(record.row())
             file.write(lines.getvalue().encode())
 
     def solve(self, path: str) -> None:
-        """The video has features now."""
+        """The video has features now. Raises OSError."""
+        if path in self._records and path not in self._solved:  # at once: a run that is killed leaves no wrong failure
+            self._append(_Record(Failure(path, SOLVED, ""), "", ""))
         self._solved.add(path)
 
     def tidy(self) -> None:
@@ -70,7 +75,7 @@ class FailureList:
             return
         lines = io.StringIO(newline="")
         writer = csv.writer(lines)
-        writer.writerow(_COLUMNS)
+        writer.writerow(COLUMNS)
         writer.writerows(records[path].row() for path in sorted(records))
         content = lines.getvalue().encode()
         if content != self.path.read_bytes():
@@ -78,25 +83,17 @@ class FailureList:
 
     def _read(self) -> dict[str, _Record]:
         """Rows by path, the last one counts; a row that was cut off is forgotten, so its video is tried again."""
-        if not self.path.exists():
-            return {}
-        records = {}
-        with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
-            for row in csv.DictReader(file):
-                try:
-                    path, cause = original(row["path"]), original(row["cause"])
-                    failure = Failure(path, row["stage"], cause, float(row["seconds"]))
-                    records[failure.path] = _Record(failure, row["size"] or "", row["mtime_ns"] or "")
-                except (KeyError, TypeError, ValueError):
-                    continue
-        return records
+        return {
+            path: _Record(Failure(path, row.stage, row.cause, row.seconds), row.size, row.mtime_ns)
+            for path, row in read_list(self.path).items()
+        }
 
 
 class MissingLists:
     """The videos without features: what failed, and what does not have this stream. No video is in both lists."""
 
     def __init__(self, folder: Path) -> None:
-        self._failures, self._absent = FailureList(folder / "failures.csv"), FailureList(folder / ABSENT_LIST)
+        self._failures, self._absent = FailureList(folder / FAILURE_LIST), FailureList(folder / ABSENT_LIST)
 
     def known(self, path: str, source: Places) -> Failure | None:
         """As of `FailureList`, from either list."""

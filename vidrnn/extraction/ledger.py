@@ -13,6 +13,7 @@ from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
 from vidrnn.extraction.stored import Standing, Stored
 from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.store.not_made import FAILURE_LIST
 from vidrnn.store.source import Places
 from vidrnn.store.video_features import VideoFeatures
 
@@ -45,7 +46,7 @@ class Ledger:
         )
         self._root, self._retry_failed = root, retry_failed
         self._known = MissingLists(folder.path)
-        self._known_plain = FailureList(plain.path / "failures.csv") if plain and not retry_failed else None
+        self._known_plain = FailureList(plain.path / FAILURE_LIST) if plain and not retry_failed else None
         self._claims = claims.Claims(folder.path / claims.FILE)
         self._stored = Stored(folder)
         self._stored_plain = Stored(plain) if plain else None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ class FoundStream:
         pack: the pack that holds some of them; None without a pack.
         places: (n,) int64 number in the pack, or a negative number for features in memory and for none at all.
         loose: position to features in memory.
+        replaced: videos of which the store has features of another file than the one that last gave none, with the
+            cause; these features are not among them.
+        sourceless: videos whose features are there, and whose file was not when it was last wanted.
     """
 
     spec: FeatureSpec
@@ -36,6 +39,8 @@ class FoundStream:
     pack: Pack | None
     places: npt.NDArray[np.int64]
     loose: Mapping[int, VideoFeatures]
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    sourceless: tuple[str, ...] = ()
 
     @classmethod
     def in_memory(cls, spec: FeatureSpec, videos: Sequence[VideoFeatures | None]) -> "FoundStream":
@@ -96,11 +101,17 @@ class FoundStream:
 
 
 def find_stream(annotations: Sequence[Annotation], folder: FeatureFolder) -> FoundStream:
-    """Look up annotated videos. Raises StoreError when a feature file or the index of the pack is damaged."""
+    """Look up annotated videos. Raises StoreError when a feature file or the index of the pack is damaged.
+
+    Features of a file that was replaced since by one that gives none are not found, see docs/feature_store.md.
+    """
     pack, numbers = folder.packed()
     places = np.full(len(annotations), ABSENT, dtype=np.int64)
+    replaced, sourceless = _doubtful(annotations, folder)
     loose: dict[int, VideoFeatures] = {}
     for position, annotation in enumerate(annotations):
+        if annotation.path in replaced:
+            continue
         number = numbers.get(annotation.path)
         if number is None:
             try:
@@ -108,4 +119,22 @@ def find_stream(annotations: Sequence[Annotation], folder: FeatureFolder) -> Fou
             except MissingPathError:
                 continue
         places[position] = LOOSE if number is None else number
-    return FoundStream(folder.spec, str(folder.path), pack, places, loose)
+    return FoundStream(folder.spec, str(folder.path), pack, places, loose, replaced, sourceless)
+
+
+def _doubtful(annotations: Sequence[Annotation], folder: FeatureFolder) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The videos whose file was replaced by one without features, with the cause, and those without a file.
+
+    What the last extraction could not make decides: no video is looked at, as these may be on another machine.
+    """
+    not_made = folder.not_made()
+    replaced, sourceless = dict[str, str](), list[str]()
+    for path in (annotation.path for annotation in annotations if annotation.path in not_made):
+        if (source := folder.source_of(path)) is None:
+            continue
+        tried = not_made[path]
+        if not tried.had_source:
+            sourceless.append(path)
+        elif (tried.size, tried.mtime_ns) != (str(source.size), str(source.mtime_ns)):
+            replaced[path] = tried.cause
+    return replaced, tuple(sourceless)

@@ -65,7 +65,12 @@ def load_sequences(
         unseen=unseen,
         causal=causal,
     )
-    return replace(sequences, outdated=find_outdated(annotations, found, places))
+    return replace(
+        sequences,
+        outdated=find_outdated(annotations, found, places),
+        replaced={path: cause for stream in found.values() for path, cause in stream.replaced.items()},
+        sourceless=tuple(dict.fromkeys(path for stream in found.values() for path in stream.sourceless)),
+    )
 
 
 def join_streams(
@@ -97,9 +102,12 @@ def join_streams(
     others = mirrored or {}
     present = np.any([stream.present for stream in found.values()], axis=0)
     if not present.any():
+        replaced = {path: cause for stream in found.values() for path, cause in stream.replaced.items()}
+        first = next(iter(replaced.items()), None)
+        why = "" if first is None else f"; the file of {first[0]!r} has changed and the new one gave none: {first[1]}"
         raise StoreError(
             f"none of the {len(annotations)} annotated videos has features in "
-            f"{' or '.join(stream.where for stream in found.values())}; run `vidrnn extract` with this config"
+            f"{' or '.join(stream.where for stream in found.values())}{why}; run `vidrnn extract` with this config"
         )
     kept = np.flatnonzero(present)
     videos = [annotations[position] for position in kept.tolist()]

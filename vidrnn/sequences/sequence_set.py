@@ -1,7 +1,7 @@
 """All feature sequences of a split, and batches of them by indexing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,9 @@ class SequenceSet:
             its content, and one per stream, because an audio stream does not know width or frame count.
         notes: what deserves a second look, such as segments that no step lies in.
         outdated: videos of which an earlier version made features that may differ today.
+        replaced: videos whose stored features are not used, because their file has changed and the new one gives none,
+            with the cause.
+        sourceless: videos whose features are used although their file is gone.
     """
 
     annotations: tuple[Annotation, ...]
@@ -67,6 +70,8 @@ class SequenceSet:
     identities: tuple[frozenset[str], ...] = ()
     notes: tuple[str, ...] = ()
     outdated: tuple[str, ...] = ()
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    sourceless: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.annotations)

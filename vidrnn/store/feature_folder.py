@@ -10,7 +10,6 @@ A reader never sees half a file: files are written beside their place, flushed t
 video has both, its feature file counts.
 """
 
-import csv
 import hashlib
 import json
 import os
@@ -24,16 +23,15 @@ from safetensors.numpy import save
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.names import original, quoted
+from vidrnn.names import quoted
 from vidrnn.store import feature_file, pack_reader
+from vidrnn.store.not_made import ABSENT_LIST, FAILURE_LIST, NotMade, read_list
 from vidrnn.store.pack_reader import Pack
 from vidrnn.store.reader import reader_of
 from vidrnn.store.source import Places, Source
 from vidrnn.store.spec import FORMAT_VERSION, FeatureSpec
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 
-ABSENT_LIST = "absent.csv"
-"""In the folder of a spec: the videos that do not have its stream, such as sound, and why."""
 WEIGHTS_LIST = "weights.json"
 """In the folder of a spec: the sha256 of each file that its weights came from, by which another file is recognised."""
 _ADVICE = "delete it and run `vidrnn extract` again"
@@ -58,13 +56,22 @@ class FeatureFolder:
             if entry.name.endswith(feature_file.SUFFIX):
                 yield feature_file.video_of(entry.path[prefix:], entry.path), entry
 
-    def absent(self) -> dict[str, str]:
-        """Videos that do not have this stream, as extraction found, each with the cause."""
+    def not_made(self) -> dict[str, NotMade]:
+        """Videos of which the last extraction that looked at them made no features: failed, or without this stream."""
+        return read_list(self.path / FAILURE_LIST) | read_list(self.path / ABSENT_LIST)
+
+    def source_of(self, video_path: str) -> Source | None:
+        """What the stored features of a video came from; None where there are none, or they are damaged."""
         try:
-            with (self.path / ABSENT_LIST).open(encoding="utf-8", errors="replace", newline="") as file:
-                return {original(row["path"]): row["cause"] or "" for row in csv.DictReader(file) if row.get("path")}
-        except FileNotFoundError:
-            return {}
+            try:
+                header = feature_file.read_header(self.file_of(video_path))
+            except FileNotFoundError:
+                if (place := self._in_pack(video_path)) is None:
+                    return None
+                header = json.loads(place[0].header(place[1]))
+            return Source(**header["source"])
+        except (OSError, StoreError, *feature_file.NO_FEATURES):
+            return None
 
     def weights_files(self) -> frozenset[str]:
         """The sha256 of the weights files that gave these features; empty when they came from no file."""

@@ -19,8 +19,9 @@ from vidrnn import claims
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import quoted, writable
 from vidrnn.store import manifest, pack_reader
-from vidrnn.store.feature_folder import ABSENT_LIST, WEIGHTS_LIST, FeatureFolder
+from vidrnn.store.feature_folder import WEIGHTS_LIST, FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
+from vidrnn.store.not_made import ABSENT_LIST, FAILURE_LIST
 from vidrnn.store.pack_reader import Pack
 from vidrnn.store.pack_update import LOCK
 from vidrnn.store.source import is_there
@@ -29,7 +30,7 @@ _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 SHARD_NAME = re.compile(r"[0-9a-f]{16}" + re.escape(pack_reader.SHARD_SUFFIX))
 _OF_NO_FEATURE = {
-    *("spec.json", "failures.csv", ABSENT_LIST, WEIGHTS_LIST, LOCK),
+    *("spec.json", FAILURE_LIST, ABSENT_LIST, WEIGHTS_LIST, LOCK),
     *(claims.FILE, manifest.FILE, manifest.JOURNAL),
 }
 _YOUNG_S = 3600.0  # what is younger may belong to a process that is at work

@@ -59,6 +59,13 @@ class TextReader:
         except VideoError as error:
             return Failure(annotation.path, "read", str(error))
 
+    def source_of(self, annotation: Annotation) -> Path:
+        """What decides the text of a video: its file, or the video where the annotations hold it or two files do."""
+        try:
+            return annotation.source(self.root) if self.settings.source == "column" else self.file_of(annotation)
+        except VideoError:
+            return annotation.source(self.root)
+
     def file_of(self, annotation: Annotation) -> Path:
         """Where the text of a video is, or should be. Raises VideoError when there are two."""
         folder = None if self.settings.folder is None else self.root / self.settings.folder
@@ -91,7 +98,7 @@ def extract_text(
     for annotation in annotations:
         found = reader.read(annotation)
         if isinstance(found, Failure):
-            missing.add(found, annotation.source(root))
+            missing.add(found, reader.source_of(annotation))
             progress.miss(found)
         else:
             if _is_there(folder, annotation.path, found.source):

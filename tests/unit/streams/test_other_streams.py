@@ -82,7 +82,8 @@ def test_sound_is_stored_reused_and_its_absence_remembered(world: World, monkeyp
     folder = world.folder("audio")
     assert outcome.out.splitlines()[-2] == f"audio features: {folder.path}"
     assert "absent: audio of silent.mp4: has no sound" in outcome.out.splitlines()
-    assert (sorted(folder.videos()), folder.absent()) == (["loud.mkv", "low.mkv"], {"silent.mp4": "has no sound"})
+    assert sorted(folder.videos()) == ["loud.mkv", "low.mkv"]
+    assert {path: found.cause for path, found in folder.not_made().items()} == {"silent.mp4": "has no sound"}
     bands = [folder.read(name, check=True).features[5, :64].argmax() for name in NAMES[:2]]
     assert bands[0] > bands[1] + 10
     # A reader that would crash shows that neither is read any more.
@@ -95,7 +96,7 @@ def test_a_video_that_gets_sound_is_looked_at_again(world: World) -> None:
     (world.root / "silent.mp4").unlink()
     write_sound(world.root / "silent.mp4", tone(440, 0.5), codec="aac", images=5)
     assert last(world.extract("audio")) == (0, "extracted 1, reused 2, failed 0")
-    assert world.folder("audio").absent() == {}
+    assert world.folder("audio").not_made() == {}
 
 
 def test_a_bad_file_fails_by_name_and_costs_only_itself(world: World) -> None:
@@ -168,7 +169,7 @@ def test_texts_of_the_annotations(world: World, text_extra: None) -> None:
     world.annotate({**TEXTS, "low.mkv": "somebody whistles", "silent.mp4": "nothing"})
     assert last(world.extract("text")) == (0, "extracted 2, reused 1, failed 0")
     assert np.abs(folder.read("low.mkv").features - before).max() > 0.01
-    assert folder.absent() == {}
+    assert folder.not_made() == {}
 
 
 def test_texts_of_files(world: World, text_extra: None) -> None:
