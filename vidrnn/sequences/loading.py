@@ -9,6 +9,7 @@ import torch
 
 from vidrnn.annotations import Annotation, LabelMap
 from vidrnn.errors import AnnotationError, StoreError
+from vidrnn.names import quoted
 from vidrnn.sequences.alignment import Grid, align
 from vidrnn.sequences.earlier_readings import find_outdated
 from vidrnn.sequences.found_stream import FoundStream, find_stream
@@ -104,7 +105,11 @@ def join_streams(
     if not present.any():
         replaced = {path: cause for stream in found.values() for path, cause in stream.replaced.items()}
         first = next(iter(replaced.items()), None)
-        why = "" if first is None else f"; the file of {first[0]!r} has changed and the new one gave none: {first[1]}"
+        why = (
+            ""
+            if first is None
+            else f"; the file of {quoted(first[0])} has changed and the new one gave none: {first[1]}"
+        )
         raise StoreError(
             f"none of the {len(annotations)} annotated videos has features in "
             f"{' or '.join(stream.where for stream in found.values())}{why}; run `vidrnn extract` with this config"

@@ -1,5 +1,6 @@
 """What people are told of stored features whose videos are no longer what they were made of."""
 
+from vidrnn.names import quoted
 from vidrnn.sequences.earlier_readings import note_outdated
 from vidrnn.sequences.sequence_set import SequenceSet
 
@@ -14,11 +15,11 @@ def note_sources(*sets: SequenceSet | None) -> tuple[str, ...]:
         path, cause = next(iter(replaced.items()))
         lines.append(
             f"stored features of {len(replaced)} videos are not used: the files have changed and the new ones gave "
-            f"none, first {path!r}: {cause}"
+            f"none, first {quoted(path)}: {cause}"
         )
     if sourceless:
         lines.append(
-            f"{len(sourceless)} videos were gone when they were last to be extracted, first {sourceless[0]!r}; their "
+            f"{len(sourceless)} videos were gone when they were last to be extracted, first {quoted(sourceless[0])}; their "
             "stored features are used"
         )
     return (*lines, *note_outdated([path for one in given for path in one.outdated]))

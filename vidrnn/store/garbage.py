@@ -5,26 +5,24 @@ Only folders that are named like a spec are looked at, and links are not followe
 
 import os
 import re
-import shlex
 import time
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from vidrnn import claims
 from vidrnn.errors import MissingPathError, StoreError
-from vidrnn.names import quoted, writable
+from vidrnn.names import quoted
 from vidrnn.store import manifest, pack_reader
 from vidrnn.store.feature_folder import WEIGHTS_LIST, FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
+from vidrnn.store.gone import find_gone
 from vidrnn.store.not_made import ABSENT_LIST, FAILURE_LIST
 from vidrnn.store.pack_reader import Pack
 from vidrnn.store.pack_update import LOCK
-from vidrnn.store.source import is_there
 
 _SPEC_FOLDER = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
@@ -87,14 +85,14 @@ def find_garbage(
 
     Raises:
         MissingPathError: there is no store, or a root does not exist.
-        StoreError: a spec is unreadable, the roots hold none of its videos, or all videos of a folder are gone, as
-            when a share is not mounted. Nothing was yielded then.
+        StoreError: a spec is unreadable, or see `find_gone`: a root looks like a share that is not mounted. Nothing was
+            yielded then.
     """
     for root in roots:
         if not root.is_dir():
             raise MissingPathError(f"--root {quoted(root)} is not a folder; nothing was looked at")
     folders = {folder.path.name: folder for folder in store.folders()}
-    gone = {name: _gone(folder, roots, gone_on_purpose) for name, folder in folders.items()}
+    gone = find_gone(folders, roots, on_purpose=gone_on_purpose)
     newer = {path.name for path in store.newer()}
     for entry in sorted(os.scandir(store.root), key=lambda found: found.name):
         if _SPEC_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and entry.name not in newer:
@@ -124,43 +122,6 @@ def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGa
         items += [_file(file, "no feature of this spec is left") for file in left]
         doomed |= set(left)
     return SpecGarbage(folder, pack, (*items, *_empty_folders(path, doomed)))
-
-
-def _gone(folder: FeatureFolder, roots: Sequence[Path], on_purpose: Collection[str]) -> set[str]:
-    """Videos with features that exist below none of ``roots``. Raises StoreError where a whole folder of them is."""
-    if not roots:
-        return set()
-    try:
-        videos = list(folder.videos())
-    except StoreError:  # a damaged index: what it refers to is reported as a whole
-        videos = [video for video, _ in folder.files()]
-    gone = {video for video in videos if not any(is_there(root / video) for root in roots)}
-    if videos and len(gone) == len(videos):
-        where = " or ".join(map(str, roots))
-        raise StoreError(
-            f"none of the {len(videos)} videos of {folder.path} is in {where}: that is not their data root; "
-            "remove the folder by hand if they are all gone"
-        )
-    for subtree, number in _missing_subtrees(videos, gone):
-        if subtree not in on_purpose:
-            raise StoreError(
-                f"all {number} videos of {folder.path} below {quoted(subtree)} are gone: is a disk or a share "
-                "not mounted? "
-                f"Nothing was removed; if they are gone on purpose, add --gone {shlex.quote(writable(subtree))}"
-            )
-    return gone
-
-
-def _missing_subtrees(videos: Collection[str], gone: set[str]) -> Iterator[tuple[str, int]]:
-    """The largest folders of several videos of which none is left, and how many were there."""
-    there, lost = Counter[str](), Counter[str]()
-    for video in videos:
-        for parent in PurePosixPath(video).parents[:-1]:
-            (lost if video in gone else there)[str(parent)] += 1
-    whole = {folder for folder, number in lost.items() if number > 1 and not there[folder]}
-    for folder in sorted(whole):
-        if str(PurePosixPath(folder).parent) not in whole:
-            yield folder, lost[folder]
 
 
 def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -350,12 +351,43 @@ def test_a_share_that_is_not_mounted_is_not_taken_for_deleted(folder: FeatureFol
     with pytest.raises(StoreError) as caught:
         delete(folder, videos)
     assert str(caught.value) == (
-        f"all 2 videos of {folder.path} below 'share' are gone: is a disk or a share not mounted? Nothing was removed; "
-        "if they are gone on purpose, add --gone share"
+        f"2 videos of {folder.path} below 'share' are gone, and {str(videos)!r} holds no stored video there: is a disk "
+        "or a share not mounted? Nothing was removed; if they are gone on purpose, add --gone share"
     )
     assert set(folder.videos()) == {*NAMES, *paths}
     (found,) = find_garbage(FeatureStore(folder.path.parent), [videos], gone_on_purpose=["share"])
     assert {item.path.name for item in found.items if item.kind == "file"} == {"x.mp4.safetensors", "y.mp4.safetensors"}
+
+
+@pytest.mark.parametrize("below", ["", "walk/", "data/walk/"])
+@pytest.mark.parametrize("left", ["nothing", "a mount point", "the other classes"])
+def test_one_of_two_roots_that_is_not_mounted_is_not_taken_for_deleted(tmp_path: Path, below: str, left: str) -> None:
+    """Also where the other root has the same folders. What is left of a root that is there shows that it is."""
+    folder = FeatureStore(tmp_path / "store").create(tiny_spec(dim=3))
+    roots = [tmp_path / "first", tmp_path / "second"]
+    for number, root in enumerate(roots):
+        for name in (f"{below}{number}.mp4", f"{below}{number}_too.mp4", f"run/{number}.mp4"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(b"video")
+            folder.write(name, video_features(np.zeros((2, 3))))
+    store = FeatureStore(folder.path.parent)
+    (roots[0] / f"{below}0.mp4").unlink()  # one that is deleted
+    assert [item.path.name for found in find_garbage(store, roots) for item in found.items] == ["0.mp4.safetensors"]
+    if left == "the other classes":
+        if not below:
+            return  # there is nothing to tell two deleted files from
+        shutil.rmtree(roots[1] / below)
+    elif left == "a mount point":
+        shutil.rmtree(roots[1])
+        roots[1].mkdir()
+    else:
+        shutil.rmtree(roots[1])
+    with pytest.raises((StoreError, MissingPathError), match=re.escape(repr(str(roots[1])))):
+        list(find_garbage(store, roots))
+    if left == "the other classes":
+        (found,) = find_garbage(store, roots, gone_on_purpose=[below.split("/", maxsplit=1)[0]])
+        assert len([item for item in found.items if item.kind == "file"]) == 3
+    assert len(list(folder.videos())) == 6
 
 
 def test_a_share_of_a_later_spec_keeps_what_is_garbage_in_an_earlier_one(folder: FeatureFolder, videos: Path) -> None:
