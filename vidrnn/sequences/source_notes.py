@@ -19,7 +19,7 @@ def note_sources(*sets: SequenceSet | None) -> tuple[str, ...]:
         )
     if sourceless:
         lines.append(
-            f"{len(sourceless)} videos were gone when they were last to be extracted, first {quoted(sourceless[0])}; their "
-            "stored features are used"
+            f"{len(sourceless)} videos were gone when they were last to be extracted, first {quoted(sourceless[0])}; "
+            "their stored features are used"
         )
     return (*lines, *note_outdated([path for one in given for path in one.outdated]))

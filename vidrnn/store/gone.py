@@ -52,8 +52,8 @@ def find_gone(
         for subtree, number in _missing_subtrees(gone[name], there[root]):
             if subtree not in on_purpose:
                 raise StoreError(
-                    f"{number} videos of {folders[name].path} below {quoted(subtree)} are gone, and {quoted(root)} holds no "
-                    "stored video there: is a disk or a share not mounted? Nothing was removed; if they are gone on "
+                    f"{number} videos of {folders[name].path} below {quoted(subtree)} are gone, and {quoted(root)} "
+                    "holds no stored video there: is a disk or a share not mounted? Nothing was removed; if they are gone on "
                     f"purpose, add --gone {shlex.quote(writable(subtree))}"
                 )
     return gone
