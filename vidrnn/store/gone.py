@@ -51,10 +51,11 @@ def find_gone(
     for name, root in product(folders, roots):
         for subtree, number in _missing_subtrees(gone[name], there[root]):
             if subtree not in on_purpose:
+                where = f"{folders[name].path} below {quoted(subtree)}"
                 raise StoreError(
-                    f"{number} videos of {folders[name].path} below {quoted(subtree)} are gone, and {quoted(root)} "
-                    "holds no stored video there: is a disk or a share not mounted? Nothing was removed; if they are gone on "
-                    f"purpose, add --gone {shlex.quote(writable(subtree))}"
+                    f"{number} videos of {where} are gone, and {quoted(root)} holds no stored video there: is a disk or "
+                    "a share not mounted? Nothing was removed; if they are gone on purpose, add --gone "
+                    f"{shlex.quote(writable(subtree))}"
                 )
     return gone
 
