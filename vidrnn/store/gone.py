@@ -53,8 +53,8 @@ def find_gone(
             if subtree not in on_purpose:
                 where = f"{folders[name].path} below {quoted(subtree)}"
                 raise StoreError(
-                    f"{number} videos of {where} are gone, and {quoted(root)} holds no stored video there: is a disk or "
-                    "a share not mounted? Nothing was removed; if they are gone on purpose, add --gone "
+                    f"{number} videos of {where} are gone, and {quoted(root)} holds no stored video there: is a disk "
+                    "or a share not mounted? Nothing was removed; if they are gone on purpose, add --gone "
                     f"{shlex.quote(writable(subtree))}"
                 )
     return gone
