@@ -47,7 +47,10 @@ def read_cholec80(settings: DataSettings, clock: FrameClock) -> list[Annotation]
         path = fill_path(settings.video_path or "videos/{name}.mp4", name=name)
         table = read_table(file)
         read = _phases if ending == PHASE else _tools
-        found.append(Annotation(path, "", None, path, segments=read(file, table, path, clock)))
+        # A row of tools holds until the next, which is a second later: it does not tell the end.
+        listed_s = clock.lasts(len(table.rows)) if ending == PHASE else None
+        segments = read(file, table, path, clock)
+        found.append(Annotation(path, "", None, path, segments=segments, listed_s=listed_s))
     refuse_twin_names(sorted({name for annotation in found for name in annotation.names}), where=str(folder))
     return found
 

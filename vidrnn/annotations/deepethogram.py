@@ -43,7 +43,14 @@ def read_deepethogram(settings: DataSettings, clock: FrameClock, notes: list[str
         segments, unlabelled = segments_of_presence(presence, behaviours, bounds)
         found.append(
             Annotation(
-                path, "", None, path, segments=segments, unlabelled=unlabelled, listed_frames=len(presence) or None
+                path,
+                "",
+                None,
+                path,
+                segments=segments,
+                listed_frames=len(presence) or None,
+                listed_s=clock.lasts(len(presence)),
+                unlabelled=unlabelled,
             )
         )
     refuse_twin_names(

@@ -95,7 +95,8 @@ def _annotation(
     segments, _ = segments_of_presence(
         presence[:, kept], [names[at] for at in kept], clock.bounds(path, range(len(presence)))
     )
-    return Annotation(path, "", split, path, segments=segments, listed_frames=len(presence))
+    listed_s = clock.lasts(len(presence))
+    return Annotation(path, "", split, path, segments=segments, listed_frames=len(presence), listed_s=listed_s)
 
 
 def _presence(rows: object, names: list[str]) -> Presence:

@@ -57,6 +57,10 @@ class FrameClock:
         beyond = np.maximum(numbers - (len(bounds) - 1), 0)
         return bounds[np.minimum(numbers, len(bounds) - 1)] + beyond * usual
 
+    def lasts(self, rows: int) -> float | None:
+        """How many seconds a number of rows last; None where the videos say when frames are, or there is no row."""
+        return rows / self.rate if self.rate is not None and rows else None
+
     def _compare(self, path: str, rows: int, frames: int, step: int) -> None:
         off = abs(rows - frames)
         if off > max(_FRAMES, _SHARE * frames) + step - 1:

@@ -48,7 +48,8 @@ def read_mstcn(settings: DataSettings, clock: FrameClock, notes: list[str]) -> l
         split = splits.get(name)
         path = fill_path(settings.video_path or "{name}.mp4", name=name, split=split)
         segments = segments_of_rows(labels, clock.bounds(path, range(len(labels))))
-        found.append(Annotation(path, "", split, groups.get(name, path), segments=segments))
+        listed_s = clock.lasts(len(labels))
+        found.append(Annotation(path, "", split, groups.get(name, path), segments=segments, listed_s=listed_s))
     refuse_twin_names(sorted({name for annotation in found for name in annotation.names}), where=str(truth))
     return found
 

@@ -79,6 +79,7 @@ class Annotation:
             a video in which labels overlap (`first_overlap`).
         target: a number.
         listed_frames: how many frames a list says that the video has; None when it says nothing.
+        listed_s: how many seconds the rows of a list last, where it has rows at a rate; None when that is not known.
         text: a title, a caption, what is said in it; None when there is no such column.
         unlabelled: stretches at which nobody looked, by start: for the class that ``label`` names, or for all classes
             where it is empty. What no segment covers elsewhere was looked at, and nothing happened. A segment that
@@ -93,6 +94,7 @@ class Annotation:
     segments: tuple[Segment, ...] | None = None
     target: float | None = None
     listed_frames: int | None = None
+    listed_s: float | None = None
     text: str | None = None
     unlabelled: tuple[Segment, ...] = ()
 

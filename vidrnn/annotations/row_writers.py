@@ -4,8 +4,9 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
-from vidrnn.annotations.cholec80 import PHASE
+from vidrnn.annotations.cholec80 import FRAME_RATE, PHASE
 from vidrnn.annotations.deepethogram import ENDING
 from vidrnn.annotations.feral import INFERENCE
 from vidrnn.annotations.records import BACKGROUND, SPLITS, Annotation
@@ -83,7 +84,11 @@ def write_feral(annotations: Sequence[Annotation], writing: Writing) -> None:
 
 
 def write_cholec80(annotations: Sequence[Annotation], writing: Writing) -> None:
-    """A ``<name>-phase.txt`` per video; frames of no phase are ``background``."""
+    """A ``<name>-phase.txt`` per video, 25 rows a second, or at ``writing.rate``: its frames are of that rate.
+
+    Rows of no phase are ``background``.
+    """
+    writing = replace(writing, rate=writing.rate or FRAME_RATE)
     names = file_names(annotations, flat=True)
     for annotation in annotations:
         rows = writing.one_label_each(annotation, writing.instants(annotation))

@@ -92,8 +92,8 @@ class Writing:
             return footage.bounds_s[:-1]
         if footage is not None:
             end_s = footage.end_s
-        elif annotation.listed_frames is not None:
-            end_s = annotation.listed_frames / self.rate
+        elif annotation.listed_s is not None:
+            end_s = annotation.listed_s
         else:
             self.losses["ends of videos that are not there: their rows end with the last segment"] += 1
             end_s = max((segment.end_s for segment in annotation.segments or ()), default=0.0)

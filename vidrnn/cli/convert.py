@@ -70,6 +70,7 @@ def convert(
         shown = settings.features
         finder = FootageFinder(settings.data.root, shown.frame_rate, shown.frame_template)
         found: Sequence[Annotation] = read_annotations(settings.data, notes, bounds_of=finder.bounds_of)
+        notes += _contradictions(found, finder)
         if features:
             stored = _stored(found, settings, notes)
             found = [annotation for annotation in found if annotation.path in stored]
@@ -83,6 +84,16 @@ def convert(
     _write_features(stored, found, writing)
     _report(found, to, notes, writing, finder)
     return ExitCode.OK
+
+
+def _contradictions(annotations: "Sequence[Annotation]", finder: "FootageFinder") -> "list[str]":
+    """Videos that are of another length than their rows say."""
+    from vidrnn.annotations.lengths import describe_lengths
+
+    rows = [annotation for annotation in annotations if annotation.listed_s is not None]
+    footage = [finder.find(annotation) for annotation in rows]
+    text = describe_lengths(rows, [0.0 if seen is None else seen.end_s for seen in footage])
+    return [text] if text else []
 
 
 def _stored(

@@ -130,7 +130,7 @@ class _Plan:
         on_video: Callable[[], object],
     ) -> None:
         self._annotations, self._ledgers, self._root, self._on_video = annotations, ledgers, root, on_video
-        self._listed_frames: dict[str, int | None] = {}
+        self._of_path: dict[str, Annotation] = {}
         self._unsettled: dict[str, int] = {}  # passes of a video that are still to come
         self._settling = threading.Lock()
 
@@ -139,7 +139,7 @@ class _Plan:
         elsewhere: deque[tuple[Annotation, int]] = deque()
         for annotation in self._annotations:
             path, wanted = annotation.path, []
-            self._listed_frames[path] = annotation.listed_frames
+            self._of_path[path] = annotation
             self._unsettled[path] = len(self._ledgers)
             for number, ledger in enumerate(self._ledgers):
                 if ledger.is_settled(path):
@@ -181,7 +181,7 @@ class _Plan:
 
     def finish(self, number: int, path: str, video: VideoFeatures) -> None:
         """Put features on disk and enter them. In the writer's thread, which Ctrl-C does not reach. Raises OSError."""
-        self._ledgers[number].finish(path, video, listed_frames=self._listed_frames.get(path))
+        self._ledgers[number].finish(self._of_path[path], video)
         self._settle(path)
 
     def _settle(self, path: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidrnn import claims
+from vidrnn.annotations import Annotation
+from vidrnn.annotations.lengths import contradicted_length
 from vidrnn.errors import VideoError
 from vidrnn.extraction.embedder import Computed, Pass
 from vidrnn.extraction.failures import FailureList, MissingLists
@@ -108,14 +110,14 @@ class Ledger:
         self._claims.give_back(failure.path)
         self.progress.miss(failure)
 
-    def finish(self, path: str, video: VideoFeatures, *, listed_frames: int | None) -> None:
+    def finish(self, annotation: Annotation, video: VideoFeatures) -> None:
         """Put features on disk and enter them. Raises OSError.
 
         Args:
-            path: of the video.
+            annotation: of the video; what it says of its length is compared.
             video: its features.
-            listed_frames: how many frames the annotations say it has.
         """
+        path, listed_frames = annotation.path, annotation.listed_frames
         held = video.metadata.num_frames
         if listed_frames is not None and held not in {0, listed_frames}:
             note = f"the list says {listed_frames} frames, there are {held}; all of these count"
@@ -125,6 +127,8 @@ class Ledger:
         self._known.solve(path)
         self.progress.extracted += 1
         self.progress.notes += [(path, note) for note in video.notes]
+        if contradicted := contradicted_length(annotation, video.metadata.duration_s):
+            self.progress.notes.append((path, contradicted))
 
     def _reuse(self, path: str) -> None:
         self._known.solve(path)  # a run that was killed may have left its failure behind

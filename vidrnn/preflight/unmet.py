@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.annotations import Annotation
+from vidrnn.annotations.lengths import describe_lengths
 from vidrnn.annotations.splits import sort_annotations
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.preflight.findings import Finding
@@ -34,14 +35,19 @@ def find_unmet_segments(
 ) -> Iterator[Finding]:
     """What `train` and `evaluate` would refuse or note of each split, where the steps of its videos are known.
 
+    Also videos that are of another length than their annotations say.
+
     Args:
         annotations: all videos.
         settings: the configuration.
         pictures: the thumbnails; None when nothing was decoded. Then only videos with stored features are looked at.
     """
+    known = ({} if pictures is None else _expected(pictures, settings)) | _stored(annotations, settings)
+    videos = [annotation for annotation in annotations if annotation.path in known]
+    if lengths := describe_lengths(videos, [known[video.path].facts.duration_s for video in videos]):
+        yield Finding("warning", lengths)
     if settings.model.head not in FRAMEWISE_HEADS:
         return
-    known = ({} if pictures is None else _expected(pictures, settings)) | _stored(annotations, settings)
     for split, members in sort_annotations(annotations, settings.data).items():
         if refusal := _unmet(members, known).refusal:
             yield Finding("refused", f"{split}: {refusal}")

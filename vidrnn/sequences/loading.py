@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from vidrnn.annotations import Annotation, LabelMap
+from vidrnn.annotations.lengths import describe_lengths
 from vidrnn.errors import AnnotationError, StoreError
 from vidrnn.names import quoted
 from vidrnn.sequences.alignment import Grid, align
@@ -128,6 +129,7 @@ def join_streams(
     unmet = find_unmet(videos, times, metadata) if head in FRAMEWISE_HEADS else UnmetSegments()
     if unmet.refusal:
         raise AnnotationError(unmet.refusal)
+    lengths = describe_lengths(videos, metadata[:, 3].tolist())
     targets = make_targets(videos, head, label_map, times, device=device)
     return SequenceSet(
         tuple(videos),
@@ -139,7 +141,7 @@ def join_streams(
         grid,
         frozenset(spec.stream for spec in unseen),
         identities,
-        tuple(note for note in (unmet.note, describe_unlabelled(videos, targets)) if note),
+        tuple(note for note in (unmet.note, describe_unlabelled(videos, targets), lengths) if note),
     )
 
 

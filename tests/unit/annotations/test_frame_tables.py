@@ -29,9 +29,9 @@ def test_deepethogram_tells_what_nobody_looked_at(tmp_path):
     assert found == (
         Annotation("DATA/a/a.avi", "", None, "DATA/a/a.avi",
                    segments=(Segment(0, 1, "groom"), Segment(0.5, 1, "rear"), Segment(2, 2.5, "rear")),
-                   unlabelled=(Segment(1.5, 2),), listed_frames=5),
+                   unlabelled=(Segment(1.5, 2),), listed_frames=5, listed_s=2.5),
         Annotation("DATA/b/b.avi", "", None, "DATA/b/b.avi", segments=(Segment(0, 0.5, "groom"),),
-                   unlabelled=(Segment(0, 1, "rear"),), listed_frames=2),
+                   unlabelled=(Segment(0, 1, "rear"),), listed_frames=2, listed_s=1.0),
     )  # fmt: skip
     assert notes == []
     (alone,), _ = read(tmp_path, "deepethogram", "DATA/a/a_labels.csv", frame_rate=2.0)
@@ -80,8 +80,8 @@ def test_feral_of_one_label_per_frame(tmp_path):
     found, notes = read(tmp_path, "feral", "f.json", frame_rate=1.0)
     assert found == (
         Annotation("a.mp4", "", "train", "a.mp4", segments=(Segment(1, 3, "eat"), Segment(3, 4, "sleep")),
-        listed_frames=4), Annotation("b/b.mp4", "", "test", "b/b.mp4", segments=(Segment(0, 2, "sleep"),),
-        listed_frames=2),
+        listed_frames=4, listed_s=4.0), Annotation("b/b.mp4", "", "test", "b/b.mp4", segments=(Segment(0, 2, "sleep"),),
+        listed_frames=2, listed_s=2.0),
     )  # fmt: skip
     assert notes == [
         f"{tmp_path / 'f.json'}: 1 videos train and test nothing and were left out, the first 'c.mp4'"
@@ -130,7 +130,7 @@ def test_cholec80_phases_and_tools(tmp_path):
     (phases,), _ = read(tmp_path, "cholec80", "p")
     assert phases == Annotation(
         "videos/video01.mp4", "", None, "videos/video01.mp4",
-        segments=(Segment(0, 0.08, "Preparation"), Segment(0.08, 0.12, "Clipping Cutting"))
+        segments=(Segment(0, 0.08, "Preparation"), Segment(0.08, 0.12, "Clipping Cutting")), listed_s=0.12
     )  # fmt: skip
     (tools,), _ = read(tmp_path, "cholec80", "t", video_path="{name}.avi", frame_rate=50)
     assert (tools.path, tools.segments) == ("video01.avi", (Segment(0, 1, "Grasper"), Segment(0.5, 1.5, "Hook")))

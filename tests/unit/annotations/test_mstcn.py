@@ -27,9 +27,9 @@ def test_rows_become_segments_and_test_lists_folds(tmp_path):
     write(tmp_path, FILES)
     segments = (Segment(0.5, 1.5, "cut"), Segment(1.5, 2.0, "peel tomato"))
     assert read_annotations(settings(tmp_path)) == (
-        Annotation("a.mp4", "", "test", "split1", segments=segments),
-        Annotation("b.mp4", "", "train", "split2", segments=(Segment(0.0, 1.0, "cut"),)),
-        Annotation("c.mp4", "", "train", "split2", segments=()),
+        Annotation("a.mp4", "", "test", "split1", segments=segments, listed_s=2.0),
+        Annotation("b.mp4", "", "train", "split2", segments=(Segment(0.0, 1.0, "cut"),), listed_s=1.0),
+        Annotation("c.mp4", "", "train", "split2", segments=(), listed_s=1.0),
     )
     second = read_annotations(settings(tmp_path, split_number=2, video_path="v/{split}/{name}.avi"))
     assert [(each.path, each.split) for each in second] == [

@@ -36,6 +36,7 @@ def output_of(kind: str, folder: Path) -> Path:
 
 def written(annotations, kind, folder, *, rate=None, there=True):
     """Path of the output, and what was lost."""
+    rate = RATE if rate is None and kind == "cholec80" else rate  # else its rows are of 25 a second
     writing = Writing(output_of(kind, folder), folder, lambda _: Footage(BOUNDS, True) if there else None, rate)
     write_annotations(annotations, kind, writing)
     return writing.output, {name: number for name, number in writing.losses.items() if number}
@@ -174,8 +175,10 @@ def test_what_nobody_looked_at_comes_back_from_deepethogram(tmp_path):
     wanted = replace(
         PLAIN, split=None, segments=(at_frames(3, 9, "eat"),),
         unlabelled=(at_frames(0, 3, ""), at_frames(20, 30, "eat"), at_frames(40, 60, "run")), listed_frames=FRAMES,
+        listed_s=float(BOUNDS[-1]),
     )  # fmt: skip
-    other = Annotation("d.mp4", "", None, "d.mp4", segments=(at_frames(0, 60, "run"),), listed_frames=FRAMES)
+    other = Annotation("d.mp4", "", None, "d.mp4", segments=(at_frames(0, 60, "run"),), listed_frames=FRAMES,
+                       listed_s=float(BOUNDS[-1]))  # fmt: skip
     written([wanted, other], "deepethogram", tmp_path)
     assert read_again("deepethogram", tmp_path) == (wanted, other)
 
@@ -257,7 +260,7 @@ def test_without_the_video_rows_need_a_rate_and_end_with_what_is_known(tmp_path)
     output, losses = written([PLAIN], "mstcn", tmp_path, there=False, rate=10)
     assert (output / "groundTruth" / "c.txt").read_text().split() == ["background", "background", "eat", "eat"]
     assert losses["ends of videos that are not there: their rows end with the last segment"] == 1
-    rows = replace(PLAIN, path="d.mp4", listed_frames=6)
+    rows = replace(PLAIN, path="d.mp4", listed_s=0.6)
     output, _ = written([rows], "cholec80", tmp_path, there=False, rate=10)
     assert (output / "d-phase.txt").read_text().count("\n") == 7
 

@@ -85,8 +85,10 @@ def test_a_few_segments_without_a_step_are_counted(tmp_path):
 
 
 def test_segments_that_all_have_a_step_need_no_note(tmp_path):
-    """Nor do those that end after the video."""
-    assert loaded(tmp_path, (0.5, 5, "go")).notes == ()
+    """Nor do those that end a little after the video; far beyond its end another note names them."""
+    assert loaded(tmp_path, (0.5, 2.1, "go")).notes == ()
+    (note,) = loaded(tmp_path, (0.5, 5, "go")).notes
+    assert note.endswith("its segments go to 5 s, and the video ends at 2 s; correct the segments")
 
 
 def world(folder: Path, rows: list[tuple[float, float, str]]) -> Path:
