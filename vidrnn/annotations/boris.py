@@ -1,5 +1,6 @@
 """Projects of the annotation tool BORIS, and its table of aggregated events (Friard & Gamba 2016)."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from vidrnn.annotations.class_names import refuse_twin_names
-from vidrnn.annotations.csv_file import read_rows
+from vidrnn.annotations.csv_file import read_rows, read_table
 from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
 from vidrnn.annotations.rows import fill_path, located, read_json_object
 from vidrnn.annotations.segments import join_equal
@@ -19,6 +20,8 @@ from vidrnn.settings.data import DataSettings
 TABLE_COLUMNS = ("Observation id", "Subject", "Behavior", "Behavior type", "Start (s)", "Stop (s)")
 MEDIA_COLUMNS = ("Media file name", "Media file")
 """Of BORIS 8, and of earlier releases."""
+_OFFSET, _DURATION = _OF_OBSERVATION = ("Time offset (s)", "Media duration (s)")
+"""Of BORIS 8. Start and stop are times of the project, so that the offset is in them."""
 
 
 @dataclass
@@ -121,7 +124,7 @@ def _read_project(file: Path, left_out: _LeftOut) -> dict[str, _Video]:
             left_out.live += 1
             continue
         with located(f"{file}, observation {quoted(name)}"):
-            states = _states(observation, kinds, left_out)
+            states = _states(observation, media, kinds, left_out)
             for path, segments in _share_out(states, media, observation):
                 video = videos.setdefault(path, _Video())
                 video.observations.append(name)
@@ -144,13 +147,15 @@ def _add_variables(video: _Video, given: Mapping[str, Any], defined: set[str]) -
     video.split, video.group = split, group
 
 
-def _states(observation: Mapping[str, Any], kinds: Mapping[str, str], left_out: _LeftOut) -> list[Segment]:
+def _states(
+    observation: Mapping[str, Any], media: Sequence[str], kinds: Mapping[str, str], left_out: _LeftOut
+) -> list[Segment]:
     """State events in pairs, in seconds of the media. BORIS pairs those of one subject, behaviour and modifier."""
-    offset = float(observation.get("time offset") or 0.0)
+    offset_s = _offset_of(observation, media)
     begun: dict[tuple[str, str, str], float] = {}
     found: list[Segment] = []
     for event in sorted(observation.get("events") or (), key=_time_of):
-        time_s, (subject, code, modifier) = _time_of(event) - offset, map(str, event[1:4])
+        time_s, (subject, code, modifier) = _time_of(event) - offset_s, map(str, event[1:4])
         if code not in kinds:
             raise AnnotationError(f"event at {time_s:g} s: behaviour {code!r} is not in the ethogram; add it there")
         if "state" not in kinds[code]:
@@ -170,6 +175,31 @@ def _states(observation: Mapping[str, Any], kinds: Mapping[str, str], left_out: 
             "unpaired state events)"
         )
     return found
+
+
+def _offset_of(observation: Mapping[str, Any], media: Sequence[str]) -> float:
+    """Seconds that BORIS added to the times of events: the offset, and when the media were made, if it says so."""
+    offset_s = float(observation.get("time offset") or 0.0)
+    if not observation.get("media_creation_date_as_offset"):
+        return offset_s
+    if len(media) > 1:
+        raise AnnotationError(
+            f"counts its times from the creation of {len(media)} files; make an observation of each file in BORIS"
+        )
+    created = (observation.get("media_info") or {}).get("media_creation_time") or {}
+    name = _name_of(media[0])
+    times = [time for path, time in created.items() if path == media[0]]
+    times = times or [time for path, time in created.items() if _name_of(path) == name]
+    if len(times) != 1:
+        raise AnnotationError(
+            f"counts its times from the creation of {media[0]!r}, and media_creation_time does not tell it; open the "
+            "observation in BORIS once, and save it"
+        )
+    return offset_s + float(times[0])
+
+
+def _name_of(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _time_of(event: object) -> float:
@@ -207,7 +237,8 @@ def _share_out(
 
 
 def _read_table(file: Path, left_out: _LeftOut) -> dict[str, _Video]:
-    rows = read_rows(file, required=TABLE_COLUMNS, optional=None, numbers=("Start (s)", "Stop (s)"))
+    _refuse_tabular_events(file)
+    rows = read_rows(file, required=TABLE_COLUMNS, optional=None, numbers=("Start (s)", "Stop (s)", *_OF_OBSERVATION))
     column = next((name for name in MEDIA_COLUMNS if rows and name in rows[0][1]), None)
     if column is None:
         raise AnnotationError(f"{file}, line 1: no column {' or '.join(MEDIA_COLUMNS)}; export aggregated events anew")
@@ -231,6 +262,30 @@ def _read_table(file: Path, left_out: _LeftOut) -> dict[str, _Video]:
     return videos
 
 
+def _seconds_of_offset(text: str) -> float:
+    try:
+        return float(text) if text not in {"", "NA"} else 0.0
+    except ValueError:
+        raise AnnotationError(f"{_OFFSET} {text!r} is no number of seconds") from None
+
+
+def _refuse_tabular_events(file: Path) -> None:
+    header = read_table(file).header
+    if "Start (s)" not in header and ("Time" in header or header[:1] == ("Observation id",)):
+        raise AnnotationError(
+            f"{file} is a table of tabular events, with a row for each start and each stop; export the aggregated "
+            "events of BORIS, or give the project (.boris)"
+        )
+
+
+def _media_s(row: Mapping[str, str]) -> float:
+    """Seconds that the media of the first player last; infinite where the table does not tell."""
+    try:
+        return sum(map(float, row.get(_DURATION, "").partition("|")[0].split(";")))
+    except ValueError:
+        return math.inf
+
+
 def _add_row(video: _Video, row: Mapping[str, str], left_out: _LeftOut) -> None:
     if row["Behavior type"].upper() == "POINT":
         left_out.points += 1
@@ -244,6 +299,13 @@ def _add_row(video: _Video, row: Mapping[str, str], left_out: _LeftOut) -> None:
     if start_s == end_s:
         left_out.points += 1
         return
+    offset_s = _seconds_of_offset(row.get(_OFFSET, ""))
+    start_s, end_s = round(start_s - offset_s, 6), round(end_s - offset_s, 6)
+    if start_s > _media_s(row) + 1.0:
+        raise AnnotationError(
+            f"{row['Behavior']!r} begins at {start_s:g} s, and its media last {_media_s(row):g} s; BORIS may count from "
+            "the creation of the media, which the table does not tell: give the project (.boris) instead"
+        )
     left_out.subjects |= {row["Subject"]} - {"", "No focal subject"}
     left_out.modified += any(value for name, value in row.items() if name.startswith("Modifier"))
     video.segments.append(Segment(start_s, end_s, row["Behavior"]))

@@ -58,6 +58,25 @@ def test_an_offset_is_in_the_times_of_events_and_not_in_those_of_the_video(tmp_p
     assert read(tmp_path)[0][0].segments == (Segment(1, 3.5, "groom"),)
 
 
+@pytest.mark.parametrize("path", ["a.mp4", "C:\\\\films\\\\a.mp4", "/films/a.mp4"])
+def test_times_that_count_from_the_creation_of_the_media_become_those_of_the_video(tmp_path, path):
+    """BORIS adds both; the creation stands beside the length of the file, by its name in the player."""
+    counted = {"media_creation_date_as_offset": True, "time offset": 100}
+    events = [(1700000102.5, "", "groom", "", ""), (1700000104, "", "groom", "", "")]
+    info = {"media_creation_time": {path: 1700000000.0, "b.mp4": 5.0}}
+    project(tmp_path, {"o": observation(*events, media_info=info, **counted)})
+    assert read(tmp_path)[0][0].segments == (Segment(2.5, 4, "groom"),)
+    project(tmp_path, {"o": observation(*events, media_info={}, **counted)})
+    assert refused(data_settings(tmp_path, "boris", "p.boris")) == (
+        "ROOT/p.boris, observation 'o': counts its times from the creation of 'a.mp4', and media_creation_time does "
+        "not tell it; open the observation in BORIS once, and save it"
+    )
+    project(tmp_path, {"o": observation(*events, file=("a.mp4", "b.mp4"), media_info=info, **counted)})
+    assert "from the creation of 2 files; make an observation of each file in BORIS" in refused(
+        data_settings(tmp_path, "boris", "p.boris")
+    )
+
+
 def test_media_of_one_player_follow_each_other(tmp_path):
     """A state that lasts from one file into the next is in both."""
     events = [(8, "", "groom", "", ""), (13, "", "groom", "", ""), (14, "", "rest", "", ""), (15, "", "rest", "", "")]
@@ -181,5 +200,44 @@ def test_the_table_of_aggregated_events(tmp_path):
     ],
 )  # fmt: skip
 def test_a_wrong_table_is_refused_with_its_line(tmp_path, content, message):
+    write(tmp_path, {"t.tsv": content})
+    assert refused(data_settings(tmp_path, "boris", "t.tsv")) == f"ROOT/t.tsv{message}"
+
+
+def aggregated(*rows):
+    """A table of BORIS 8: its times are those of the project, so that an offset is in them."""
+    header = ("Observation id", "Time offset (s)", "Media duration (s)", "Subject", "Behavior", "Behavior type",
+              "Start (s)", "Stop (s)", "Media file name")  # fmt: skip
+    return "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows))
+
+
+def test_the_offset_of_a_table_is_in_its_times_and_not_in_those_of_the_video(tmp_path):
+    """The same observation as a project and as the table that BORIS makes of it."""
+    events = [(101, "", "groom", "", ""), (103.5, "", "groom", "", "")]
+    project(tmp_path, {"o": observation(*events, **{"time offset": 100})})
+    rows = [("o", "100.0", "18.000|20.000", "", "groom", "STATE", "101.000", "103.500", "a.mp4")]
+    write(tmp_path, {"t.tsv": aggregated(*rows)})
+    assert read(tmp_path, "t.tsv")[0] == read(tmp_path)[0]
+    write(tmp_path, {"t.tsv": aggregated(*rows).replace("100.0", "NA").replace("18.000|20.000", "200")})
+    assert read(tmp_path, "t.tsv")[0][0].segments == (Segment(101, 103.5, "groom"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (aggregated(("o", "0", "10;8", "", "groom", "STATE", "1700000002", "1700000004", "a.mp4")),
+         (", line 2: 'groom' begins at 1.7e+09 s, and its media last 18 s; BORIS may count from the creation of the "
+          "media, which the table does not tell: give the project (.boris) instead")),
+        (aggregated(("o", "1 s", "18", "", "groom", "STATE", "2", "4", "a.mp4")),
+         ", line 2: Time offset (s) '1 s' is no number of seconds"),
+        ("Observation id\tSubject\tBehavior\tBehavior type\tTime\tMedia file name\no\tm\tgroom\tSTART\t2\ta.mp4\n",
+         (" is a table of tabular events, with a row for each start and each stop; export the aggregated events of "
+          "BORIS, or give the project (.boris)")),
+        ("Observation id\tfirst\nTime\tStatus\n2\tSTART\n",
+         (" is a table of tabular events, with a row for each start and each stop; export the aggregated events of "
+          "BORIS, or give the project (.boris)")),
+    ],
+)  # fmt: skip
+def test_a_table_whose_times_are_of_another_clock_is_refused(tmp_path, content, message):
     write(tmp_path, {"t.tsv": content})
     assert refused(data_settings(tmp_path, "boris", "t.tsv")) == f"ROOT/t.tsv{message}"
