@@ -35,7 +35,11 @@ class Cue:
 
 
 def find_cues(text: str) -> Iterator[Cue]:
-    """Cues of SubRip or WebVTT, in the order of the file: a line with times, then words up to an empty line."""
+    """Cues of SubRip or WebVTT, in the order of the file: a line with times, then words up to an empty line.
+
+    A line with times among the words begins the next cue; the number before it is that of the next cue where this one
+    has a number too.
+    """
     lines = [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]
     at = 0
     while at < len(lines):
@@ -43,10 +47,20 @@ def find_cues(text: str) -> Iterator[Cue]:
         if timing is None:
             at += 1
             continue
-        end = next(number for number in range(at + 1, len(lines)) if not lines[number].strip())
-        words = html.unescape(_MARKUP.sub("", " ".join(lines[at + 1 : end])))
+        end = next(number for number in range(at + 1, len(lines)) if _ends_cue(lines[number]))
+        is_joined = bool(lines[end].strip()) and end > at + 1 and _is_number(lines[end - 1])
+        last = end - 1 if is_joined and at > 0 and _is_number(lines[at - 1]) else end
+        words = html.unescape(_MARKUP.sub("", " ".join(lines[at + 1 : last])))
         yield Cue(at + 1, _seconds(timing.groups()[:4]), _seconds(timing.groups()[4:]), " ".join(words.split()))
         at = end
+
+
+def _ends_cue(line: str) -> bool:
+    return not line.strip() or _TIMING.match(line) is not None
+
+
+def _is_number(line: str) -> bool:
+    return line.strip().isdecimal()
 
 
 def _seconds(clock: Sequence[str | None]) -> float:

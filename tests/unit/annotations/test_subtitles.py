@@ -58,6 +58,20 @@ def test_webvtt(tmp_path):
     assert [each.segments for each in read(tmp_path, "vtt")[0]] == [(Segment(1, 2, "cut"),), ()]
 
 
+@pytest.mark.parametrize("kind", ["srt", "vtt"])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_cue_begins_at_its_times_also_without_an_empty_line(tmp_path, kind, numbered):
+    """A number before them is that of the cue where cues have numbers; else it is a word, such as a class 7."""
+    first, second = ("1\n", "7\n") if numbered else ("", "7\n")
+    head = "" if kind == "srt" else "WEBVTT\n\n"
+    cues = f"{first}00:00:01.000 --> 00:00:02.000\ncut\n{second}00:00:03.000 --> 00:00:04.000\npeel\n"
+    write(tmp_path, {f"s/a.{kind}": head + cues + "00:00:05.000 --> 00:00:06.000\npour"})
+    (found,), notes = read(tmp_path, kind)
+    word = "cut" if numbered else "cut 7"
+    assert found.segments == (Segment(1, 2, word), Segment(3, 4, "peel"), Segment(5, 6, "pour"))
+    assert notes == []
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
