@@ -192,7 +192,7 @@ def _offset_of(observation: Mapping[str, Any], media: Sequence[str]) -> float:
     times = times or [time for path, time in created.items() if _name_of(path) == name]
     if len(times) != 1:
         raise AnnotationError(
-            f"counts its times from the creation of {media[0]!r}, and media_creation_time does not tell it; open the "
+            f"counts its times from the creation of {quoted(media[0])}, and media_creation_time does not tell it; open the "
             "observation in BORIS once, and save it"
         )
     return offset_s + float(times[0])
@@ -303,8 +303,8 @@ def _add_row(video: _Video, row: Mapping[str, str], left_out: _LeftOut) -> None:
     start_s, end_s = round(start_s - offset_s, 6), round(end_s - offset_s, 6)
     if start_s > _media_s(row) + 1.0:
         raise AnnotationError(
-            f"{row['Behavior']!r} begins at {start_s:g} s, and its media last {_media_s(row):g} s; BORIS may count from "
-            "the creation of the media, which the table does not tell: give the project (.boris) instead"
+            f"{row['Behavior']!r} begins at {start_s:g} s, and its media last {_media_s(row):g} s; BORIS may count "
+            "from the creation of the media, which the table does not tell: give the project (.boris) instead"
         )
     left_out.subjects |= {row["Subject"]} - {"", "No focal subject"}
     left_out.modified += any(value for name, value in row.items() if name.startswith("Modifier"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from vidrnn.annotations.records import Annotation
+from vidrnn.names import quoted
 
 _SHARE, _SECONDS = 0.02, 0.2
 """Programs disagree about the end of a file; more than both together is another rate, or another file."""
@@ -42,4 +43,4 @@ def describe_lengths(annotations: Sequence[Annotation], ends_s: Iterable[float])
         return None
     path, text = found[0]
     number = f"{len(found)} of {len(annotations)} videos"
-    return f"{number} are of another length than their annotations, the first is {path!r}: {text}"
+    return f"{number} are of another length than their annotations, the first is {quoted(path)}: {text}"
