@@ -94,6 +94,49 @@ def test_what_is_there_is_kept_and_only_overwritten_on_request(videos: Path, tmp
         assert len([packet for packet in container.demux(video=0) if packet.size]) == 14
 
 
+def test_a_clip_is_kept_only_where_cutting_would_make_the_same(videos: Path, tmp_path: Path, capsys) -> None:
+    """Another video under the name, another stretch with the same rounded times, or another way of cutting."""
+    output = tmp_path / "clips"
+
+    def cut(*options: str) -> str:
+        (line,) = [line for line in call(capsys, *command, *options).out.splitlines() if line.startswith("cut ")]
+        return line.split(", failed")[0]
+
+    command = ("cut", "--annotations", videos / "actions.csv", "--output", output)
+    assert cut() == "cut 3 clips (3 copied, 0 encoded), kept 0"
+    assert cut("--exact") == "cut 3 clips (0 copied, 3 encoded), kept 0"
+    assert cut("--exact") == "cut 0 clips (0 copied, 0 encoded), kept 3"
+    assert cut() == "cut 3 clips (3 copied, 0 encoded), kept 0"
+    before = (output / "wave/a_0.68_1.24.mp4").read_bytes()
+    write_clip(videos / "a.mp4", pictures(60, width=64, height=48)[::-1], bf="2", g="12")
+    assert cut() == "cut 2 clips (2 copied, 0 encoded), kept 1"
+    assert (output / "wave/a_0.68_1.24.mp4").read_bytes() != before
+    listed = (videos / "actions.csv").read_text()
+    for start, frames in (("0.6806", 14), ("0.6814", 13)):  # the frame at 0.68 s is less, then more than 1 ms early
+        (videos / "actions.csv").write_text(listed.replace("0.68,", f"{start},"))
+        assert cut() == "cut 1 clips (1 copied, 0 encoded), kept 2"
+        assert clips(output)["wave/a_0.681_1.24.mp4"] == frames
+    with (output / "cuts.csv").open("r+") as file:  # as an earlier version wrote it, which did not say of which file
+        kept = [row.rsplit(",", 2)[0] for row in file.read().splitlines()]
+        file.seek(0)
+        file.truncate()
+        file.write("\n".join(kept) + "\n")
+    assert cut() == "cut 3 clips (3 copied, 0 encoded), kept 0"
+
+
+def test_clips_of_a_video_that_is_gone_stay_and_those_of_a_broken_one_are_in_no_list(
+    videos: Path, tmp_path: Path, capsys
+) -> None:
+    output = tmp_path / "clips"
+    command = ("cut", "--annotations", videos / "actions.csv", "--output", output)
+    call(capsys, *command)
+    (videos / "a.mp4").unlink()
+    (videos / "sub/b.mp4").write_bytes(b"no video any more")
+    assert "kept 2, failed 3 videos" in call(capsys, *command).out
+    listed = {row["path"] for row in rows(output / "clips.csv")}
+    assert listed == {path for path in clips(output) if "/a_" in path} and len(listed) == 2
+
+
 def test_a_clip_of_another_video_is_not_taken_for_this_one(videos: Path, tmp_path: Path) -> None:
     """Absolute paths with the same last name would share clips."""
     row = {"start": 0.0, "end": 0.5, "label": "wave", "score": 0.9}

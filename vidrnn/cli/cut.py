@@ -32,7 +32,9 @@ def cut(
     background: Annotated[
         bool, typer.Option("--background", help="Also what lies between the segments, as `background`.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make clips anew that are there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make all clips anew, also those that would be kept.")
+    ] = False,
     overrides: Overrides = None,
 ) -> int:
     """Cut videos into clips, without encoding them anew where that shows the same frames, with a CSV to train from."""

@@ -11,14 +11,25 @@ from vidrnn.annotations.records import Split, as_split
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import AnnotationError, ConfigError
 from vidrnn.names import original, quoted, writable
+from vidrnn.store.source import state_of
 
 CLIPS, CUTS = "clips.csv", "cuts.csv"
-_COLUMNS = ("path", "video", "start", "end", "label", "group", "split", "how")
+_COLUMNS = ("path", "video", "start", "end", "label", "group", "split", "how", "exact", "source")
 
 
 @dataclass(frozen=True)
 class ClipRow:
-    """One clip: its path below the folder, the stretch of which video it is, and whether it was copied or encoded."""
+    """One clip.
+
+    Attributes:
+        path: below the folder.
+        video: which it was cut out of, as it was given.
+        start_s, end_s: of the stretch.
+        label, group, split: of the clip.
+        how: ``copied`` or ``encoded``.
+        exact: whether it was to be encoded in any case.
+        source: size and time of the video's file, as `state_in_words` gives them; empty where that is not known.
+    """
 
     path: str
     video: str
@@ -28,6 +39,22 @@ class ClipRow:
     group: str
     split: Split | None
     how: str
+    exact: bool
+    source: str
+
+    def serves(self, start_s: float, end_s: float, *, exact: bool, source: str) -> bool:
+        """Whether cutting this stretch of the video as it is now would make the same clip; a video may be gone."""
+        same = (_seconds(self.start_s), _seconds(self.end_s)) == (_seconds(start_s), _seconds(end_s))
+        as_asked = self.how == "encoded" if exact else not self.exact
+        return same and as_asked and (not source or self.source == source)
+
+
+def state_in_words(video: Path) -> str:
+    """Size and time of a video for a list; empty where it cannot be looked at."""
+    try:
+        return " ".join(map(str, state_of(video)))
+    except (OSError, ValueError):
+        return ""
 
 
 def read_rows(folder: Path) -> dict[str, ClipRow]:
@@ -56,7 +83,10 @@ def write_lists(folder: Path, rows: Mapping[str, ClipRow]) -> None:
     clips = [(row.path, row.label, *((row.split or "",) if with_split else ()), row.group) for row in found]
     write_atomically(folder / CLIPS, _csv([header, *clips]))
     cuts = [
-        (row.path, row.video, f"{row.start_s:.9g}", f"{row.end_s:.9g}", row.label, row.group, row.split or "", row.how)
+        (
+            *(row.path, row.video, _seconds(row.start_s), _seconds(row.end_s), row.label, row.group, row.split or ""),
+            *(row.how, "yes" if row.exact else "no", row.source),
+        )
         for row in found
     ]
     write_atomically(folder / CUTS, _csv([_COLUMNS, *cuts]))
@@ -74,4 +104,9 @@ def _row(row: Mapping[str, str]) -> ClipRow:
         raise ValueError("a time is no number")
     split = as_split(row["split"]) if row["split"] else None
     path, video, label, group = (original(row[name]) for name in ("path", "video", "label", "group"))
-    return ClipRow(path, video, start_s, end_s, label, group, split, row["how"])
+    exact, source = row.get("exact") == "yes", row.get("source") or ""  # earlier versions did not say
+    return ClipRow(path, video, start_s, end_s, label, group, split, row["how"], exact, source)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.9g}"

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Literal
 from vidrnn.annotations.segments import covered
 from vidrnn.errors import VideoError
 from vidrnn.extraction.supervised import supervised
-from vidrnn.inference.clip_list import ClipRow, read_rows, write_lists
+from vidrnn.inference.clip_list import ClipRow, read_rows, state_in_words, write_lists
 from vidrnn.inference.pieces import Pieces
 from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
@@ -19,6 +20,7 @@ from vidrnn.video.clip import How, Stretch, write_clip
 from vidrnn.video.probe import probe
 
 _LIMITS = ExtractionSettings(stall_limit_s=600.0)
+_WRITTEN_EVERY_S = 10.0  # the lists, which are written whole
 Outcome = How | Literal["kept", "empty"]
 """What became of a piece: a clip was made by copying or encoding, was there already, or would hold no frame."""
 
@@ -48,13 +50,14 @@ def cut_videos(
     """Write a clip for each piece into ``output/<label>/``, and the lists ``clips.csv`` and ``cuts.csv``.
 
     A clip holds the frames whose times lie in the piece: its start does, its end does not. Clips are whole or not
-    there; what is there is kept, so a run that was stopped goes on. A video that fails costs itself.
+    there. One that is there is kept where cutting would make the same: the video has not changed, nor the stretch, nor
+    ``exact``. So a run that was stopped goes on. A video that fails costs itself.
 
     Args:
         videos: what to cut; a video of which that cannot be told is an outcome already.
         output: the folder; the lists keep the rows of earlier runs whose clips are still there.
         exact: encode every clip, see `vidrnn.video.clip.write_clip`.
-        overwrite: make clips anew that are there.
+        overwrite: make all clips anew, also one of another video.
 
     Yields:
         One outcome for each video.
@@ -63,46 +66,52 @@ def cut_videos(
         OSError: the output cannot be written.
     """
     output.mkdir(parents=True, exist_ok=True)
-    rows = read_rows(output)
+    rows, written_s = read_rows(output), time.monotonic()
     try:
         for pieces in videos:
             if isinstance(pieces, VideoCut):
                 yield pieces
                 continue
-            cut = _cut_one(pieces, rows, output=output, exact=exact, overwrite=overwrite)
-            for piece in pieces.pieces:
-                name = pieces.clip_name(piece)
-                how = cut.outcomes.get(name, "empty")
-                if how == "kept" and name in rows:
-                    rows[name] = replace(rows[name], label=piece.label, group=pieces.group, split=pieces.split)
-                elif how != "empty":
-                    rows[name] = ClipRow(
-                        name, pieces.name, piece.start_s, piece.end_s, piece.label, pieces.group, pieces.split, how
-                    )
-            yield cut
+            yield _cut_one(pieces, rows, output=output, exact=exact, overwrite=overwrite)
+            if time.monotonic() - written_s > _WRITTEN_EVERY_S:  # a run that is killed loses little
+                write_lists(output, rows)
+                written_s = time.monotonic()
     finally:
         write_lists(output, rows)
 
 
 def _cut_one(pieces: Pieces, rows: dict[str, ClipRow], *, output: Path, exact: bool, overwrite: bool) -> VideoCut:
-    cut = VideoCut(pieces.name)
+    """Cut what is missing of one video, and bring its rows up to date."""
+    cut, source = VideoCut(pieces.name), state_in_words(pieces.video)
     wanted: dict[str, tuple[float, float]] = {}
     for piece in pieces.pieces:
         name = pieces.clip_name(piece)
-        if overwrite or not (output / name).exists():
-            wanted[name] = piece.start_s, piece.end_s
-        elif name in rows and rows[name].video != pieces.name:
-            cause = (
-                f"{quoted(output / name)} is a clip of {quoted(rows[name].video)}; give another --output, or "
-                "--overwrite"
-            )
+        row = rows.get(name) if (output / name).exists() and not overwrite else None
+        if row is not None and row.video != pieces.name:
+            cause = f"{quoted(output / name)} is a clip of {quoted(row.video)}; give another --output, or --overwrite"
             return replace(cut, error=cause)
-        else:
+        if row is not None and row.serves(piece.start_s, piece.end_s, exact=exact, source=source):
             cut.outcomes[name] = "kept"
+            rows[name] = replace(row, label=piece.label, group=pieces.group, split=pieces.split)
+        else:
+            wanted[name] = piece.start_s, piece.end_s
+            rows.pop(name, None)  # should this fail, the clip of what the video was before is in no list
+    cut = _make(cut, wanted, pieces.video, output=output, exact=exact)
+    for piece in pieces.pieces:
+        name = pieces.clip_name(piece)
+        how = cut.outcomes.get(name, "empty")
+        if name in wanted and how != "empty":
+            facts = (piece.label, pieces.group, pieces.split, how, exact, source)
+            rows[name] = ClipRow(name, pieces.name, piece.start_s, piece.end_s, *facts)
+    return cut
+
+
+def _make(cut: VideoCut, wanted: dict[str, tuple[float, float]], video: Path, *, output: Path, exact: bool) -> VideoCut:
+    """Write the wanted clips of one video."""
     if not wanted:
         return cut
     with tempfile.TemporaryDirectory(prefix=".cut_", dir=output) as scratch:
-        work = partial(_work, _Task(pieces.video, wanted, output, Path(scratch), exact))
+        work = partial(_work, _Task(video, wanted, output, Path(scratch), exact))
         try:
             for name, outcome in supervised(work, limits=_LIMITS):
                 cut.outcomes[name] = outcome
