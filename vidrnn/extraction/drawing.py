@@ -62,7 +62,7 @@ def draw_video(
             digest = Source.of(source, on_read=lambda _count: on_progress())
         except (VideoError, OSError) as error:
             raise DecodingError(str(error)) from error
-        if before != (digest.size, digest.mtime_ns):
+        if before != digest.state:
             raise DecodingError("was written to while it was decoded; run again when the file is complete")
         for number, sheet in sheets.items():
             yield sheet.end(video, digest, drawings[number], gpu=gpu)

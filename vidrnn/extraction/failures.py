@@ -118,7 +118,7 @@ class MissingLists:
 
 def _state_of(source: Places) -> tuple[str, str]:
     try:
-        size, mtime_ns = state_of(source)
+        found = state_of(source)
     except (OSError, ValueError):
         return "", ""
-    return str(size), str(mtime_ns)
+    return str(found.size), str(found.mtime_ns)

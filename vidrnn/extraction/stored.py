@@ -1,7 +1,7 @@
 """Whether the store has what an extraction would make of a video now."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vidrnn.store.feature_folder import FeatureFolder
@@ -65,6 +65,9 @@ class Stored:
         if features is None:
             return _MISSING
         stored, known = state(features), self._manifest.get(path)
+        if known is not None and now.startswith(f"{known.source} "):  # an earlier version, which knew no witness
+            known = replace(known, source=now)
+            self._manifest.enter(path, known)
         reader = known.reader if known is not None and (known.source, known.stored) == (now, stored) else None
         if reader is not None and not self._may_differ(reader):
             return _RIGHT
@@ -73,7 +76,8 @@ class Stored:
         if found is not None and (found.source, found.stored) == (now, stored):
             return Standing("old", made)
         sha256 = known.sha256 if known is not None and known.source == now else None
-        video = self._folder.current(path, source, sha256=sha256)
+        changed = known is not None and known.source != now
+        video = self._folder.current(path, source, sha256=sha256, in_doubt=changed)
         if video is None:
             return _MISSING
         found = Found(now, video.source.sha256, stored, READER)
@@ -101,7 +105,7 @@ class Stored:
             self._old.pop(path, None)
         if (features := self._folder.state_of(path)) is not None:
             source = video.source
-            now = state((source.size, source.mtime_ns))
+            now = state(source.state)
             self._manifest.enter(path, Found(now, source.sha256, state(features), video.reader))
 
     def _may_differ(self, reader: int) -> bool:

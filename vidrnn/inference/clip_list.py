@@ -52,7 +52,8 @@ class ClipRow:
 def state_in_words(video: Path) -> str:
     """Size and time of a video for a list; empty where it cannot be looked at."""
     try:
-        return " ".join(map(str, state_of(video)))
+        found = state_of(video)
+        return f"{found.size} {found.mtime_ns}"
     except (OSError, ValueError):
         return ""
 

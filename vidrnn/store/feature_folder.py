@@ -69,7 +69,7 @@ class FeatureFolder:
                 if (place := self._in_pack(video_path)) is None:
                     return None
                 header = json.loads(place[0].header(place[1]))
-            return Source(**header["source"])
+            return _source_in(header)
         except (OSError, StoreError, *feature_file.NO_FEATURES):
             return None
 
@@ -126,12 +126,14 @@ class FeatureFolder:
 
     def header(self, video_path: str, video: VideoFeatures) -> str:
         """The JSON that goes with the features of a video, in its feature file and in the pack."""
+        source = video.source
         header = {
             "format_version": FORMAT_VERSION,
             "spec": self.spec.digest,
             "path": video_path,
             "reader": video.reader,
-            "source": asdict(video.source),
+            "source": {"size": source.size, "mtime_ns": source.mtime_ns, "sha256": source.sha256},
+            "witness": source.witness,
             "metadata": asdict(video.metadata),
             "notes": video.notes,
             "sha256": feature_file.checksum_of(video.features, video.timestamps_s),
@@ -211,7 +213,7 @@ class FeatureFolder:
         try:
             spec, checksum, notes = header["spec"], header["sha256"], tuple(header["notes"])
             facts = {name: value for name, value in header["metadata"].items() if name != "pixel_aspect"}
-            metadata, source, reader = VideoMetadata(**facts), Source(**header["source"]), reader_of(header)
+            metadata, source, reader = VideoMetadata(**facts), _source_in(header), reader_of(header)
         except (KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({error}); {advice}") from error
         if spec != self.spec.digest:
@@ -247,19 +249,22 @@ class FeatureFolder:
         except (FileNotFoundError, StoreError):
             return None
 
-    def current(self, video_path: str, source: Places, *, sha256: str | None = None) -> VideoFeatures | None:
+    def current(
+        self, video_path: str, source: Places, *, sha256: str | None = None, in_doubt: bool = False
+    ) -> VideoFeatures | None:
         """The features of exactly this source, None where nothing can be read.
 
         Args:
             video_path: as in the annotations.
             source: what decides its features. OSError where it is missing.
-            sha256: its hash, where that is known; None: it is computed where size and time do not tell.
+            sha256: its hash, where that is known; None: it is computed where size, time and witness do not tell.
+            in_doubt: compute it in any case where it is not known.
         """
         try:
             video = self.read(video_path, check=True)
         except (StoreError, MissingPathError):
             return None
-        same = video.source.is_still(source) if sha256 is None else video.source.sha256 == sha256
+        same = video.source.is_still(source, in_doubt=in_doubt) if sha256 is None else video.source.sha256 == sha256
         return video if same else None
 
 
@@ -272,6 +277,11 @@ def digest_of_weights(weights: str) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def _source_in(header: dict[str, Any]) -> Source:
+    """Raises KeyError or TypeError where a header is damaged."""
+    return Source(**header["source"], witness=str(header.get("witness", "")))
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int]:

@@ -45,9 +45,9 @@ class Found:
     reader: int
 
 
-def state(numbers: Iterable[int]) -> str:
+def state(parts: Iterable[int | str]) -> str:
     """Sizes, times and the like in one string: sums over folders are larger than the integers of SQLite."""
-    return " ".join(map(str, numbers))
+    return " ".join(map(str, parts))
 
 
 class Manifest:

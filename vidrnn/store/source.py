@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from vidrnn.frame_folders import picture_files
 
@@ -31,25 +31,45 @@ def is_reachable(path: Path) -> bool:
         return False
 
 
-def state_of(path: Places) -> tuple[int, int]:
-    """Size and time of a video, found without reading it; for several places the sums. Raises OSError.
+class State(NamedTuple):
+    """What is known of a video without reading it.
+
+    Attributes:
+        size: in bytes; of several places the sum.
+        mtime_ns: its time; of several places the sum.
+        witness: what other content of the same size and time does not have: inode and time of the last change of
+            content, name or rights, which no program can set. The same content elsewhere has another one too.
+    """
+
+    size: int
+    mtime_ns: int
+    witness: str
+
+
+def state_of(path: Places) -> State:
+    """Size, time and witness of a video, found without reading it. Raises OSError.
 
     A folder has the size of all its pictures, and in place of a time a number that changes when any of their names,
     sizes and times does. The newest time would not do: an older picture that is copied over another with its time
     leaves it as it was. Nor would a sum of times: pictures in another order leave that as it was.
     """
     if isinstance(path, tuple):
-        sizes, times = zip(*map(state_of, path), strict=True)
-        return sum(sizes), sum(times)
+        sizes, times, witnesses = zip(*map(state_of, path), strict=True)
+        return State(sum(sizes), sum(times), "+".join(witnesses))
     status = path.stat()
     if not stat.S_ISDIR(status.st_mode):
-        return status.st_size, status.st_mtime_ns
-    size, hasher = 0, hashlib.sha256()
+        return _state_of_file(status)
+    size, seen, witness = 0, hashlib.sha256(), hashlib.sha256()
     for picture in picture_files(path):
-        status = picture.stat()
-        size += status.st_size
-        hasher.update(os.fsencode(picture.name) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-    return size, int.from_bytes(hasher.digest()[:8]) >> 1
+        found = _state_of_file(picture.stat())
+        size += found.size
+        seen.update(os.fsencode(picture.name) + f"\0{found.size}\0{found.mtime_ns}\0".encode())
+        witness.update(f"{found.witness}\0".encode())
+    return State(size, int.from_bytes(seen.digest()[:8]) >> 1, witness.hexdigest()[:16])
+
+
+def _state_of_file(status: os.stat_result) -> State:
+    return State(status.st_size, status.st_mtime_ns, f"{status.st_ino}.{status.st_ctime_ns}")
 
 
 @dataclass(frozen=True)
@@ -60,11 +80,18 @@ class Source:
         size, mtime_ns: as `state_of` gives them.
         sha256: of the file; of a folder, of the names and contents of its pictures in the order of their names; of
             several places, of their hashes.
+        witness: as `state_of` gives it; empty where an earlier version made the features.
     """
 
     size: int
     mtime_ns: int
     sha256: str
+    witness: str = ""
+
+    @property
+    def state(self) -> State:
+        """As `state_of` gave it."""
+        return State(self.size, self.mtime_ns, self.witness)
 
     @classmethod
     def of(cls, path: Places, *, on_read: OnRead = lambda _count: None) -> "Source":
@@ -77,20 +104,28 @@ class Source:
         if isinstance(path, tuple):
             sources = [cls.of(place, on_read=on_read) for place in path]
             together = hashlib.sha256("".join(source.sha256 for source in sources).encode()).hexdigest()
-            return cls(sum(source.size for source in sources), sum(source.mtime_ns for source in sources), together)
+            size, mtime_ns = sum(source.size for source in sources), sum(source.mtime_ns for source in sources)
+            return cls(size, mtime_ns, together, "+".join(source.witness for source in sources))
         if path.is_dir():
-            return cls(*state_of(path), _digest_of(path, on_read=on_read))
-        with path.open("rb") as file:
-            digest = _file_digest(file, on_read=on_read)
-            status = os.fstat(file.fileno())
-        return cls(status.st_size, status.st_mtime_ns, digest.hex())
+            found, sha256 = state_of(path), _digest_of(path, on_read=on_read)
+        else:
+            with path.open("rb") as file:
+                sha256 = _file_digest(file, on_read=on_read).hex()
+                found = _state_of_file(os.fstat(file.fileno()))
+        return cls(found.size, found.mtime_ns, sha256, found.witness)
 
-    def is_still(self, path: Places) -> bool:
-        """Whether ``path`` is the same: by size and time, and by content when only the time differs."""
-        size, mtime_ns = state_of(path)
-        if size != self.size:
+    def is_still(self, path: Places, *, in_doubt: bool = False) -> bool:
+        """Whether ``path`` is the same: by size, time and witness, and by content when only the size agrees.
+
+        Args:
+            path: what may be the same. OSError where it is missing.
+            in_doubt: compare the content in any case.
+        """
+        found = state_of(path)
+        if found.size != self.size:
             return False
-        return mtime_ns == self.mtime_ns or Source.of(path).sha256 == self.sha256
+        unmoved = found.mtime_ns == self.mtime_ns and self.witness in {"", found.witness}
+        return (unmoved and not in_doubt) or Source.of(path).sha256 == self.sha256
 
 
 def _digest_of(folder: Path, *, on_read: OnRead) -> str:

@@ -61,7 +61,7 @@ class ReadSound:
         if len(features) == 0:
             raise AbsentStreamError("has less sound than one window of 25 ms")
         digest = Source.of(source, on_read=lambda _count: on_progress())
-        if before != (digest.size, digest.mtime_ns):
+        if before != digest.state:
             raise VideoError("was written to while it was decoded; run again when the file is complete")
         # Nothing is known of its pictures, which are not looked at: the sound alone may be all there is.
         yield VideoFeatures(features, timestamps_s, VideoMetadata(0, 0, 0, end_s), digest, sound.notes)
