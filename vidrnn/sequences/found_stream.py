@@ -135,6 +135,6 @@ def _doubtful(annotations: Sequence[Annotation], folder: FeatureFolder) -> tuple
         tried = not_made[path]
         if not tried.had_source:
             sourceless.append(path)
-        elif (tried.size, tried.mtime_ns) != (str(source.size), str(source.mtime_ns)):
+        elif not tried.is_of(source.state):
             replaced[path] = tried.cause
     return replaced, tuple(sourceless)

@@ -1,7 +1,7 @@
 """The lists of videos of which an extraction made no features, as whoever uses the store reads them.
 
-``failures.csv`` and ``absent.csv`` in the folder of a spec: path, stage, cause, seconds, and size and time of the
-source that was tried. Both are empty where there was none.
+``failures.csv`` and ``absent.csv`` in the folder of a spec: path, stage, cause, seconds, and size, time and witness
+of the source that was tried. These are empty where there was none.
 """
 
 import csv
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidrnn.names import original
+from vidrnn.store.source import State
 
 FAILURE_LIST = "failures.csv"
 """The videos that failed, and why."""
@@ -16,7 +17,7 @@ ABSENT_LIST = "absent.csv"
 """The videos that do not have the stream of the spec, such as sound, and why."""
 SOLVED = "solved"
 """Stage of a row that takes back the ones above it: the video has features now."""
-COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns")
+COLUMNS = ("path", "stage", "cause", "seconds", "size", "mtime_ns", "witness")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class NotMade:
         stage: as of `vidrnn.extraction.jobs.Failure`.
         cause: why.
         seconds: that it took.
-        size, mtime_ns: of the source, as `vidrnn.store.source.state_of` gives them; empty where there was none.
+        size, mtime_ns, witness: of the source, as `vidrnn.store.source.state_of` gives them. They are
+            empty where there was none. Earlier versions wrote no witness.
     """
 
     path: str
@@ -37,11 +39,18 @@ class NotMade:
     seconds: float
     size: str
     mtime_ns: str
+    witness: str
 
     @property
     def had_source(self) -> bool:
         """Whether there was a source to try."""
         return self.size != ""
+
+    def is_of(self, source: State) -> bool:
+        """Whether it was this source that was tried, as far as its size, time and witness tell."""
+        return (self.size, self.mtime_ns) == (str(source.size), str(source.mtime_ns)) and (
+            not self.witness or not source.witness or self.witness == source.witness
+        )
 
 
 def read_list(path: Path) -> dict[str, NotMade]:
@@ -52,9 +61,8 @@ def read_list(path: Path) -> dict[str, NotMade]:
             for row in csv.DictReader(file):
                 try:
                     video, cause, seconds = original(row["path"]), original(row["cause"]), float(row["seconds"])
-                    found[video] = NotMade(
-                        video, row["stage"], cause, seconds, row["size"] or "", row["mtime_ns"] or ""
-                    )
+                    state = (row["size"] or "", row["mtime_ns"] or "", row.get("witness") or "")
+                    found[video] = NotMade(video, row["stage"], cause, seconds, *state)
                 except (KeyError, TypeError, ValueError):
                     continue
     except FileNotFoundError:

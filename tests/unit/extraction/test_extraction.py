@@ -141,9 +141,9 @@ def test_bad_videos_are_listed_with_their_cause_and_the_run_goes_on(world):
     assert world.seen == 5
     invalid = "cannot be opened as a video (8 bytes): Invalid data found when processing input"
     header, gone, odd = failures_of(report)
-    assert header == ["path", "stage", "cause", "seconds", "size", "mtime_ns"]
+    assert header == ["path", "stage", "cause", "seconds", "size", "mtime_ns", "witness"]
     assert gone[:3] == ["gone.mkv", "probe", "does not exist; correct its path, or put the file there"]
-    assert gone[4:] == ["", ""]
+    assert gone[4:] == ["", "", ""]
     assert odd[:3] == ['run/odd, "name".mp4', "probe", invalid]
     assert float(odd[3]) >= 0
     assert odd[4] == "8"

@@ -13,8 +13,11 @@ import pytest
 
 from tests.worlds import tiny_spec, video_features
 from vidrnn.annotations import Annotation
-from vidrnn.extraction.extract import extract
+from vidrnn.extraction.extract import Report, extract
+from vidrnn.extraction.failures import FailureList
+from vidrnn.extraction.jobs import Failure
 from vidrnn.extraction.stored import Stored
+from vidrnn.sequences.found_stream import find_stream
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import ExternalSettings
@@ -22,6 +25,7 @@ from vidrnn.store import source as source_module
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.manifest import FILE, state
+from vidrnn.store.not_made import FAILURE_LIST
 from vidrnn.store.source import Places, Source
 from vidrnn.streams.passes import file_passes
 
@@ -152,21 +156,67 @@ def test_features_of_an_earlier_version_are_trusted_once_and_then_guarded(
     assert world.find() == "missing"
 
 
+class Arrays:
+    """A video with an array of a fixed size and time, under any root, and one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, root: str, value: float) -> None:
+        root_folder = self.folder / root
+        (root_folder / "arrays").mkdir(parents=True, exist_ok=True)
+        (root_folder / "a.mp4").write_bytes(b"never opened")
+        np.save(root_folder / "arrays" / NAME, np.full((4, 2), value, np.float32))
+        os.utime(root_folder / "arrays" / NAME, ns=(0, 10**18))
+
+    def extract(self, root: str) -> Report:
+        settings = FeatureSettings(streams=("external",), external=ExternalSettings(folder=Path("arrays"), rate=1.0))
+        annotations = [Annotation("a.mp4", "x", None, "a")]
+        passes = file_passes(annotations, root=self.folder / root, settings=settings)
+        how = ExtractionSettings(store=self.folder / "store", workers=1)
+        return extract(annotations, passes, root=self.folder / root, settings=how, weights="default")
+
+
 def test_arrays_under_another_root_are_not_taken_for_the_first_ones(tmp_path: Path) -> None:
     """Arrays have equal sizes as a rule, and programs that unpack them give them equal times."""
-    settings = FeatureSettings(streams=("external",), external=ExternalSettings(folder=Path("arrays"), rate=1.0))
-    found = []
-    for number, root in enumerate((tmp_path / "first", tmp_path / "second")):
-        (root / "arrays").mkdir(parents=True)
-        (root / "a.mp4").write_bytes(b"never opened")
-        np.save(root / "arrays" / NAME, np.full((4, 2), number, np.float32))
-        os.utime(root / "arrays" / NAME, ns=(0, 10**18))
-        annotations = [Annotation("a.mp4", "x", None, "a")]
-        passes = file_passes(annotations, root=root, settings=settings)
-        how = ExtractionSettings(store=tmp_path / "store", workers=1)
-        report = extract(annotations, passes, root=root, settings=how, weights="default")
+    arrays, found = Arrays(tmp_path), []
+    for number, root in enumerate(("first", "second")):
+        arrays.put(root, number)
+        report = arrays.extract(root)
         found.append((report.whole.extracted, float(report.folders[0].read("a.mp4").features[0, 0])))
     assert found == [(1, 0.0), (1, 1.0)]
+
+
+def test_a_file_that_failed_and_is_mended_with_its_time_kept_is_tried_again(tmp_path: Path) -> None:
+    arrays = Arrays(tmp_path)
+    arrays.put("data", np.nan)
+    assert [arrays.extract("data").whole.not_retried for _ in range(2)] == [0, 1]
+    arrays.put("data", 1.0)
+    report = arrays.extract("data")
+    assert report.whole.summary() == "extracted 1, reused 0, failed 0"
+
+
+def test_features_of_a_file_that_was_replaced_by_a_bad_one_with_its_time_kept_are_not_used(tmp_path: Path) -> None:
+    arrays = Arrays(tmp_path)
+    arrays.put("data", 1.0)
+    arrays.extract("data")
+    arrays.put("data", np.nan)
+    (folder,) = arrays.extract("data").folders
+    assert list(find_stream([Annotation("a.mp4", "x", None, "a")], folder).replaced) == ["a.mp4"]
+
+
+@pytest.mark.parametrize("kept", [6, 7], ids=["earlier version", "this version"])
+def test_a_list_of_failures_of_an_earlier_version_tells_size_and_time(tmp_path: Path, kept: int) -> None:
+    """It had six columns; a run of today adds rows with a seventh."""
+    file, listed = one_file(tmp_path / "data"), tmp_path / FAILURE_LIST
+    FailureList(listed).add(Failure(NAME, "decode", "broken"), file)
+    listed.write_text("".join(",".join(row.split(",")[:kept]) + "\n" for row in listed.read_text().splitlines()))
+    FailureList(listed).add(Failure("b.npy", "decode", "broken"), file)
+    failures = FailureList(listed)
+    assert failures.known(NAME, file) == Failure(NAME, "decode", "broken")
+    assert failures.known("b.npy", file) == Failure("b.npy", "decode", "broken")
+    keep_time(renamed_over, file)
+    assert (failures.known(NAME, file) is None) == (kept == 7)
 
 
 def test_the_header_of_a_feature_file_tells_the_witness_beside_the_source(tmp_path: Path) -> None:
