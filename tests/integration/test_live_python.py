@@ -158,6 +158,9 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(VideoError, match=reason):
             stream.push(wrong, 0.0)  # type: ignore[arg-type]
+    for time_s in (None, "1", True, float("nan"), float("inf")):
+        with pytest.raises(VideoError, match="the time of a picture must be a number of seconds, and this is"):
+            stream.push(np.zeros((4, 4, 3), np.uint8), time_s)  # type: ignore[arg-type]
     frame = np.zeros((48, 64, 3), np.uint8)
     stream.push(frame, 1.0)
     with pytest.raises(VideoError, match="times of a stream go forward"):

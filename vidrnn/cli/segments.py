@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vidrnn.cli.classify import write_predictions
-from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model, load_settings
+from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model, load_settings, print_note
 from vidrnn.errors import ExitCode
 from vidrnn.names import writable
 
@@ -21,7 +21,9 @@ def segments(
     output: Annotated[Path, typer.Option("--output", help="File that ends in .csv or .jsonl.")],
     window: Annotated[
         float | None,
-        typer.Option(help="Seconds that are looked at together, as if they were a clip; 4 for models of clips."),
+        typer.Option(
+            help="Seconds that are looked at together, as if they were a clip; of models of clips the median clip."
+        ),
     ] = None,
     hop: Annotated[
         float | None, typer.Option(help="Seconds from one window to the next; a quarter of a window.")
@@ -56,6 +58,7 @@ def segments(
     from vidrnn.api import load
     from vidrnn.inference.as_trained import shown_streams
     from vidrnn.inference.events import EventOptions
+    from vidrnn.inference.live_models import note_usual_window
     from vidrnn.inference.new_videos import find_videos
     from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
     from vidrnn.inference.segments import SegmentOptions, check_options, head_of_rows
@@ -66,6 +69,8 @@ def segments(
     recogniser = load(model, device=device, weights=weights, unknown_below=unknown_below, frame_rate=frame_rate)
     trained = recogniser.model
     options = check_options(trained, SegmentOptions(window, hop, events))
+    if note := note_usual_window(trained, window):
+        print_note(note)
     videos = find_videos(paths, media=trained.settings.data.media)
     side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
     done = finished_paths(output) if resume else set()

@@ -32,7 +32,8 @@ def stream(
         typer.Option(help="Seconds that an answer may wait for later pictures; for models of both directions."),
     ] = None,
     window: Annotated[
-        float | None, typer.Option(help="Seconds that are looked at together; for models with one answer per video.")
+        float | None,
+        typer.Option(help="Seconds looked at together, for models with one answer per video; else the median clip."),
     ] = None,
     limit: Annotated[str | None, typer.Option("--for", help="Stop after this time, such as 30s, 5m or 2h.")] = None,
     hysteresis: Hysteresis = 0.0,
@@ -49,6 +50,7 @@ def stream(
     """Answer while pictures still come: a line of JSON per answer, and per start and end of an event."""
     from vidrnn.api import load
     from vidrnn.inference.events import EventOptions
+    from vidrnn.inference.live_models import note_usual_window
     from vidrnn.inference.live_session import LiveSession
     from vidrnn.video.live_source import find_source
 
@@ -56,6 +58,8 @@ def stream(
     options = EventOptions(hysteresis, min_length, min_gap)
     found = find_source(source)
     recogniser = load(model, device=device, weights=weights, unknown_below=unknown_below, batch_size=1)
+    if note := note_usual_window(recogniser.model, window):
+        print(note, file=sys.stderr, flush=True)
     session = LiveSession(
         recogniser.stream(delay_s=delay, window_s=window),
         recogniser.model,

@@ -113,6 +113,7 @@ def train(
         chosen_on=frozenset[str]().union(*val_set.identities) if val_set else frozenset(),
         others=tuple(folder.spec for folder in folders[1:]),
         decoder=learn_segments(train_set, settings.model.head, num_classes=len(label_map)),
+        clip_s=_clip_length(train_set),
     )
     others = _save_others(model, result, val_set, output)
     model = _with_figures(model, result.model, result.epochs, result.history, val_set)
@@ -123,6 +124,12 @@ def train(
     states = [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
     files = (written[0], *others, *written[1:], *states)
     return TrainingRun(model, result.history, model.metrics, convergence, verdict, files)
+
+
+def _clip_length(train_set: SequenceSet) -> float | None:
+    """Median seconds of the training videos; None where none has a length, such as still images."""
+    seconds = train_set.metadata[:, 3]
+    return round(float(np.median(seconds[seconds > 0])), 3) if (seconds > 0).any() else None
 
 
 def _write(model: TrainedModel, history: History, settings: RunSettings, output: Path) -> tuple[Path, ...]:

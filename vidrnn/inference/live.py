@@ -1,5 +1,7 @@
 """A trained model on pictures that still come: `push` takes one, and gives the answers that are ready."""
 
+import math
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +13,7 @@ from vidrnn.frames.live_drawing import LiveDrawing, LiveStep
 from vidrnn.inference.as_trained import shown_streams
 from vidrnn.inference.live_answers import LiveAnswer
 from vidrnn.inference.live_features import LiveFeatures
-from vidrnn.inference.live_models import WINDOW_S, live_model
+from vidrnn.inference.live_models import live_model, usual_window
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.settings.model import STEP_HEADS
 from vidrnn.settings.streams import BACKBONE_STREAMS
@@ -29,7 +31,8 @@ class LiveStream:
         model: the trained model.
         passes: over its pictures.
         delay_s: how many seconds an answer may wait, for models that read in both directions.
-        window_s: how many seconds are looked at together, for models with one answer per video.
+        window_s: how many seconds are looked at together, for models with one answer per video; None: as many as the
+            median training video has.
 
     Raises:
         ConfigError: the model cannot answer while the video still comes; the message says what to train.
@@ -49,7 +52,7 @@ class LiveStream:
         )
         self._features = LiveFeatures(passes)
         clips = model.settings.model.head not in STEP_HEADS
-        self._drawing_window_s = (window_s or WINDOW_S) if clips else None
+        self._drawing_window_s = (window_s or usual_window(model)) if clips else None
         self._drawing = self.drawing()
         self._finished = False
 
@@ -66,13 +69,15 @@ class LiveStream:
             pixel_aspect: width of a pixel over its height.
 
         Raises:
-            VideoError: the time goes back, the size changes, or it is no such picture.
+            VideoError: the time is no number or goes back, the size changes, or it is no such picture.
         """
         if self._finished:
             raise VideoError("the stream was finished; reset it to begin anew")
         if not (isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 3 and frame.dtype == np.uint8):
             given = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
             raise VideoError(f"a picture must be an array of uint8 (height, width, 3) in RGB, and this is {given}")
+        if isinstance(time_s, bool) or not isinstance(time_s, numbers.Real) or not math.isfinite(time_s):
+            raise VideoError(f"the time of a picture must be a number of seconds, and this is {time_s!r}")
         picture = Frame(frame.copy(), time_s, pixel_aspect)
         arrival = Arrival(time_s, (frame.shape[1], frame.shape[0]), lambda: picture)
         return self._take_all(self._drawing.push(arrival))

@@ -17,8 +17,35 @@ from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import Stream
 from vidrnn.store.spec import FeatureSpec
 
-WINDOW_S = 4.0
-"""What models with one answer per video look at together, when nothing else is said."""
+_WINDOW_S = 4.0
+"""What models with one answer per video look at together, where nothing says how long the training videos were."""
+
+
+def usual_window(model: TrainedModel) -> float:
+    """Seconds that a model with one answer per video looks at together: as much as in the median training video."""
+    return model.clip_s or _WINDOW_S
+
+
+def note_usual_window(model: TrainedModel, window_s: float | None) -> str | None:
+    """What people should know of a window that nobody chose; None where there is nothing."""
+    if window_s is not None or model.clip_s is not None or model.settings.model.head in STEP_HEADS:
+        return None
+    return (
+        f"the model file does not say how long the training videos were, so windows are of {_WINDOW_S:g} s; give "
+        "--window, as long as these were, or train again"
+    )
+
+
+def check_window(model: TrainedModel, window_s: float) -> None:
+    """Raise ConfigError for a window that is no length, or shorter than a step."""
+    if not 0 < window_s < math.inf:
+        raise ConfigError(f"a window of {window_s} s: give a number of seconds above 0")
+    rates = [float(spec.sampling["rate"]) for spec in model.specs if spec.sampling.get("kind") == "fps"]
+    if rates and window_s * max(rates) < 1 - 1e-6:
+        raise ConfigError(
+            f"a window of {window_s} s is shorter than a step of the model, {1 / max(rates):.3g} s; give a number of "
+            "seconds above that, best as many as the training videos had"
+        )
 
 
 class LiveModel(Protocol):
@@ -49,15 +76,15 @@ def live_model(
         specs: of the views that it is shown.
         streams: that it is shown.
         delay_s: how long an answer may wait, for models that read in both directions.
-        window_s: how much is looked at together, for models with one answer per video; None takes `WINDOW_S`.
+        window_s: how much is looked at together, for models with one answer per video; None: see `usual_window`.
 
     Raises:
         ConfigError: the model cannot answer while the video still comes, or a number is for models of another kind.
     """
     settings = model.settings
-    _check_numbers(settings, delay_s=delay_s, window_s=window_s)
+    _check_numbers(model, delay_s=delay_s, window_s=window_s)
     if settings.model.head not in STEP_HEADS:
-        return SlidingWindow(model, specs, streams, window_s=window_s or WINDOW_S)
+        return SlidingWindow(model, specs, streams, window_s=window_s or usual_window(model))
     if settings.training.steps is not None:
         raise ConfigError(
             f"the model chooses {settings.training.steps} steps of the whole video (training.steps), and a stream has "
@@ -78,12 +105,13 @@ def live_model(
     return StepByStep(model, specs)
 
 
-def _check_numbers(settings: RunSettings, *, delay_s: float | None, window_s: float | None) -> None:
+def _check_numbers(model: TrainedModel, *, delay_s: float | None, window_s: float | None) -> None:
+    settings = model.settings
     head, one_direction = settings.model.head, not settings.model.bidirectional
     if delay_s is not None and not 0 <= delay_s < math.inf:
         raise ConfigError(f"a delay of {delay_s} s: give a number of seconds, 0 or more")
-    if window_s is not None and not 0 < window_s < math.inf:
-        raise ConfigError(f"a window of {window_s} s: give a number of seconds above 0")
+    if window_s is not None:
+        check_window(model, window_s)
     if head not in STEP_HEADS and delay_s is not None:
         raise ConfigError(f"a delay is for heads that answer at every step, and this head is {head!r}; give a window")
     if head in STEP_HEADS and window_s is not None:

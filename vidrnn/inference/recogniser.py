@@ -178,7 +178,7 @@ class Recogniser:
 
         Args:
             path: a video file, or a folder of frames.
-            window_s: length of windows, for models of clips; None: 4.
+            window_s: length of windows, for models of clips; None: the median length of the training videos.
             hop_s: distance of windows; None: a quarter of a window.
             hysteresis: see `vidrnn.inference.events.EventOptions`.
             min_length_s: see `vidrnn.inference.events.EventOptions`.
@@ -238,7 +238,8 @@ class Recogniser:
 
         Args:
             delay_s: how many seconds an answer may wait; for models that read in both directions, which need it.
-            window_s: how many seconds are looked at together, for models with one answer per video; None: 4.
+            window_s: how many seconds are looked at together, for models with one answer per video; None: the median
+                length of the training videos.
 
         Raises:
             ConfigError: the model cannot answer while the video still comes; the message says what to train.

@@ -15,7 +15,7 @@ from vidrnn.errors import ConfigError, StoreError
 from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.inference.clip_windows import window_scores
 from vidrnn.inference.events import Event, EventFinder, EventOptions
-from vidrnn.inference.live_models import WINDOW_S
+from vidrnn.inference.live_models import check_window, usual_window
 from vidrnn.inference.long_outputs import step_outputs
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import Clock, PredictionRow, probabilities_of
@@ -57,7 +57,7 @@ class SegmentOptions:
 def check_options(model: TrainedModel, options: SegmentOptions) -> SegmentOptions:
     """The options with window and hop as they are used; both stay None where the model goes on from step to step.
 
-    Models with one answer per video take windows of `WINDOW_S` seconds, when nothing else is said.
+    Models with one answer per video take windows as long as the median training video, when nothing else is said.
 
     Raises:
         ConfigError: the model cannot say when something happens, or an option has no meaning.
@@ -80,15 +80,14 @@ def check_options(model: TrainedModel, options: SegmentOptions) -> SegmentOption
             "(inference.decoding: viterbi), and no class takes the place of another step by step; leave it out"
         )
     if window_s is None and head not in STEP_HEADS:
-        window_s = WINDOW_S
+        window_s = usual_window(model)
     if window_s is None:
         if hop_s is not None:
             raise ConfigError(f"a hop of {hop_s} s is the distance of windows, and there are none; give a window too")
         _refuse_obstacles(model)
         return options
     hop_s = window_s / _HOPS if hop_s is None else hop_s
-    if not 0 < window_s < math.inf:
-        raise ConfigError(f"a window of {window_s} s: give a number of seconds above 0")
+    check_window(model, window_s)
     if not 0 < hop_s <= window_s:
         raise ConfigError(
             f"a hop of {hop_s} s with a window of {window_s} s: give a number of seconds above 0 and at most the "

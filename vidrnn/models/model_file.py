@@ -59,6 +59,7 @@ class TrainedModel:
         others: specs of the further streams, in canonical order.
         decoder: what the segments in training tell, for ``step_labels``; None for others, and in older files.
         mirrored_flow: version of the mirrored view of flow that it learned from, see `MIRRORED_FLOW_VERSION`.
+        clip_s: median length of the training videos, in seconds; None where they have none, and in older files.
     """
 
     classifier: Model
@@ -75,6 +76,7 @@ class TrainedModel:
     others: tuple[FeatureSpec, ...] = ()
     decoder: SegmentDecoder | None = None
     mirrored_flow: int = MIRRORED_FLOW_VERSION
+    clip_s: float | None = None
 
     @property
     def specs(self) -> tuple[FeatureSpec, ...]:
@@ -121,6 +123,7 @@ def save_model(model: TrainedModel, path: Path) -> None:
         "chosen_on": sorted(model.chosen_on),
         "segments": None if model.decoder is None else asdict(model.decoder),
         "mirrored_flow": model.mirrored_flow,
+        "clip_s": model.clip_s,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.classifier.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))

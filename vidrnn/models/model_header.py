@@ -153,6 +153,7 @@ def answering(header: Mapping[str, Any], settings: RunSettings, names: Sequence[
         "temperature": temperature,
         "unknown_below": None if unknown_below is None else _unknown_below(unknown_below, settings, names),
         "decoder": None if segments is None else SegmentDecoder.from_header(segments, num_classes=num_classes),
+        "clip_s": _clip_length(header.get("clip_s")),
         "trained_on": _identities(header, "trained_on"),
         "chosen_on": _identities(header, "chosen_on"),
     }
@@ -176,6 +177,15 @@ def mirrored_flow(header: Mapping[str, Any]) -> int:
     if type(version) is not int:
         raise ValueError(f"mirrored_flow {version!r} is not a whole number")
     return version
+
+
+def _clip_length(value: object) -> float | None:
+    if value is None:
+        return None
+    seconds = _number(value, "clip_s")
+    if seconds <= 0:
+        raise ValueError(f"clip_s {seconds} is not a number of seconds above 0")
+    return seconds
 
 
 def _thresholds(values: object, num_classes: int) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.inference.long_worlds import model_of, video, whole
 from vidrnn.errors import ConfigError
 from vidrnn.inference.events import EventOptions
+from vidrnn.inference.live_models import note_usual_window
 from vidrnn.inference.prediction_rows import Clock, rows_of
 from vidrnn.inference.segments import SegmentOptions, check_options, find_segments
 from vidrnn.models.model_file import TrainedModel
@@ -58,6 +59,15 @@ def test_numbers_are_given_for_every_step_and_end_where_nothing_is_shown() -> No
 
 @pytest.mark.parametrize("head", ["label", "multilabel", "regression"])
 def test_models_of_clips_have_windows_when_nothing_is_said(head: str) -> None:
-    checked = check_options(model_of(head=head, bidirectional=True), SegmentOptions())
+    """As long as the median training video; a file that does not tell it gets 4 s."""
+    older = model_of(head=head, bidirectional=True)
+    checked = check_options(older, SegmentOptions())
     assert (checked.window_s, checked.hop_s) == (4.0, 1.0)
+    checked = check_options(replace(older, clip_s=2.0), SegmentOptions())
+    assert (checked.window_s, checked.hop_s) == (2.0, 0.5)
+    assert check_options(replace(older, clip_s=2.0), SegmentOptions(3.0)).window_s == 3.0
+    assert "so windows are of 4 s; give --window" in str(note_usual_window(older, None))
+    assert note_usual_window(older, 4.0) is note_usual_window(replace(older, clip_s=2.0), None) is None
+    with pytest.raises(ConfigError, match=r"a window of 0\.05 s is shorter than a step of the model, 0\.1 s"):
+        check_options(older, SegmentOptions(0.05))
     assert check_options(model_of(), SegmentOptions()) == SegmentOptions()

@@ -96,6 +96,7 @@ def test_the_header_holds_what_is_needed_and_plain_safetensors_reads_the_file(tm
         "specs",
         "segments",
         "mirrored_flow",
+        "clip_s",
     }  # fmt: skip
     assert header["config"] == model.settings.model_dump(mode="json")
     assert header["spec"] == json.loads(model.spec.to_json())
@@ -157,6 +158,16 @@ def test_a_model_that_learned_from_mirrored_flow_of_an_earlier_version_is_refuse
         return
     with pytest.raises(ModelFileError, match=r"mirrored flow of version 1, .* makes version 2: drawn from .* train"):
         older.refuse_earlier_mirror()
+
+
+def test_how_long_the_training_videos_were_is_in_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(replace(make_model(), clip_s=2.5), path)
+    assert load_model(path, device=CPU).clip_s == 2.5
+    rewrite(path, lambda header: header.update(clip_s=0))
+    assert refusal(path) == "FILE is inconsistent: clip_s 0.0 is not a number of seconds above 0"
+    rewrite(path, lambda header: header.pop("clip_s"))
+    assert load_model(path, device=CPU).clip_s is None
 
 
 def test_which_mirrored_flow_a_model_learned_from_is_in_its_file(tmp_path: Path) -> None:
