@@ -1,5 +1,6 @@
 """ELAN's .eaf: annotations on tiers (EAF 2.0 to 3.0, Max Planck Institute for Psycholinguistics)."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit
@@ -7,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from vidrnn.annotations.annotation_files import find_files
 from vidrnn.annotations.class_names import refuse_twin_names
+from vidrnn.annotations.eaf_times import find_times
 from vidrnn.annotations.records import Annotation, Segment, plain_path
 from vidrnn.annotations.rows import fill_path, located, read_text
 from vidrnn.annotations.segments import join_equal
@@ -15,35 +17,42 @@ from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
 
 _KINDS = {"milliseconds": 0.001}
+_OF_OTHERS = "REF_ANNOTATION"
 
 
 def read_eaf(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     """Read the ``.eaf`` files in the folder ``data.annotations``, at any depth, or one.
 
     The label is the value of an annotation; those of ``data.tiers``, or of all tiers that have times of their own.
-    Those of one label that overlap become one. The video is the first media file that the document links; with
-    ``data.video_path`` it is named as the document. It is a group of its own.
+    Annotations of a named tier that refer to others have their times, see `find_times`. Those of one label that overlap
+    become one. The video is the first media file that the document links; with ``data.video_path`` it is named as the
+    document. It is a group of its own.
 
-    ``notes`` gets how many annotations were left out: those that refer to others, are empty, or have no time.
+    ``notes`` gets how many annotations were left out (of a tier that was not named those that refer to others, and all
+    that are empty or have no time), and how many lie between others.
 
     Raises:
         MissingPathError: there is nothing at that path.
-        AnnotationError: no such file, no XML of ELAN, no such tier, an end before its start, or two spellings of one
-            label.
+        AnnotationError: no such file, no XML of ELAN, no such tier, a named tier whose annotations have no time, an end
+            before its start, or two spellings of one label.
     """
     found: list[Annotation] = []
-    left_out = 0
+    counts = Counter[str]()
     for file, name in find_files(settings, ".eaf"):
         document = _parse(file)
         with located(str(file)):
-            segments, without = _segments(document, settings.tiers)
-        left_out += without
+            segments = _segments(document, settings.tiers, counts)
         path = _path_of(document, file, name, settings)
         found.append(Annotation(path, "", None, path, segments=join_equal(segments)))
-    if left_out:
+    if number := counts["left out"]:
         notes.append(
-            f"{settings.annotations}: {left_out} annotations were left out, for they have no words or no times of "
+            f"{settings.annotations}: {number} annotations were left out, for they have no words or no times of "
             "their own"
+        )
+    if number := counts["between"]:
+        notes.append(
+            f"{settings.annotations}: {number} annotations begin or end at a slot without a time, which was taken "
+            "evenly between its neighbours, as ELAN shows it"
         )
     refuse_twin_names(
         sorted({name for annotation in found for name in annotation.names}), where=str(settings.annotations)
@@ -65,33 +74,50 @@ def _parse(file: Path) -> ET.Element:
     return document
 
 
-def _segments(document: ET.Element, tiers: tuple[str, ...] | None) -> tuple[list[Segment], int]:
+def _segments(document: ET.Element, tiers: tuple[str, ...] | None, counts: Counter[str]) -> list[Segment]:
     header = document.find("HEADER")
     unit = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
     if unit not in _KINDS:
         raise AnnotationError(f"TIME_UNITS {unit!r} is unknown; allowed: {', '.join(_KINDS)}")
-    slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in document.iter("TIME_SLOT")}
     there = {tier.get("TIER_ID", ""): tier for tier in document.iter("TIER")}
     if tiers is not None and (absent := [name for name in tiers if name not in there]):
         raise AnnotationError(
             f"data.tiers: there is no tier {quoted(absent[0])}; there are {', '.join(map(quoted, there))}"
         )
-    found: list[Segment] = []
-    left_out = 0
+    times, found = find_times(document), []
     for name, tier in there.items():
         if tiers is not None and name not in tiers:
             continue
-        left_out += sum(1 for _ in tier.iter("REF_ANNOTATION"))
-        for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
-            value = " ".join((annotation.findtext("ANNOTATION_VALUE") or "").split())
-            times = [slots.get(annotation.get(f"TIME_SLOT_REF{end}")) for end in (1, 2)]
-            if not value or None in times or times[0] == times[1]:
-                left_out += 1
+        worded = [annotation for annotation in _annotations(tier) if _words(annotation)]
+        if tiers is not None and worded and not any(_number(annotation) in times.spans for annotation in worded):
+            raise AnnotationError(
+                f"data.tiers: none of the {len(worded)} annotations of tier {quoted(name)} has a time"
+            )
+        counts["left out"] -= len(worded)
+        counts["left out"] += sum(1 for _ in _annotations(tier))
+        for annotation in worded:
+            number, is_other = _number(annotation), annotation.tag == _OF_OTHERS
+            start, end = times.spans.get(number, (0.0, 0.0))
+            if start == end or (is_other and tiers is None):
+                counts["left out"] += 1
                 continue
-            with located(f"tier {quoted(name)}, annotation {annotation.get('ANNOTATION_ID')}"):
-                start_s, end_s = (float(time or 0) * _KINDS[unit] for time in times)
-                found.append(Segment(round(start_s, 3), round(end_s, 3), value))
-    return found, left_out
+            counts["between"] += number in times.between
+            with located(f"tier {quoted(name)}, annotation {number}"):
+                start_s, end_s = round(start * _KINDS[unit], 3), round(end * _KINDS[unit], 3)
+                found.append(Segment(start_s, end_s, _words(annotation)))
+    return found
+
+
+def _annotations(tier: ET.Element) -> Iterator[ET.Element]:
+    return (element for element in tier.iter() if element.tag in {"ALIGNABLE_ANNOTATION", _OF_OTHERS})
+
+
+def _number(annotation: ET.Element) -> str:
+    return annotation.get("ANNOTATION_ID", "")
+
+
+def _words(annotation: ET.Element) -> str:
+    return " ".join((annotation.findtext("ANNOTATION_VALUE") or "").split())
 
 
 def _path_of(document: ET.Element, file: Path, name: str, settings: DataSettings) -> str:

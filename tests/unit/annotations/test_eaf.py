@@ -49,9 +49,15 @@ def read(root, **settings):
 def test_all_tiers_with_times_are_read_and_the_rest_is_counted(tmp_path):
     write(tmp_path, {"elan/d.eaf": "\ufeff" + document().replace("\n", "\r\n"), "elan/._d.eaf": "x"})
     (found,), notes = read(tmp_path)
-    segments = (Segment(0.5, 1.25, "wave left"), Segment(0.5, 2.0, "talk"))
+    segments = (Segment(0.5, 1.25, "wave left"), Segment(0.5, 2.0, "talk"), Segment(1.25, 1.625, "wave"))
     assert found == Annotation("my talk.mp4", "", None, "my talk.mp4", segments=segments)
-    assert notes == ["elan: 3 annotations were left out, for they have no words or no times of their own"]
+    assert notes == [
+        "elan: 2 annotations were left out, for they have no words or no times of their own",
+        (
+            "elan: 1 annotations begin or end at a slot without a time, which was taken evenly between its neighbours, "
+            "as ELAN shows it"
+        ),
+    ]
 
 
 def test_tiers_may_be_chosen(tmp_path):
@@ -60,6 +66,57 @@ def test_tiers_may_be_chosen(tmp_path):
     assert (found.names, notes) == (("talk",), [])
     assert refused(data_settings(tmp_path, "eaf", "elan", tiers=["mouth"])) == (
         "ROOT/elan/d.eaf: data.tiers: there is no tier 'mouth'; there are 'hand', 'speech', 'gloss'"
+    )
+
+
+SPEECH = """<ANNOTATION_DOCUMENT>
+  <TIME_ORDER>
+    <TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="1000"/><TIME_SLOT TIME_SLOT_ID="t2"/><TIME_SLOT TIME_SLOT_ID="t3"/>
+    <TIME_SLOT TIME_SLOT_ID="t4"/><TIME_SLOT TIME_SLOT_ID="t5" TIME_VALUE="4000"/><TIME_SLOT TIME_SLOT_ID="t6"/>
+  </TIME_ORDER>
+  <TIER TIER_ID="speech">{speech}</TIER>
+  <TIER TIER_ID="gloss" PARENT_REF="speech">{gloss}</TIER>
+  <TIER TIER_ID="note" PARENT_REF="gloss">{note}</TIER>
+</ANNOTATION_DOCUMENT>"""
+
+
+def aligned(number, first, last, words):
+    return (
+        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="{number}" TIME_SLOT_REF1="{first}" TIME_SLOT_REF2="{last}">'
+        f"<ANNOTATION_VALUE>{words}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>"
+    )
+
+
+def referring(number, parent, words, before=None):
+    previous = "" if before is None else f'PREVIOUS_ANNOTATION="{before}"'
+    return (
+        f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{number}" ANNOTATION_REF="{parent}" {previous}>'
+        f"<ANNOTATION_VALUE>{words}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+    )
+
+
+def test_annotations_of_a_named_tier_take_the_times_of_those_that_they_refer_to(tmp_path):
+    """One has all of it, several have equal parts in the order that they name, whatever their order in the file."""
+    gloss = referring("g2", "s1", "run", before="g1") + referring("g1", "s1", "stand")
+    parts = {"speech": aligned("s1", "t1", "t5", "words"), "gloss": gloss, "note": referring("n1", "g2", "quick")}
+    write(tmp_path, {"elan/d.eaf": SPEECH.format(**parts)})
+    (found,), notes = read(tmp_path, tiers=["gloss", "note"], video_path="{name}.mp4")
+    assert found.segments == (Segment(1, 2.5, "stand"), Segment(2.5, 4, "run"), Segment(2.5, 4, "quick"))
+    assert notes == []
+    (found,), _ = read(tmp_path, video_path="{name}.mp4")
+    assert found.names == ("words",)
+
+
+def test_slots_without_a_time_lie_evenly_between_their_neighbours_on_the_tier(tmp_path):
+    """Where one annotation ends and the next begins at a slot of its own is one instant; the last has no neighbour."""
+    speech = aligned("s1", "t1", "t2", "a") + aligned("s2", "t3", "t4", "b") + aligned("s3", "t4", "t5", "c")
+    speech += aligned("s4", "t5", "t6", "d")
+    write(tmp_path, {"elan/d.eaf": SPEECH.format(speech=speech, gloss="", note=referring("n1", "s4", "nowhere"))})
+    (found,), notes = read(tmp_path, video_path="{name}.mp4")
+    assert found.segments == (Segment(1, 2, "a"), Segment(2, 3, "b"), Segment(3, 4, "c"))
+    assert [note.split()[1] for note in notes] == ["2", "3"]
+    assert refused(data_settings(tmp_path, "eaf", "elan", tiers=["note"], video_path="{name}.mp4")) == (
+        "ROOT/elan/d.eaf: data.tiers: none of the 1 annotations of tier 'note' has a time"
     )
 
 
