@@ -137,6 +137,15 @@ def test_clips_of_a_video_that_is_gone_stay_and_those_of_a_broken_one_are_in_no_
     assert listed == {path for path in clips(output) if "/a_" in path} and len(listed) == 2
 
 
+def test_a_list_of_that_name_that_is_no_list_of_clips_stays(videos: Path, tmp_path: Path, capsys) -> None:
+    output = tmp_path / "clips"
+    output.mkdir()
+    (output / "clips.csv").write_text("path,label\nmine.mp4,wave\n")
+    outcome = call(capsys, "cut", "--annotations", videos / "actions.csv", "--output", output)
+    assert (outcome.code, "clips.csv' is there, and no cuts.csv of `vidrnn cut` beside it" in outcome.err) == (2, True)
+    assert [path.name for path in output.iterdir()] == ["clips.csv"]
+
+
 def test_a_clip_of_another_video_is_not_taken_for_this_one(videos: Path, tmp_path: Path) -> None:
     """Absolute paths with the same last name would share clips."""
     row = {"start": 0.0, "end": 0.5, "label": "wave", "score": 0.9}

@@ -15,7 +15,7 @@ from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.stories import story_of
 from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
-from vidrnn.video.overlay import Written, write_annotated
+from vidrnn.video.overlay import Written, is_annotated, write_annotated
 from vidrnn.video.probe import Video, probe
 
 _LIMITS = ExtractionSettings(stall_limit_s=600.0)  # the index of a long MP4 is moved to the front in one go
@@ -94,7 +94,8 @@ def refuse_unfit(video: Path, output: Path) -> None:
     """Say before any work is done that a video is not there or a name cannot be that of its copy.
 
     Raises:
-        MissingPathError: there is no such video. ConfigError: the output does not end in .mp4, or is the video itself.
+        MissingPathError: there is no such video. ConfigError: the output does not end in .mp4, is the video itself, or
+            is there and was not written by `annotate_video`.
     """
     if not video.exists():
         raise MissingPathError(f"{quoted(video)} does not exist; give a video file or a folder of frames")
@@ -102,6 +103,10 @@ def refuse_unfit(video: Path, output: Path) -> None:
         raise ConfigError(f"--output {quoted(output)}: give a file that ends in .mp4")
     if output.exists() and output.samefile(video):
         raise ConfigError(f"--output {quoted(output)} is the video itself; give another name")
+    if output.exists() and not is_annotated(output):
+        raise ConfigError(
+            f"--output {quoted(output)} is there and no annotated video; name another --output, or move it away"
+        )
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,14 @@ def read_rows(folder: Path) -> dict[str, ClipRow]:
     """What earlier runs cut, by path, as far as the clips are still there.
 
     Raises:
-        ConfigError: ``cuts.csv`` is something else.
+        ConfigError: ``cuts.csv`` is something else, or ``clips.csv`` is there alone.
     """
     path = folder / CUTS
     if not path.exists():
+        if (folder / CLIPS).exists():
+            raise ConfigError(
+                f"{quoted(folder / CLIPS)} is there, and no {CUTS} of `vidrnn cut` beside it; give another --output"
+            )
         return {}
     try:
         found = [_row(row) for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))]
@@ -82,7 +86,6 @@ def write_lists(folder: Path, rows: Mapping[str, ClipRow]) -> None:
     with_split = bool(found) and all(row.split is not None for row in found)
     header = ("path", "label", *(("split",) if with_split else ()), "group")
     clips = [(row.path, row.label, *((row.split or "",) if with_split else ()), row.group) for row in found]
-    write_atomically(folder / CLIPS, _csv([header, *clips]))
     cuts = [
         (
             *(row.path, row.video, _seconds(row.start_s), _seconds(row.end_s), row.label, row.group, row.split or ""),
@@ -91,6 +94,7 @@ def write_lists(folder: Path, rows: Mapping[str, ClipRow]) -> None:
         for row in found
     ]
     write_atomically(folder / CUTS, _csv([_COLUMNS, *cuts]))
+    write_atomically(folder / CLIPS, _csv([header, *clips]))
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

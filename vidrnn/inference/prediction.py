@@ -111,7 +111,7 @@ class Prediction:
         """What `vidrnn classify` writes as a line of a .jsonl, always with ``lacking``; `json.dumps` takes it."""
         row: dict[str, Any] = {"path": self.path, "status": self.status}
         if "start" in COLUMNS[self.head]:
-            row["segments"] = list(self.rows) if self.error is None else None
+            row["segments"] = [_rounded(segment) for segment in self.rows] if self.error is None else None
         else:
             row |= self.rows[0] if self.rows else dict.fromkeys(COLUMNS[self.head])
         return row | {"lacking": list(self.lacking), "error": self.error}
@@ -147,6 +147,11 @@ class Prediction:
         lines += [f"the first {_ROWS_SHOWN} of {len(rows)}"] if len(rows) > _ROWS_SHOWN else []
         cells = [_row(header, "th"), *(_row(row, "td") for row in rows[:_ROWS_SHOWN])]
         return f"{'<br>'.join(lines)}<table>{''.join(cells)}</table>"
+
+
+def _rounded(row: PredictionRow) -> PredictionRow:
+    """With times to 9 digits, as in a CSV: 6.8, not 6.800000000000001."""
+    return {**row, **{name: float(f"{row[name]:.9g}") for name in ("start", "end")}}
 
 
 def _words(row: PredictionRow) -> str:

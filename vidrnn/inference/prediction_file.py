@@ -19,6 +19,7 @@ from vidrnn.inference.prediction_rows import COLUMNS
 from vidrnn.names import original, quoted, writable, writable_values
 from vidrnn.settings.model import Head
 
+_FIRST_COLUMNS = b"path,status,"
 Origin = Mapping[str, str | float | None]
 
 
@@ -50,6 +51,33 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
             f"--resume: {quoted(path)} holds predictions of another origin ({'; '.join(others)}), which would be mixed "
             "with these; name another --output, or leave --resume out to begin anew"
         )
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse to replace, or to continue, what is no file of predictions; a header that was cut off is one."""
+    with path.open("rb") as file:
+        first = file.readline()
+    whole, text = first.endswith(b"\n"), first.rstrip(b"\r\n")
+    if path.suffix == ".jsonl":
+        is_ours = _is_prediction(text) if whole else _begins_as(text, b'{"path": ')
+    else:
+        is_ours = text.startswith(_FIRST_COLUMNS) if whole else _begins_as(text, _FIRST_COLUMNS)
+    if not is_ours:
+        raise ConfigError(
+            f"--output {quoted(path)} is there and holds no predictions; name another --output, or move it away"
+        )
+
+
+def _begins_as(text: bytes, wanted: bytes) -> bool:
+    return text[: len(wanted)] == wanted[: len(text)]
+
+
+def _is_prediction(line: bytes) -> bool:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and row.keys() >= {"path", "status"}
 
 
 def _refuse_other_columns(path: Path, header: list[str]) -> None:
@@ -118,6 +146,8 @@ def _first_cell(row: bytes) -> bytes:
 class PredictionWriter:
     """Writes rows as they come, so that a stop loses nothing. Context manager.
 
+    A file of predictions that is there is begun anew, unless ``append`` says otherwise; any other file is refused.
+
     The rows of a video are written at once, without a buffer; what a kill, a power loss or a full disk cut off is
     removed before a file is continued. Names are `vidrnn.names.writable`.
 
@@ -135,8 +165,8 @@ class PredictionWriter:
             closed. None keeps nothing.
 
     Raises:
-        ConfigError: the file's suffix is neither .csv nor .jsonl, or the rows to keep are of another origin or have
-            other columns.
+        ConfigError: the file's suffix is neither .csv nor .jsonl, it is there and no file of predictions, or the rows
+            to keep are of another origin or have other columns.
     """
 
     def __init__(
@@ -151,6 +181,8 @@ class PredictionWriter:
     ) -> None:
         if path.suffix not in {".csv", ".jsonl"}:
             raise ConfigError(f"--output {quoted(path)}: give a file that ends in .csv or .jsonl")
+        if path.exists():
+            _refuse_foreign(path)
         self._path = path
         self._origin, self._again = origin, frozenset(again)
         if append and path.exists() and origin is not None:

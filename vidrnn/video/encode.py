@@ -54,10 +54,12 @@ class Timing:
     Attributes:
         ticks: (N,) strictly increasing, in units of ``tick``.
         tick: seconds.
+        end: tick at which the last picture is taken away; None where nobody knows.
     """
 
     ticks: Integers
     tick: Fraction
+    end: int | None = None
 
     @classmethod
     def of(cls, video: Video, *, since_s: float = 0.0, frames: slice = slice(None)) -> "Timing":
@@ -76,19 +78,22 @@ class Timing:
             with open_video(video.path) as (_, stream):
                 unit = stream.time_base
             tick = tick if unit is None or unit <= 0 or unit.denominator > _FINEST else unit
-        ticks = np.rint((video.timestamps_s[frames] - since_s) / float(tick)).astype(np.int64)
-        return cls(ticks, tick)
+        bounds_s = np.append(video.timestamps_s, video.timestamps_s[0] + video.duration_s)
+        ticks = np.rint((bounds_s - since_s) / float(tick)).astype(np.int64)
+        first, last, _ = frames.indices(len(video.timestamps_s))
+        return cls(ticks[first:last], tick, int(ticks[last]))
 
     def rate(self) -> Fraction:
         """Pictures a second, by the median distance; 25 where there is one picture."""
-        gaps = np.diff(self.ticks)
-        usual_s = float(np.median(gaps)) * float(self.tick) if len(gaps) else 0.04
-        return Fraction(1 / max(usual_s, 1e-3)).limit_denominator(1001)
+        gaps = np.diff(self.ticks if self.end is None or len(self.ticks) > 1 else [*self.ticks, self.end])
+        usual_s = float(np.median(gaps)) * float(self.tick) if len(gaps) else 0.0
+        return Fraction(1 / max(usual_s or 0.04, 1e-3)).limit_denominator(1001)
 
     def length_from(self, tick: int) -> int | None:
-        """How long the picture at a tick is shown; None of the last one."""
+        """How long the picture at a tick is shown; None where that is not known."""
         place = int(np.searchsorted(self.ticks, tick, side="right"))
-        return int(self.ticks[place]) - tick if place < len(self.ticks) else None
+        following = int(self.ticks[place]) if place < len(self.ticks) else self.end
+        return None if following is None or following <= tick else following - tick
 
 
 def zero_of(video: Video) -> float:
@@ -110,6 +115,7 @@ class Encoder:
         colours: of the pictures.
         pixel_aspect: width of a pixel over its height.
         open_sound: adds the sound to the file before its first packet; None: no sound.
+        comment: a word in the file about where it is from.
     """
 
     def __init__(
@@ -120,7 +126,9 @@ class Encoder:
         colours: Colours,
         pixel_aspect: Fraction = Fraction(1),
         open_sound: Callable[[OutputContainer], SoundTrack | None] | None = None,
+        comment: str = "",
     ) -> None:
+        self._comment = comment
         self._target, self._timing, self._colours, self._aspect = target, timing, colours, pixel_aspect
         self._open_sound = open_sound
         self._stack = ExitStack()
@@ -130,6 +138,8 @@ class Encoder:
 
     def __enter__(self) -> "Encoder":
         self._output = self._stack.enter_context(new_mp4(self._target))
+        if self._comment:
+            self._output.metadata["comment"] = self._comment
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:

@@ -10,11 +10,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
+import av
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import VideoError
+from vidrnn.video.container import ANY_TEXT
 from vidrnn.video.decode import decode_raw
 from vidrnn.video.encode import Encoder, Timing, zero_of
 from vidrnn.video.planes import Planes, Upright420, colours_of, frame_of, planes_of_rgb, write_planes
@@ -24,6 +26,7 @@ from vidrnn.video.sound_track import open_sound
 Pixels = npt.NDArray[np.uint8]
 _OPAQUE = 256
 _WHITE, _NO_COLOUR = 235, 128
+_MARK = "written by vidrnn annotate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,7 @@ def write_annotated(
         sound = partial(open_sound, video.path, zero_s=zero_of(video), on_progress=on_packet)
     num_frames = 0
     timing = Timing.of(video)
-    with Encoder(target, timing=timing, colours=colours, open_sound=sound) as encoder:
+    with Encoder(target, timing=timing, colours=colours, open_sound=sound, comment=_MARK) as encoder:
         for frame, timestamp_s in chain([first], frames):
             drawn = brush.paint(upright(frame), timestamp_s)
             size = drawn.width, drawn.height
@@ -111,6 +114,17 @@ def write_annotated(
             num_frames += 1
             yield num_frames
     yield Written(*size, num_frames, video.duration_s, (*video.notes, *encoder.notes))
+
+
+def is_annotated(path: Path) -> bool:
+    """Whether a file was written by `write_annotated`."""
+    if not path.is_file():
+        return False
+    try:
+        with av.open(f"file:{path}", **ANY_TEXT) as container:
+            return bool(container.metadata.get("comment") == _MARK)
+    except (av.FFmpegError, OSError, ValueError):
+        return False
 
 
 class _Brush:

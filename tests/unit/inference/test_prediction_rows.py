@@ -544,3 +544,38 @@ def test_rows_of_videos_that_are_answered_again_are_not_kept(tmp_path: Path, suf
             else list(csv.DictReader(io.StringIO(text, newline="")))
         )
         assert [original(row["path"]) for row in rows] == [*(each for each in names if each != name), name]
+
+
+@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.csv", b"path,label\na.mp4,run\n"),
+        ("notes.csv", b"dear diary"),
+        ("notes.jsonl", b'{"path": "a.mp4", "label": "run"}\n'),
+        ("notes.jsonl", b"[1, 2]\n"),
+    ],
+)
+def test_a_file_that_holds_no_predictions_is_never_replaced(
+    tmp_path: Path, name: str, content: bytes, append: bool
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"is there and holds no predictions; name another --output, or move it away"):
+        PredictionWriter(path, append=append)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_a_file_of_predictions_and_an_empty_one_are_begun_anew(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"")
+    write(path, "label", Prediction("a.mp4", "ok", SAID["label"]), Prediction("b.mp4", "ok", SAID["label"]))
+    write(path, "step_labels", Prediction("c.mp4", "ok", SAID["step_labels"], head="step_labels"))
+    assert finished_paths(path) == {"c.mp4"}
+
+
+def test_times_in_json_have_no_digits_of_rounding(tmp_path: Path) -> None:
+    segment = {"start": 3.4 * 2, "end": 0.1 + 7.0, "label": "sit", "score": 0.5}
+    write(tmp_path / "a.jsonl", "step_labels", Prediction("a.mp4", "ok", (segment,), head="step_labels"))
+    assert '"start": 6.8, "end": 7.1,' in (tmp_path / "a.jsonl").read_text()

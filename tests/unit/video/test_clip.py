@@ -123,3 +123,11 @@ def test_sound_is_that_of_the_time(tmp_path: Path, name: str, codec: str, rate: 
     assert loudest_s(target) == pytest.approx(0.6, abs=0.01)
     with av.open(str(target)) as container:
         assert container.duration / av.time_base == pytest.approx(1.0, abs=0.06)
+
+
+@pytest.mark.parametrize(("first", "last"), [(7, 8), (5, 8), (59, 60), (50, 60)])
+def test_an_encoded_clip_lasts_as_long_as_its_frames(tmp_path: Path, first: int, last: int) -> None:
+    """Also the last frame, which is shown until the next one of the video, or until its end."""
+    source = write_video(tmp_path / "a.mp4", pictures(60, width=64, height=48), time_base=Fraction(1, 10), bf="2")
+    target, _ = cut(source, first, last, exact=True)
+    assert probe(target).duration_s == pytest.approx((last - first) / 10, abs=1e-3)
