@@ -18,6 +18,7 @@ _LIKE_ESCAPE = re.compile(r"(\\+)(?=x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _ESCAPED = re.compile(r"(\\+)(x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _REFUSED = re.compile(r"[\x00-\x1f\x7f<>:\"/\\|?*~]")
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+_SHOWN = 200  # characters of what stands in a file
 _LONGEST = 100  # bytes; file systems take 143 or more, and something is put behind
 _BYTES_FROM = 0xDC00  # a byte is this and its value
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
@@ -49,6 +50,12 @@ def quoted(name: object) -> str:
     r"""A name between quotes and in one line, for what people read; all else as `writable`: ``'caf\xe9.mp4'``."""
     text = "".join(sign if sign.isprintable() else _printable(sign) for sign in writable(str(name)))
     return f'"{text}"' if "'" in text and '"' not in text else f"'{text}'"
+
+
+def excerpt(content: object) -> str:
+    """What stands in a file, as Python shows it, for people: of a long text its beginning, and how long it is."""
+    shown = repr(content)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} ... ({len(shown)} characters)"
 
 
 def listed(names: Iterable[object]) -> str:

@@ -13,7 +13,7 @@ import vidrnn
 from vidrnn.annotations import Annotation
 from vidrnn.annotations.records import plain_path
 from vidrnn.errors import AnnotationError
-from vidrnn.names import CONSOLE_ERRORS, listed, original, quoted, writable, writable_values
+from vidrnn.names import CONSOLE_ERRORS, excerpt, listed, original, quoted, writable, writable_values
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,9 @@ def test_a_name_that_no_file_can_have_is_refused():
         AnnotationError, match=r"^path '\\ud83d.mp4' cannot be the name of a file; correct its characters"
     ):
         Annotation("\ud83d.mp4", "x", None, "x")
+
+
+def test_of_a_long_text_from_a_file_the_beginning_is_shown():
+    assert excerpt("a\nb") == "'a\\nb'"
+    shown = excerpt(["x" * 5000])
+    assert len(shown) < 250 and shown.startswith("['xxx") and shown.endswith(" ... (5004 characters)")

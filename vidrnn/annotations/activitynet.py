@@ -7,7 +7,7 @@ from vidrnn.annotations.records import Annotation, Segment
 from vidrnn.annotations.rows import fill_path, located, read_json_object, split_from_word
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 from vidrnn.settings.data import DataSettings
 
 
@@ -62,5 +62,5 @@ def _span(entry: object) -> tuple[float, float, str]:
     label, segment = (entry.get("label"), entry.get("segment")) if isinstance(entry, Mapping) else (None, None)
     numbers = isinstance(segment, list) and len(segment) == 2 and all(type(time) in {int, float} for time in segment)
     if not isinstance(label, str) or not label.strip() or not isinstance(segment, list) or not numbers:
-        raise AnnotationError(f'annotation {entry!r}; expected {{"segment": [start_s, end_s], "label": "name"}}')
+        raise AnnotationError(f'annotation {excerpt(entry)}; expected {{"segment": [start_s, end_s], "label": "name"}}')
     return float(segment[0]), float(segment[1]), label.strip()

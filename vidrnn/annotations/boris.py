@@ -14,7 +14,7 @@ from vidrnn.annotations.records import Annotation, Segment, Split, as_split, pla
 from vidrnn.annotations.rows import fill_path, located, read_json_object
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
-from vidrnn.names import is_absolute, quoted
+from vidrnn.names import excerpt, is_absolute, quoted
 from vidrnn.settings.data import DataSettings
 
 TABLE_COLUMNS = ("Observation id", "Subject", "Behavior", "Behavior type", "Start (s)", "Stop (s)")
@@ -157,7 +157,9 @@ def _states(
     for event in sorted(observation.get("events") or (), key=_time_of):
         time_s, (subject, code, modifier) = _time_of(event) - offset_s, map(str, event[1:4])
         if code not in kinds:
-            raise AnnotationError(f"event at {time_s:g} s: behaviour {code!r} is not in the ethogram; add it there")
+            raise AnnotationError(
+                f"event at {time_s:g} s: behaviour {excerpt(code)} is not in the ethogram; add it there"
+            )
         if "state" not in kinds[code]:
             left_out.points += 1
             continue
@@ -171,8 +173,8 @@ def _states(
     for (subject, code, _), start_s in begun.items():
         who = f" of {quoted(subject)}" if subject else ""
         raise AnnotationError(
-            f"state {code!r}{who} begins at {start_s:g} s and has no end; close it in BORIS (Observations > Close "
-            "unpaired state events)"
+            f"state {excerpt(code)}{who} begins at {start_s:g} s and has no end; close it in BORIS "
+            "(Observations > Close unpaired state events)"
         )
     return found
 
@@ -192,8 +194,8 @@ def _offset_of(observation: Mapping[str, Any], media: Sequence[str]) -> float:
     times = times or [time for path, time in created.items() if _name_of(path) == name]
     if len(times) != 1:
         raise AnnotationError(
-            f"counts its times from the creation of {quoted(media[0])}, and media_creation_time does not tell it; open the "
-            "observation in BORIS once, and save it"
+            f"counts its times from the creation of {quoted(media[0])}, and media_creation_time does not tell it; open "
+            "the observation in BORIS once, and save it"
         )
     return offset_s + float(times[0])
 
@@ -204,11 +206,11 @@ def _name_of(path: str) -> str:
 
 def _time_of(event: object) -> float:
     if not isinstance(event, list) or len(event) < 4 or isinstance(event[0], bool):
-        raise AnnotationError(f"event {event!r}; expected [seconds, subject, behaviour, modifier, comment]")
+        raise AnnotationError(f"event {excerpt(event)}; expected [seconds, subject, behaviour, modifier, comment]")
     try:
         return float(event[0])
     except (TypeError, ValueError):
-        raise AnnotationError(f"event {event!r} has no time in seconds") from None
+        raise AnnotationError(f"event {excerpt(event)} has no time in seconds") from None
 
 
 def _share_out(
@@ -294,7 +296,7 @@ def _add_row(video: _Video, row: Mapping[str, str], left_out: _LeftOut) -> None:
         start_s, end_s = float(row["Start (s)"]), float(row["Stop (s)"])
     except ValueError:
         raise AnnotationError(
-            f"Start (s) {row['Start (s)']!r} and Stop (s) {row['Stop (s)']!r} are no numbers of seconds"
+            f"Start (s) {excerpt(row['Start (s)'])} and Stop (s) {excerpt(row['Stop (s)'])} are no numbers of seconds"
         ) from None
     if start_s == end_s:
         left_out.points += 1
@@ -303,8 +305,8 @@ def _add_row(video: _Video, row: Mapping[str, str], left_out: _LeftOut) -> None:
     start_s, end_s = round(start_s - offset_s, 6), round(end_s - offset_s, 6)
     if start_s > _media_s(row) + 1.0:
         raise AnnotationError(
-            f"{row['Behavior']!r} begins at {start_s:g} s, and its media last {_media_s(row):g} s; BORIS may count "
-            "from the creation of the media, which the table does not tell: give the project (.boris) instead"
+            f"{excerpt(row['Behavior'])} begins at {start_s:g} s, and its media last {_media_s(row):g} s; BORIS may "
+            "count from the creation of the media, which the table does not tell: give the project (.boris) instead"
         )
     left_out.subjects |= {row["Subject"]} - {"", "No focal subject"}
     left_out.modified += any(value for name, value in row.items() if name.startswith("Modifier"))

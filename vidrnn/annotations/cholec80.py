@@ -12,6 +12,7 @@ from vidrnn.annotations.records import BACKGROUND, Annotation, Segment
 from vidrnn.annotations.rows import fill_path, list_folder
 from vidrnn.annotations.segments import segments_of_presence, segments_of_rows
 from vidrnn.errors import AnnotationError
+from vidrnn.names import excerpt
 from vidrnn.settings.data import DataSettings
 
 FRAME_RATE = 25.0
@@ -57,7 +58,9 @@ def read_cholec80(settings: DataSettings, clock: FrameClock) -> list[Annotation]
 
 def _phases(file: Path, table: Table, path: str, clock: FrameClock) -> tuple[Segment, ...]:
     if table.header != ("Frame", "Phase"):
-        raise AnnotationError(f"{file}, line 1: header {table.header!r}; expected Frame and Phase, separated by a tab")
+        raise AnnotationError(
+            f"{file}, line 1: header {excerpt(table.header)}; expected Frame and Phase, separated by a tab"
+        )
     if empty := next((line for line, values in table.rows if not values[1]), None):
         raise AnnotationError(f"{file}, line {empty}: no phase; name one, or {BACKGROUND}")
     labels = ["" if values[1] == BACKGROUND else values[1] for _, values in table.rows]
@@ -67,7 +70,7 @@ def _phases(file: Path, table: Table, path: str, clock: FrameClock) -> tuple[Seg
 def _tools(file: Path, table: Table, path: str, clock: FrameClock) -> tuple[Segment, ...]:
     if table.header[0] != "Frame" or len(table.header) < 2 or "" in table.header:
         raise AnnotationError(
-            f"{file}, line 1: header {table.header!r}; expected Frame and the tools, separated by tabs"
+            f"{file}, line 1: header {excerpt(table.header)}; expected Frame and the tools, separated by tabs"
         )
     for line, values in table.rows:
         if not set(values[1:]) <= {"0", "1"}:
@@ -84,7 +87,7 @@ def _frames(file: Path, table: Table) -> Sequence[int]:
         number = int(values[0]) if values[0].isdecimal() else -1
         if number <= last:
             raise AnnotationError(
-                f"{file}, line {line}: frame {values[0]!r}; expected a whole number"
+                f"{file}, line {line}: frame {excerpt(values[0])}; expected a whole number"
                 + (f" above {last}" if numbers else " from 0 on")
             )
         numbers.append(number)

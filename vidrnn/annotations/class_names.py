@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidrnn.annotations.rows import read_json_object, read_lines
 from vidrnn.errors import AnnotationError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 
 _NO_LETTERS = re.compile(r"(?<!\d)[\s_-]+|[\s_-]+(?!\d)")  # "walk 2" is "walk2", but "1-1" is not "11"
 _UNSEEN = frozenset({"Cc", "Cf"})  # Unicode's categories of controls and of formats, such as a space of no width
@@ -45,7 +45,7 @@ def read_class_names(path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     for where, number, name in rows:
         if not isinstance(number, int) or isinstance(number, bool):
-            raise AnnotationError(f"{where}: number {number!r} is not a whole number; write {{name: number}}")
+            raise AnnotationError(f"{where}: number {excerpt(number)} is not a whole number; write {{name: number}}")
         if number in names:
             raise AnnotationError(
                 f"{where}: number {number} is {quoted(names[number])} already; give each class its own"

@@ -11,7 +11,7 @@ from vidrnn.annotations.class_names import find_twin_names
 from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
 from vidrnn.annotations.rows import read_text
 from vidrnn.errors import AnnotationError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 
 _ANSWERS = ("label", "labels", "target")
 _SPAN = ("start", "end")
@@ -46,7 +46,7 @@ def read_csv(path: Path) -> list[Annotation]:
     columns = set(rows[0][1])
     given = [name for name in _ANSWERS if name in columns]
     if len(given) != 1 or len(columns & set(_SPAN)) == 1 or ("start" in columns and given == ["labels"]):
-        raise AnnotationError(f"{path}, line 1: header {','.join(rows[0][1])!r}; {_FORMS}")
+        raise AnnotationError(f"{path}, line 1: header {excerpt(','.join(rows[0][1]))}; {_FORMS}")
     annotations = _join_segments(path, rows) if "start" in columns else _one_per_row(path, rows, given[0])
     _refuse_twin_names(path, rows)
     with_split = sum(annotation.split is not None for annotation in annotations)
@@ -89,8 +89,8 @@ def _one_per_row(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]], answ
         if video in annotations:
             before = annotations[video]
             raise AnnotationError(
-                f"{path}, line {line}: video {quoted(video)} is listed twice, as {_said(before)!r} and "
-                f"{_said(annotation)!r}; keep one row"
+                f"{path}, line {line}: video {quoted(video)} is listed twice, as {excerpt(_said(before))} and "
+                f"{excerpt(_said(annotation))}; keep one row"
             )
         annotations[video] = annotation
     return list(annotations.values())
@@ -158,7 +158,7 @@ def _number(text: str, column: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise AnnotationError(f"{column} {text!r} is not a number; write it as 12.5") from None
+        raise AnnotationError(f"{column} {excerpt(text)} is not a number; write it as 12.5") from None
 
 
 def _said(annotation: Annotation) -> str:
@@ -199,7 +199,7 @@ def read_rows(
     allowed = set(named) if optional is None else {*required, *optional}
     expected = expected or f"expected {','.join(required)}" + "".join(f"[,{name}]" for name in optional or ())
     if not set(required) <= set(named) <= allowed or len(set(named)) != len(named):
-        raise AnnotationError(f"{path}, line 1: header {table.separator.join(table.header)!r}; {expected}")
+        raise AnnotationError(f"{path}, line 1: header {excerpt(table.separator.join(table.header))}; {expected}")
     rows: list[tuple[int, dict[str, str]]] = []
     for line, values in table.rows:
         row = {name: value for name, value in zip(header, values, strict=True) if name}

@@ -11,6 +11,7 @@ from vidrnn.annotations.frame_clock import FrameClock
 from vidrnn.annotations.records import BACKGROUND, Annotation
 from vidrnn.annotations.segments import ABSENT, PRESENT, UNSEEN, Presence, segments_of_presence
 from vidrnn.errors import AnnotationError
+from vidrnn.names import excerpt
 from vidrnn.settings.data import DataSettings
 
 ENDING = "_labels.csv"
@@ -63,7 +64,7 @@ def _behaviours(file: Path, table: Table) -> list[str]:
     names = [name for name in table.header[1:] if name not in _NO_BEHAVIOUR]
     if not names or "" in names or len(set(names)) != len(names):
         raise AnnotationError(
-            f"{file}, line 1: header {table.separator.join(table.header)!r}; expected a column that counts "
+            f"{file}, line 1: header {excerpt(table.separator.join(table.header))}; expected a column that counts "
             "frames, then "
             "background, then one column for each behaviour"
         )
@@ -79,16 +80,16 @@ def _presence(file: Path, table: Table, behaviours: list[str]) -> tuple[Presence
     for frame, (line, values) in enumerate(table.rows):
         if values[0].removesuffix(".0") != str(frame):
             raise AnnotationError(
-                f"{file}, line {line}: frame {values[0]!r}; expected {frame}, for each row is the next frame from 0 on"
+                f"{file}, line {line}: frame {excerpt(values[0])}; expected {frame}, for each row is the next frame "
+                "from 0 on"
             )
         try:
             row = [_VALUES[values[column].removesuffix(".0")] for column in columns]
         except KeyError:
             column = next(column for column in columns if values[column].removesuffix(".0") not in _VALUES)
             raise AnnotationError(
-                f"{file}, line {line}: {table.header[column]!r} is {values[column]!r}; allowed: 1 (seen), 0 (not "
-                "seen), "
-                "-1 or nothing (nobody looked)"
+                f"{file}, line {line}: {excerpt(table.header[column])} is {excerpt(values[column])}; allowed: 1 "
+                "(seen), 0 (not seen), -1 or nothing (nobody looked)"
             ) from None
         presence[frame] = row
         contradicting += rest is not None and PRESENT in row and values[rest].removesuffix(".0") == "1"

@@ -12,7 +12,7 @@ from vidrnn.annotations.records import BACKGROUND, Annotation, Split, plain_path
 from vidrnn.annotations.rows import fill_path, located, read_json_object, split_from_word
 from vidrnn.annotations.segments import ABSENT, PRESENT, Presence, segments_of_presence
 from vidrnn.errors import AnnotationError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 from vidrnn.settings.data import DataSettings
 
 _FORM = '{"class_names": {"0": ...}, "labels": {"video.mp4": [...]}, "splits": {"train": [...]}}'
@@ -60,7 +60,7 @@ def _class_names(file: Path, tree: Mapping[str, object]) -> list[str]:
     numbered = given if isinstance(given, dict) else dict(enumerate(given)) if isinstance(given, list) else {}
     names = [numbered.get(key, numbered.get(str(key))) for key in range(len(numbered))]
     if not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise AnnotationError(f"{file}: class_names are {given!r}; expected a name for each number from 0 on")
+        raise AnnotationError(f"{file}: class_names are {excerpt(given)}; expected a name for each number from 0 on")
     return [str(name).strip() for name in names]
 
 
@@ -73,13 +73,15 @@ def _splits(file: Path, splits: object, labels: Mapping[str, object]) -> dict[st
         raise AnnotationError(f"{file}: splits are {type(splits).__name__}; expected {_FORM}")
     for split, videos in splits.items():
         if split != INFERENCE and split_from_word(split) is None:
-            raise AnnotationError(f"{file}: split {split!r} is unknown; allowed: train, val, test, {INFERENCE}")
+            raise AnnotationError(f"{file}: split {excerpt(split)} is unknown; allowed: train, val, test, {INFERENCE}")
         for video in videos:
             if split != INFERENCE and video not in labels:
-                raise AnnotationError(f"{file}: {quoted(video)} is in the split {split!r} and has no labels; add them")
+                raise AnnotationError(
+                    f"{file}: {quoted(video)} is in the split {excerpt(split)} and has no labels; add them"
+                )
             if found.setdefault(video, split) != split:
                 raise AnnotationError(
-                    f"{file}: {quoted(video)} is in the splits {quoted(found[video])} and {split!r}; keep one"
+                    f"{file}: {quoted(video)} is in the splits {quoted(found[video])} and {excerpt(split)}; keep one"
                 )
     return found
 
@@ -109,13 +111,13 @@ def _presence(rows: object, names: list[str]) -> Presence:
         if several:
             if not _is_indicator(row, len(names)):
                 raise AnnotationError(
-                    f"frame {frame}: {row!r}; expected {len(names)} values of 0 or 1, one for each class"
+                    f"frame {frame}: {excerpt(row)}; expected {len(names)} values of 0 or 1, one for each class"
                 )
             presence[frame] = row
         elif type(row) is int and 0 <= row < len(names):
             presence[frame, row] = PRESENT
         else:
-            raise AnnotationError(f"frame {frame}: {row!r} is no class; allowed: 0 to {len(names) - 1}")
+            raise AnnotationError(f"frame {frame}: {excerpt(row)} is no class; allowed: 0 to {len(names) - 1}")
     return presence
 
 

@@ -5,6 +5,7 @@ import re
 from vidrnn.annotations.records import Annotation, Split
 from vidrnn.annotations.rows import add_once, fill_path, list_folder, located, read_lines
 from vidrnn.errors import AnnotationError
+from vidrnn.names import excerpt
 from vidrnn.settings.data import DataSettings
 
 _ROW = re.compile(r"(?P<name>[^/]+)\.\w+\s+(?P<mark>\d+)")
@@ -41,7 +42,7 @@ def read_hmdb51(settings: DataSettings) -> list[Annotation]:
 def _annotation(text: str, label: str, template: str | None) -> Annotation | None:
     row = _ROW.fullmatch(text)
     if row is None or row["mark"] not in _SPLITS:
-        raise AnnotationError(f"{text!r}; expected 'name.avi 0', 1 or 2 (0 unused, 1 train, 2 test)")
+        raise AnnotationError(f"{excerpt(text)}; expected 'name.avi 0', 1 or 2 (0 unused, 1 train, 2 test)")
     split = _SPLITS[row["mark"]]
     if split is None:
         return None

@@ -9,7 +9,7 @@ from vidrnn.annotations.csv_file import read_rows
 from vidrnn.annotations.records import Annotation
 from vidrnn.annotations.rows import add_once, fill_path, located, split_from_word
 from vidrnn.errors import AnnotationError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 from vidrnn.settings.data import DataSettings
 
 _COLUMNS = ("youtube_id", "time_start", "time_end", "split")
@@ -55,7 +55,7 @@ def _files(source: Path) -> list[Path]:
 def _annotation(row: Mapping[str, str], template: str | None) -> Annotation:
     split = split_from_word(row["split"])
     if split is None:
-        raise AnnotationError(f"split {row['split']!r} is unknown; allowed: train, val, validate, test")
+        raise AnnotationError(f"split {excerpt(row['split'])} is unknown; allowed: train, val, validate, test")
     if not _ID.fullmatch(row["youtube_id"]):
         raise AnnotationError(
             f"youtube_id {quoted(row['youtube_id'])} is not 11 letters, digits, - or _; spreadsheets spoil "
@@ -71,5 +71,5 @@ def _annotation(row: Mapping[str, str], template: str | None) -> Annotation:
 def _whole_seconds(text: str, column: str) -> int:
     match = _SECONDS.fullmatch(text)
     if match is None:
-        raise AnnotationError(f"{column} {text!r} is not a number of whole seconds; file names are made of it")
+        raise AnnotationError(f"{column} {excerpt(text)} is not a number of whole seconds; file names are made of it")
     return int(match[1])

@@ -10,7 +10,7 @@ from vidrnn.annotations.rows import add_once, located, read_lines, split_from_wo
 from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 from vidrnn.errors import AnnotationError
 from vidrnn.frame_folders import PICTURE_SUFFIXES
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 from vidrnn.settings.data import DataSettings, Media
 
 # From the right, so that spaces and commas in paths survive.
@@ -110,7 +110,7 @@ def _annotation(text: str, form: re.Pattern[str], split: Split | None, names: di
     row = form.fullmatch(text)
     if row is None:
         expected = "'path/folder 120 0' (120 frames)" if form is _FRAMES else "'path/clip.mp4 0'"
-        raise AnnotationError(f"{text!r} does not end in a class number; expected {expected}, without a header")
+        raise AnnotationError(f"{excerpt(text)} does not end in a class number; expected {expected}, without a header")
     labels = tuple(name_of(int(number), names) for number in row["numbers"].split())
     path = plain_path(row["path"])
     frames = int(row["frames"]) if form is _FRAMES else None

@@ -1,5 +1,6 @@
 """What the readers of public formats share: lines and JSON of a file, places of mistakes, words for splits, paths."""
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from vidrnn.annotations.records import Annotation, Split
 from vidrnn.errors import AnnotationError, MissingPathError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 
 _SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -16,6 +17,7 @@ _SPLIT_WORDS: dict[str, Split] = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _ZIP = b"PK\x03\x04"  # what .xlsx and .ods are
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OF_VIDEOS = re.compile(r"[\s_-]*(?:set|split|data|videos?|clips?)$")  # as in test_set
 
 
@@ -29,7 +31,7 @@ def located(where: str) -> Iterator[None]:
 
 
 def read_text(path: Path) -> str:
-    """Text of a UTF-8 file; a byte order mark is skipped.
+    """Text of a file in UTF-8, or in UTF-16 with a byte order mark; the mark is skipped.
 
     Raises:
         MissingPathError: there is no such file.
@@ -39,9 +41,10 @@ def read_text(path: Path) -> str:
         raise AnnotationError(f"{quoted(path)} is a folder; give the file inside it")
     try:
         with path.open("rb") as file:
-            if file.read(len(_ZIP)) == _ZIP:
+            first = file.read(len(_ZIP))
+            if first == _ZIP:
                 raise AnnotationError(f"{quoted(path)} is a workbook or another zip; save the sheet as CSV in UTF-8")
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-16" if first.startswith(_UTF_16) else "utf-8-sig")
     except FileNotFoundError:
         raise MissingPathError(
             f"{quoted(path)} does not exist; correct the path (a configuration gives it relative to data.root)"
@@ -126,6 +129,6 @@ def add_once(found: dict[str, Annotation], annotation: Annotation) -> None:
     before = found.setdefault(annotation.path, annotation)
     if before is not annotation:
         raise AnnotationError(
-            f"video {quoted(annotation.path)} is listed twice, as {'|'.join(before.names)!r} ({before.split}) and "
-            f"{'|'.join(annotation.names)!r} ({annotation.split}); keep one"
+            f"video {quoted(annotation.path)} is listed twice, as {excerpt('|'.join(before.names))} ({before.split}) "
+            f"and {excerpt('|'.join(annotation.names))} ({annotation.split}); keep one"
         )

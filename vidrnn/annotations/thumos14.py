@@ -8,7 +8,7 @@ from vidrnn.annotations.records import Annotation, Segment, Split
 from vidrnn.annotations.rows import fill_path, list_folder, located, read_lines, split_from_word
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 from vidrnn.settings.data import DataSettings
 
 AMBIGUOUS = "Ambiguous"
@@ -81,7 +81,9 @@ def _row(text: str) -> tuple[str, float, float]:
     try:
         name, start, end = parts[0], float(parts[1].replace(",", ".")), float(parts[2].replace(",", "."))
     except (ValueError, IndexError):
-        raise AnnotationError(f"{text!r}; expected a video, start and end in seconds, separated by spaces") from None
+        raise AnnotationError(
+            f"{excerpt(text)}; expected a video, start and end in seconds, separated by spaces"
+        ) from None
     if not 0.0 <= start <= end:
         raise AnnotationError(f"segment from {start:g} to {end:g} s: start must be at least 0 and not behind the end")
     return name, start, end

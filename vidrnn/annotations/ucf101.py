@@ -7,7 +7,7 @@ from vidrnn.annotations.class_names import name_of, read_class_names
 from vidrnn.annotations.records import Annotation, Split
 from vidrnn.annotations.rows import add_once, fill_path, list_folder, located, read_lines
 from vidrnn.errors import AnnotationError
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 from vidrnn.settings.data import DataSettings
 
 _ROW = re.compile(r"(?P<folder>[^/]+)/(?P<name>[^/]+)\.\w+?(?:\s+(?P<number>\d{1,9}))?")
@@ -44,7 +44,9 @@ def _annotation(
 ) -> Annotation:
     row = _ROW.fullmatch(text)
     if row is None or (split == "train" and row["number"] is None):
-        raise AnnotationError(f"{text!r}; expected 'Class/v_Class_g01_c01.avi{' 1' if split == 'train' else ''}'")
+        raise AnnotationError(
+            f"{excerpt(text)}; expected 'Class/v_Class_g01_c01.avi{' 1' if split == 'train' else ''}'"
+        )
     # The videos of HandstandPushups are called v_HandStandPushups..., and copies of the set spell the folder so too.
     label = folded.get(row["folder"].casefold())
     if label is None:

@@ -4,7 +4,9 @@ import json
 import unicodedata
 from pathlib import Path
 
-from tests.annotation_files import data_settings, write
+import pytest
+
+from tests.annotation_files import data_settings, refused, write
 from vidrnn.annotations import Annotation, LabelMap, Segment, read_annotations
 
 COMPOSED, DECOMPOSED = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")
@@ -67,3 +69,17 @@ def test_segments_without_length_are_left_out_and_counted(tmp_path):
     assert notes == [
         "ROOT/a.json: 1 segments without length were left out, the first at 1 s in 'v_a.mp4' (run); they say nothing"
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_a_list_may_be_in_utf_16_as_some_programs_write_it(tmp_path, encoding):
+    content = "path,label\r\na.mp4,läuft\r\n"
+    write(tmp_path, {"a.csv": content.encode(encoding)})
+    (found,) = read_annotations(data_settings(tmp_path, "csv", "a.csv"))
+    assert (found.path, found.label) == ("a.mp4", "läuft")
+
+
+def test_an_error_shows_the_beginning_of_a_header_that_is_a_whole_file(tmp_path):
+    write(tmp_path, {"a.csv": '{"project": ' + "x" * 10_000})
+    message = refused(data_settings(tmp_path, "csv", "a.csv"))
+    assert "characters)" in message and len(message) < 500
