@@ -221,7 +221,7 @@ def annotate(
         video: a file, or a folder of frames.
         prediction: what is said of it; or a model that is asked, from `load` or as a model.safetensors.
         output: the MP4 to write.
-        truth: its annotation; or a YAML configuration or a CSV of annotations, in which it may stand.
+        truth: its annotation; or a YAML configuration or a CSV of annotations in which it stands.
         font: a .ttf or .otf for class names that DejaVu Sans cannot show.
         frame_rate: pictures per second in a folder of frames.
 
@@ -233,10 +233,10 @@ def annotate(
     from vidrnn.display.lettering import Lettering
     from vidrnn.inference.annotate import annotate_video
     from vidrnn.inference.prediction import Prediction
-    from vidrnn.inference.truth import read_truth, truth_of
+    from vidrnn.inference.truth import truth_of
 
     place = Path(video)
-    known = truth_of(place, *read_truth(Path(truth))) if isinstance(truth, str | PathLike) else truth
+    known = truth_of(place, Path(truth)) if isinstance(truth, str | PathLike) else truth
     if isinstance(prediction, str | PathLike):
         prediction = load(prediction, frame_rate=frame_rate)
     if not isinstance(prediction, Prediction):

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,8 +12,8 @@ from typing import BinaryIO
 def replacing_path(path: Path) -> Iterator[Path]:
     """The name of a file to write beside ``path``, for writers that open files themselves.
 
-    At the end it is flushed to disk and renamed over ``path``. Raises OSError (disk full, read-only) and leaves no part
-    behind.
+    At the end it is flushed to disk and renamed over ``path``. Raises OSError (disk full, read-only) with the name of
+    ``path`` and leaves no part behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
@@ -22,8 +22,13 @@ def replacing_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename not in {None, str(temporary)}:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing is left
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -84,12 +84,39 @@ def test_from_what_classify_wrote_with_the_truth_of_a_csv(world: HeadWorld, tmp_
     assert strips["truth"].shape[0] > strips["file"].shape[0]
 
 
-def test_a_video_without_a_known_truth_is_told(world: HeadWorld, tmp_path: Path, capsys) -> None:
+def test_a_truth_without_the_video_is_refused_before_any_work(world: HeadWorld, tmp_path: Path, capsys) -> None:
     video = write_clip(tmp_path / "new.mp4", pictures(8, width=64, height=48))
     truth = ("--truth", world.clips / "annotations.csv")
     outcome = call(capsys, "annotate", video, "--model", world.model, *truth, "--output", tmp_path / "a.mp4")
-    assert outcome.code == 0
-    assert f"says nothing of {video}; no truth is shown" in outcome.out
+    assert (outcome.code, f"says nothing of '{video}'; give the annotations" in outcome.err) == (2, True)
+    project = tmp_path / "p.boris"
+    project.write_text("{}")
+    outcome = call(
+        capsys, "annotate", video, "--model", world.model, "--truth", project, "--output", tmp_path / "a.mp4"
+    )
+    assert (outcome.code, "or a YAML configuration, which reads any format" in outcome.err) == (2, True)
+    assert not (tmp_path / "a.mp4").exists()
+
+
+def test_only_an_annotated_video_is_replaced(world: HeadWorld, tmp_path: Path, capsys) -> None:
+    """Another recording of that name stays; so does the disk that cannot be written, which is named."""
+    video, output = world.clips / "test" / "00.mp4", tmp_path / "a.mp4"
+    listed = tmp_path / "labels.csv"
+    call(capsys, "classify", video, "--model", world.model, "--output", listed)
+    command = ("annotate", video, "--predictions", listed, "--output")
+    before = write_clip(output, pictures(8, width=64, height=48)).read_bytes()
+    outcome = call(capsys, *command, output)
+    assert (outcome.code, "a.mp4' is there and no annotated video; name another" in outcome.err) == (2, True)
+    assert output.read_bytes() == before
+    output.unlink()
+    assert call(capsys, *command, output).code == call(capsys, *command, output).code == 0
+    outcome = call(capsys, *command, "/proc/a.mp4")
+    assert (outcome.code, "/proc/a.mp4" in outcome.err) == (1, True)
+
+
+def test_a_folder_of_videos_is_refused(world: HeadWorld, tmp_path: Path, capsys) -> None:
+    outcome = call(capsys, "annotate", world.clips / "test", "--model", world.model, "--output", tmp_path / "a.mp4")
+    assert (outcome.code, "videos; give one of them" in outcome.err, "predict" in outcome.err) == (2, True, False)
 
 
 def test_from_python(world: HeadWorld, tmp_path: Path) -> None:

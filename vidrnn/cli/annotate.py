@@ -7,10 +7,9 @@ import typer
 
 from vidrnn.cli.options import print_note
 from vidrnn.errors import ConfigError
-from vidrnn.names import writable
+from vidrnn.names import quoted
 
 if TYPE_CHECKING:
-    from vidrnn.annotations import Annotation
     from vidrnn.inference.prediction import Prediction
 
 
@@ -44,12 +43,14 @@ def annotate(
 
     from vidrnn.display.lettering import Lettering
     from vidrnn.inference.annotate import Progress, annotate_video, refuse_unfit
+    from vidrnn.inference.new_videos import find_videos
+    from vidrnn.inference.truth import truth_of
 
     if (model is None) == (predictions is None):
         raise ConfigError("give either --model, which is asked, or --predictions, a file that `vidrnn classify` wrote")
     refuse_unfit(video, output)
     lettering = Lettering(font)
-    known = None if truth is None else _known(video, truth)
+    known = None if truth is None else truth_of(video, truth)
     if model is None:
         assert predictions is not None
         prediction = _written(video, predictions)
@@ -57,7 +58,10 @@ def annotate(
         from vidrnn.api import load
 
         options = {"weights": weights, "unknown_below": unknown_below, "frame_rate": frame_rate}
-        prediction = load(model, device=device, **options).predict(video)  # type: ignore[arg-type]  # each has its own type
+        recogniser = load(model, device=device, **options)  # type: ignore[arg-type]  # each has its own type
+        if len(found := find_videos([video], media=recogniser.model.settings.data.media)) > 1:
+            raise ConfigError(f"{quoted(video)} holds {len(found)} videos; give one of them")
+        prediction = recogniser.predict(video)
     with tqdm(total=None, unit="picture", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -73,15 +77,6 @@ def annotate(
     print(
         f"wrote {output}: {written.num_frames} pictures of {written.width}x{written.height}, {written.duration_s:.1f} s"
     )
-
-
-def _known(video: Path, truth: Path) -> "Annotation | None":
-    from vidrnn.inference.truth import read_truth, truth_of
-
-    known = truth_of(video, *read_truth(truth))
-    if known is None:
-        print_note(f"{truth} says nothing of {writable(str(video))}; no truth is shown")
-    return known
 
 
 def _written(video: Path, predictions: Path) -> "Prediction":
