@@ -148,8 +148,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
+def _value_of(text: str, origin: str) -> Any:  # noqa: ANN401  YAML may hold anything
+    """A value as YAML; what is none, such as ``{name}.mp4``, is a text, which a setting of another kind refuses."""
+    try:
+        yaml.compose(text, Loader=_StrictLoader)
+    except yaml.YAMLError:
+        return text.strip()
+    return _parse_yaml(text, origin)
+
+
 def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a copy of ``tree`` with each ``section.key=value`` set; values are read as YAML.
+    """Return a copy of ``tree`` with each ``section.key=value`` set.
+
+    Values are read as YAML, and as texts where they are none.
 
     Raises:
         ConfigError: an override has no ``=``, no key, or goes through something that is not a section.
@@ -165,7 +176,7 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str,
             branch = branch.setdefault(key, {})
             if not isinstance(branch, dict):
                 raise ConfigError(f"--set {override!r}: {key!r} is a value, not a section")
-        branch[keys[-1]] = _parse_yaml(text, f"--set {override!r}")
+        branch[keys[-1]] = _value_of(text, f"--set {override!r}")
     return result
 
 

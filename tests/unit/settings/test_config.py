@@ -169,8 +169,11 @@ def test_a_wrong_override_is_named(tmp_path: Path, override: str, message: str) 
     assert refusal(tmp_path, "root: a", override) == message
 
 
-def test_an_override_that_is_not_yaml_is_named(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "root: a", "inner.places=[1").startswith("--set 'inner.places=[1': not valid YAML: ")
+def test_an_override_that_is_not_yaml_is_a_text(tmp_path: Path) -> None:
+    """Such as the place of a video; a setting of another kind refuses it by its name."""
+    message = refusal(tmp_path, "root: a", "inner.places=[1")
+    assert message == "FILE: inner.places: got '[1': Input should be a valid array"
+    assert apply_overrides({}, ["data.video_path={name}.mp4"]) == {"data": {"video_path": "{name}.mp4"}}
 
 
 def test_overrides_leave_the_tree_alone() -> None:
