@@ -78,7 +78,8 @@ class EventFinder:
     """Takes the scores of steps in order of time and gives the events that have become certain.
 
     Args:
-        classes: names of the classes; the background is no event.
+        classes: names of the classes. Where the likeliest happens, the background is no event; where classes may
+            overlap, one of that name is a class as any other.
         thresholds: (C,) from which score a class happens, where classes may overlap; None: the likeliest class happens.
         options: which events count.
     """
@@ -100,7 +101,7 @@ class EventFinder:
         self._happens = self._happening(scores)
         events = []
         for number, name in enumerate(self._classes):
-            if name == BACKGROUND:
+            if name == BACKGROUND and self._cuts is None:
                 continue
             if self._happens[number]:
                 events += self._go_on(number, time_s, float(scores[number]))

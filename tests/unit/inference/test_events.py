@@ -96,3 +96,10 @@ def test_an_end_knows_its_start_and_mean_score() -> None:
 def test_options_without_meaning_are_refused(options: dict[str, float], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         EventOptions(**options)
+
+
+def test_where_classes_may_overlap_background_is_a_class_as_any_other() -> None:
+    scores = np.asarray([[0.9, 0.1, 0.1], [0.9, 0.1, 0.9], [0.1, 0.1, 0.9]])
+    assert found(scores, thresholds=[0.5] * 3) == [
+        ("start", "background", 0.0), ("start", "stand", 1.0), ("end", "background", 2.0), ("end", "stand", 3.0),
+    ]  # fmt: skip
