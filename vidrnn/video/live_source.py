@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from vidrnn.errors import ConfigError, MissingPathError, VideoError
+from vidrnn.names import quoted
 from vidrnn.video.container import ANY_TEXT, MAX_PIXELS, cause_of, moving_streams, packets_of, pixel_aspect
 from vidrnn.video.decode import Frame, decode
 from vidrnn.video.probe import probe
@@ -99,9 +100,12 @@ class _File(LiveSource):
 
     def arrivals(self) -> Generator[Arrival, None, None]:
         """See `LiveSource`; the times are those of the file, as for `vidrnn classify`."""
-        video = probe(self._path)
-        for picture in decode(video, np.arange(video.num_frames)):
-            yield _arrived(picture)
+        try:
+            video = probe(self._path)
+            for picture in decode(video, np.arange(video.num_frames)):
+                yield _arrived(picture)
+        except VideoError as error:
+            raise VideoError(f"{quoted(self._path)}: {error}") from error
 
 
 def _arrived(picture: Frame) -> Arrival:

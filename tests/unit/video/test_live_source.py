@@ -8,7 +8,7 @@ import av
 import pytest
 
 from tests.media import pictures, write_clip
-from vidrnn.errors import ConfigError, MissingPathError
+from vidrnn.errors import ConfigError, MissingPathError, VideoError
 from vidrnn.video.live_source import _Clock, find_source
 
 
@@ -60,3 +60,10 @@ def test_sources_have_names_without_passwords(tmp_path: Path) -> None:
     ):
         with pytest.raises(kind):
             find_source(wrong)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"no video")
+    with pytest.raises(VideoError, match=r"broken\.mp4': "):
+        next(find_source(str(path)).arrivals())
