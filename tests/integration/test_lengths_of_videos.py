@@ -5,11 +5,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from tests.integration.world import call
 from tests.media import pictures, write_clip
 from tests.worlds import tiny_model, tiny_training
+from vidrnn.models.model_file import load_model
 
 FRAMES, RATE = 40, 10
 EVENTS = [("cut", 0.4, 2.0), ("peel", 2.0, 3.2)]
@@ -72,6 +74,10 @@ def test_every_verb_says_that_rows_and_video_differ_in_length(config: Path, tmp_
     assert text in call(capsys, "extract", "--config", config, *changes).out
     assert text in call(capsys, "check", "--config", config, "--quick", *changes).out
     assert text in call(capsys, "train", "--config", config, "--output", tmp_path / "run", *changes).out
+    model = tmp_path / "run" / "model.safetensors"
+    assert load_model(model, device=torch.device("cpu")).clip_s == 4.0
+    scored = ("evaluate", "--config", config, "--model", model, "--split", "val", "--output", tmp_path / "scored")
+    assert text in call(capsys, *scored, *changes).out
     output = ["--to", "csv", "--output", tmp_path / "x.csv"]
     assert text in call(capsys, "convert", "--config", config, *output, *changes).out
     right = call(capsys, "check", "--config", config, "--quick", *changes, "--set", f"data.frame_rate={RATE}")

@@ -125,7 +125,7 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
     scale = model.settings.inference.average
     notes = [
-        *(f"note: {note}" for note in note_sources(chosen)),
+        *(f"note: {note}" for note in (*chosen.notes, *note_sources(chosen))),
         format_averaging(head, clip=clip, video=value, answers_per_video=len(answers.single), scale=scale),
         "" if calibration is None else format_calibration(calibration.as_dict()),
         describe_verdict(head, value, not_beaten),
