@@ -1,5 +1,7 @@
 """The command line: the verbs joined. Heavy libraries are imported inside the verbs, so that help is fast."""
 
+import atexit
+import gc
 import io
 import sys
 from collections.abc import Callable
@@ -45,6 +47,8 @@ _INTERRUPTED = 130  # what newer releases of typer return after Ctrl-C; older on
 
 def main() -> None:
     """Entry point of the ``vidrnn`` command."""
+    # Else Python looks through all objects of PyTorch and OpenVINO before it ends, which takes longer than many a verb.
+    atexit.register(gc.freeze)
     run(app)
 
 
