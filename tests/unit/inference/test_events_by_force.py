@@ -27,7 +27,9 @@ def by_force(times: np.ndarray, scores: np.ndarray, cuts: np.ndarray | None, opt
             present = [number for number in range(len(CLASSES)) if before[number]]
             happens[step, present[0] if present and row[best] - row[present[0]] <= options.hysteresis else best] = True
     found: Spans = []
-    for number, name in enumerate(CLASSES[1:], start=1):
+    for number, name in enumerate(CLASSES):
+        if name == "background" and cuts is None:  # where classes overlap it is one as any other
+            continue
         runs = [list(group) for on, group in groupby(range(len(scores)), key=happens[:, number].__getitem__) if on]
         joined: list[list[int]] = []
         for run in runs:
