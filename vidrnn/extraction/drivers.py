@@ -24,7 +24,7 @@ from vidrnn.settings.extraction import ExtractionSettings
 QUEUED_MESSAGES = 4
 _PAUSE_S = 0.2  # before asking again for a job
 _GLANCE_S = 0.1  # how often a thread that waits for room looks whether anybody still takes messages
-_PATIENCE_S = 5.0  # with a thread that is to end; one whose next job is long in coming is left to itself
+_PATIENCE_S = 2.0  # with a thread whose next job is long in coming
 
 
 class Drivers:
@@ -58,6 +58,7 @@ class Drivers:
         self._jobs, self._lock, self._readings = jobs, threading.Lock(), readings
         self._stop = threading.Event()  # no more work
         self._left = threading.Event()  # nobody takes messages any more
+        self._asking: set[threading.Thread] = set()  # these wait for their next job
         self._errors: list[BaseException] = []
         decoders = [Decoder(reader, settings=settings, stop=self._stop) for _ in range(workers)]
         self._threads = [
@@ -80,8 +81,8 @@ class Drivers:
         self._left.set()
         deadline_s = time.monotonic() + _PATIENCE_S
         for thread in self._threads:
-            if thread.ident is not None:  # it was started
-                thread.join(max(deadline_s - time.monotonic(), 0.0))
+            while thread.is_alive() and not (thread in self._asking and time.monotonic() > deadline_s):
+                thread.join(_GLANCE_S)
         _running.discard(self)
 
     def raise_error(self) -> None:
@@ -105,8 +106,10 @@ class Drivers:
 
     def _drive_one(self, decoder: Decoder) -> bool:
         """Take one job and do it; False where there is none."""
+        self._asking.add(threading.current_thread())
         with self._lock:
             job = None if self._stop.is_set() else next(self._jobs, _NO_MORE)
+        self._asking.discard(threading.current_thread())
         if self._stop.is_set() or job is _NO_MORE:
             return False
         if job is None:
