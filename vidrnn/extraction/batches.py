@@ -3,14 +3,16 @@
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from vidrnn.extraction.embedder import Executor
+from vidrnn.extraction.threads import Threads
 from vidrnn.frames.views import Turn, Views
 
 Features = npt.NDArray[np.float16]
@@ -88,7 +90,7 @@ class Batches:
 
     def __init__(self, executor: Executor, *, size: int, shape: tuple[int, ...], throughput: Throughput) -> None:
         self._executor, self._size, self._shape, self._throughput = executor, size, shape, throughput
-        self._pool = ThreadPoolExecutor(executor.lanes, thread_name_prefix="backbone")
+        self._threads = Threads(executor.lanes, "backbone")
         self._under_way: deque[tuple[_Filling, Future[Features]]] = deque()
         self._done: list[tuple[Part, Features]] = []
         self._unused: list[torch.Tensor] = []
@@ -98,7 +100,7 @@ class Batches:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._threads.end(cancel=True)
 
     @property
     def busy(self) -> bool:
@@ -138,7 +140,7 @@ class Batches:
         self._filling = None
         if len(self._under_way) >= self._executor.lanes:
             self._finish_oldest()
-        self._under_way.append((filling, self._pool.submit(self._embed, filling)))
+        self._under_way.append((filling, self._threads.submit(partial(self._embed, filling))))
 
     def take(self, *, everything: bool) -> list[tuple[Part, Features]]:
         """Features that are there, (n, D) for each part; with ``everything`` also those still under way."""

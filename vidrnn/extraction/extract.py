@@ -3,9 +3,10 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
@@ -15,6 +16,7 @@ from vidrnn.extraction.jobs import Failure, Job
 from vidrnn.extraction.ledger import Ledger
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.progress import Progress, Speed
+from vidrnn.extraction.threads import Threads
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS
 from vidrnn.store.feature_folder import FeatureFolder
@@ -196,7 +198,7 @@ class _Writer:
 
     def __init__(self, plan: _Plan) -> None:
         self._plan = plan
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._thread = Threads(1, "writer")
         self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> "_Writer":
@@ -204,12 +206,12 @@ class _Writer:
 
     def write(self, number: int, path: str, video: VideoFeatures) -> None:
         """Hand over one pass of a video. Raises OSError when this or an earlier one could not be written."""
-        self._pending.append(self._pool.submit(self._plan.finish, number, path, video))
+        self._pending.append(self._thread.submit(partial(self._plan.finish, number, path, video)))
         while len(self._pending) > _UNWRITTEN or (self._pending and self._pending[0].done()):
             self._pending.popleft().result()
 
     def __exit__(self, *error: object) -> None:
         """Also after Ctrl-C, what was handed over is written."""
-        self._pool.shutdown()
+        self._thread.end()
         while self._pending:
             self._pending.popleft().result()

@@ -34,6 +34,15 @@ ENDS = {
     "its last line": (TAKEN, 0),
     "Ctrl-C": (TAKEN + "signal.signal(signal.SIGINT, signal.default_int_handler)\nos.kill(os.getpid(), 2)\n", -2),
     "results that were dropped": (TAKEN + "del results\nassert not active_children(), active_children()", 0),
+    "the last line of a thread that outlives the main one": (
+        (
+            "def late():\n    threading.main_thread().join()\n"
+            "    settings = ExtractionSettings(workers=2)\n"
+            "    assert len(list(embed_videos([Job('clip', clip)] * 9, AverageColour(), settings=settings))) == 9\n"
+            "threading.Thread(target=late).start()"
+        ),
+        0,
+    ),
     "an error beside a thread": (
         "threading.Thread(target=lambda: list(results), daemon=True).start()\ntime.sleep(2)\nraise LookupError('mine')",
         1,
