@@ -1,18 +1,15 @@
 """How well each video was answered, read from the predictions.csv that ``crossval`` and ``evaluate`` write."""
 
-import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.errors import ComparisonError, MissingPathError
-from vidrnn.names import quoted
+from vidrnn.errors import ComparisonError
+from vidrnn.evaluation.prediction_table import PredictionTable, VideoAnswers, names_in, read_table, truth_column
 from vidrnn.settings.model import Head
-
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -45,75 +42,57 @@ class HeadFigure:
     Attributes:
         title: for people.
         higher_is_better: False for errors.
-        truth: column of the true answer.
-        columns: the columns of the head, in front of its probabilities.
-        of: the rows of one video to part and whole.
+        of: the answers for one video to part and whole.
     """
 
     title: str
     higher_is_better: bool
-    truth: str
-    columns: tuple[str, ...]
-    of: Callable[[Sequence[Row]], tuple[float, float]]
+    of: Callable[[VideoAnswers], tuple[float, float]]
 
 
-def _label(rows: Sequence[Row]) -> tuple[float, float]:
-    return float(rows[0]["predicted"] == rows[0]["label"]), 1.0
+def _label(video: VideoAnswers) -> tuple[float, float]:
+    return float(video.rows[0]["predicted"] == video.rows[0]["label"]), 1.0
 
 
-def _multilabel(rows: Sequence[Row]) -> tuple[float, float]:
-    classes = sum(column.startswith("p_") for column in rows[0])
-    return classes - len(set(_names(rows[0]["labels"])) ^ set(_names(rows[0]["predicted"]))), classes
+def _multilabel(video: VideoAnswers) -> tuple[float, float]:
+    row, classes = video.rows[0], len(video.probabilities[0])
+    return classes - len(set(names_in(row["labels"])) ^ set(names_in(row["predicted"]))), classes
 
 
-def _step_labels(rows: Sequence[Row]) -> tuple[float, float]:
-    right = [row["predicted"] == row["label"] for row in rows if row["label"]]
+def _step_labels(video: VideoAnswers) -> tuple[float, float]:
+    right = [row["predicted"] == row["label"] for row in video.rows if row["label"]]
     return (float(np.mean(right)), 1.0) if right else (0.0, 0.0)
 
 
-def _step_multilabel(rows: Sequence[Row]) -> tuple[float, float]:
-    classes = sum(column.startswith("p_") for column in rows[0])
+def _step_multilabel(video: VideoAnswers) -> tuple[float, float]:
+    classes = len(video.probabilities[0])
     right = known = 0
-    for row in rows:
-        unseen = set(_names(row["unseen"]))
+    for row in video.rows:
+        unseen = set(names_in(row["unseen"]))
         known += classes - len(unseen)
-        right += classes - len(unseen | (set(_names(row["labels"])) ^ set(_names(row["predicted"]))))
+        right += classes - len(unseen | (set(names_in(row["labels"])) ^ set(names_in(row["predicted"]))))
     return (right / known, 1.0) if known else (0.0, 0.0)
 
 
-def _transcript(rows: Sequence[Row]) -> tuple[float, float]:
-    return float(rows[0]["edits"]), len(_names(rows[0]["labels"]))
+def _transcript(video: VideoAnswers) -> tuple[float, float]:
+    return float(video.rows[0]["edits"]), len(names_in(video.rows[0]["labels"]))
 
 
-def _numbers(rows: Sequence[Row]) -> tuple[float, float]:
-    errors = [abs(float(row["predicted"]) - float(row["target"])) for row in rows if row["target"]]
+def _numbers(video: VideoAnswers) -> tuple[float, float]:
+    errors = [abs(float(row["predicted"]) - float(row["target"])) for row in video.rows if row["target"]]
     return (float(np.mean(errors)), 1.0) if errors else (0.0, 0.0)
 
 
-def _names(cell: str) -> list[str]:
-    return cell.split("|") if cell else []
-
-
 FIGURES: dict[Head, HeadFigure] = {
-    "label": HeadFigure("top-1", True, "label", ("label", "predicted", "score", "correct"), _label),
-    "transcript": HeadFigure("edits per label", False, "labels", ("labels", "predicted", "edits"), _transcript),
-    "multilabel": HeadFigure("share of right decisions", True, "labels", ("labels", "predicted"), _multilabel),
-    "step_labels": HeadFigure(
-        "frame accuracy per video", True, "label", ("step", "label", "predicted", "score"), _step_labels
-    ),
-    "step_multilabel": HeadFigure(
-        "share of right decisions per video",
-        True,
-        "labels",
-        ("step", "labels", "unseen", "predicted"),
-        _step_multilabel,
-    ),
-    "regression": HeadFigure("absolute error", False, "target", ("target", "predicted"), _numbers),
-    "step_regression": HeadFigure(
-        "absolute error per video", False, "target", ("step", "target", "predicted"), _numbers
-    ),
+    "label": HeadFigure("top-1", True, _label),
+    "transcript": HeadFigure("edits per label", False, _transcript),
+    "multilabel": HeadFigure("share of right decisions", True, _multilabel),
+    "step_labels": HeadFigure("frame accuracy per video", True, _step_labels),
+    "step_multilabel": HeadFigure("share of right decisions per video", True, _step_multilabel),
+    "regression": HeadFigure("absolute error", False, _numbers),
+    "step_regression": HeadFigure("absolute error per video", False, _numbers),
 }
-"""What is compared, for each head; ``transcript`` before ``multilabel``, whose columns it begins with."""
+"""What is compared, for each head."""
 
 
 def read_figures(folder: Path) -> VideoFigures:
@@ -123,73 +102,35 @@ def read_figures(folder: Path) -> VideoFigures:
         MissingPathError: the folder has no such file.
         ComparisonError: the file is of another kind, is damaged, or was written before it had groups and seeds.
     """
+    table = read_table(folder)
     path = folder / "predictions.csv"
-    if not path.is_file():
-        raise MissingPathError(
-            f"{path} does not exist; give the --output folder of `vidrnn crossval` or `vidrnn evaluate`"
+    if not table.has_groups:
+        raise ComparisonError(
+            f"{path} has no columns group and seed, which a comparison needs: run `vidrnn crossval` or `vidrnn "
+            "evaluate` again, earlier versions wrote neither"
         )
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            head = _head_of(reader.fieldnames or (), path)
-            videos = _by_seed_and_video(reader)
-        return _figures(videos, head)
-    except ComparisonError:
-        raise
-    except (ValueError, csv.Error) as error:
+        return figures_of(table)
+    except ValueError as error:
         raise ComparisonError(f"{path} is damaged ({error}); write it again with the command that made it") from error
 
 
-def _head_of(columns: Sequence[str], path: Path) -> Head:
-    if tuple(columns[-2:]) == ("group", "seed"):
-        for head, figure in FIGURES.items():
-            if tuple(columns[: len(figure.columns) + 1]) == ("path", *figure.columns):
-                return head
-    raise ComparisonError(
-        f"{path} has the columns {', '.join(columns) or 'of an empty file'}; a comparison needs the columns of one "
-        "head, then group and seed: run `vidrnn crossval` or `vidrnn evaluate` again, earlier versions wrote neither"
-    )
-
-
-def _by_seed_and_video(reader: "csv.DictReader[str]") -> dict[int, dict[str, list[Row]]]:
-    found: dict[int, dict[str, list[Row]]] = {}
-    for row in reader:
-        if None in row or None in row.values():
-            raise ValueError(f"line {reader.line_num} has more or fewer cells than the header")
-        rows = found.setdefault(int(row["seed"]), {}).setdefault(row["path"], [])
-        # Steps count up from 0 in every video; heads without steps have one row.
-        if int(row.get("step", 0)) != len(rows):
-            raise ValueError(
-                f"line {reader.line_num} repeats {quoted(row['path'])} of seed {row['seed']}, or leaves steps out"
-            )
-        rows.append(row)
-    if not found:
-        raise ValueError("it holds no video")
-    return found
-
-
-def _figures(found: dict[int, dict[str, list[Row]]], head: Head) -> VideoFigures:
-    seeds, figure = tuple(sorted(found)), FIGURES[head]
-    first = found[seeds[0]]
+def figures_of(table: PredictionTable) -> VideoFigures:
+    """A figure for each video of a table. Raises ValueError where a cell is no number, or not finite."""
+    figure, first = FIGURES[table.head], table.by_seed[table.seeds[0]]
     videos = tuple(sorted(first))
-    facts = {video: _facts(first[video], figure) for video in videos}
-    for seed in seeds:
-        if {video: _facts(rows, figure) for video, rows in found[seed].items()} != facts:
-            raise ValueError(f"seeds {seeds[0]} and {seed} have different videos, groups or truths")
-    of = np.asarray([[figure.of(found[seed][video]) for video in videos] for seed in seeds], dtype=np.float64)
+    of = np.asarray(
+        [[figure.of(table.by_seed[seed][video]) for video in videos] for seed in table.seeds], dtype=np.float64
+    )
     if not np.isfinite(of).all():
         raise ValueError("a prediction is not finite")
+    truth = truth_column(table.head)
     return VideoFigures(
-        head=head,
-        seeds=seeds,
+        head=table.head,
+        seeds=table.seeds,
         videos=videos,
-        groups=tuple(facts[video][0] for video in videos),
-        truth=tuple(facts[video][1] for video in videos),
+        groups=tuple(first[video].group for video in videos),
+        truth=tuple(tuple(row[truth] for row in first[video].rows) for video in videos),
         parts=of[:, :, 0],
         wholes=of[0, :, 1],
     )
-
-
-def _facts(rows: Sequence[Row], figure: HeadFigure) -> tuple[str, tuple[str, ...]]:
-    """Group and truth of one video."""
-    return rows[0]["group"], tuple(row[figure.truth] for row in rows)

@@ -236,8 +236,9 @@ HEADER = "path,target,predicted,group,seed\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,target,predicted\na,1,2\n", "has the columns path, target, predicted; a comparison needs"),
-        ("", "has the columns of an empty file; a comparison needs"),
+        ("path,target,predicted\na,1,2\n", "has no columns group and seed, which a comparison needs"),
+        ("", "has the columns of an empty file, which no head has; write it again"),
+        ("path,name\na,b\n", "has the columns path, name, which no head has; write it again"),
         (HEADER, "is damaged (it holds no video)"),
         (HEADER + "a,1,2,g\n", "is damaged (line 2 has more or fewer cells than the header)"),
         (HEADER + "a,1,2,g,0\na,1,2,g,0\n", "is damaged (line 3 repeats 'a' of seed 0, or leaves steps out)"),
