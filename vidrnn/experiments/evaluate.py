@@ -21,7 +21,7 @@ from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
 from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than
-from vidrnn.experiments.provenance import describe_data, provenance
+from vidrnn.experiments.provenance import describe_data, provenance, write_config
 from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
@@ -69,7 +69,7 @@ class Evaluation:
 
 
 def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: Path) -> Evaluation:
-    """Score a model on a split; writes metrics.json, predictions.csv and, for ``label``, two pictures.
+    """Score a model on a split; writes metrics.json, predictions.csv, config.yaml and, for ``label``, two pictures.
 
     The class order and the feature spec come from the model file alone. The trained baselines are fitted on the
     training split with the model's own settings.
@@ -121,6 +121,9 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     write_json(output / "metrics.json", public_metrics(values))
     _write_predictions(output / "predictions.csv", model, answers.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
+    if output.resolve() != model_path.parent.resolve():  # where the configuration of the training lies already
+        files.append(output / "config.yaml")
+        write_config(files[-1], _as_evaluated(model.settings, settings))
     if isinstance(metrics, ClassificationMetrics) and calibration is not None:
         files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
     scale = model.settings.inference.average
@@ -131,6 +134,13 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         describe_verdict(head, value, not_beaten),
     ]
     return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
+
+
+def _as_evaluated(trained: RunSettings, settings: RunSettings) -> RunSettings:
+    """What decided the figures: the model as trained, on the videos and features that were asked for."""
+    return trained.model_copy(
+        update={"data": settings.data, "extraction": settings.extraction, "evaluation": settings.evaluation}
+    )
 
 
 def _draw(

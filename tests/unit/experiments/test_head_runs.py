@@ -117,7 +117,7 @@ def test_a_head_goes_from_the_csv_to_its_figures(tmp_path: Path, head: Head) -> 
     values = read_json(tmp_path / "test" / "metrics.json")
     assert (values["n"], values["head"], set(values["baselines"])) == (4, head, BASELINES[head])
     assert math.isfinite(values[name])
-    assert {file.name for file in found.files} == {"metrics.json", "predictions.csv"}
+    assert {file.name for file in found.files} == {"metrics.json", "predictions.csv", "config.yaml"}
     rows = read_rows(tmp_path / "test" / "predictions.csv")
     per_step = head in {"step_labels", "step_multilabel", "step_regression"}
     assert len(rows) == (sum(6 + number % 5 for number in range(12, 16)) if per_step else 4)
