@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import inspect
 import io
 import sys
 from collections.abc import Callable
@@ -71,9 +72,19 @@ def run(command: Callable[..., object]) -> None:
     except (KeyboardInterrupt, typer.Abort):
         outcome = _INTERRUPTED
     if outcome == _INTERRUPTED:
-        print("stopped; what was finished stays, run the same command again to go on", file=sys.stderr)
+        print(
+            f"stopped; what was finished stays, run the same command again{_how_to_go_on()} to go on", file=sys.stderr
+        )
         sys.exit(ExitCode.ERROR)
     sys.exit(outcome if isinstance(outcome, int) else ExitCode.OK)
+
+
+def _how_to_go_on() -> str:
+    """`` with --resume``, where this verb has that option and was called without it."""
+    name, *arguments = sys.argv[1:] or [""]
+    taking = [command.callback for command in app.registered_commands if command.callback is not None]
+    resuming = {callback.__name__ for callback in taking if "resume" in inspect.signature(callback).parameters}
+    return " with --resume" if name in resuming and "--resume" not in arguments else ""
 
 
 for verb in (
