@@ -1,6 +1,6 @@
 """A video to the pictures of all passes, decoded once; in a decoder process."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vidrnn.errors import VideoError
 from vidrnn.extraction.messages import Drawn, Item, Pixels, Refused
-from vidrnn.frames.fitting import Drawing, Step, draw, indices_of, refusal
+from vidrnn.frames.fitting import Drawing, Step, draw, indices_of, refusal, wanted_by
 from vidrnn.store.source import Source, is_there, state_of
 from vidrnn.store.video_features import VideoMetadata
 from vidrnn.video.probe import Video, probe
@@ -35,39 +35,68 @@ def draw_video(
         gpu: as in `draw`.
 
     Yields:
-        `Pixels` of all drawings, then one `Drawn` or `Refused` for each.
+        `Pixels` of all drawings, and one `Drawn` or `Refused` for each: a drawing ends as it would alone.
 
     Raises:
-        VideoError: it cannot be decoded, or was written to meanwhile. OSError: it cannot be read.
+        VideoError: it cannot be opened, or was written to meanwhile. OSError: it cannot be read.
     """
     before = state_of(source) if is_there(source) else None
     sampling = next(iter(drawings.values())).sampling
     video = probe(
         source, frame_rate=sampling.frame_rate, frame_template=sampling.frame_template, on_progress=on_progress
     )
-    refused = {number: cause for number, drawing in drawings.items() if (cause := refusal(video, drawing))}
-    sheets = {number: _Sheet(number) for number in drawings if number not in refused}
-    if sheets:
-        try:
-            for number, step in draw(
-                video, {reading: drawings[reading] for reading in sheets}, gpu=gpu, on_progress=on_progress
-            ):
-                sheet = sheets[number]
-                sheet.add(step)
-                if len(sheet.frames) == chunk_size:
-                    yield sheet.take()
-            for sheet in sheets.values():
-                if sheet.frames:
-                    yield sheet.take()
-            digest = Source.of(source, on_read=lambda _count: on_progress())
-        except (VideoError, OSError) as error:
-            raise DecodingError(str(error)) from error
-        if before != digest.state:
-            raise DecodingError("was written to while it was decoded; run again when the file is complete")
-        for number, sheet in sheets.items():
-            yield sheet.end(video, digest, drawings[number], gpu=gpu)
-    for number, cause in refused.items():
+    sheets: dict[int, _Sheet] = {}
+    for number, drawing in drawings.items():
+        if cause := refusal(video, drawing):
+            yield Refused(number, "decode", cause)
+        else:
+            sheets[number] = _Sheet(number, drawing)
+    for number, cause in (yield from _fill(video, sheets, chunk_size, on_progress, gpu=gpu)).items():
+        del sheets[number]
         yield Refused(number, "decode", cause)
+    if not sheets:
+        return
+    try:
+        digest = Source.of(source, on_read=lambda _count: on_progress())
+    except (VideoError, OSError) as error:
+        raise DecodingError(str(error)) from error
+    if before != digest.state:
+        raise DecodingError("was written to while it was decoded; run again when the file is complete")
+    for sheet in sheets.values():
+        yield sheet.end(video, digest, gpu=gpu)
+
+
+def _fill(
+    video: Video,
+    sheets: Mapping[int, "_Sheet"],
+    chunk_size: int,
+    on_progress: Callable[[], None],
+    *,
+    gpu: int | None,
+) -> Generator[Pixels, None, dict[int, str]]:
+    """Draw all sheets in one decode; returns the causes of those that cannot be filled, by their numbers."""
+    wanted = {number: wanted_by(video, sheet.drawing) for number, sheet in sheets.items()}
+    try:
+        for number, step in draw(
+            video, {number: sheet.drawing for number, sheet in sheets.items()}, gpu=gpu, on_progress=on_progress
+        ):
+            sheet = sheets[number]
+            sheet.add(step)
+            if len(sheet.frames) == chunk_size:
+                yield sheet.take()
+        for sheet in sheets.values():
+            if sheet.frames:
+                yield sheet.take()
+    except (VideoError, OSError) as error:
+        failed = dict.fromkeys(sheets, str(error))
+        # What is damaged may be wanted by another drawing only: each that wants less goes on by itself.
+        num_wanted = len(np.unique(np.concatenate(list(wanted.values()))))
+        for number, sheet in sheets.items():
+            if len(wanted[number]) < num_wanted:
+                del failed[number]
+                failed |= yield from _fill(video, {number: sheet}, chunk_size, on_progress, gpu=gpu)
+        return failed
+    return {}
 
 
 @dataclass
@@ -75,13 +104,18 @@ class _Sheet:
     """What has been drawn and not handed on yet, and what is known of the rest."""
 
     reading: int
+    drawing: Drawing
     frames: list[npt.NDArray[np.uint8]] = field(default_factory=list)
     timestamps_s: list[float] = field(default_factory=list)
     num_frames: int = 0
+    latest_s: float = -np.inf
     sizes: dict[tuple[int, int], None] = field(default_factory=dict)
     by_gpu: int = 0
 
     def add(self, step: Step) -> None:
+        if step.timestamp_s <= self.latest_s:  # drawn before, when the drawings went together
+            return
+        self.latest_s = step.timestamp_s
         self.frames.append(step.pixels)
         self.timestamps_s.append(step.timestamp_s)
         self.sizes[step.size] = None
@@ -93,11 +127,11 @@ class _Sheet:
         self.frames, self.timestamps_s = [], []
         return taken
 
-    def end(self, video: Video, source: Source, drawing: Drawing, *, gpu: int | None) -> Drawn | Refused:
-        wanted = len(indices_of(video, drawing))
+    def end(self, video: Video, source: Source, *, gpu: int | None) -> Drawn | Refused:
+        wanted = len(indices_of(video, self.drawing))
         if not self.num_frames:
             return Refused(self.reading, "decode", f"none of {wanted} wanted frames holds a picture")
-        notes = video.notes + drawing.sampling.thinning(video.timestamps_s)
+        notes = video.notes + self.drawing.sampling.thinning(video.timestamps_s)
         notes += _notes(wanted=wanted, got=self.num_frames, sizes=list(self.sizes))
         if gpu is not None and video.pictures is None and self.by_gpu < self.num_frames:
             notes += (f"the GPU does not decode it ({video.codec}, {video.pixel_format}); decoded on the CPU",)

@@ -80,6 +80,11 @@ def indices_of(video: Video, drawing: Drawing) -> Indices:
     return drawing.sampling.select(video.timestamps_s)
 
 
+def wanted_by(video: Video, drawing: Drawing) -> Indices:
+    """The frames that must be decoded for a drawing: those it keeps, and their neighbours."""
+    return _pairing(video, drawing).wanted
+
+
 def refusal(video: Video, drawing: Drawing) -> str | None:
     """Why a video cannot be drawn in this way, None where it can."""
     if isinstance(drawing.preprocessing.rendering, RowRendering) and video.num_frames > 1:
