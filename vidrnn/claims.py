@@ -6,6 +6,7 @@ A claim is a lock on one byte of one file, so it vanishes with the process that 
 import errno
 import fcntl
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -47,7 +48,8 @@ class Claims:
     def give_back(self, video_path: str) -> None:
         """Release one video."""
         if self._file is not None:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place_of(video_path))
+            with suppress(OSError):  # a file system without locks, as in `take`
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place_of(video_path))
 
 
 def _place_of(video_path: str) -> int:
