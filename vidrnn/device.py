@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vidrnn.errors import ConfigError
 
@@ -86,6 +87,26 @@ def alone() -> Iterator[None]:
     gpus = range(torch.cuda.device_count() if in_use else 0)
     with _one_at_a_time, torch.random.fork_rng(devices=gpus):
         yield
+
+
+class FixedRandom(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Context manager: this thread draws on the CPU from a generator of its own, and no other thread notices.
+
+    The numbers are those that follow ``torch.manual_seed(seed)``.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __torch_dispatch__(self, func: Any, _types: object, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        """Called by PyTorch for each operation."""
+        named = dict(kwargs or {})
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            if all(argument.name != "generator" for argument in func._schema.arguments):  # noqa: SLF001
+                func = func.overloadpacket.generator  # `torch.rand` has its generator in another overload
+            named["generator"] = self._generator
+        return func(*args, **named)
 
 
 def _renew() -> None:

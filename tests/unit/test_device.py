@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from vidrnn.device import choose_batch_size, choose_device
+from vidrnn.device import FixedRandom, choose_batch_size, choose_device
 from vidrnn.errors import ConfigError
 from vidrnn.settings.base import validate
 from vidrnn.settings.extraction import ExtractionSettings
@@ -69,3 +70,25 @@ def test_batches_fill_the_device_unless_told_otherwise(gpus):
     assert choose_batch_size(None, "auto") == 256
     assert choose_batch_size(None, "cpu") == 16
     assert choose_batch_size(7, "auto") == 7
+
+
+def test_fixed_random_numbers_follow_the_seed_and_leave_those_of_the_process():
+    def draw() -> list[torch.Tensor]:
+        drawn = [torch.rand(3), torch.randn(2, 2), torch.randint(9, (4,)), torch.randperm(5)]
+        drawn += [torch.empty(3).uniform_(), torch.normal(torch.zeros(3), 1.0), torch.bernoulli(torch.full((9,), 0.5))]
+        drawn += [torch.rand_like(torch.zeros(3)), torch.multinomial(torch.ones(9), 3)]
+        layers = nn.ModuleList([nn.Linear(3, 2), nn.Conv2d(2, 2, 3), nn.LSTM(2, 3), nn.Embedding(3, 2)])
+        return [
+            *drawn,
+            *layers.parameters(),
+            nn.init.trunc_normal_(torch.empty(5)),
+            nn.init.orthogonal_(torch.ones(3, 3)),
+        ]
+
+    torch.manual_seed(5)
+    expected = draw()
+    before = torch.get_rng_state()
+    with FixedRandom(seed=5):
+        found = draw()
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert torch.equal(torch.get_rng_state(), before)

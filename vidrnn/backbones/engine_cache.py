@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from vidrnn import device
 from vidrnn.backbones import engines, networks, quantization, weights
 from vidrnn.backbones.engines import OpenVino
 from vidrnn.backbones.errors import EngineError
@@ -44,7 +45,7 @@ _FILES = (
 )  # removed in this order, the telling ones last
 _OURS = re.compile(r"[0-9a-f]{16}")
 _PACKAGES = ("vidrnn", "torch", "torchvision", "timm", "openvino", "numpy")
-_CODE = (networks, engines, preprocessing, quantization, weights)
+_CODE = (device, networks, engines, preprocessing, quantization, weights)
 """What decides how a network is built, fed and converted: a change in any of them makes it anew."""
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from vidrnn.backbones.network import Caught, Network, tokens_to_map
 from vidrnn.backbones.weights import load_weights, offline_message, read_weights
+from vidrnn.device import FixedRandom
 from vidrnn.errors import ConfigError, WeightsError
 from vidrnn.frames.preprocessing import Preprocessing
 from vidrnn.names import quoted
@@ -179,9 +180,8 @@ def _preprocessing(
 
 
 def _build(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build with a fixed seed, so that ``random`` is the same everywhere; the caller's random state stays."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    """Build with a fixed seed, so that ``random`` is the same everywhere."""
+    with FixedRandom(seed=0):
         return build()
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from vidrnn.annotations import LabelMap
 from vidrnn.atomic import write_atomically
+from vidrnn.device import FixedRandom
 from vidrnn.errors import MissingPathError, ModelFileError, VidrnnError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
@@ -179,7 +180,8 @@ def _read(file: Any, header: dict[str, Any], path: Path, device: torch.device) -
         with torch.device("meta"):  # shapes alone
             expected = _build(settings, specs, len(label_map)).state_dict()
         _check_sizes(file, moved, expected)
-        classifier = _build(settings, specs, len(label_map))
+        with FixedRandom(seed=0):  # another thread may be training
+            classifier = _build(settings, specs, len(label_map))
         classifier.load_state_dict({now: _finite(file.get_tensor(then), now) for then, now in moved.items()})
     except (VidrnnError, KeyError, TypeError, ValueError, OverflowError, RecursionError, RuntimeError) as error:
         raise ModelFileError(f"{quoted(path)} is inconsistent: {error}") from error

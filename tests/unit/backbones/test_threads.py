@@ -4,11 +4,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import timm
 import torch
 
 from tests.worlds import sections
 from vidrnn.backbones import quantization
 from vidrnn.backbones.backbone import load_backbone
+from vidrnn.backbones.networks import build_network
+from vidrnn.backbones.weights import weights_digest
+from vidrnn.settings.features import FeatureSettings
 
 THREADS, ROUNDS = 6, 4
 
@@ -56,3 +60,19 @@ def test_threads_share_a_backbone(name, engine, precision, batch_size, monkeypat
         found = list(pool.map(work, batches(size)))
     for several, wanted in zip(found, expected, strict=True):
         assert all(torch.equal(features, wanted) for features in several)
+
+
+def test_building_a_network_and_drawing_random_numbers_do_not_meet():
+    """Two threads build, a third draws: each gets what it gets alone, however they take turns."""
+    chosen = FeatureSettings(backbone="timm/test_resnet", weights="random", image_size=32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        drawn_from_the_seed = weights_digest(timm.create_model("test_resnet", pretrained=False))
+    torch.manual_seed(7)
+    expected = torch.rand(2000)
+    torch.manual_seed(7)
+    with ThreadPoolExecutor(2) as pool:
+        digests = [pool.submit(lambda: weights_digest(build_network(chosen).model)) for _ in range(6)]
+        found = torch.stack([torch.rand(()) for _ in range(2000)])
+    assert {digest.result() for digest in digests} == {drawn_from_the_seed}
+    assert torch.equal(found, expected)

@@ -478,3 +478,11 @@ def test_a_file_holds_no_absolute_path_and_no_command(tmp_path: Path) -> None:
         assert identity_of(again.settings.features, stream) == identity_of(settings.features, stream)
     (tmp_path / "w.pt").touch()
     assert load_model(path, device=CPU).settings.features.weights == str(tmp_path / "w.pt"), "beside the model"
+
+
+def test_loading_draws_none_of_the_random_numbers_of_the_process(tmp_path: Path) -> None:
+    """Another thread may be training with them."""
+    save_model(make_model(), tmp_path / "model.safetensors")
+    before = torch.get_rng_state()
+    load_model(tmp_path / "model.safetensors", device=CPU)
+    assert torch.equal(torch.get_rng_state(), before)
