@@ -12,7 +12,19 @@ from vidrnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from vidrnn.annotations import Annotation, read_annotations
-    from vidrnn.api import annotate, check, classify, crossval, cut, evaluate, extract, load, load_settings, train
+    from vidrnn.api import (
+        annotate,
+        check,
+        classify,
+        crossval,
+        cut,
+        evaluate,
+        extract,
+        load,
+        load_settings,
+        report,
+        train,
+    )
     from vidrnn.errors import VidrnnError
     from vidrnn.inference.prediction import Prediction
     from vidrnn.inference.recogniser import Recogniser
@@ -34,6 +46,7 @@ _HOMES = {
         "extract",
         "load",
         "load_settings",
+        "report",
         "train",
     ),
     "vidrnn.errors": ("VidrnnError",),
@@ -61,6 +74,7 @@ __all__ = [
     "load",
     "load_settings",
     "read_annotations",
+    "report",
     "train",
 ]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vidrnn.inference.prediction import Prediction
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.preflight.inspect import Inspection
+    from vidrnn.reporting.options import WrittenReport
     from vidrnn.settings.run import RunSettings
 
 AnyPath = str | PathLike[str]
@@ -141,6 +142,29 @@ def evaluate(model: AnyPath, settings: "RunSettings", *, output: AnyPath, split:
     from vidrnn.experiments.evaluate import evaluate as evaluate_model
 
     return evaluate_model(Path(model), settings, split=as_split(split), output=Path(output))
+
+
+def report(
+    run: AnyPath, *, output: AnyPath | None = None, videos: AnyPath | None = None, clips: int = 150
+) -> "WrittenReport":
+    """Write the report of a run as one HTML page, as ``vidrnn report`` does.
+
+    Args:
+        run: a folder that ``crossval``, ``evaluate`` or ``train`` wrote; or a file of ``compare`` or ``classify``.
+        output: the page; None: ``report.html`` in the folder, ``NAME.report.html`` beside a file.
+        videos: folder that the paths of the videos begin in; None: as the configuration of the run says.
+        clips: most clips that are shown as filmstrips.
+
+    Raises:
+        MissingPathError: there is nothing that can be reported. ConfigError: the file is of another kind. OSError: the
+            page cannot be written.
+    """
+    _warm_up()
+    from vidrnn.reporting.options import ReportOptions
+    from vidrnn.reporting.report import write_report
+
+    options = ReportOptions(videos=None if videos is None else Path(videos), clips=clips)
+    return write_report(Path(run), output=None if output is None else Path(output), options=options)
 
 
 def load(

@@ -54,6 +54,7 @@ def test_every_verb_works_without_opening_an_internet_socket(world: World, tmp_p
         ["train", "--config", config, "--output", folder / "run"],
         ["evaluate", "--model", model, "--config", config, "--output", folder / "evaluation"],
         ["crossval", "--config", config, "--output", folder / "crossval", "--set", "evaluation.seeds=1"],
+        ["report", folder / "evaluation"],
         ["classify", world.clips, "--model", model, "--output", folder / "labels.csv"],
         ["store", "info", folder / "features"],
         ["store", "verify", folder / "features", "--root", world.clips, "--root", folder / "large"],

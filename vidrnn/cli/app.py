@@ -20,6 +20,7 @@ from vidrnn.cli.cut import cut
 from vidrnn.cli.demo import demo
 from vidrnn.cli.evaluate import evaluate
 from vidrnn.cli.extract import extract
+from vidrnn.cli.report import report
 from vidrnn.cli.segments import segments
 from vidrnn.cli.store import store_app
 from vidrnn.cli.stream import stream
@@ -88,7 +89,7 @@ def _how_to_go_on() -> str:
 
 
 for verb in (
-    *(demo, check, extract, train, evaluate, crossval, tune, compare),
+    *(demo, check, extract, train, evaluate, crossval, tune, compare, report),
     *(classify, segments, stream, annotate, cut, convert),
 ):
     app.command()(verb)

@@ -1,0 +1,173 @@
+"""What there is in the folder of a run: figures, predictions, log and configuration, whichever of them are there."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
+from vidrnn.evaluation.metrics import HEADLINES, Headline
+from vidrnn.evaluation.prediction_table import PredictionTable, read_table
+from vidrnn.models.model_header import public_config
+from vidrnn.names import quoted
+from vidrnn.settings.base import load
+from vidrnn.settings.model import Head
+from vidrnn.settings.run import RunSettings
+
+Verb = Literal["crossval", "evaluate", "train", "predictions"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a folder holds.
+
+    Attributes:
+        folder: where it lies.
+        verb: what wrote it; ``predictions`` where only predictions.csv is left.
+        head: what was answered.
+        figures: the content of crossval.json or metrics.json; empty where there is none.
+        settings: the configuration; None where it is not there or of another version.
+        log: a row per epoch and member; empty where nothing was trained here.
+        table: the predictions; None where there are none.
+        problems: what is there and cannot be used, in words.
+    """
+
+    folder: Path
+    verb: Verb
+    head: Head
+    figures: Mapping[str, Any]
+    settings: RunSettings | None
+    log: tuple[Mapping[str, float], ...]
+    table: PredictionTable | None
+    problems: tuple[str, ...]
+
+    @property
+    def headline(self) -> Headline:
+        """The one number of the head."""
+        return HEADLINES[self.head]
+
+    @property
+    def value(self) -> float:
+        """The headline that the run claims; nan where it claims none."""
+        name = self.headline.name
+        return _number(self.figures.get({"crossval": f"{name}_mean", "train": f"val_{name}"}.get(self.verb, name)))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of it over groups; nan where there is none."""
+        bounds = self.figures.get(f"{self.headline.name}_interval")
+        return (
+            (_number(bounds[0]), _number(bounds[1]))
+            if isinstance(bounds, list) and len(bounds) == 2
+            else (math.nan,) * 2
+        )
+
+    @property
+    def baselines(self) -> dict[str, float]:
+        """Name to headline on the same videos."""
+        found: Mapping[str, object] = next(
+            (self.figures[key] for key in _BASELINES if isinstance(self.figures.get(key), dict)), {}
+        )
+        return {str(name): _number(value) for name, value in found.items() if not math.isnan(_number(value))}
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the model has temporal layers; True where nothing tells."""
+        return self.settings is None or bool(self.settings.model.layer_names)
+
+
+_BASELINES = ("baselines", "val_baselines", "train_baselines")
+
+
+def read_run(folder: Path) -> Run:
+    """Read what is there; a part that is damaged is named among the problems and left out.
+
+    Raises:
+        MissingPathError: there is no such folder, or nothing in it that can be reported; with the verbs that make it.
+    """
+    if not folder.is_dir():
+        raise MissingPathError(f"{quoted(folder)} is no folder; give one that `vidrnn crossval` or `evaluate` wrote")
+    problems: list[str] = []
+    figures, verb = _figures(folder, problems)
+    table = _table(folder, problems)
+    settings = settings_of(folder, problems)
+    head = (table.head if table else None) or figures.get("head") or (settings.model.head if settings else None)
+    if head not in HEADLINES or not (figures or table):
+        raise MissingPathError(_nothing_in(folder, problems))
+    return Run(folder, verb, head, figures, settings, _log(folder, problems), table, tuple(problems))
+
+
+def _nothing_in(folder: Path, problems: list[str]) -> str:
+    if problems:
+        why = "; ".join(problems)
+    elif list(folder.glob("checkpoint*.safetensors")):
+        why = "a training was stopped there, so go on with `vidrnn train --resume` first"
+    else:
+        why = "neither crossval.json nor metrics.json nor predictions.csv is there"
+    return f"nothing in {quoted(folder)} can be reported: {why}; `vidrnn crossval` and `vidrnn evaluate` write runs"
+
+
+def _figures(folder: Path, problems: list[str]) -> tuple[dict[str, Any], Verb]:
+    for name in ("crossval.json", "metrics.json"):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise TypeError(f"it holds {type(found).__name__} where an object is wanted")
+        except (ValueError, TypeError, OSError) as error:
+            problems.append(f"{name} is damaged ({error})")
+            continue
+        if name == "crossval.json":
+            return found, "crossval"
+        return found, "evaluate" if "split" in found else "train"
+    return {}, "predictions"
+
+
+def _table(folder: Path, problems: list[str]) -> PredictionTable | None:
+    try:
+        return read_table(folder)
+    except MissingPathError:
+        return None
+    except (ComparisonError, OSError) as error:
+        problems.append(str(error).replace(f"{folder}/", ""))
+        return None
+
+
+def settings_of(folder: Path, problems: list[str]) -> RunSettings | None:
+    """The configuration of the run, or, for a result inside the folder of a training, that of the training."""
+    path = next((place / "config.yaml" for place in (folder, folder.parent) if (place / "config.yaml").is_file()), None)
+    if path is None:
+        return None
+    try:
+        return load(RunSettings, path)
+    except (ConfigError, OSError) as error:
+        problems.append(f"config.yaml is of another version ({error})")
+        return None
+
+
+def _log(folder: Path, problems: list[str]) -> tuple[Mapping[str, float], ...]:
+    path = folder / "log.csv"
+    if not path.is_file():
+        return ()
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return tuple({name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file))
+    except (ValueError, TypeError, AttributeError, csv.Error, OSError) as error:
+        problems.append(f"log.csv is damaged ({error})")
+        return ()
+
+
+def shown_config(settings: RunSettings) -> str:
+    """The configuration as YAML, of folders only the last part of their names: reports are shown around."""
+    return yaml.safe_dump(public_config(settings), sort_keys=False, allow_unicode=True)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
