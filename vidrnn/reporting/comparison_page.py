@@ -94,7 +94,7 @@ def _differences(
     except ValueError as error:
         problems.append(f"The predictions cannot be read ({error}).")
         return [], []
-    if figures[0].videos != figures[1].videos or a.head != b.head:
+    if figures[0].videos != figures[1].videos or a.head != b.head or len(a.seeds) != len(b.seeds):
         problems.append("The predictions have changed since: the two folders are no longer about the same videos.")
         return [], []
     wholes = np.maximum(figures[0].wholes, 1)
@@ -108,9 +108,15 @@ def _differences(
 
 
 def _clip(path: str, a: PredictionTable, b: PredictionTable) -> Clip:
-    texts = [_said(table.by_seed[table.seeds[0]][path].rows, "predicted") for table in (a, b)]
+    """What the first pair of seeds says that does not say the same."""
+    answers = [
+        [_said(table.by_seed[seed][path].rows, "predicted") for table, seed in zip((a, b), pair, strict=True)]
+        for pair in zip(a.seeds, b.seeds, strict=True)
+    ]
+    place = next((number for number, (of_a, of_b) in enumerate(answers) if of_a != of_b), 0)
     truth = _said(a.by_seed[a.seeds[0]][path].rows, truth_column(a.head))
-    return Clip(path, truth, f"A {texts[0]}, B {texts[1]}", False, None, 1.0)
+    note = f"seed {a.seeds[place]} of A, seed {b.seeds[place]} of B" if len(answers) > 1 else ""
+    return Clip(path, truth, f"A {answers[place][0]}, B {answers[place][1]}", False, None, 1.0, note=note)
 
 
 def _said(rows: "list[Mapping[str, str]]", column: str) -> str:

@@ -133,6 +133,22 @@ def test_a_comparison_shows_its_sentence_and_where_the_two_differ(tmp_path: Path
         write_report(tmp_path / "c.json")
 
 
+def test_a_card_of_a_comparison_shows_a_seed_in_which_the_two_differ(tmp_path: Path) -> None:
+    """Not the first seed where both say the same there."""
+    header = "path,label,predicted,score,correct,p_run,p_sit,group,seed\n"
+    rows = {"a": ("run,1", "run,1"), "b": ("run,1", "sit,0")}
+    for name, of_seeds in rows.items():
+        (tmp_path / name).mkdir()
+        lines = [
+            f"x.mp4,run,{cells.split(',')[0]},0.9,{cells[-1]},0.5,0.5,g,{seed}\n" for seed, cells in enumerate(of_seeds)
+        ]
+        (tmp_path / name / "predictions.csv").write_text(header + "".join(lines))
+    a, b = tmp_path / "a", tmp_path / "b"
+    found = compare(read_figures(a), read_figures(b)).as_dict()
+    write_json(tmp_path / "ab.json", {"folder_a": str(a), "folder_b": str(b), **found})
+    assert "A run, B sit seed 1 of A, seed 1 of B" in text_of(tmp_path / "ab.json")
+
+
 LABEL_CSV = """path,status,label,score,top_k,error
 a.mp4,ok,run,0.9,run:0.9|sit:0.1,
 b.mp4,ok,sit,0.4,sit:0.4|run:0.35,
