@@ -197,3 +197,9 @@ def test_a_folder_is_answered_lazily(place: Place, tmp_path: Path) -> None:
     assert next(again).status == "ok"
     again.close()  # type: ignore[attr-defined]
     assert list(again) == []
+
+
+def test_answering_imports_nothing_that_only_measuring_needs(place: Place) -> None:
+    """scikit-learn brings pandas and much of SciPy: a third of the start of `vidrnn classify`."""
+    outcome = place.run("-c", "import sys, vidrnn.inference.recogniser; print('sklearn' in sys.modules)")
+    assert (outcome.stdout, outcome.stderr) == ("False\n", "")

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sklearn.model_selection import GroupKFold
-
 from vidrnn.annotations import SPLITS, Annotation, Split
 from vidrnn.annotations.carving import carve
 from vidrnn.annotations.csv_file import read_rows
@@ -190,6 +188,8 @@ def make_folds(
 
 
 def _folds_of_one_size(groups: Sequence[str], number: int) -> list[str]:
+    from sklearn.model_selection import GroupKFold
+
     fold_of = [""] * len(groups)
     for position_of_fold, (_, test) in enumerate(GroupKFold(n_splits=number).split(groups, groups=groups)):
         for position in test:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from vidrnn.evaluation.resampling import none_if_nan, share_interval
 
@@ -75,6 +74,9 @@ def measure_classification(
         labels: class names in the order of ``scores``.
         groups: (n,) videos of one group stand or fall together.
     """
+    # It brings pandas and half of SciPy, and `vidrnn classify` has nothing to measure.
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     predicted = scores.argmax(axis=1)
     correct = predicted == targets
     best_five = np.argsort(-scores, axis=1, kind="stable")[:, :5]
