@@ -44,7 +44,7 @@ class SegmentationMetrics:
         steps: labelled steps of all videos.
         frame_accuracy: share of labelled steps that are right, background included; nan without a labelled step.
         interval: 95 % interval of the frame accuracy over groups; nan where the accuracy is.
-        edit: `edit_score` averaged over the videos.
+        edit: `edit_score` averaged over the videos that have a labelled step; nan when none has.
         f1_10: F1 of segments that overlap by an IoU of 0.10 or more, counted over all videos together; nan when truth
             and predictions hold 0 segments.
         f1_25: the same at 0.25.
@@ -69,7 +69,7 @@ class SegmentationMetrics:
             "steps": self.steps,
             "frame_accuracy": none_if_nan(self.frame_accuracy),
             "frame_accuracy_interval": [none_if_nan(bound) for bound in self.interval],
-            "edit": self.edit,
+            "edit": none_if_nan(self.edit),
             "f1_10": none_if_nan(self.f1_10),
             "f1_25": none_if_nan(self.f1_25),
             "f1_50": none_if_nan(self.f1_50),
@@ -102,13 +102,18 @@ def measure_segmentation(
     right = np.asarray([(guess == true).sum() for guess, true in pairs])  # a prediction is never UNLABELLED
     known = np.asarray([(true != UNLABELLED).sum() for true in truth])
     steps = int(known.sum())
+    edits = [
+        edit_score(guess, true, background=background)
+        for (guess, true), labelled in zip(pairs, known, strict=True)
+        if labelled
+    ]
     f1 = {overlap: pooled_f1(pairs, overlap=overlap, background=background) for overlap in (0.10, 0.25, 0.50)}
     return SegmentationMetrics(
         n=len(truth),
         steps=steps,
         frame_accuracy=int(right.sum()) / steps if steps else float("nan"),
         interval=share_interval(right, known, groups=groups),
-        edit=float(np.mean([edit_score(guess, true, background=background) for guess, true in pairs])),
+        edit=float(np.mean(edits)) if edits else float("nan"),
         f1_10=f1[0.10],
         f1_25=f1[0.25],
         f1_50=f1[0.50],

@@ -17,6 +17,7 @@ ReadSteps = Callable[[Floats], Labels]
 """From outputs (T, C) of a video to the class (T,) of each step."""
 
 _NEVER = -np.inf
+_LEAST = -1e4  # no step counts less: far smaller ones would take the digits of all others in a sum over time
 _SHORTEST_SHARE = 0.05  # of the segments of a class may have been shorter than what becomes its shortest duration
 
 
@@ -100,7 +101,8 @@ class SegmentDecoder:
             (T,) classes.
         """
         first, following, staying, leaving = self._logarithms()
-        sums = np.concatenate([np.zeros((1, logits.shape[1])), np.cumsum(weight * _log_softmax(logits), axis=0)])
+        of_steps = weight * np.maximum(_log_softmax(logits), _LEAST)
+        sums = np.concatenate([np.zeros((1, logits.shape[1])), np.cumsum(of_steps, axis=0)])
         length, num_classes = logits.shape
         shortest = np.minimum(self.shortest, length + 1)
         begun = np.full((length + 1, num_classes), _NEVER)  # best score up to a border at which a segment begins

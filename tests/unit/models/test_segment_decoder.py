@@ -85,6 +85,16 @@ def test_flicker_goes_and_true_borders_stay() -> None:
     assert (found == truth).mean() > 0.95
 
 
+@pytest.mark.parametrize("least", [-np.inf, float(np.finfo(np.float32).min), -1e18, -1e5])
+def test_an_impossible_class_changes_no_later_step(least: float) -> None:
+    """A probability of exactly 0 has a logarithm whose sum over time would swallow the digits of all others."""
+    decoder = SegmentDecoder.from_labels([np.repeat([0, 1, 2], 3)] * 3, num_classes=3)
+    logits = 5.0 * np.eye(3)[np.repeat([0, 1, 2], 4)]
+    expected = decoder.decode(logits, weight=1.0)
+    logits[0, 1:] = least
+    assert decoder.decode(logits, weight=1.0).tolist() == expected.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
 def test_an_hour_of_steps_is_decoded() -> None:
     """36 000 steps, much weight: what is clear at every step is said."""
     truth = np.repeat(np.arange(360) % 5, 100)
