@@ -19,6 +19,7 @@ _ESCAPED = re.compile(r"(\\+)(x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _REFUSED = re.compile(r"[\x00-\x1f\x7f<>:\"/\\|?*~]")
 _DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 _SHOWN = 200  # characters of what stands in a file
+_LISTED = 20  # names in a message
 _LONGEST = 100  # bytes; file systems take 143 or more, and something is put behind
 _BYTES_FROM = 0xDC00  # a byte is this and its value
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
@@ -59,8 +60,10 @@ def excerpt(content: object) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Several names, each `quoted`, as a list is printed."""
-    return f"[{', '.join(map(quoted, names))}]"
+    """Several names, each `quoted`, as a list is printed: of many the first, and how many more there are."""
+    found = list(names)
+    more = f", ... and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return f"[{', '.join(map(quoted, found[:_LISTED]))}{more}]"
 
 
 def file_name(text: str) -> str:

@@ -65,6 +65,13 @@ def test_a_name_in_a_sentence_is_quoted_and_stays_in_its_line(name, text):
     assert listed([os.fsdecode(name)] * 2) == f"[{text}, {text}]"
 
 
+def test_a_list_of_many_names_shows_the_first_and_counts_the_others():
+    shown = listed(f"class{number}" for number in range(5000))
+    assert shown.startswith("['class0', 'class1', ")
+    assert shown.endswith(" 'class19', ... and 4980 more]")
+    assert listed(range(20)).endswith(" '19']")
+
+
 def test_all_texts_of_an_object_can_be_written():
     name = os.fsdecode(b"caf\xe9")
     written = writable_values({"label": name, "top": [(name, 0.5)], "at": 1, "gone": None})

@@ -85,7 +85,7 @@ def find_split_leaks(annotations: Sequence[Annotation], settings: RunSettings) -
     if alone := sorted(name for name, groups in of_class.items() if len(groups) == 1):
         yield Finding(
             "warning",
-            f"classes {listed(alone[:_CLASSES])} have one group each, so whatever tells that group apart will "
+            f"classes {listed(alone)} have one group each, so whatever tells that group apart will "
             "tell the class; "
             "add clips of another actor, place or source",
         )

@@ -153,3 +153,15 @@ def test_folds_of_a_file_that_share_groups_are_refused_or_accepted(tmp_path: Pat
         ("accepted", "1 groups are in more than one fold, first 'g2'; results will be too good"),
     ]
     assert sides_of(annotations, accepting).names == ("0", "0", "1", "1", "2", "0")
+
+
+def test_of_many_classes_the_first_are_named_and_all_are_counted() -> None:
+    annotations = clips(*((f"class{number:03}", f"g{number}", "train") for number in range(300)))
+    annotations += clips(("class000", "v", "val"), ("class000", "t", "test"))
+    texts = [text for _, text in said(annotations, settings())]
+    assert max(map(len, texts)) < 1000
+    assert [text.partition("... and ")[2].split(",")[0] for text in texts] == [
+        "279 more] are missing from val",
+        "279 more] are missing from test",
+        "279 more] have one group each",
+    ]
