@@ -28,32 +28,56 @@ def find_media(folder: Path, media: Media) -> list[Path]:
     """All videos below a folder, sorted: files; with ``frames`` each folder, this one too, that holds a picture itself.
 
     What is hidden, or lies in a hidden folder below, is not looked at. Links to folders are followed, but for those
-    that lead back to where they lie.
+    that lead back to where they lie. A folder that may not be read stands at the end, as a video that cannot be read.
     """
-    files = [path for path in sorted(_files_below(folder)) if path.suffix.lower() in SUFFIXES[media]]
+    unread: list[Path] = []
+    return [*_media_below(folder, media, unread), *sorted(unread)]
+
+
+def _media_below(folder: Path, media: Media, unread: list[Path]) -> list[Path]:
+    files = [path for path in sorted(_files_below(folder, unread)) if path.suffix.lower() in SUFFIXES[media]]
     return list(dict.fromkeys(path.parent for path in files)) if media == "frames" else files
 
 
-def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """All files that are not hidden; ``above`` are device and number of the folders on the way."""
-    status = folder.stat()
-    here = above | {(status.st_dev, status.st_ino)}
-    if len(here) == len(above):  # a link led back
+def _loose(root: Path, media: Media) -> list[str]:
+    return [path.name for path in _media_below(root, media, []) if path.parent == root]
+
+
+def _files_below(folder: Path, unread: list[Path], above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """All files that are not hidden; ``above`` are device and number of the folders on the way.
+
+    ``unread`` gets the folders that may not be read.
+    """
+    try:
+        status = folder.stat()
+        here = above | {(status.st_dev, status.st_ino)}
+        if len(here) == len(above):  # a link led back
+            return
+        with os.scandir(folder) as entries:
+            names = [(folder / entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
+    except OSError:
+        unread.append(folder)
         return
-    with os.scandir(folder) as entries:
-        names = [(folder / entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
     for path, is_folder in names:
         if is_folder:
-            yield from _files_below(path, here)
+            yield from _files_below(path, unread, here)
         else:
             yield path
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: a file that cannot be read
+        return False
 
 
 def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     """Read ``root/<class>/*`` or ``root/<split>/<class>/*``, at any depth below the folder of a class.
 
     A split is ``train``, ``val`` or ``test``, or another word for it, such as ``Training``. ``notes`` gets the files
-    that were left out, by their suffixes, and the classes without a video.
+    that were left out, by their suffixes, and the classes without a video. A folder below a
+    class that may not be read is a video, which fails.
 
     Raises:
         MissingPathError: ``data.root`` is no folder.
@@ -67,11 +91,16 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
         )
     annotations: list[Annotation] = []
     empty: list[str] = []
+    closed: list[str] = []
     for split, folder in _class_folders(root, settings.media, notes):
-        videos = find_media(folder, settings.media)
-        if not videos:
+        unread: list[Path] = []
+        videos = _media_below(folder, settings.media, unread)
+        if unread == [folder]:
+            closed.append(folder.relative_to(root).as_posix())
+            continue
+        if not videos and not unread:
             empty.append(folder.relative_to(root).as_posix())
-        for video in videos:
+        for video in [*videos, *sorted(unread)]:
             if video == folder:
                 raise AnnotationError(
                     f"{quoted(folder)} holds pictures itself; with data.media: frames a class holds one folder per "
@@ -85,6 +114,8 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     refuse_twin_names(sorted({annotation.label for annotation in annotations}), where=str(root))
     if empty:
         notes.append(f"{len(empty)} folders hold no video and are no class: {_listed(empty)}")
+    if closed:
+        notes.append(f"{len(closed)} folders may not be read and are no class: {_listed(closed)}")
     notes += _left_out(root, settings.media)
     return annotations
 
@@ -106,7 +137,7 @@ def _refuse_splits_inside(annotations: Sequence[Annotation], root: Path) -> None
 
 def _left_out(root: Path, media: Media) -> Iterator[str]:
     """A note on the other files, which are no videos of this kind."""
-    others = [path for path in sorted(_files_below(root)) if path.suffix.lower() not in SUFFIXES[media]]
+    others = [path for path in sorted(_files_below(root, [])) if path.suffix.lower() not in SUFFIXES[media]]
     if others:
         counts = Counter(path.suffix.lower() or "none" for path in others)
         suffixes = ", ".join(f"{suffix} {count}" for suffix, count in counts.most_common(_SHOWN))
@@ -114,7 +145,7 @@ def _left_out(root: Path, media: Media) -> Iterator[str]:
             f"{len(others)} files are no {media} by their suffix and were left out ({suffixes}"
             f"{' ...' if len(counts) > _SHOWN else ''}), the first {quoted(others[0].relative_to(root).as_posix())}"
         )
-    if media != "frames" and (loose := [path.name for path in find_media(root, media) if path.parent == root]):
+    if media != "frames" and (loose := _loose(root, media)):
         yield f"{len(loose)} {media} lie in no folder of a class and were left out: {_listed(loose)}"
 
 
@@ -126,7 +157,9 @@ def _class_folders(root: Path, media: Media, notes: list[str]) -> Iterator[tuple
     """Split and folder of each class; the split is None where the folders name no split."""
     folders = _folders_in(root)
     words = {folder: split_from_word(folder.name) for folder in folders}
-    if any(words.values()) and (empty := [name for name in folders if not words[name] and not find_media(name, media)]):
+    if any(words.values()) and (
+        empty := [name for name in folders if not words[name] and not _media_below(name, media, [])]
+    ):
         # What a zip of macOS or a run of another program leaves beside the splits is no class.
         notes.append(f"{len(empty)} folders hold no video and are no class: {_listed([name.name for name in empty])}")
         folders = [folder for folder in folders if folder not in empty]
@@ -158,7 +191,7 @@ def _folders_in(path: Path) -> list[Path]:
 
 
 def _nothing_in(root: Path, media: Media) -> str:
-    if media != "frames" and (loose := [path.name for path in find_media(root, media) if path.parent == root]):
+    if media != "frames" and (loose := _loose(root, media)):
         return (
             f"data.root {quoted(root)} holds {len(loose)} {media} ({_listed(loose)}) in no folder of a class; "
             "put those of each class into a folder of its own, or write a CSV path,label and set data.format: csv"
@@ -171,7 +204,7 @@ def _nothing_in(root: Path, media: Media) -> str:
     others: tuple[Media, ...] = ("videos", "pictures", "sounds")
     for other in others:
         if SUFFIXES[other] != SUFFIXES[media] and any(
-            find_media(folder, other) for _, folder in _class_folders(root, other, [])
+            _media_below(folder, other, []) for _, folder in _class_folders(root, other, [])
         ):
             also = "frames, or pictures for still images" if other == "pictures" else other
             return f"{message}; there are {other}: set data.media to {also}"

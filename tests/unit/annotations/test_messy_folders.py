@@ -1,5 +1,6 @@
 """Folders as people have them: links, spellings of splits, files of all kinds; what is left out is named."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -107,3 +108,32 @@ def test_videos_in_no_folder_of_a_class_are_named_as_the_cause(tmp_path):
     touch(tmp_path, "a.mp4", "b.mov", "notes.txt")
     with pytest.raises(AnnotationError, match=r"holds 2 videos \(a.mp4, b.mov\) in no folder of a class; put"):
         read(tmp_path)
+
+
+def test_a_link_to_itself_is_a_video_that_cannot_be_read_and_no_other_is_lost(tmp_path):
+    touch(tmp_path, "walk/a.mp4", "run/b.mp4")
+    (tmp_path / "walk" / "me.mp4").symlink_to("me.mp4")
+    (tmp_path / "walk" / "me").symlink_to("me")
+    (tmp_path / "me").symlink_to("me")
+    found, _ = read(tmp_path)
+    assert [each.path for each in found] == ["run/b.mp4", "walk/a.mp4", "walk/me.mp4"]
+    assert find_media(tmp_path, "videos") == [tmp_path / each.path for each in found]
+
+
+def test_a_folder_that_may_not_be_read_costs_only_itself(tmp_path, monkeypatch):
+    """In a class it is a video that fails, beside the classes there is a note. Root may read all, so Python refuses."""
+    touch(tmp_path, "walk/a.mp4", "walk/locked/b.mp4", "run/c.mp4", "lost+found/d.mp4")
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name in {"locked", "lost+found"}:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, notes = read(tmp_path)
+    assert [each.path for each in found] == ["run/c.mp4", "walk/a.mp4", "walk/locked"]
+    assert notes == ["1 folders may not be read and are no class: lost+found"]
+    names = ["run/c.mp4", "walk/a.mp4", "lost+found", "walk/locked"]
+    assert find_media(tmp_path, "videos") == [tmp_path / name for name in names]
+    assert find_media(tmp_path / "walk", "frames") == [tmp_path / "walk/locked"]

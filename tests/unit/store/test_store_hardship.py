@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.worlds import tiny_spec, video_features
+from vidrnn.store.feature_file import walk
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.pack_update import pack
@@ -139,3 +140,10 @@ def test_a_disk_that_is_full_leaves_the_old_file_and_no_part(folder, limit):
     assert done.returncode == 7, done.stderr
     assert_same(folder.read("a.avi", check=True), old)
     assert files(folder.path) == ["a.avi.safetensors", "spec.json"]
+
+
+def test_a_link_to_itself_in_a_store_is_no_file_and_hides_none(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").touch()
+    (tmp_path / "a" / "me").symlink_to("me")
+    assert [entry.name for entry in walk(str(tmp_path))] == ["b"]
