@@ -8,15 +8,18 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.names import listed
 from vidrnn.store.sidecar import sidecar_of
 from vidrnn.store.source import Places, Source, is_reachable
 from vidrnn.store.video_features import VideoFeatures, VideoMetadata
 from vidrnn.video.probe import probe
 
 Array = npt.NDArray[Any]
+_DTYPES = frozenset(("F16", "F32", "F64", *(f"{kind}{bits}" for kind in "IU" for bits in (8, 16, 32, 64)), "BOOL"))
+"""What safetensors calls the types that NumPy has."""
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -136,12 +139,20 @@ def read_array(path: Path) -> tuple[Array, Array | None]:
         with safe_open(path, framework="numpy") as file:
             names = set(file.keys())
             if "features" not in names:
-                raise VideoError(f"{path} holds {sorted(names)}; an array called 'features' is needed")
-            return file.get_tensor("features"), file.get_tensor("timestamps_s") if "timestamps_s" in names else None
-    except (ValueError, EOFError, TypeError, SafetensorError) as error:
-        if isinstance(error, VideoError):
-            raise
+                raise VideoError(f"{path} holds {listed(sorted(names))}; an array called 'features' is needed")
+            return _tensor(file, "features"), _tensor(file, "timestamps_s") if "timestamps_s" in names else None
+    except (VideoError, OSError, MemoryError):
+        raise
+    except Exception as error:  # what a library makes of one damaged file must not stop the others
         raise VideoError(f"{path} cannot be read as an array: {error}") from error
+
+
+def _tensor(file: Any, name: str) -> Array:  # noqa: ANN401  safetensors has no type for an open file
+    """Raises ValueError where NumPy has no such type."""
+    if (dtype := file.get_slice(name).get_dtype()) not in _DTYPES:
+        raise ValueError(f"its {name} is of type {dtype}; save it as float16 or float32")
+    array: Array = file.get_tensor(name)
+    return array
 
 
 def _refuse_short(path: Path) -> None:

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 from safetensors.numpy import save_file
 
 from tests.media import pictures, write_clip
 from vidrnn.errors import AbsentStreamError, VideoError
+from vidrnn.streams import external
 from vidrnn.streams.external import ReadArray, read_array
 
 
@@ -105,6 +108,24 @@ def test_files_that_are_no_arrays_are_refused(root):
         np.savez(target, STEPS)
     with pytest.raises(VideoError, match=r"is no \.npy file of one array$"):
         read_array(file)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn])
+def test_types_that_numpy_lacks_are_refused_by_name(root, dtype):
+    file = root / "a.safetensors"
+    safetensors.torch.save_file({"features": torch.zeros(3, 4, dtype=dtype)}, file)
+    with pytest.raises(VideoError, match=r"cannot be read as an array: its features is of type (BF16|F8_E4M3); save"):
+        read_array(file)
+
+
+def test_an_error_that_a_library_should_not_make_costs_one_file(root, monkeypatch):
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise AttributeError("module has no attribute")
+
+    monkeypatch.setattr(external, "safe_open", broken)
+    (root / "a.safetensors").touch()
+    with pytest.raises(VideoError, match=r"a\.safetensors cannot be read as an array: module has no attribute"):
+        read_array(root / "a.safetensors")
 
 
 def test_none_is_absent_and_two_are_one_too_many(root):
