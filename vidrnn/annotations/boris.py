@@ -11,7 +11,7 @@ from typing import Any
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.csv_file import read_rows, read_table
 from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
-from vidrnn.annotations.rows import fill_path, located, read_json_object
+from vidrnn.annotations.rows import fill_path, located, number_of, read_json_object
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
 from vidrnn.names import excerpt, is_absolute, quoted
@@ -293,7 +293,7 @@ def _add_row(video: _Video, row: Mapping[str, str], left_out: _LeftOut) -> None:
         left_out.points += 1
         return
     try:
-        start_s, end_s = float(row["Start (s)"]), float(row["Stop (s)"])
+        start_s, end_s = number_of(row["Start (s)"]), number_of(row["Stop (s)"])
     except ValueError:
         raise AnnotationError(
             f"Start (s) {excerpt(row['Start (s)'])} and Stop (s) {excerpt(row['Stop (s)'])} are no numbers of seconds"

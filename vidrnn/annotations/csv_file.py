@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidrnn.annotations.class_names import find_twin_names
 from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
-from vidrnn.annotations.rows import read_text
+from vidrnn.annotations.rows import number_of, read_text
 from vidrnn.errors import AnnotationError
 from vidrnn.names import excerpt, quoted
 
@@ -156,7 +156,7 @@ def _seconds(text: str, column: str) -> float:
 
 def _number(text: str, column: str) -> float:
     try:
-        return float(text)
+        return number_of(text)
     except ValueError:
         raise AnnotationError(f"{column} {excerpt(text)} is not a number; write it as 12.5") from None
 

@@ -101,6 +101,13 @@ def read_json_object(path: Path) -> dict[str, object]:
     return tree
 
 
+def number_of(text: str) -> float:
+    """A number as people and their programs write it; ``1_000`` is Python's own. Raises ValueError."""
+    if "_" in text:
+        raise ValueError(f"{excerpt(text)} is not a number")
+    return float(text)
+
+
 def _number(text: str) -> int | float:
     # Python refuses integers of thousands of digits, and floats of hundreds; as a float these are inf, refused later.
     return int(text) if len(text) < 16 else float(text)

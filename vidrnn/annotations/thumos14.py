@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.records import Annotation, Segment, Split
-from vidrnn.annotations.rows import fill_path, list_folder, located, read_lines, split_from_word
+from vidrnn.annotations.rows import fill_path, list_folder, located, number_of, read_lines, split_from_word
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
 from vidrnn.names import excerpt, quoted
@@ -79,7 +79,7 @@ def _class_of(path: Path) -> tuple[str, Split | None]:
 def _row(text: str) -> tuple[str, float, float]:
     parts = text.rsplit(maxsplit=2)
     try:
-        name, start, end = parts[0], float(parts[1].replace(",", ".")), float(parts[2].replace(",", "."))
+        name, start, end = parts[0], number_of(parts[1].replace(",", ".")), number_of(parts[2].replace(",", "."))
     except (ValueError, IndexError):
         raise AnnotationError(
             f"{excerpt(text)}; expected a video, start and end in seconds, separated by spaces"

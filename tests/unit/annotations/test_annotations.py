@@ -278,6 +278,7 @@ def test_background_comes_first_unless_it_is_named(tmp_path: Path) -> None:
         ("path,labels\na.mp4,x\na.mp4,y|x\n",
          "ROOT/list.csv, line 3: video 'a.mp4' is listed twice, as 'x' and 'y|x'; keep one row"),
         ("path,target\na.mp4,high\n", "ROOT/list.csv, line 2: target 'high' is not a number; write it as 12.5"),
+        ("path,target\na.mp4,1_000\n", "ROOT/list.csv, line 2: target '1_000' is not a number; write it as 12.5"),
         ("path,target\na.mp4,nan\n", "ROOT/list.csv, line 2: path 'a.mp4' has target nan; give a finite number"),
         ("path,target\na.mp4,1\na.mp4,2\n",
          "ROOT/list.csv, line 3: video 'a.mp4' is listed twice, as '1' and '2'; keep one row"),
