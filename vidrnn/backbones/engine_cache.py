@@ -15,7 +15,7 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from vidrnn.backbones.quantization import quantizer
 from vidrnn.frames import preprocessing
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.store.spec import FeatureSpec, NewerSpecError, sampling_values
+from vidrnn.version import __version__
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -44,7 +45,7 @@ _FILES = (
     "spec.json",
 )  # removed in this order, the telling ones last
 _OURS = re.compile(r"[0-9a-f]{16}")
-_PACKAGES = ("vidrnn", "torch", "torchvision", "timm", "openvino", "numpy")
+_PACKAGES = ("torch", "torchvision", "timm", "openvino", "numpy")
 _CODE = (device, networks, engines, preprocessing, quantization, weights)
 """What decides how a network is built, fed and converted: a change in any of them makes it anew."""
 
@@ -80,7 +81,8 @@ class EngineCache:
         Args:
             settings: of the features.
             weights_digest: of the loaded network, where it is known. Without it the weights' file must tell; None
-                when that is not at hand before the network is built (weights that torchvision or timm fetch).
+                when that is not at hand before the network is built (weights that torchvision or timm fetch),
+                or where the version of a package is unknown.
         """
         identity = weights_digest or _file_identity(settings)
         root = _root()
@@ -90,7 +92,10 @@ class EngineCache:
         precision = quantizer() if settings.precision == "int8" else settings.precision
         nodes = list(settings.chosen_nodes.items())
         values = [settings.backbone, name, identity, settings.square, settings.image_size, str(nodes), precision]
-        versions = [version(package) for package in _PACKAGES]
+        try:
+            versions = [__version__, *map(version, _PACKAGES)]
+        except PackageNotFoundError:  # a package that was copied and not installed
+            return None
         code = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in _CODE]
         key = hashlib.sha256(json.dumps([values, versions, code]).encode()).hexdigest()[:16]
         return cls(root / key, settings)

@@ -1,6 +1,7 @@
 """The frozen backbone: one identity and the same features whichever engine executes it, alone and in any batch."""
 
 from collections import Counter
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 
 from tests.media import pictures
 from tests.worlds import Sections, sections
-from vidrnn.backbones import engines, executor
+from vidrnn.backbones import engine_cache, engines, executor
 from vidrnn.backbones.backbone import Backbone, load_backbone, views
 from vidrnn.backbones.engine_cache import EngineCache
 from vidrnn.backbones.engines import OpenVino, similarity
@@ -278,6 +279,15 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("VIDRNN_CACHE", str(tmp_path / "file" / "cache"))
     assert load_backbone(*quick()).embed(frames(1)).shape == (1, QUICK_DIM)
+
+
+def test_without_the_version_of_a_package_the_cache_is_done_without(cache, monkeypatch):
+    def unknown(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(engine_cache, "version", unknown)
+    assert load_backbone(*quick()).embed(frames(1)).shape == (1, QUICK_DIM)
+    assert not cache.exists() or not list(cache.iterdir())
 
 
 def test_only_the_latest_networks_are_kept(cache, monkeypatch):
