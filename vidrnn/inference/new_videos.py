@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 from vidrnn.annotations import UNKNOWN, find_media
 from vidrnn.annotations.folders import SUFFIXES
 from vidrnn.errors import ConfigError, MissingPathError
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.names import quoted
+from vidrnn.names import listed, quoted
 from vidrnn.settings.data import Media
 
 
@@ -22,8 +23,10 @@ def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]
         media: what to look for in folders.
 
     Raises:
-        MissingPathError: a path does not exist, or there is no video at all.
+        MissingPathError: no path is given, one does not exist, or there is no video at all.
     """
+    if not paths:
+        raise MissingPathError("no path was given; give video files or folders")
     found: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
@@ -34,10 +37,15 @@ def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]
         else:
             found[path] = None
     if not found:
-        raise MissingPathError(
-            f"no {media} below {', '.join(map(str, paths))}; known suffixes: {' '.join(sorted(SUFFIXES[media]))}"
-        )
+        raise MissingPathError(f"no {media} below {listed(paths)}; known suffixes: {' '.join(sorted(SUFFIXES[media]))}")
     return list(found)
+
+
+def place_of(path: str | PathLike[str]) -> Path:
+    """Raises MissingPathError for an empty text, which `Path` takes for the current folder."""
+    if str(path) == "":
+        raise MissingPathError("an empty path was given; give a video file or a folder, '.' is the current folder")
+    return Path(path)
 
 
 def with_unknown_below(model: TrainedModel, threshold: float) -> TrainedModel:

@@ -18,7 +18,7 @@ from vidrnn.extraction.gathering import OnDisk
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
 from vidrnn.inference.events import EventOptions
 from vidrnn.inference.live import LiveStream
-from vidrnn.inference.new_videos import find_videos
+from vidrnn.inference.new_videos import find_videos, place_of
 from vidrnn.inference.one_sequence import sequence_of
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import Clock, PredictionRow, probabilities_of, rows_of
@@ -104,7 +104,7 @@ class Recogniser:
         return prediction
 
     def _one(self, path: AnyPath, *, text: str | None, arrays: AnyPath | None, instead: str) -> tuple[Path, SideFiles]:
-        place = Path(path)
+        place = place_of(path)
         found = find_videos([place], media=self.model.settings.data.media)
         if len(found) != 1:
             raise ConfigError(f"{quoted(place)} holds {len(found)} videos; {instead}")
@@ -131,7 +131,7 @@ class Recogniser:
             MissingPathError: a path does not exist, or there is no video. ConfigError: see `SideFiles`.
         """
         given = [paths] if isinstance(paths, str | PathLike) else list(paths)
-        places = [Path(path) for path in given]
+        places = [place_of(path) for path in given]
         videos = find_videos(places, media=self.model.settings.data.media)
         told = texts if texts is None or isinstance(texts, Mapping) else Path(texts)
         side_files = find_side_files(places, videos, texts=told, arrays=None if arrays is None else Path(arrays))

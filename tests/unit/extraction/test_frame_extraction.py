@@ -11,7 +11,7 @@ from vidrnn.annotations import Annotation
 from vidrnn.errors import MissingPathError
 from vidrnn.extraction.extract import extract
 from vidrnn.extraction.progress import Progress
-from vidrnn.inference.new_videos import find_videos
+from vidrnn.inference.new_videos import find_videos, place_of
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.verification import examine
@@ -136,5 +136,9 @@ def test_classify_finds_in_folders_what_a_model_was_trained_on_and_takes_anythin
     assert find_videos([root / "run" / "a"], media="frames") == [root / "run" / "a"]
     assert len(find_videos([root / "run" / "a"], media="pictures")) == 9
     (root / "none").mkdir()
+    with pytest.raises(MissingPathError, match=r"^no path was given; give video files or folders$"):
+        find_videos([])
+    with pytest.raises(MissingPathError, match=r"^an empty path was given"):
+        place_of("")
     with pytest.raises(MissingPathError, match=r"no pictures below .*; known suffixes: \.bmp \.jpeg"):
         find_videos([root / "none"], media="pictures")
