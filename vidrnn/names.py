@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 _SURROGATE = re.compile(r"(\\*)([\ud800-\udfff])")
@@ -99,6 +99,28 @@ def of_windows(names: Iterable[str]) -> str:
     """What to do about names that are not found, where one looks like a path of Windows; empty where none does."""
     shown = next((name for name in names if "\\" in name), None)
     return "" if shown is None else f"; folders are separated by / and not by the backslashes of {quoted(shown)}"
+
+
+def of_unicode(path: Path) -> str:
+    """What to do about a path that is not found, where its letters lie there in another form; else empty.
+
+    An accent may be part of its letter (NFC) or follow it (NFD), and most file systems tell the two apart.
+    """
+    try:
+        while not path.parent.exists():
+            path = path.parent
+        if path.name.isascii():
+            return ""
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:  # may not be looked at
+        return ""
+    wanted = unicodedata.normalize("NFC", path.name)
+    if all(unicodedata.normalize("NFC", name) != wanted for name in names):
+        return ""
+    return (
+        f"; a name that looks like {quoted(path.name)} is there, with its accents in another form of Unicode (NFC or "
+        "NFD): copy it from a listing of the folder"
+    )
 
 
 def _escape(surrogate: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vidrnn.annotations import Annotation
 from vidrnn.errors import VideoError
-from vidrnn.names import of_windows, writable
+from vidrnn.names import of_unicode, of_windows, writable
 from vidrnn.preflight.annotated import Sides
 from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
@@ -26,6 +26,7 @@ def find_missing(annotations: Sequence[Annotation], settings: RunSettings) -> It
             f"{len(missing)} of {len(annotations)} videos do not exist or may not be read; looked in "
             f"{folder.resolve()}; correct the annotations or data.root{of_windows(missing)}"
         )
+        text += next(filter(None, (of_unicode(folder / path) for path in missing[:_SHOWN])), "")
         if folder != settings.data.root:
             text = text.replace("videos do", "arrays do").replace("data.root", "features.external.folder")
         yield Finding("failed", text, tuple(map(writable, missing)))

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidrnn.errors import AbsentStreamError, VideoError
-from vidrnn.names import of_windows
+from vidrnn.names import of_unicode, of_windows
 from vidrnn.video.restarts import JUMP_S
 
 _Stream = TypeVar("_Stream", VideoStream, AudioStream)
@@ -145,7 +145,7 @@ def size_of(path: Path) -> int:
                 "is a link to a file that does not exist; put the file there, or correct the link"
             ) from None
         cause = "does not exist; correct its path, or put the file there"
-        raise VideoError(cause + of_windows([path.name])) from None
+        raise VideoError(cause + of_windows([path.name]) + of_unicode(path)) from None
     except (OSError, ValueError) as error:
         raise VideoError(f"cannot be looked at: {cause_of(error)}") from error
     if not stat.S_ISREG(status.st_mode):
