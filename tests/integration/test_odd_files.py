@@ -176,11 +176,14 @@ def test_decimal_commas_count_where_semicolons_separate(tmp_path: Path) -> None:
         read(tmp_path, 'path,start,end,label\na.mp4,"0,5",2,walk\n')
 
 
-@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u200e", "\u00ad", "\x07"])
-def test_names_that_print_alike_are_not_two_classes(tmp_path: Path, unseen: str) -> None:
+@pytest.mark.parametrize(
+    ("unseen", "shown"),
+    [("\u200b", r"\u200b"), ("\ufeff", r"\ufeff"), ("\u200e", r"\u200e"), ("\u00ad", r"\u00ad"), ("\x07", r"\x07")],
+)
+def test_names_that_print_alike_are_not_two_classes(tmp_path: Path, unseen: str, shown: str) -> None:
     with pytest.raises(AnnotationError) as caught:
         read(tmp_path, f"path,label\na.mp4,walk\nb.mp4,wa{unseen}lk\n")
-    assert f"line 3: {'wa' + unseen + 'lk'!r} and, in line 2, 'walk' look like one class" in str(caught.value)
+    assert f"line 3: 'wa{shown}lk' and, in line 2, 'walk' look like one class" in str(caught.value)
 
 
 def test_paths_of_windows_are_named_as_the_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
