@@ -15,6 +15,7 @@ from tests.integration.live_world import live_clip, live_model_file
 from tests.integration.world import call
 from tests.media import pictures, write_clip
 from vidrnn.errors import ConfigError, VideoError
+from vidrnn.inference import segments
 
 CLIPS = {"head": "label", "training": {"steps": 4}, "bidirectional": True}
 
@@ -81,6 +82,33 @@ def test_a_clip_model_is_asked_about_windows(tmp_path: Path, clip: Path) -> None
     assert abs(short["score"] - prediction.score) > 1e-4
     sure = vidrnn.load(tmp_path / "model.safetensors", unknown_below=1.0)
     assert list(sure.segments(clip, window_s=0.4)) == []
+
+
+@pytest.mark.parametrize(
+    "features", [{"sampling": "uniform", "count": 6}, {"max_frames": 6}, {"sampling": "every", "max_frames": 6}]
+)
+def test_frames_that_are_spread_over_a_clip_are_spread_over_each_window(
+    tmp_path: Path, features: dict[str, Any]
+) -> None:
+    """A file of two clips has twice the frames of a clip, which `stream` shows a model too; one clip is itself."""
+    clips = vidrnn.load(live_model_file(tmp_path, **CLIPS, features=features))
+    file = live_clip(tmp_path / "long.mp4", count=120)
+    seen: list[int] = []
+    find = segments.window_scores
+
+    def watched(*given: Any, **named: Any) -> Any:
+        seen.append(len(given[2]["rgb", False].timestamps_s))
+        return find(*given, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "window_scores", watched)
+        list(clips.segments(file, window_s=2.4))
+        one = live_clip(tmp_path / "one.mp4")
+        found = list(clips.segments(one, window_s=2.4))
+    assert seen == [12, 6]
+    prediction = clips.predict(one)
+    assert [row["label"] for row in found] == [prediction.label]
+    assert found[0]["score"] == pytest.approx(prediction.score, abs=1e-5)
 
 
 def test_a_step_model_that_chooses_steps_answers_in_windows(tmp_path: Path, clip: Path) -> None:

@@ -25,6 +25,7 @@ from vidrnn.inference.prediction_rows import Clock, PredictionRow, probabilities
 from vidrnn.inference.seen import Seen, Ways
 from vidrnn.inference.segments import SegmentOptions, check_options, segment_videos
 from vidrnn.inference.side_files import SideFiles, find_side_files
+from vidrnn.inference.spread import is_spread, spread_over
 from vidrnn.inference.stored_videos import StoredVideos
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.names import quoted
@@ -213,7 +214,8 @@ class Recogniser:
             videos: that were found already.
             options: how they are looked at.
             side_files: their texts and arrays.
-            stored: where features may lie already, see `stored_in`.
+            stored: where features may lie already, see `stored_in`; not for windows of a model whose frames are
+                spread over whole videos.
             scratch: folder for the features of videos that are being read; None: the one for temporary files.
 
         Raises:
@@ -224,6 +226,10 @@ class Recogniser:
         ways = replace(self._ways(side_files or SideFiles()), extraction=limits, gather=partial(OnDisk, folder))
         checked = check_options(self.model, options)
         streams = self._features.streams
+        if checked.window_s is not None:
+            ways = replace(ways, passes=spread_over(ways.passes, checked.window_s))
+            if any(is_spread(one_pass.spec) for one_pass in self._pictures):
+                stored = None  # its frames are spread over whole videos
         return segment_videos(self.model, videos, ways, streams=streams, options=checked, stored=stored)
 
     def stored_in(self, settings: RunSettings) -> StoredVideos:

@@ -74,8 +74,7 @@ def _without_end(sampling: Sampling) -> Sampling:
 
 def _over(sampling: Sampling, window_s: float) -> Sampling:
     """As many frames per second as the sampling takes of a video that is one window long."""
-    most = sampling.count if sampling.kind == "uniform" else sampling.max_frames
-    if most is None or sampling.kind == "every":
+    if sampling.most is None or sampling.kind == "every":
         return _without_end(sampling)
-    rate = min(sampling.rate or math.inf, most / window_s)
+    rate = min(sampling.rate or math.inf, sampling.most / window_s)
     return replace(sampling, kind="fps", rate=rate, max_frames=None)

@@ -22,6 +22,8 @@ class Sampling:
         max_frames: cap for ``fps`` and ``every``; a longer selection is thinned evenly, never cut off.
         frame_rate: pictures per second in a folder of numbered pictures, which do not tell their times themselves.
         frame_template: which pictures of such a folder are its frames, see `vidrnn.frame_folders.list_frames`.
+        window_s: ``count`` and ``max_frames`` are meant for so many seconds, and a longer video gives as many of each
+            such window; None: for the whole video.
     """
 
     kind: Literal["fps", "uniform", "every"]
@@ -31,6 +33,7 @@ class Sampling:
     max_frames: int | None = None
     frame_rate: float | None = None
     frame_template: str | None = None
+    window_s: float | None = None
 
     def __post_init__(self) -> None:
         """The one number that belongs to the kind must be given and positive."""
@@ -50,6 +53,8 @@ class Sampling:
         total = len(timestamps_s)
         if total == 0:
             return np.zeros(0, dtype=np.int64)
+        if self._is_windowed(timestamps_s):
+            return self._at_rate_of_windows(timestamps_s)
         if self.kind == "uniform":
             return _uniform(timestamps_s, count=self.count or 1)
         indices = self._unbounded(timestamps_s)
@@ -61,12 +66,33 @@ class Sampling:
         """A note where ``max_frames`` leaves out frames of a video with these times; empty where it does not."""
         if self.max_frames is None or self.kind == "uniform" or not len(timestamps_s):
             return ()
+        if self._is_windowed(timestamps_s):
+            return ()
         asked = len(self._unbounded(timestamps_s))
         if asked <= self.max_frames:
             return ()
         apart_s = (_end_s(timestamps_s) - timestamps_s[0]) / self.max_frames
         kept = f"{self.max_frames} kept, one every {apart_s:.2g} s (features.max_frames; null keeps all)"
         return (f"{asked} frames were asked for and {kept}",)
+
+    @property
+    def most(self) -> int | None:
+        """How many frames of a video are kept at most; None: as many as it is long."""
+        return self.count if self.kind == "uniform" else self.max_frames
+
+    def _is_windowed(self, timestamps_s: Seconds) -> bool:
+        if self.window_s is None or self.most is None:
+            return False
+        return _end_s(timestamps_s) - float(timestamps_s[0]) > self.window_s + _ROUNDING_S
+
+    def _at_rate_of_windows(self, timestamps_s: Seconds) -> Indices:
+        """At the rate at which a video of one window is kept, so that each window has as many frames."""
+        assert self.window_s is not None and self.most is not None
+        rate = self.most / self.window_s
+        if self.kind == "every":
+            kept = self._unbounded(timestamps_s)
+            return kept[_at_rate(timestamps_s[kept], rate=rate)]
+        return _at_rate(timestamps_s, rate=min(rate, self.rate or rate))
 
     def _unbounded(self, timestamps_s: Seconds) -> Indices:
         if self.kind == "fps":

@@ -1,5 +1,7 @@
 """Which frames are kept: compared with loops over all instants and all frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -162,3 +164,24 @@ def test_thinning_is_said_with_what_it_costs():
     assert capped.thinning(hour[:600]) == ()
     assert Sampling("fps", rate=10.0).thinning(hour) == ()
     assert Sampling("uniform", count=5).thinning(hour) == ()
+
+
+@given(
+    windows=st.integers(2, 12),
+    sampling=st.sampled_from(
+        [
+            Sampling("uniform", count=8),
+            Sampling("fps", rate=16.0, max_frames=8),
+            Sampling("every", stride=4, max_frames=8),
+        ]
+    ),
+)
+def test_each_window_of_a_long_video_has_as_many_frames_as_a_video_that_is_one_window(windows, sampling):
+    """At 32 frames per second, in windows of 2 s; a video that is no longer than a window is sampled as ever."""
+    timestamps_s, windowed = np.arange(64 * windows) / 32.0, replace(sampling, window_s=2.0)
+    found = timestamps_s[windowed.select(timestamps_s)]
+    assert np.histogram(found, bins=np.arange(windows + 1) * 2.0)[0].tolist() == [8] * windows
+    assert windowed.thinning(timestamps_s) == ()
+    one = timestamps_s[:64]
+    assert windowed.select(one).tolist() == sampling.select(one).tolist()
+    assert windowed.thinning(one) == sampling.thinning(one)
