@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.errors import ComparisonError, MissingPathError
-from vidrnn.names import quoted
+from vidrnn.names import original, quoted
 from vidrnn.settings.model import Head
 
 Row = Mapping[str, str]
@@ -96,9 +96,10 @@ def _read(file: TextIO, path: Path) -> PredictionTable:
     first, last = 1 + len(columns), len(header) - (2 if has_groups else 0)
     found: dict[int, dict[str, VideoAnswers]] = {}
     kept: dict[str, str] = {}  # a name that stands in many cells is in memory once
-    for cells in lines:
-        if len(cells) != len(header):
+    for line in lines:
+        if len(line) != len(header):
             raise ValueError(f"line {lines.line_num} has more or fewer cells than the header")
+        cells = [*map(original, line[:first]), *line[first:last], *map(original, line[last:])]
         group, seed = (cells[-2], int(cells[-1])) if has_groups else (cells[0], 0)
         videos, name = found.setdefault(seed, {}), kept.setdefault(cells[0], cells[0])
         if (video := videos.get(name)) is None:
@@ -112,7 +113,9 @@ def _read(file: TextIO, path: Path) -> PredictionTable:
     if not found:
         raise ValueError("it holds no video")
     _refuse_other_facts(found, truth_column(head))
-    return PredictionTable(head, tuple(column.removeprefix("p_") for column in header[first:last]), found, has_groups)
+    return PredictionTable(
+        head, tuple(original(column.removeprefix("p_")) for column in header[first:last]), found, has_groups
+    )
 
 
 def _refuse_other_facts(found: Mapping[int, Mapping[str, VideoAnswers]], truth: str) -> None:

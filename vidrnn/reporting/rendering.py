@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vidrnn.atomic import write_atomically
-from vidrnn.names import writable
+from vidrnn.names import CONSOLE_ERRORS
 from vidrnn.reporting.views import LONGEST_NAME, LONGEST_PATH, shortened
 from vidrnn.version import __version__
 
@@ -68,7 +68,8 @@ def write_page(path: Path, page: str, images: Sequence[str]) -> tuple[int, int]:
     Raises:
         OSError: it cannot be written.
     """
-    before, _, after = writable(page).rpartition(_MARK)
+    # Names are escaped where they are shortened; a byte elsewhere, in a message, is shown as in the terminal.
+    before, _, after = page.encode(errors=CONSOLE_ERRORS).decode().rpartition(_MARK)
     room = LARGEST_PAGE - len(before.encode()) - len(after.encode()) - 2
     kept = []
     for image in images:

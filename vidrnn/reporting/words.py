@@ -67,7 +67,7 @@ def figure(value: float) -> str:
 def meaning(run: Run) -> str:
     """What the headline is, in a sentence."""
     n = run.figures.get("n")
-    videos = f"{n} videos" if isinstance(n, int) else "the videos"
+    videos = f"{n} video{'s' * (n != 1)}" if isinstance(n, int) else "the videos"
     better = "" if run.headline.higher_is_better else " Lower is better."
     return {
         "top1": f"the share of {videos} whose class is right.",

@@ -1,12 +1,14 @@
 """`vidrnn report` on folders of all heads: one file with everything in it, escaped, bounded, true to the run."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.media import pictures, write_clip
 from tests.unit.reporting.report_worlds import HEADS, LABELS, Page, answers, write_run
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.reporting.options import ReportOptions
@@ -199,3 +201,15 @@ def test_timelines_show_truth_over_prediction(tmp_path: Path) -> None:
         for side, wanted in ((2 * place, truth[video]), (2 * place + 1, outputs[video].argmax(1))):
             steps = {x + number: name for x, width, name in sides[side] for number in range(width)}
             assert steps == {step: LABELS[kind] for step, kind in enumerate(wanted) if kind >= 0}
+
+
+def test_a_name_that_is_not_utf8_has_its_clip_and_is_shown_as_everywhere(tmp_path: Path) -> None:
+    r"""A byte E9 is ``\xe9``, once escaped; a name that holds these four signs has another backslash."""
+    names = [os.fsdecode(b"clips/caf\xe9.mp4"), r"clips/tea\xe9.mp4"]
+    for name in names:
+        write_clip(tmp_path / "videos" / name, pictures(24, width=64, height=48))
+    folder = write_run(tmp_path / "run", "label", n=2, paths=names, root=tmp_path / "videos")
+    page = page_of(folder, ReportOptions(clips=2, workers=1))
+    clips = [clip for cell in page.data("cells")["cells"].values() for clip in cell["clips"]]
+    assert sorted(clip[0] for clip in clips) == [r"clips/caf\xe9.mp4", r"clips/tea\\xe9.mp4"]
+    assert all(clip[6] >= 0 for clip in clips), "each has a filmstrip"
