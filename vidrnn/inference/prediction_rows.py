@@ -13,6 +13,10 @@ from vidrnn.evaluation.metrics import sigmoid, softmax
 from vidrnn.evaluation.segmentation import ReadSteps, StepLabels, likeliest, to_segments
 from vidrnn.evaluation.transcripts import collapse
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
+from vidrnn.settings.streams import PICTURE_STREAMS
+from vidrnn.store.spec import FeatureSpec
+from vidrnn.store.video_features import VideoFeatures
+from vidrnn.video.sampling import Sampling
 
 TOP_K = 5
 PredictionRow = Mapping[str, Any]
@@ -38,20 +42,43 @@ class Clock:
     Attributes:
         timestamps_s: (T,) seconds, increasing.
         duration_s: from the first frame of the video to the end of its last.
+        first_s: when its first frame is shown; None: between 0 and the first step.
     """
 
     timestamps_s: npt.NDArray[np.float64]
     duration_s: float
+    first_s: float | None = None
 
     def bounds(self) -> npt.NDArray[np.float64]:
-        """(T + 1,) seconds: a step lasts until the next begins, and none longer than the video."""
+        """(T + 1,) seconds: a step lasts until the next begins, and none longer than the video.
+
+        Where the first frame is not known, the end is the earliest that the video may have.
+        """
         first, last = self.timestamps_s[0], self.timestamps_s[-1]
         usual = float(np.median(np.diff(self.timestamps_s))) if len(self.timestamps_s) > 1 else 0.0
-        end = max(self.duration_s, last + usual)
-        # The duration counts from the first frame, which is not later than the first step.
-        return np.append(
-            self.timestamps_s, min(end, first + self.duration_s) if first + self.duration_s > last else end
-        )
+        latest = (first if self.first_s is None else self.first_s) + self.duration_s
+        if latest <= last:  # the duration is not known, or wrong
+            end = last + usual
+        elif self.first_s is not None:
+            end = latest
+        else:
+            end = self.duration_s if self.duration_s > last else min(last + usual, latest)
+        return np.append(self.timestamps_s, end)
+
+
+def clock_of(video: VideoFeatures, spec: FeatureSpec) -> Clock:
+    """When the steps of a stream of one video are.
+
+    Args:
+        video: the stream, of which one view is enough.
+        spec: of the stream.
+    """
+    times_s, facts, first_s = video.timestamps_s, video.metadata, None
+    if spec.stream in PICTURE_STREAMS and Sampling(**spec.sampling).begins_with_the_video(
+        kept=len(times_s), num_frames=facts.num_frames, duration_s=facts.duration_s
+    ):
+        first_s = float(times_s[0])
+    return Clock(times_s, facts.duration_s, first_s)
 
 
 def rows_of(

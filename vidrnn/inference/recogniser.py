@@ -21,7 +21,7 @@ from vidrnn.inference.live import LiveStream
 from vidrnn.inference.new_videos import find_videos, place_of
 from vidrnn.inference.one_sequence import sequence_of
 from vidrnn.inference.prediction import Prediction
-from vidrnn.inference.prediction_rows import Clock, PredictionRow, probabilities_of, rows_of
+from vidrnn.inference.prediction_rows import Clock, PredictionRow, clock_of, probabilities_of, rows_of
 from vidrnn.inference.seen import Seen, Ways
 from vidrnn.inference.segments import SegmentOptions, check_options, segment_videos
 from vidrnn.inference.side_files import SideFiles, find_side_files
@@ -275,8 +275,9 @@ class Recogniser:
             (outputs,) = predict(self.model.classifier, sequences, predict_options(self.model.settings))
         except StoreError as error:  # no chosen step shows anything of it
             return Prediction(path, "failed", error=str(error), head=head)
-        reference = there[reference_of({name: video.timestamps_s for name, video in there.items()})]
-        clock = Clock(reference.timestamps_s, reference.metadata.duration_s)
+        reference = reference_of({name: video.timestamps_s for name, video in there.items()})
+        plain = next(spec for spec in ways.specs if (spec.stream, spec.is_mirrored) == (reference, False))
+        clock = clock_of(there[reference], plain)
         lacking = tuple(name for name in streams if name not in there)
         return replace(prediction_of(path, outputs, self.model, clock=clock), lacking=lacking)
 

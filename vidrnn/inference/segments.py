@@ -18,7 +18,7 @@ from vidrnn.inference.events import Event, EventFinder, EventOptions
 from vidrnn.inference.live_models import check_window, usual_window
 from vidrnn.inference.long_outputs import step_outputs
 from vidrnn.inference.prediction import Prediction
-from vidrnn.inference.prediction_rows import Clock, PredictionRow, probabilities_of
+from vidrnn.inference.prediction_rows import Clock, PredictionRow, clock_of, probabilities_of
 from vidrnn.inference.seen import Seen, Ways
 from vidrnn.inference.stored_videos import StoredVideos
 from vidrnn.models.ensemble import Ensemble
@@ -195,7 +195,8 @@ def find_segments(
     """
     seconds = times_of(features, streams=streams)
     reference = reference_of(seconds)
-    clock = Clock(seconds[reference], features[_view(reference)].metadata.duration_s)
+    plain = next(spec for spec in specs if (spec.stream, spec.is_mirrored) == (reference, False))
+    clock = clock_of(features[_view(reference)], plain)
     if options.window_s is not None and options.hop_s is not None:
         scores: Scores = window_scores(
             model, specs, features, streams=streams, window_s=options.window_s, hop_s=options.hop_s

@@ -80,6 +80,18 @@ class Sampling:
         """How many frames of a video are kept at most; None: as many as it is long."""
         return self.count if self.kind == "uniform" else self.max_frames
 
+    def begins_with_the_video(self, *, kept: int, num_frames: int, duration_s: float) -> bool:
+        """Whether the first frame that was kept is the first of its video; where frames are spread, nobody knows.
+
+        Args:
+            kept: how many frames were.
+            num_frames: that the video has.
+            duration_s: of the video, from its first frame.
+        """
+        if self.most is None or num_frames <= self.most or (self.kind != "uniform" and kept < self.most):
+            return True
+        return self.window_s is not None and duration_s > self.window_s + _ROUNDING_S
+
     def _is_windowed(self, timestamps_s: Seconds) -> bool:
         if self.window_s is None or self.most is None:
             return False

@@ -5,7 +5,7 @@ import io
 import json
 import math
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import FileIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +27,7 @@ from vidrnn.inference import as_trained
 from vidrnn.inference.new_videos import with_unknown_below
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
-from vidrnn.inference.prediction_rows import COLUMNS, Clock, PredictionRow, rows_of
+from vidrnn.inference.prediction_rows import COLUMNS, Clock, PredictionRow, clock_of, rows_of
 from vidrnn.inference.recogniser import Recogniser
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
@@ -35,7 +35,9 @@ from vidrnn.names import original
 from vidrnn.settings.data import DataSettings
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.video_features import VideoFeatures
+from vidrnn.store.source import Source
+from vidrnn.store.video_features import VideoFeatures, VideoMetadata
+from vidrnn.video.sampling import Sampling
 
 LABELS = ("background", "jump, high", 'say "hi"', "сидеть")
 
@@ -165,12 +167,41 @@ def test_a_video_that_is_all_background_has_no_segment() -> None:
         ([1.0, 1.1, 1.5, 1.6], 0.0, [1.0, 1.1, 1.5, 1.6, 1.7]),  # late start, a gap, no duration: the median distance
         ([0.0], 2.0, [0.0, 2.0]),
         ([0.5], 0.1, [0.5, 0.5]),
+        ([2.5, 7.5, 12.5], 15.0, [2.5, 7.5, 12.5, 15.0]),  # spread over the video: half a part after its first frame
     ],
 )
 def test_steps_end_where_the_next_begins_and_the_last_one_with_the_video(
     times: list[float], duration_s: float, expected: list[float]
 ) -> None:
     np.testing.assert_allclose(Clock(np.asarray(times), duration_s).bounds(), expected)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling("fps", rate=10.0),
+        Sampling("fps", rate=0.2),
+        Sampling("uniform", count=6),
+        Sampling("uniform", count=1000),
+        Sampling("uniform", count=6, window_s=5.0),
+        Sampling("fps", rate=10.0, max_frames=6),
+        Sampling("fps", rate=10.0, max_frames=300),
+        Sampling("every", stride=7, max_frames=6),
+    ],
+)
+@pytest.mark.parametrize("late_s", [0.0, 0.3])
+def test_the_last_step_ends_with_the_video_however_its_frames_are_chosen(sampling: Sampling, late_s: float) -> None:
+    """Never after it; where frames are spread and its first picture is late, earlier by that at most."""
+    frames_s = late_s + np.arange(750) / 25.0
+    kept = frames_s[sampling.select(frames_s)]
+    video = VideoFeatures(
+        np.zeros((len(kept), 1), np.float16), kept, VideoMetadata(64, 48, 750, 30.0), Source(0, 0, "")
+    )
+    values = {key: value for key, value in asdict(sampling).items() if value is not None}
+    end = float(clock_of(video, replace(tiny_spec(dim=1), sampling=values)).bounds()[-1])
+    assert max(30.0, float(kept[-1])) <= end <= 30.0 + late_s + 1e-9
+    if sampling.most is None or sampling.most > len(kept) or sampling.window_s is not None:
+        assert end == pytest.approx(30.0 + late_s)
 
 
 SAID: dict[Head, tuple[PredictionRow, ...]] = {
