@@ -1,6 +1,7 @@
 """The page of what ``vidrnn classify`` wrote: no truth, so it shows what was said, how surely, and what failed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from vidrnn.reporting.charts import score_chart
 from vidrnn.reporting.clips import Clip, Decision, Seconds, least_certain
 from vidrnn.reporting.filmstrips import make_filmstrips
 from vidrnn.reporting.findings import MOST_CARDS
+from vidrnn.reporting.folders import Places, shown_paths, without_folders
 from vidrnn.reporting.matrix import make_matrix
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.rasters import MOST_VIDEOS, Band, Piece, Raster, colours_of
@@ -31,7 +33,9 @@ def report_answers(file: Path, output: Path, options: ReportOptions) -> WrittenR
     Raises:
         MissingPathError, ConfigError: see `read_predictions`. OSError: the page cannot be written.
     """
-    predictions = read_predictions(file)
+    written = read_predictions(file)
+    shown = shown_paths(prediction.path for prediction in written)
+    predictions = [_without_folders(prediction, shown) for prediction in written]
     good = [prediction for prediction in predictions if prediction.error is None]
     failed = [prediction for prediction in predictions if prediction.error is not None]
     decisions = [decision for prediction in good for decision in _decisions(prediction)]
@@ -41,8 +45,11 @@ def report_answers(file: Path, output: Path, options: ReportOptions) -> WrittenR
     wanted = wanted_strips((uncertain,), matrix, options.clips)
     options.on_total(len(wanted))
     places = [options.videos] if options.videos else [Path(), file.parent]
-    found = make_filmstrips(wanted, places, features=None, workers=options.workers, on_clip=options.on_clip)
-    strips = Strips(found, room=ROOM_FOR_IMAGES)
+    videos = Places(shown)
+    found = make_filmstrips(
+        videos.on_disk(wanted), places, features=None, workers=options.workers, on_clip=options.on_clip
+    )
+    strips = Strips(videos.on_page(found), room=ROOM_FOR_IMAGES)
     problems = []
     if wanted and not strips.images:
         problems.append(
@@ -69,6 +76,12 @@ def report_answers(file: Path, output: Path, options: ReportOptions) -> WrittenR
     }
     size, num_strips = write_page(output, render("answers.html.j2", context), strips.images)
     return WrittenReport(output, size, num_strips, tuple(problems))
+
+
+def _without_folders(prediction: Prediction, shown: Mapping[str, str]) -> Prediction:
+    name = shown.get(prediction.path, prediction.path)
+    error = prediction.error and without_folders(prediction.error.replace(prediction.path, name))
+    return replace(prediction, path=name, error=error)
 
 
 def _decisions(prediction: Prediction) -> list[Decision]:

@@ -10,10 +10,17 @@ import numpy as np
 from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
 from vidrnn.evaluation.prediction_table import PredictionTable, names_in, read_table, truth_column
 from vidrnn.evaluation.video_figures import FIGURES, figures_of
-from vidrnn.names import quoted
+from vidrnn.names import last_part, quoted
 from vidrnn.reporting.clips import Clip
 from vidrnn.reporting.filmstrips import make_filmstrips
 from vidrnn.reporting.findings import MOST_CARDS
+from vidrnn.reporting.folders import (
+    Places,
+    figures_without_folders,
+    shown_paths,
+    table_without_folders,
+    without_folders,
+)
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.rendering import ROOM_FOR_IMAGES, render, write_page
 from vidrnn.reporting.run_folder import settings_of
@@ -42,20 +49,23 @@ def report_comparison(file: Path, output: Path, options: ReportOptions) -> Writt
     values = read_comparison(file)
     problems: list[str] = []
     tables = [_table(values[side], file, problems) for side in ("folder_a", "folder_b")]
+    shown = shown_paths(path for table in tables if table for videos in table.by_seed.values() for path in videos)
+    tables = [table and table_without_folders(table, shown) for table in tables]
     only_a, only_b = _differences(*tables, problems=problems)
     wanted = wanted_strips((only_b, only_a), None, options.clips)
     options.on_total(len(wanted))
     folders = [folder for side in ("folder_a", "folder_b") if (folder := _folder(values[side], file))]
     known = [found for folder in folders if (found := settings_of(folder, [])) is not None]
     places = [options.videos] if options.videos else [*(settings.data.root for settings in known), Path()]
-    strips = Strips(
-        make_filmstrips(wanted, places, features=None, workers=options.workers, on_clip=options.on_clip),
-        room=ROOM_FOR_IMAGES,
+    videos = Places(shown)
+    pictures = make_filmstrips(
+        videos.on_disk(wanted), places, features=None, workers=options.workers, on_clip=options.on_clip
     )
+    strips = Strips(videos.on_page(pictures), room=ROOM_FOR_IMAGES)
     context = {
         "name": shortened(file.name, LONGEST_NAME),
-        "values": values,
-        "names": [shortened(Path(str(values[side])).name, LONGEST_NAME) for side in ("folder_a", "folder_b")],
+        "values": figures_without_folders(values),
+        "names": [shortened(_name(values[side]), LONGEST_NAME) for side in ("folder_a", "folder_b")],
         "only_a": [strips.view(clip) for clip in only_a],
         "only_b": [strips.view(clip) for clip in only_b],
         "strip_height": strips.height,
@@ -71,15 +81,21 @@ def _folder(named: object, file: Path) -> Path | None:
     return next((place for place in (Path(str(named)), file.parent / str(named)) if place.is_dir()), None)
 
 
+def _name(named: object) -> str:
+    return Path(last_part(str(named))).name
+
+
 def _table(named: object, file: Path, problems: list[str]) -> PredictionTable | None:
     folder = _folder(named, file)
     if folder is None:
-        problems.append(f"The folder {quoted(Path(str(named)).name)} is not where it was, so its clips are not shown.")
+        problems.append(f"The folder {quoted(_name(named))} is not where it was, so its clips are not shown.")
         return None
     try:
         return read_table(folder)
     except (ComparisonError, MissingPathError, OSError) as error:
-        problems.append(f"The predictions of {quoted(folder.name)} cannot be read ({error}).")
+        problems.append(
+            f"The predictions of {quoted(folder.name)} cannot be read ({without_folders(str(error), folder)})."
+        )
         return None
 
 

@@ -12,6 +12,7 @@ from vidrnn.reporting.advice import advice_for, missing_predictions
 from vidrnn.reporting.charts import learning_curves
 from vidrnn.reporting.filmstrips import make_filmstrips
 from vidrnn.reporting.findings import Findings, disagreement, find
+from vidrnn.reporting.folders import Places
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.rasters import colours_of
 from vidrnn.reporting.rendering import ROOM_FOR_IMAGES, render, write_page
@@ -32,16 +33,15 @@ def report_run(folder: Path, output: Path, options: ReportOptions) -> WrittenRep
     found = find(run)
     wanted = wanted_strips((found.mistakes, found.uncertain), found.matrix, options.clips)
     options.on_total(len(wanted))
-    strips = Strips(
-        make_filmstrips(
-            wanted,
-            _places(run, options.videos),
-            features=None if run.settings is None else run.settings.features,
-            workers=options.workers,
-            on_clip=options.on_clip,
-        ),
-        room=ROOM_FOR_IMAGES,
+    places = Places(run.shown_paths)
+    pictures = make_filmstrips(
+        places.on_disk(wanted),
+        _places(run, options.videos),
+        features=None if run.settings is None else run.settings.features,
+        workers=options.workers,
+        on_clip=options.on_clip,
     )
+    strips = Strips(places.on_page(pictures), room=ROOM_FOR_IMAGES)
     problems = [*run.problems, *filter(None, [found.problem])]
     if wanted and not strips.images:
         problems.append(

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from vidrnn.evaluation.metrics import HEADLINES, Headline
 from vidrnn.evaluation.prediction_table import PredictionTable, read_table
 from vidrnn.models.model_header import public_config
 from vidrnn.names import quoted
+from vidrnn.reporting.folders import figures_without_folders, shown_paths, table_without_folders, without_folders
 from vidrnn.settings.base import load
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
@@ -35,6 +36,7 @@ class Run:
         log: a row per epoch and member; empty where nothing was trained here.
         table: the predictions; None where there are none.
         problems: what is there and cannot be used, in words.
+        shown_paths: the absolute paths of predictions.csv to those of ``table``, see `folders.shown_paths`.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Run:
     log: tuple[Mapping[str, float], ...]
     table: PredictionTable | None
     problems: tuple[str, ...]
+    shown_paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def headline(self) -> Headline:
@@ -99,7 +102,18 @@ def read_run(folder: Path) -> Run:
     head = (table.head if table else None) or figures.get("head") or (settings.model.head if settings else None)
     if head not in HEADLINES or not (figures or table):
         raise MissingPathError(_nothing_in(folder, problems))
-    return Run(folder, verb, head, figures, settings, _log(folder, problems), table, tuple(problems))
+    shown = shown_paths(path for videos in table.by_seed.values() for path in videos) if table else {}
+    return Run(
+        folder,
+        verb,
+        head,
+        figures_without_folders(figures),
+        settings,
+        _log(folder, problems),
+        table and table_without_folders(table, shown),
+        tuple(without_folders(problem, folder, folder.parent) for problem in problems),
+        shown,
+    )
 
 
 def _nothing_in(folder: Path, problems: list[str]) -> str:
@@ -136,7 +150,7 @@ def _table(folder: Path, problems: list[str]) -> PredictionTable | None:
     except MissingPathError:
         return None
     except (ComparisonError, OSError) as error:
-        problems.append(str(error).replace(f"{folder}/", ""))
+        problems.append(without_folders(str(error), folder))
         return None
 
 
