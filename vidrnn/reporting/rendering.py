@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vidrnn.atomic import write_atomically
-from vidrnn.names import CONSOLE_ERRORS
+from vidrnn.errors import ConfigError
+from vidrnn.names import CONSOLE_ERRORS, quoted
 from vidrnn.reporting.views import LONGEST_NAME, LONGEST_PATH, shortened
 from vidrnn.version import __version__
 
@@ -20,6 +21,8 @@ LARGEST_PAGE = 15_000_000
 ROOM_FOR_IMAGES = 9_000_000
 """Bytes that filmstrips may take."""
 _MARK = "@filmstrips@"
+_GENERATOR = "vidrnn report"
+_BEGINNING = 2000  # bytes of a page that hold its first lines
 
 
 @cache
@@ -41,7 +44,7 @@ def _environment() -> Environment:
         "code": _with_code,
     }
     environment.filters |= filters
-    environment.globals |= {"version": __version__, "mark": _MARK}
+    environment.globals |= {"version": __version__, "mark": _MARK, "generator": _GENERATOR}
     return environment
 
 
@@ -59,8 +62,24 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     return _environment().get_template(template).render(context)
 
 
+def refuse_foreign(path: Path) -> None:
+    """Refuse to replace a file that is no report, before any work is done. Raises ConfigError, OSError."""
+    if not path.exists():
+        return
+    beginning = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+    if f'<meta name="generator" content="{_GENERATOR}">'.encode() not in beginning:
+        raise ConfigError(
+            f"--output {quoted(path)} is there and no report of this version; name another --output, or move it away"
+        )
+
+
 def write_page(path: Path, page: str, images: Sequence[str]) -> tuple[int, int]:
     """Put the filmstrips into a page and write it; those that no longer fit are left out, the last first.
+
+    Of a link, the file that it names is written.
 
     Returns:
         Its size in bytes, and how many filmstrips it holds.
@@ -78,5 +97,5 @@ def write_page(path: Path, page: str, images: Sequence[str]) -> tuple[int, int]:
             break
         kept.append(image)
     content = f"{before}{json.dumps(kept)}{after}".encode()
-    write_atomically(path, content)
+    write_atomically(path.resolve(), content)
     return len(content), len(kept)

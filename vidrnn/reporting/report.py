@@ -8,6 +8,7 @@ from vidrnn.reporting.answers_page import report_answers
 from vidrnn.reporting.comparison_page import read_comparison, report_comparison
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.page import report_run
+from vidrnn.reporting.rendering import refuse_foreign
 
 _OF_A_RUN = ("crossval.json", "metrics.json", "predictions.csv", "config.yaml")
 
@@ -22,16 +23,18 @@ def write_report(place: Path, *, output: Path | None = None, options: ReportOpti
         options: how it is made.
 
     Raises:
-        MissingPathError: there is nothing that can be reported. ConfigError: the file is of another kind.
-        OSError: the page cannot be written.
+        MissingPathError: there is nothing that can be reported. ConfigError: the file is of another kind,
+            or the output is there and no report. OSError: the page cannot be written.
     """
     options = options or ReportOptions()
     if not place.exists():
         raise MissingPathError(f"{quoted(place)} does not exist; give a folder or file that a verb of vidrnn wrote")
     file = place if place.is_file() else _only_file(place)
+    beside = place / "report.html" if file is None or place.is_dir() else file.with_name(f"{file.name}.report.html")
+    page = output or beside
+    refuse_foreign(page)
     if file is None:
-        return report_run(place, output or place / "report.html", options)
-    page = output or (place / "report.html" if place.is_dir() else file.with_name(f"{file.name}.report.html"))
+        return report_run(place, page, options)
     if file.suffix == ".json":
         return report_comparison(file, page, options)
     if file.suffix in {".csv", ".jsonl"}:

@@ -100,6 +100,23 @@ def test_a_damaged_part_is_named_and_the_rest_reported(tmp_path: Path, name: str
     assert "top-1" in text
 
 
+def test_no_file_but_a_report_is_replaced(tmp_path: Path) -> None:
+    """Not even one that is called report.html; of a link, the target is the file that counts."""
+    folder = write_run(tmp_path / "run", "label")
+    figures, text = folder / "metrics.json", folder / "report.html"
+    text.write_text("<html><p>my own report</p></html>")
+    for output in (figures, None, tmp_path):
+        before = figures.read_bytes(), text.read_bytes()
+        with pytest.raises(ConfigError, match=r"is there and no report .* name another --output"):
+            write_report(folder, output=output, options=NO_CLIPS)
+        assert (figures.read_bytes(), text.read_bytes()) == before
+    text.unlink()
+    text.symlink_to(tmp_path / "elsewhere.html")
+    for _ in range(2):
+        write_report(folder, options=NO_CLIPS)
+        assert text.is_symlink() and "top-1" in Page(tmp_path / "elsewhere.html").text
+
+
 def test_a_folder_without_anything_names_the_verbs(tmp_path: Path) -> None:
     with pytest.raises(
         MissingPathError, match=r"neither crossval\.json nor .* `vidrnn crossval` and `vidrnn evaluate`"
