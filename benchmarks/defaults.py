@@ -63,6 +63,8 @@ CANDIDATES = {
     "mixup 0": "training.mixup=0",
     "gru": "model.cell=gru",
     "gru and max": "model.cell=gru model.pooling=max",
+    "gru and max, rate 0.003": "model.cell=gru model.pooling=max training.learning_rate=0.003",
+    "lstm and max": "model.cell=lstm model.pooling=max",
     "gated and max": "model.fusion=gated model.pooling=max",
     "max, features": "model.pooling=max model.inputs=[features,centred,change]",
     "folder.yaml, both views": "model.pooling=max model.inputs=[features,centred,change] training.mixup=0",
