@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from vidrnn.errors import VideoError
 from vidrnn.frames.live_drawing import LiveDrawing, LiveStep
 from vidrnn.video.live_source import Arrival, LiveSource
@@ -75,6 +77,12 @@ class LiveReader:
         with self._changed:
             self._changed.notify_all()
         self._thread.join(timeout=2.0)  # one that waits for a picture ends with the process
+
+    @property
+    def shown_until_s(self) -> float:
+        """When the last picture that came is no longer shown: it lasts as long as pictures usually do."""
+        times_s = [time_s for time_s, _ in list(self._walls)]
+        return self._latest_s + (float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0)
 
     def take(self, timeout_s: float) -> Item | None:
         """What came, in order; None when nothing did."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from vidrnn.inference.events import EventFinder, EventOptions
+from vidrnn.inference.events import EventOptions
 from vidrnn.inference.live import LiveStream
 from vidrnn.inference.live_answers import LiveAnswer
 from vidrnn.inference.live_reader import Due, Ended, Interrupted, LiveReader, items
+from vidrnn.inference.step_events import StepEvents
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.settings.model import MULTILABEL_HEADS
 from vidrnn.video.live_source import LiveSource
 
 Line = dict[str, Any]
@@ -69,12 +69,8 @@ class LiveSession:
         self._stream, self._source, self._limit_s, self._on_note = stream, source, limit_s, on_note
         if model.settings.inference.decoding == "viterbi":
             on_note("inference.decoding: viterbi reads whole videos; live, each step is given its likeliest class")
-        thresholds = model.thresholds
-        if model.settings.model.head in MULTILABEL_HEADS and thresholds is None:
-            thresholds = (0.5,) * len(model.label_map)
-        self._events = EventFinder(model.label_map.names, thresholds=thresholds, options=options)
+        self._events = StepEvents(model, options)
         self._stopping = threading.Event()
-        self._latest_s = 0.0
 
     def stop(self) -> None:
         """End soon, cleanly; may be called from another thread or a signal handler."""
@@ -97,7 +93,7 @@ class LiveSession:
                     figures.add(time.monotonic() - item.since)
                 elif isinstance(item, Interrupted):
                     self._on_note(item.note)
-                    yield from self._end()
+                    yield from self._end(None)
                     self._stream.reset()
                 elif isinstance(item, Ended) and item.error is not None:
                     raise item.error
@@ -105,7 +101,7 @@ class LiveSession:
                     self._on_note(figures.text(now=now, dropped=reader.dropped))
                     figures = _Figures(now, dropped=reader.dropped)
             dropped = reader.dropped
-        yield from self._end()
+        yield from self._end(None if self._source.is_live else reader.shown_until_s)
         if figures.answered:
             self._on_note(figures.text(now=time.monotonic(), dropped=dropped))
 
@@ -121,15 +117,14 @@ class LiveSession:
             self._stream.take(step)
         self._stream.reset()
 
-    def _end(self) -> Iterator[Line]:
+    def _end(self, end_s: float | None) -> Iterator[Line]:
         yield from self._say(self._stream.finish())
-        for event in self._events.finish(self._latest_s):
+        for event in self._events.finish(end_s):
             yield event.to_dict()
 
     def _say(self, answers: list[LiveAnswer]) -> Iterator[Line]:
         for answer in answers:
             yield answer.to_dict()
             if answer.status == "final" and answer.scores is not None:
-                self._latest_s = answer.time_s
                 for event in self._events.push(answer.time_s, answer.scores):
                     yield event.to_dict()

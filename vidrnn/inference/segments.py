@@ -10,31 +10,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.annotations import BACKGROUND
 from vidrnn.errors import ConfigError, StoreError
 from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.inference.clip_windows import window_scores
-from vidrnn.inference.events import Event, EventFinder, EventOptions
+from vidrnn.inference.events import Event, EventOptions
 from vidrnn.inference.live_models import check_window, usual_window
 from vidrnn.inference.long_outputs import step_outputs
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import Clock, PredictionRow, clock_of, probabilities_of
 from vidrnn.inference.seen import Seen, Ways
+from vidrnn.inference.step_events import StepEvents, is_gap
 from vidrnn.inference.stored_videos import StoredVideos
 from vidrnn.models.ensemble import Ensemble
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.models.states import obstacle_to_steps
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.sequences.long_sequence import View, long_sequence, times_of
-from vidrnn.settings.model import MULTILABEL_HEADS, REGRESSION_HEADS, STEP_HEADS, Head
+from vidrnn.settings.model import REGRESSION_HEADS, STEP_HEADS, Head
 from vidrnn.settings.streams import Stream
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
 
 _HOPS = 4  # windows that look at a step, when nothing else is said
-GAP_S = 10.0
-"""What happens ends where a video shows nothing for longer than this, and than `_GAP_STEPS` usual steps."""
-_GAP_STEPS = 5
 
 Scores = Iterable[npt.NDArray[np.float64]]
 
@@ -208,7 +205,7 @@ def find_segments(
     steps = (row for part in scores for row in part)
     if model.settings.model.head in REGRESSION_HEADS:
         return list(_numbers(steps, clock))
-    found = list(_segments(steps, clock, finder_of(model, options.events), model.unknown_below))
+    found = list(_segments(steps, clock, model, options.events))
     return sorted(found, key=lambda row: (row["start"], row["end"], row["label"]))
 
 
@@ -240,25 +237,13 @@ def _step_scores(
         yield outputs.astype(np.float64) if is_number else probabilities_of(settings.head, outputs)
 
 
-def finder_of(model: TrainedModel, options: EventOptions) -> EventFinder:
-    """Finds what starts and ends in the probabilities of a model; behind its classes stands that nothing is sure."""
-    thresholds = None
-    if model.settings.model.head in MULTILABEL_HEADS:
-        thresholds = [*(model.thresholds or (0.5,) * len(model.label_map)), math.inf]
-    return EventFinder([*model.label_map.names, BACKGROUND], thresholds=thresholds, options=options)
-
-
 def _segments(
-    steps: Iterable[npt.NDArray[np.float64]], clock: Clock, finder: EventFinder, unknown_below: float | None
+    steps: Iterable[npt.NDArray[np.float64]], clock: Clock, model: TrainedModel, options: EventOptions
 ) -> Iterator[PredictionRow]:
-    bounds, usual_s = clock.bounds(), _usual_s(clock)
-    for start_s, next_s, scores in zip(bounds[:-1].tolist(), bounds[1:].tolist(), steps, strict=True):
-        is_unsure = unknown_below is not None and float(scores.max()) < unknown_below
-        events = finder.push(start_s, np.append(scores, math.inf if is_unsure else -math.inf))
-        if _is_gap(next_s - start_s, usual_s):
-            events += finder.finish(start_s + usual_s)
-        yield from _rows(events)
-    yield from _rows(finder.finish(float(bounds[-1])))
+    events = StepEvents(model, options, usual_s=_usual_s(clock))
+    for time_s, scores in zip(clock.timestamps_s.tolist(), steps, strict=True):
+        yield from _rows(events.push(time_s, scores))
+    yield from _rows(events.finish(float(clock.bounds()[-1])))
 
 
 def _rows(events: Iterable[Event]) -> Iterator[PredictionRow]:
@@ -270,14 +255,10 @@ def _rows(events: Iterable[Event]) -> Iterator[PredictionRow]:
 def _numbers(steps: Iterable[npt.NDArray[np.float64]], clock: Clock) -> Iterator[PredictionRow]:
     bounds, usual_s = clock.bounds(), _usual_s(clock)
     for start_s, next_s, (number,) in zip(bounds[:-1].tolist(), bounds[1:].tolist(), steps, strict=True):
-        end_s = start_s + usual_s if _is_gap(next_s - start_s, usual_s) else next_s
+        end_s = start_s + usual_s if is_gap(next_s - start_s, usual_s) else next_s
         yield {"start": start_s, "end": end_s, "target": float(number)}
 
 
 def _usual_s(clock: Clock) -> float:
     """How long a step lasts."""
     return float(np.median(np.diff(clock.timestamps_s))) if len(clock.timestamps_s) > 1 else 0.0
-
-
-def _is_gap(seconds: float, usual_s: float) -> bool:
-    return usual_s > 0 and seconds > max(GAP_S, _GAP_STEPS * usual_s)
