@@ -22,8 +22,14 @@ _WINDOW_S = 4.0
 
 
 def usual_window(model: TrainedModel) -> float:
-    """Seconds that a model with one answer per video looks at together: as much as in the median training video."""
-    return model.clip_s or _WINDOW_S
+    """Seconds that a model with one answer per video looks at together: as in the median training video, or a step."""
+    return max(model.clip_s or _WINDOW_S, _step_s(model))
+
+
+def _step_s(model: TrainedModel) -> float:
+    """How long a step of the model is, below which a window holds none; 0 where its sampling does not tell."""
+    rates = [float(spec.sampling["rate"]) for spec in model.specs if spec.sampling.get("kind") == "fps"]
+    return 1 / max(rates) if rates else 0.0
 
 
 def note_usual_window(model: TrainedModel, window_s: float | None) -> str | None:
@@ -40,10 +46,9 @@ def check_window(model: TrainedModel, window_s: float) -> None:
     """Raise ConfigError for a window that is no length, or shorter than a step."""
     if not 0 < window_s < math.inf:
         raise ConfigError(f"a window of {window_s} s: give a number of seconds above 0")
-    rates = [float(spec.sampling["rate"]) for spec in model.specs if spec.sampling.get("kind") == "fps"]
-    if rates and window_s * max(rates) < 1 - 1e-6:
+    if window_s < _step_s(model) * (1 - 1e-6):
         raise ConfigError(
-            f"a window of {window_s} s is shorter than a step of the model, {1 / max(rates):.3g} s; give a number of "
+            f"a window of {window_s} s is shorter than a step of the model, {_step_s(model):.3g} s; give a number of "
             "seconds above that, best as many as the training videos had"
         )
 

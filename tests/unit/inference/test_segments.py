@@ -66,6 +66,7 @@ def test_models_of_clips_have_windows_when_nothing_is_said(head: str) -> None:
     checked = check_options(replace(older, clip_s=2.0), SegmentOptions())
     assert (checked.window_s, checked.hop_s) == (2.0, 0.5)
     assert check_options(replace(older, clip_s=2.0), SegmentOptions(3.0)).window_s == 3.0
+    assert check_options(replace(older, clip_s=0.09), SegmentOptions()).window_s == 0.1  # a step
     assert "so windows are of 4 s; give --window" in str(note_usual_window(older, None))
     assert note_usual_window(older, 4.0) is note_usual_window(replace(older, clip_s=2.0), None) is None
     with pytest.raises(ConfigError, match=r"a window of 0\.05 s is shorter than a step of the model, 0\.1 s"):
