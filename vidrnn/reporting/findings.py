@@ -10,6 +10,7 @@ from vidrnn.evaluation.calibration import reliability, risk_coverage
 from vidrnn.evaluation.metrics import headline
 from vidrnn.evaluation.prediction_table import PredictionTable, names_in
 from vidrnn.evaluation.remeasured import classes_of, measure_table
+from vidrnn.names import quoted
 from vidrnn.reporting import charts
 from vidrnn.reporting.clips import (
     EXTRA,
@@ -77,6 +78,7 @@ def find(run: Run) -> Findings:
 
 
 def _find(run: Run, table: PredictionTable) -> Findings:
+    _refuse_odd_cells(table)
     labels, thresholds = classes_of(table), _thresholds(run, table)
     pooled = measure_table(table, table.seeds, thresholds=thresholds)
     of_seeds = [pooled]
@@ -105,6 +107,21 @@ def _find(run: Run, table: PredictionTable) -> Findings:
         ece=ece,
         remeasured=float(np.mean([headline(table.head, metrics) for metrics in of_seeds])),
     )
+
+
+def _refuse_odd_cells(table: PredictionTable) -> None:
+    """What a hand may have written that nothing measures. Raises ValueError."""
+    for videos in table.by_seed.values():
+        for path, video in videos.items():
+            if "multilabel" in table.head:
+                said = {name for row in video.rows for name in names_in(row["predicted"])}
+                for name in sorted(said - set(table.labels)):
+                    raise ValueError(f"class {quoted(name)} of {quoted(path)} has no column of probabilities")
+            numbers = np.stack(video.probabilities)
+            numbers = numbers[~((numbers >= 0.0) & (numbers <= 1.0))]
+            scores = [float(row["score"]) for row in video.rows if "score" in row]
+            for number in [*numbers.tolist(), *(score for score in scores if not 0.0 <= score <= 1.0)]:
+                raise ValueError(f"{number} of {quoted(path)} is no probability; it must lie from 0 to 1")
 
 
 def _thresholds(run: Run, table: PredictionTable) -> list[float] | None:
