@@ -49,6 +49,7 @@ class Findings:
         charts: calibration, or errors.
         ece: expected calibration error; None where scores are no probabilities of one answer.
         remeasured: the headline of what predictions.csv holds; None where it cannot be measured.
+        num_measured: videos, or steps, that this headline is of, for one seed; None where it cannot be measured.
         problem: why there is less than there should be.
     """
 
@@ -64,6 +65,7 @@ class Findings:
     charts: list[str] = field(default_factory=list)
     ece: float | None = None
     remeasured: float | None = None
+    num_measured: int | None = None
     problem: str = ""
 
 
@@ -106,6 +108,7 @@ def _find(run: Run, table: PredictionTable) -> Findings:
         charts=drawn,
         ece=ece,
         remeasured=float(np.mean([headline(table.head, metrics) for metrics in of_seeds])),
+        num_measured=of_seeds[0].as_dict().get("n"),
     )
 
 
@@ -194,12 +197,27 @@ def _charts_of_sets(table: PredictionTable) -> tuple[list[str], float | None]:
 
 def disagreement(run: Run, found: Findings) -> str:
     """A warning where predictions.csv and the figures beside it are not of one run; empty where they are."""
-    claimed, measured = run.value, found.remeasured
-    if measured is None or np.isnan(claimed) or np.isnan(measured) or run.verb not in {"crossval", "evaluate"}:
-        return ""
-    if abs(claimed - measured) <= _TOLERANCE * max(1.0, abs(claimed)):
+    differences = _differences(run, found) if run.verb in {"crossval", "evaluate"} else []
+    if not differences:
         return ""
     return (
-        f"predictions.csv gives {measured:.3f} where the figures beside it say {claimed:.3f}: they are of different "
-        "runs, or one of the two was changed. Run the command again that made them."
+        f"predictions.csv gives {' and '.join(differences)}: they are of different runs, or one of the two was changed "
+        "or cut off. Run the command again that made them."
     )
+
+
+def _differences(run: Run, found: Findings) -> list[str]:
+    claimed, measured = run.value, found.remeasured
+    if run.table is None or measured is None:
+        return []
+    differences = []
+    if abs(claimed - measured) > _TOLERANCE * max(1.0, abs(claimed)):  # never of nan
+        differences.append(f"{measured:.3f} where the figures beside it say {claimed:.3f}")
+    n = run.figures.get("n")
+    if isinstance(n, int) and found.num_measured is not None and n != found.num_measured:
+        differences.append(f"answers for {found.num_measured} where the figures beside it are of {n}")
+    seeds = run.figures.get("seeds")
+    num_seeds = len(run.table.seeds)
+    if isinstance(seeds, list) and run.table.has_groups and len(seeds) != num_seeds:
+        differences.append(f"answers of {num_seeds} of the {len(seeds)} seeds that the figures beside it are of")
+    return differences

@@ -42,7 +42,7 @@ def report_run(folder: Path, output: Path, options: ReportOptions) -> WrittenRep
         on_clip=options.on_clip,
     )
     strips = Strips(places.on_page(pictures), room=ROOM_FOR_IMAGES)
-    problems = [*run.problems, *filter(None, [found.problem])]
+    problems = [*run.problems, *filter(None, [found.problem, disagreement(run, found)])]
     if wanted and not strips.images:
         problems.append(
             _no_pictures(run, strips.view(found.mistakes[0] if found.mistakes else found.uncertain[0]).problem)
@@ -80,7 +80,7 @@ def _context(run: Run, found: Findings, strips: Strips, problems: list[str]) -> 
         "worth": words.worth_of_recurrence(run),
         "nothing_learned": words.nothing_learned(run),
         "baselines": words.compared(run),
-        "problems": [*problems, *filter(None, [disagreement(run, found)])],
+        "problems": problems,
         "found": found,
         "matrix": found.matrix,
         "cells": cells_of(found.matrix, strips),

@@ -52,6 +52,7 @@ def test_an_evaluation_tells_where_its_videos_are(tmp_path: Path) -> None:
 def test_a_crossvalidation_shows_its_folds(tmp_path: Path) -> None:
     result = run_crossval(make_run(tmp_path), output=tmp_path / "cv", jobs=1)
     text = text_of(tmp_path / "cv")
+    assert "predictions.csv gives" not in text
     values = result.as_dict()
     assert f"{values['top1_mean']:.3f}" in text and "a cross-validation keeps no log" in text
     assert all(fold["name"] in text for fold in values["folds"])

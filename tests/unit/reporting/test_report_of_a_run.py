@@ -108,6 +108,35 @@ def test_predictions_of_another_run_are_noticed(tmp_path: Path) -> None:
     assert "where the figures beside it say" not in page_of(write_run(tmp_path / "good", "label")).text
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_predictions_that_were_cut_off_are_noticed(tmp_path: Path, head: Head) -> None:
+    """Also where the headline agrees; it is said on the page and by the command."""
+    folder = write_run(tmp_path / "run", head, seeds=(0, 1))
+    figures = json.loads((folder / "metrics.json").read_text())
+    rows = (folder / "predictions.csv").read_text().splitlines(keepends=True)
+    kept = [row for row in rows if not re.search(r"clips/(1\d|2\d|9)\.mp4", row)]
+    (folder / "predictions.csv").write_text("".join(kept))
+    written = write_report(folder, options=NO_CLIPS)
+    note = next(note for note in written.notes if note.startswith("predictions.csv gives"))
+    number = re.search(rf"answers for (\d+) where the figures beside it are of {figures['n']}\b", note)
+    assert number and int(number[1]) < figures["n"] and note in Page(written.path).text
+    one = [row for row in rows if not row.endswith(",1\n")]
+    (folder / "predictions.csv").write_text("".join(one))
+    (folder / "metrics.json").write_text(json.dumps(figures | {"seeds": [0, 1]}))
+    assert "answers of 1 of the 2 seeds" in " ".join(write_report(folder, options=NO_CLIPS).notes)
+
+
+def test_a_run_without_an_interval_is_told_why(tmp_path: Path) -> None:
+    """One group says nothing about others; figures of an earlier version hold none."""
+    folder = write_run(tmp_path / "run", "label", top1_interval=[None, None])
+    assert "No interval: one group says nothing about others." in page_of(folder).text
+    figures = json.loads((folder / "metrics.json").read_text())
+    figures.pop("top1_interval")
+    (folder / "metrics.json").write_text(json.dumps(figures))
+    text = page_of(folder).text
+    assert "No interval: these figures hold none" in text and "one group" not in text
+
+
 NASTY = (
     "</script><script>document.title='taken'</script>",
     "<img src=x onerror=alert(1)>",
