@@ -10,7 +10,7 @@ import numpy as np
 from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
 from vidrnn.evaluation.prediction_table import PredictionTable, names_in, read_table, truth_column
 from vidrnn.evaluation.video_figures import FIGURES, figures_of
-from vidrnn.names import last_part, quoted
+from vidrnn.names import excerpt, last_part, quoted
 from vidrnn.reporting.clips import Clip
 from vidrnn.reporting.filmstrips import make_filmstrips
 from vidrnn.reporting.findings import MOST_CARDS
@@ -23,7 +23,7 @@ from vidrnn.reporting.folders import (
 )
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.rendering import ROOM_FOR_IMAGES, render, write_page
-from vidrnn.reporting.run_folder import settings_of
+from vidrnn.reporting.run_folder import oddity, settings_of
 from vidrnn.reporting.views import LONGEST_NAME, Strips, shortened, wanted_strips
 
 
@@ -33,11 +33,26 @@ def read_comparison(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(found, dict) or not {"folder_a", "folder_b", "sentence", "pairs", "head"} <= set(found):
             raise ValueError("it lacks what a comparison has")
-    except ValueError as error:
+        _refuse_odd(found)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{quoted(file)} is no comparison ({error}); give a file that `vidrnn compare --output` wrote"
         ) from error
     return found
+
+
+def _refuse_odd(values: Mapping[str, Any]) -> None:
+    """Refuse parts of another kind than `vidrnn compare` writes. Raises ValueError."""
+    for key, kind in {"head": str, "sentence": str, "told_apart": bool, "pairs": list}.items():
+        if problem := oddity(values.get(key), kind):
+            raise ValueError(f"{key} {problem}")
+    counts = ("only_a", "only_b") if values["head"] == "label" else ()
+    for pair in values["pairs"]:
+        if not isinstance(pair.get("seeds"), list):
+            raise ValueError(f"seeds of a pair holds {excerpt(pair.get('seeds'))} where a list is wanted")
+        for key in ("a", "b", *counts):
+            if key not in pair or not isinstance(pair[key], int | float | None):
+                raise ValueError(f"{key} of a pair holds {excerpt(pair.get(key))} where a number is wanted")
 
 
 def report_comparison(file: Path, output: Path, options: ReportOptions) -> WrittenReport:

@@ -130,9 +130,10 @@ def _refuse_odd_cells(table: PredictionTable) -> None:
 def _thresholds(run: Run, table: PredictionTable) -> list[float] | None:
     """Those of the model, which its figures name; None: 0.5 for all."""
     rows = run.figures.get("per_class") or ()
-    found = {row.get("label"): row.get("threshold") for row in rows if isinstance(row, dict)}
+    found = {str(row.get("label")): row.get("threshold") for row in rows}
     values = [found.get(name) for name in table.labels]
-    return [float(value) for value in values if value is not None] if values and None not in values else None
+    known = [float(value) for value in values if isinstance(value, float | int) and 0 <= value <= 1]
+    return known if values and len(known) == len(values) else None
 
 
 def _classes(rows: Sequence[dict[str, Any]], *, seeds: int) -> tuple[list[dict[str, object]], str, int]:

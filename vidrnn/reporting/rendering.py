@@ -40,7 +40,7 @@ def _environment() -> Environment:
         "path": lambda text: shortened(str(text), LONGEST_PATH),
         "per_cent": lambda share: f"{100 * share:.0f} %",
         "place": _place,
-        "three": lambda value: f"{value:.3f}",
+        "three": lambda value: "–" if value is None else f"{value:.3f}",
         "code": _with_code,
     }
     environment.filters |= filters

@@ -14,7 +14,7 @@ from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
 from vidrnn.evaluation.metrics import HEADLINES, Headline
 from vidrnn.evaluation.prediction_table import PredictionTable, read_table
 from vidrnn.models.model_header import public_config
-from vidrnn.names import quoted
+from vidrnn.names import excerpt, quoted
 from vidrnn.reporting.folders import figures_without_folders, shown_paths, table_without_folders, without_folders
 from vidrnn.settings.base import load
 from vidrnn.settings.model import Head
@@ -85,6 +85,11 @@ class Run:
 
 
 _BASELINES = ("baselines", "val_baselines", "train_baselines")
+_SHAPES: Mapping[str, type] = {
+    **dict.fromkeys(("head", "protocol"), str),
+    **dict.fromkeys(("versions", *_BASELINES), dict),
+    **dict.fromkeys(("folds", "per_class"), list),
+}
 
 
 def read_run(folder: Path) -> Run:
@@ -100,6 +105,8 @@ def read_run(folder: Path) -> Run:
     table = _table(folder, problems)
     settings = settings_of(folder, problems)
     head = (table.head if table else None) or figures.get("head") or (settings.model.head if settings else None)
+    if head is not None and head not in HEADLINES:
+        problems.append(f"the head is {excerpt(head)}, and known are {', '.join(HEADLINES)}")
     if head not in HEADLINES or not (figures or table):
         raise MissingPathError(_nothing_in(folder, problems))
     shown = shown_paths(path for videos in table.by_seed.values() for path in videos) if table else {}
@@ -135,13 +142,21 @@ def _figures(folder: Path, problems: list[str]) -> tuple[dict[str, Any], Verb]:
             found = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise TypeError(f"it holds {type(found).__name__} where an object is wanted")
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, RecursionError, OSError) as error:
             problems.append(f"{name} is damaged ({error})")
             continue
+        found = _well_shaped(found, name, problems)
         if name == "crossval.json":
             return found, "crossval"
         return found, "evaluate" if "split" in found else "train"
     return {}, "predictions"
+
+
+def _well_shaped(values: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+    """Figures without the parts that are of another kind than a verb writes; each is named among the problems."""
+    odd = {key: oddity(values[key], kind) for key, kind in _SHAPES.items() if values.get(key) is not None}
+    problems += [f"{name} is damaged ({key} {why})" for key, why in odd.items() if why]
+    return {key: value for key, value in values.items() if not odd.get(key)}
 
 
 def _table(folder: Path, problems: list[str]) -> PredictionTable | None:
@@ -183,5 +198,17 @@ def shown_config(settings: RunSettings) -> str:
     return yaml.safe_dump(public_config(settings), sort_keys=False, allow_unicode=True)
 
 
+def oddity(value: object, kind: type) -> str:
+    """How a part of a JSON file is of another kind than is wanted; the parts of a list are objects. Else empty."""
+    odd = [] if isinstance(value, kind) else [value]
+    if isinstance(value, list) and not odd:
+        odd = [part for part in value if not isinstance(part, dict)]
+    wanted = {str: "a text", dict: "an object", list: "a list of objects", bool: "true or false"}[kind]
+    return f"holds {excerpt(odd[0])} where {wanted} is wanted" if odd else ""
+
+
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
+    try:
+        return float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.nan
