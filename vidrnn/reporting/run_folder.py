@@ -171,8 +171,10 @@ def _table(folder: Path, problems: list[str]) -> PredictionTable | None:
 
 def settings_of(folder: Path, problems: list[str]) -> RunSettings | None:
     """The configuration of the run, or, for a result inside the folder of a training, that of the training."""
-    path = next((place / "config.yaml" for place in (folder, folder.parent) if (place / "config.yaml").is_file()), None)
-    if path is None:
+    path = folder / "config.yaml"
+    if not path.is_file() and (folder.parent / "model.safetensors").is_file():
+        path = folder.parent / "config.yaml"
+    if not path.is_file():
         return None
     try:
         return load(RunSettings, path)

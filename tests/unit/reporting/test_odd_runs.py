@@ -16,7 +16,6 @@ from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.train import train
 from vidrnn.reporting.options import ReportOptions
 from vidrnn.reporting.report import write_report
-from vidrnn.settings.model import Head
 
 NO_CLIPS = ReportOptions(clips=0)
 
@@ -102,26 +101,13 @@ def test_a_damaged_part_is_named_and_the_rest_reported(tmp_path: Path, name: str
     assert "top-1" in text
 
 
-@pytest.mark.parametrize(
-    ("head", "column", "value", "said"),
-    [
-        ("multilabel", "predicted", "Wave", "class 'Wave' of 'clips/0.mp4' has no column"),
-        ("step_multilabel", "predicted", "Wave", "class 'Wave' of 'clips/0.mp4' has no column"),
-        ("label", "p_run", "nan", "nan of 'clips/0.mp4' is no probability"),
-        ("multilabel", "p_run", "1.5", "1.5 of 'clips/0.mp4' is no probability"),
-        ("label", "score", "inf", "inf of 'clips/0.mp4' is no probability"),
-        ("step_labels", "score", "-0.5", "-0.5 of 'clips/0.mp4' is no probability"),
-    ],
-)
-def test_a_cell_that_was_edited_is_named(tmp_path: Path, head: Head, column: str, value: str, said: str) -> None:
-    folder = write_run(tmp_path / "run", head)
-    header, first, *rest = (folder / "predictions.csv").read_text().splitlines()
-    cells = first.split(",")
-    cells[header.split(",").index(column)] = value
-    (folder / "predictions.csv").write_text("\n".join([header, ",".join(cells), *rest]) + "\n")
-    written = write_report(folder, options=NO_CLIPS)
-    assert f"predictions.csv cannot be used ({said}" in Page(written.path).text
-    assert said in written.notes[0]
+def test_a_configuration_above_a_run_counts_only_beside_a_model(tmp_path: Path) -> None:
+    """What lies in the folder of a training is of that training; any other file of that name is somebody else's."""
+    folder = write_run(tmp_path / "run", "label")
+    write_run(tmp_path, "regression", root=tmp_path / "foreign")
+    assert "foreign" not in text_of(folder)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert "foreign" in text_of(folder)
 
 
 def test_no_file_but_a_report_is_replaced(tmp_path: Path) -> None:
