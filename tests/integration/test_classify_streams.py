@@ -11,6 +11,8 @@ from tests.integration.world import World, call, make_world
 from tests.media import pictures, write_clip
 from tests.unit.models.test_model_file import rewrite
 
+YESTERDAY = "path,status,label,score,top_k,error\nold.mp4,ok,sit,0.9,,\n"  # as an earlier call wrote it
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
@@ -69,14 +71,14 @@ def test_a_model_of_searched_mirrored_flow_is_refused_with_what_to_do(
     model, stored = evaluated(capsys, options, tmp_path)
     rewrite(model, lambda header: header.pop("mirrored_flow"))
     labels = tmp_path / "labels.csv"
-    labels.write_text("answers of yesterday")
+    labels.write_text(YESTERDAY)
     refused = call(capsys, "classify", world.clips, "--model", model, "--output", labels)
     asked = ["evaluate", "--model", model, *options, "--set", "evaluation.baselines=false", "--output", tmp_path / "b"]
     for outcome in (refused, call(capsys, *asked)):
         assert outcome.code == 2
         assert "the model learned from mirrored flow of version 1, and this vidrnn makes version 2" in outcome.err
         assert "`vidrnn train --config config.yaml --output NEW_RUN`" in outcome.err
-    assert labels.read_text() == "answers of yesterday"
+    assert labels.read_text() == YESTERDAY
     assert call(capsys, *asked, "--set", "inference.views=plain").code == 0
     assert {row["path"] for row in read(tmp_path / "b" / "predictions.csv")} == stored.keys()
 
@@ -122,10 +124,10 @@ def test_arrays_of_new_videos_come_from_a_folder(tmp_path: Path, capsys: pytest.
     (others / f"{lacking}.npy").unlink()
     np.save(others / f"{unfit}.npy", np.zeros((5, 3), np.float32))
     arguments = [new, "--model", model, "--output", tmp_path / "labels.csv"]
-    (tmp_path / "labels.csv").write_text("answers of yesterday")
+    (tmp_path / "labels.csv").write_text(YESTERDAY)
     outcome = call(capsys, "classify", *arguments)
     assert outcome.code == 2
-    assert (tmp_path / "labels.csv").read_text() == "answers of yesterday"
+    assert (tmp_path / "labels.csv").read_text() == YESTERDAY
     assert "the model reads arrays ('poses-" in outcome.err
     assert "'): give --arrays FOLDER" in outcome.err
     outcome = call(capsys, "classify", *arguments, "--arrays", others)
