@@ -80,7 +80,7 @@ def read_table(folder: Path) -> PredictionTable:
             f"{path} does not exist; give the --output folder of `vidrnn crossval` or `vidrnn evaluate`"
         )
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             return _read(file, path)
     except ComparisonError:
         raise
@@ -134,10 +134,19 @@ def _head_of(header: Sequence[str], path: Path) -> Head:
     for head, columns in COLUMNS.items():
         if tuple(header[: len(columns) + 1]) == ("path", *columns):
             return head
+    if of_semicolons(header):
+        raise ComparisonError(f"{path} cannot be read: {of_semicolons(header)}")
     raise ComparisonError(
         f"{path} has the columns {describe_columns(header)}, which no head has; write it again with `vidrnn crossval` "
         "or `vidrnn evaluate`"
     )
+
+
+def of_semicolons(header: Sequence[str]) -> str:
+    """What to do about a file whose header is one cell with semicolons, as some spreadsheets write; else empty."""
+    if len(header) != 1 or ";" not in header[0]:
+        return ""
+    return "its cells are separated by semicolons; save it as CSV with commas"
 
 
 def describe_columns(header: Sequence[str]) -> str:

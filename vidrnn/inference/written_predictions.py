@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidrnn.errors import ConfigError, MissingPathError
+from vidrnn.evaluation.prediction_table import of_semicolons
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import COLUMNS, PredictionRow
 from vidrnn.names import original, quoted
@@ -106,6 +108,8 @@ def _of_rows(text: str) -> list[Prediction]:
 def _head_of(columns: Mapping[str, Any]) -> Head:
     """The head with the most columns among those that are all there."""
     fitting = [head for head, names in COLUMNS.items() if set(names) <= set(columns)]
+    if not fitting and (problem := of_semicolons(list(columns))):
+        raise ValueError(problem)
     if not fitting:
         raise ValueError(f"its columns are {', '.join(columns) or 'none'}")
     return max(fitting, key=lambda head: len(COLUMNS[head]))
@@ -126,10 +130,19 @@ def _row(values: Mapping[str, Any]) -> PredictionRow:
 def _value(name: str, value: Any) -> Any:  # noqa: ANN401  what a cell or JSON holds
     if name == "top_k":
         pairs = (pair.rsplit(":", 1) for pair in value.split("|")) if isinstance(value, str) else value
-        return [(original(label), float(score)) for label, score in pairs]
+        return [(original(label), _number("score", score)) for label, score in pairs]
     if name == "labels":
         return [original(label) for label in (value.split("|") if isinstance(value, str) else value) if label]
-    return float(value) if name in _NUMBERS else original(value)
+    return _number(name, value) if name in _NUMBERS else original(value)
+
+
+def _number(name: str, value: Any) -> float:  # noqa: ANN401  what a cell or JSON holds
+    number = float(value)
+    if name == "score" and not 0.0 <= number <= 1.0:
+        raise ValueError(f"score {number} is no probability; it must lie from 0 to 1")
+    if not math.isfinite(number):
+        raise ValueError(f"{name} {number} is no finite number")
+    return number
 
 
 def _prediction(written: Mapping[str, Any], head: Head, rows: Sequence[PredictionRow]) -> Prediction:

@@ -95,3 +95,32 @@ def test_a_comparison_with_an_odd_part_is_named(tmp_path: Path, key: str, value:
             write_report(file)
     else:
         assert "– 0.500 –" in text_of(file)
+
+
+ANSWERS = "path,status,label,score,top_k,error\na.mp4,ok,run,SCORE,run:TOP|sit:0.1,\n"
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1.5", "-0.5"])
+def test_a_score_of_classify_that_is_no_probability_is_refused(tmp_path: Path, number: str) -> None:
+    file = tmp_path / "labels.csv"
+    for scores in (("0.9", number), (number, "0.9")):
+        file.write_text(ANSWERS.replace("SCORE", scores[0]).replace("TOP", scores[1]))
+        with pytest.raises(ConfigError, match=f"score {number} is no probability"):
+            write_report(file)
+    file.write_text(f"path,status,start,end,label,score,error\na.mp4,ok,{number},nan,run,0.9,\n")
+    with pytest.raises(ConfigError, match="is no finite number"):
+        write_report(file)
+
+
+def test_what_a_spreadsheet_saved_is_read_or_told_why(tmp_path: Path) -> None:
+    """A byte order mark in front changes nothing; semicolons between the cells are named."""
+    folder = write_run(tmp_path / "run", "label")
+    predictions, answers = folder / "predictions.csv", tmp_path / "labels.csv"
+    text = predictions.read_text()
+    predictions.write_text(text, encoding="utf-8-sig")
+    assert "What is confused with what" in text_of(folder)
+    predictions.write_text(text.replace(",", ";"), encoding="utf-8-sig")
+    assert "predictions.csv cannot be read: its cells are separated by semicolons" in text_of(folder)
+    answers.write_text(ANSWERS.replace(",", ";"))
+    with pytest.raises(ConfigError, match="its cells are separated by semicolons; save it as CSV with commas"):
+        write_report(answers)
