@@ -163,7 +163,7 @@ def _absent(run: Run, found: Findings) -> list[str]:
         "of each. Risk and coverage need one answer for each video.",
         "step_multilabel": "A step may have several labels, so none is mistaken for another: the matrix says what "
         "became of each. Risk and coverage need one answer for each step.",
-    }.get(run.head)
+    }.get(run.head, "")
     if kind:
         said.append(kind)
     if run.verb == "crossval" and run.table.seeds[1:] and run.head.startswith("step"):
