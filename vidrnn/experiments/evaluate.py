@@ -1,19 +1,18 @@
 """The verb ``evaluate``: a model file on an annotated split, with the baselines beside it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
+from vidrnn.annotations import LabelMap, Split, read_annotations
 from vidrnn.annotations.splits import split_annotations
 from vidrnn.device import choose_device
-from vidrnn.errors import AnnotationError, ConfigError, StoreError
+from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
 from vidrnn.evaluation.classification import ClassificationMetrics
 from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
@@ -21,20 +20,16 @@ from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
 from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.evaluation.verdict import describe_verdict, no_better_than
+from vidrnn.experiments.asked_model import as_evaluated, load_for, with_options
 from vidrnn.experiments.provenance import describe_data, provenance, write_config
 from vidrnn.experiments.stored_sets import name_specs, require_split
 from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.models.model_header import public_metrics
-from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.source_notes import note_sources
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
-from vidrnn.settings.run import RunSettings, obstacle_to_decoding
-from vidrnn.settings.streams import PICTURE_STREAMS, Stream
-from vidrnn.store.feature_folder import FeatureFolder
-from vidrnn.store.feature_store import FeatureStore
-from vidrnn.store.spec import FeatureSpec
+from vidrnn.settings.run import RunSettings
 from vidrnn.training.predict import answer, describe_answers, predict_options
 
 _WORTH: dict[Split, str] = {
@@ -77,15 +72,15 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     Raises:
         AnnotationError: there is no such split, or it holds a class that the model does not know.
         StoreError: the store lacks the features that the model was trained on.
-        ConfigError: ``inference`` asks for what the model does not know, see `_with_options`.
+        ConfigError: ``inference`` asks for what the model does not know, see `asked_model.with_options`.
         MissingPathError, ModelFileError: see `load_model` and `TrainedModel.refuse_earlier_mirror`.
     """
     device = choose_device(settings.training.device)
-    model = _with_options(load_model(model_path, device=device), settings)
+    model = with_options(load_model(model_path, device=device), settings)
     model.refuse_earlier_mirror()
     splits = split_annotations(read_annotations(settings.data), settings.data)
     head = model.settings.model.head
-    load = partial(_load, model=model, settings=settings, device=device)
+    load = partial(load_for, model=model, settings=settings, device=device)
     chosen = load(require_split(splits[split], split), streams=model.settings.inference.streams)
     _refuse_seen(chosen, model, settings, split=split)
     answers = answer(model.classifier, chosen, predict_options(model.settings))
@@ -113,17 +108,14 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
         **({} if calibration is None else calibration.as_dict()),
         "baselines": baselines,
         "no_better_than": list(not_beaten),
-        "missing_features": list(chosen.missing),
-        **({"lacking_streams": chosen.lacking} if chosen.lacking else {}),
-        "model": str(model_path),
-        **provenance(model.settings),
+        **_facts(chosen, model, model_path),
     }
     write_json(output / "metrics.json", public_metrics(values))
     _write_predictions(output / "predictions.csv", model, answers.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
     if output.resolve() != model_path.parent.resolve():  # where the configuration of the training lies already
         files.append(output / "config.yaml")
-        write_config(files[-1], _as_evaluated(model.settings, settings))
+        write_config(files[-1], as_evaluated(model.settings, settings))
     if isinstance(metrics, ClassificationMetrics) and calibration is not None:
         files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
     scale = model.settings.inference.average
@@ -136,11 +128,14 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
 
 
-def _as_evaluated(trained: RunSettings, settings: RunSettings) -> RunSettings:
-    """What decided the figures: the model as trained, on the videos and features that were asked for."""
-    return trained.model_copy(
-        update={"data": settings.data, "extraction": settings.extraction, "evaluation": settings.evaluation}
-    )
+def _facts(chosen: SequenceSet, model: TrainedModel, model_path: Path) -> dict[str, Any]:
+    """What metrics.json says of the videos and of the model."""
+    return {
+        "missing_features": list(chosen.missing),
+        **({"lacking_streams": chosen.lacking} if chosen.lacking else {}),
+        "model": str(model_path),
+        **provenance(model.settings),
+    }
 
 
 def _draw(
@@ -194,63 +189,6 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
         )
 
 
-def _with_options(model: TrainedModel, settings: RunSettings) -> TrainedModel:
-    """The model with the inference settings that the configuration names; the others stay as trained.
-
-    Raises:
-        ConfigError: the configuration names a stream that the model does not know, another ``max_risk``, or a decoding
-            that the model is not for.
-    """
-    trained, named = model.settings.inference, settings.inference.model_fields_set
-    obeyed = named & {"draws", "views", "average", "decoding", "decoding_weight"}
-    changes: dict[str, Any] = {name: getattr(settings.inference, name) for name in obeyed}
-    if "max_risk" in named and settings.inference.max_risk != trained.max_risk:
-        raise ConfigError(
-            f"inference.max_risk {settings.inference.max_risk}: the model was trained with {trained.max_risk}, which "
-            "chose its threshold on validation videos; leave it out, or train with it"
-        )
-    if (streams := settings.inference.streams) is not None:
-        known = [spec.stream for spec in model.specs]
-        if unknown := set(streams) - set(known):
-            raise ConfigError(
-                f"inference.streams {', '.join(sorted(unknown))}: the model was trained on {', '.join(known)}; name "
-                "some of these"
-            )
-        changes["streams"] = streams
-    inference = trained.model_copy(update=changes)
-    if obstacle := obstacle_to_decoding(model.settings.model, inference):
-        raise ConfigError(obstacle)
-    if inference.decoding != "argmax" and model.decoder is None:
-        raise ConfigError(
-            f"inference.decoding {inference.decoding!r}: the model file is older and does not know the segments of its "
-            "training videos; train again, or set it to argmax"
-        )
-    return replace(model, settings=model.settings.model_copy(update={"inference": inference}))
-
-
-def _load(
-    annotations: Sequence[Annotation],
-    *,
-    model: TrainedModel,
-    settings: RunSettings,
-    device: torch.device,
-    streams: Sequence[Stream] | None = None,
-) -> SequenceSet:
-    """Sequences as the model takes them; the store needs to hold only the ``streams`` that are shown, None for all."""
-    shown = [spec for spec in model.specs if streams is None or spec.stream in streams]
-    both = [spec for spec in shown if spec.stream in PICTURE_STREAMS and model.settings.features.mirrored]
-    return load_sequences(
-        annotations,
-        [_folder_of(spec, settings) for spec in shown],
-        model.label_map,
-        device=device,
-        head=model.settings.model.head,
-        mirrored=[_folder_of(spec.mirrored(), settings) for spec in both],
-        unseen=[spec for spec in model.specs if spec not in shown],
-        causal=not model.settings.model.bidirectional,
-    )
-
-
 def _classes(sequences: SequenceSet) -> npt.NDArray[np.int64]:
     return np.asarray(sequences.targets.per_video(sequences.totals), dtype=np.int64)
 
@@ -294,18 +232,6 @@ def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., H
         labels=model.label_map.names,
         groups=[annotation.group for annotation in sequences.annotations],
         thresholds=model.thresholds,
-    )
-
-
-def _folder_of(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:
-    folders = FeatureStore(settings.extraction.store).folders()
-    for folder in folders:
-        if folder.spec.digest == spec.digest:
-            return folder
-    here = ", ".join(folder.spec.digest for folder in folders) or "none"
-    raise StoreError(
-        f"the model was trained on features of spec {spec.digest}, the store {settings.extraction.store} "
-        f"holds {here}; run `vidrnn extract` with the model's configuration (config.yaml beside it)"
     )
 
 
