@@ -70,7 +70,7 @@ def load_sequences(
     return replace(
         sequences,
         outdated=find_outdated(annotations, found, places),
-        replaced={path: cause for stream in found.values() for path, cause in stream.replaced.items()},
+        replaced=_replaced(found),
         sourceless=tuple(dict.fromkeys(path for stream in found.values() for path in stream.sourceless)),
     )
 
@@ -104,17 +104,7 @@ def join_streams(
     others = mirrored or {}
     present = np.any([stream.present for stream in found.values()], axis=0)
     if not present.any():
-        replaced = {path: cause for stream in found.values() for path, cause in stream.replaced.items()}
-        first = next(iter(replaced.items()), None)
-        why = (
-            ""
-            if first is None
-            else f"; the file of {quoted(first[0])} has changed and the new one gave none: {first[1]}"
-        )
-        raise StoreError(
-            f"none of the {len(annotations)} annotated videos has features in "
-            f"{' or '.join(stream.where for stream in found.values())}{why}; run `vidrnn extract` with this config"
-        )
+        raise StoreError(_nothing_found(annotations, found))
     kept = np.flatnonzero(present)
     videos = [annotations[position] for position in kept.tolist()]
     found = {name: stream.subset(kept) for name, stream in found.items()}
@@ -142,6 +132,23 @@ def join_streams(
         frozenset(spec.stream for spec in unseen),
         identities,
         tuple(note for note in (unmet.note, describe_unlabelled(videos, targets), lengths) if note),
+    )
+
+
+def _replaced(found: Mapping[str, FoundStream]) -> dict[str, str]:
+    """The videos whose stored features are of an earlier file, and why the new one gave none."""
+    return {path: cause for stream in found.values() for path, cause in stream.replaced.items()}
+
+
+def _nothing_found(annotations: Sequence[Annotation], found: Mapping[str, FoundStream]) -> str:
+    places = " or ".join(stream.where for stream in found.values())
+    why = [
+        f"; the file of {quoted(path)} has changed and the new one gave none: {cause}"
+        for path, cause in _replaced(found).items()
+    ]
+    return (
+        f"none of the {len(annotations)} annotated videos has features in {places}{''.join(why[:1])}; "
+        "run `vidrnn extract` with this config"
     )
 
 
