@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 _SURROGATE = re.compile(r"(\\*)([\ud800-\udfff])")
@@ -88,11 +88,14 @@ def is_absolute(path: str) -> bool:
     return _ABSOLUTE.match(path) is not None
 
 
+def pure_path(path: str) -> PurePath:
+    """An absolute path of any system as its parts; one of POSIX may hold backslashes, as `writable` writes them."""
+    return PurePosixPath(path) if path[:1] == "/" or (path[:1] == "~" and "/" in path) else PureWindowsPath(path)
+
+
 def last_part(path: str) -> str:
     """The name behind an absolute path, without the folders, which are nobody's business; anything else as it is."""
-    if not is_absolute(path):
-        return path
-    return (PureWindowsPath(path) if "\\" in path else PurePosixPath(path)).name or "."
+    return pure_path(path).name or "." if is_absolute(path) else path
 
 
 def of_windows(names: Iterable[str]) -> str:

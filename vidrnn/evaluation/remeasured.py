@@ -141,8 +141,8 @@ def _known(row: Row, numbers: dict[str, int]) -> Array:
 
 def _transcript(video: VideoAnswers, numbers: dict[str, int]) -> tuple[Array, Array]:
     blank, row = len(numbers), video.rows[0]
-    said = [_number(name, numbers) for name in names_in(row["predicted"])]
-    path = [blank, *(step for number in said for step in (number, blank))]
+    predicted = [_number(name, numbers) for name in names_in(row["predicted"])]
+    path = [blank, *(step for number in predicted for step in (number, blank))]
     truth = [_number(name, numbers) for name in names_in(row["labels"])]
     return np.eye(blank + 1)[path], np.asarray(truth, dtype=np.int64)
 

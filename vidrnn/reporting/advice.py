@@ -76,10 +76,10 @@ def _about_labels(matrix: Matrix | None, mistakes: Sequence[Clip], classes: Sequ
     pairs = matrix.pairs if matrix is not None and matrix.is_square else []
     if matrix is not None and pairs and pairs[0].share >= 0.15:
         worst = pairs[0]
-        truth, said = matrix.rows[worst.row], matrix.columns[worst.column]
+        truth, predicted = matrix.rows[worst.row], matrix.columns[worst.column]
         found.append(
-            f"“{truth}” is called “{said}” in {100 * worst.share:.0f} % of all cases. If you cannot tell the clips in "
-            "that cell apart either, the classes want another definition; if you can, label more of both."
+            f"“{truth}” is called “{predicted}” in {100 * worst.share:.0f} % of all cases. If you cannot tell "
+            "the clips in that cell apart either, the classes want another definition; if you can, label more of both."
         )
     few = [row for row in classes if 0 < int(str(row["n"])) < _FEW_CLIPS and float(str(row["value"])) < _LOW_RECALL]
     if few and matrix is not None and matrix.unit == "answers":

@@ -45,7 +45,7 @@ def report_answers(file: Path, output: Path, options: ReportOptions) -> WrittenR
     wanted = wanted_strips((uncertain,), matrix, options.clips)
     options.on_total(len(wanted))
     places = [options.videos] if options.videos else [Path(), file.parent]
-    videos = Places(shown)
+    videos = Places(shown, have_moved=options.videos is not None)
     found = make_filmstrips(
         videos.on_disk(wanted), places, features=None, workers=options.workers, on_clip=options.on_clip
     )

@@ -39,7 +39,7 @@ class Clip:
     Attributes:
         path: of the video, as in predictions.csv.
         truth: what is true, in words.
-        said: what was answered.
+        predicted: what was answered.
         is_right: whether the two are the same.
         score: the mean probability of the answer over steps and seeds; None where the head gives none.
         weight: by which the clips of a cell are ordered: answers, or steps.
@@ -49,7 +49,7 @@ class Clip:
 
     path: str
     truth: str
-    said: str
+    predicted: str
     is_right: bool
     score: float | None
     weight: float
@@ -104,18 +104,20 @@ def _labels(table: PredictionTable) -> Iterator[Decision]:
         row = video.rows[0]
         key = path, row["label"], row["predicted"]
         found.setdefault(key, []).append((float(row["score"]), video.probabilities[0]))
-    for (path, truth, said), answers in found.items():
+    for (path, truth, predicted), answers in found.items():
         of_seeds = f"{len(answers)} of {seeds} seeds" if seeds > 1 else ""
-        others = _others(np.mean([probabilities for _, probabilities in answers], axis=0), table.labels, said)
+        others = _others(np.mean([probabilities for _, probabilities in answers], axis=0), table.labels, predicted)
         note = ", ".join(filter(None, (of_seeds, others)))
         score = float(np.mean([value for value, _ in answers]))
-        yield Decision(truth, said, Clip(path, truth, said, truth == said, score, len(answers), note=note))
+        yield Decision(
+            truth, predicted, Clip(path, truth, predicted, truth == predicted, score, len(answers), note=note)
+        )
 
 
-def _others(probabilities: np.ndarray, labels: Sequence[str], said: str) -> str:
+def _others(probabilities: np.ndarray, labels: Sequence[str], predicted: str) -> str:
     """The next likeliest class, where it is likely at all."""
     for number in np.argsort(-probabilities, kind="stable")[:2].tolist():
-        if labels[number] != said and probabilities[number] >= 0.05:
+        if labels[number] != predicted and probabilities[number] >= 0.05:
             return f"next {labels[number]} {probabilities[number]:.2f}"
     return ""
 
@@ -126,10 +128,10 @@ def _sets(table: PredictionTable, thresholds: Sequence[float] | None) -> Iterato
     seeds = len(table.seeds)
     found: dict[tuple[str, str, str], list[float]] = {}
     for path, video in _answers(table):
-        true, said = (set(names_in(video.rows[0][column])) for column in ("labels", "predicted"))
+        true, predicted = (set(names_in(video.rows[0][column])) for column in ("labels", "predicted"))
         scores = dict(zip(table.labels, video.probabilities[0].tolist(), strict=True))
-        for name in sorted(true | said):
-            kind = FOUND if name in true & said else MISSED if name in true else EXTRA
+        for name in sorted(true | predicted):
+            kind = FOUND if name in true & predicted else MISSED if name in true else EXTRA
             found.setdefault((path, name, kind), []).append(scores[name])
     for (path, name, kind), values in found.items():
         score = float(np.mean(values))
@@ -139,9 +141,9 @@ def _sets(table: PredictionTable, thresholds: Sequence[float] | None) -> Iterato
 
 def _of_class(path: str, name: str, kind: str, score: float, weight: float, span: Span | None, note: str) -> Clip:
     truth = f"no {name}" if kind == EXTRA else name
-    said = f"no {name}" if kind == MISSED else name
+    predicted = f"no {name}" if kind == MISSED else name
     sure = 1.0 - score if kind == MISSED else score
-    return Clip(path, truth, said, kind == FOUND, sure, weight, span, note)
+    return Clip(path, truth, predicted, kind == FOUND, sure, weight, span, note)
 
 
 def _step_labels(answer: Answer) -> Iterator[Decision]:
@@ -149,10 +151,10 @@ def _step_labels(answer: Answer) -> Iterator[Decision]:
     pairs = [(row["label"], row["predicted"]) for row in video.rows]
     scores = np.array([float(row["score"]) for row in video.rows])
     for start, end in runs(pairs):
-        truth, said = pairs[start]
+        truth, predicted = pairs[start]
         if truth:
             span, score = Span(start, end, len(pairs)), float(scores[start:end].mean())
-            yield Decision(truth, said, Clip(path, truth, said, truth == said, score, end - start, span))
+            yield Decision(truth, predicted, Clip(path, truth, predicted, truth == predicted, score, end - start, span))
 
 
 def _step_sets(answer: Answer, labels: Sequence[str]) -> Iterator[Decision]:
@@ -168,10 +170,10 @@ def _step_sets(answer: Answer, labels: Sequence[str]) -> Iterator[Decision]:
                 yield Decision(label, kinds[start], clip)
 
 
-def _kind(label: str, true: frozenset[str], said: frozenset[str], unseen: frozenset[str]) -> str:
-    if label in unseen or label not in true | said:
+def _kind(label: str, true: frozenset[str], predicted: frozenset[str], unseen: frozenset[str]) -> str:
+    if label in unseen or label not in true | predicted:
         return ""
-    return FOUND if label in true & said else MISSED if label in true else EXTRA
+    return FOUND if label in true & predicted else MISSED if label in true else EXTRA
 
 
 def runs(values: Sequence[object]) -> list[tuple[int, int]]:
@@ -186,9 +188,9 @@ def transcripts_of(table: PredictionTable) -> list[Clip]:
     found = []
     for path, video in videos:
         row = video.rows[0]
-        edits, truth, said = int(row["edits"]), names_in(row["labels"]), names_in(row["predicted"])
+        edits, truth, predicted = int(row["edits"]), names_in(row["labels"]), names_in(row["predicted"])
         note = f"{edits} edit{'' if edits == 1 else 's'} of {len(truth)} labels"
-        found.append(Clip(path, _sequence(truth), _sequence(said), edits == 0, None, edits, note=note))
+        found.append(Clip(path, _sequence(truth), _sequence(predicted), edits == 0, None, edits, note=note))
     return sorted(found, key=lambda clip: -clip.weight)
 
 
@@ -202,13 +204,13 @@ def numbers_of(table: PredictionTable) -> list[Clip]:
     for path, video in _answers(table):
         known = [(float(row["target"]), float(row["predicted"])) for row in video.rows if row["target"]]
         if known:
-            truth, said = np.mean(known, axis=0)
+            truth, predicted = np.mean(known, axis=0)
             error = float(np.mean([abs(true - guess) for true, guess in known]))
-            found.setdefault(path, []).append(Clip(path, f"{truth:.4g}", f"{said:.4g}", error == 0, None, error))
+            found.setdefault(path, []).append(Clip(path, f"{truth:.4g}", f"{predicted:.4g}", error == 0, None, error))
     joined = [
         replace(
             clips[0],
-            said=f"{np.mean([float(clip.said) for clip in clips]):.4g}",
+            predicted=f"{np.mean([float(clip.predicted) for clip in clips]):.4g}",
             weight=weight,
             note=f"off by {weight:.3g}",
         )

@@ -72,7 +72,7 @@ def report_comparison(file: Path, output: Path, options: ReportOptions) -> Writt
     folders = [folder for side in ("folder_a", "folder_b") if (folder := _folder(values[side], file))]
     known = [found for folder in folders if (found := settings_of(folder, [])) is not None]
     places = [options.videos] if options.videos else [*(settings.data.root for settings in known), Path()]
-    videos = Places(shown)
+    videos = Places(shown, have_moved=options.videos is not None)
     pictures = make_filmstrips(
         videos.on_disk(wanted), places, features=None, workers=options.workers, on_clip=options.on_clip
     )

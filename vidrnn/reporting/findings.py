@@ -117,8 +117,8 @@ def _refuse_odd_cells(table: PredictionTable) -> None:
     for videos in table.by_seed.values():
         for path, video in videos.items():
             if "multilabel" in table.head:
-                said = {name for row in video.rows for name in names_in(row["predicted"])}
-                for name in sorted(said - set(table.labels)):
+                predicted = {name for row in video.rows for name in names_in(row["predicted"])}
+                for name in sorted(predicted - set(table.labels)):
                     raise ValueError(f"class {quoted(name)} of {quoted(path)} has no column of probabilities")
             numbers = np.stack(video.probabilities)
             numbers = numbers[~((numbers >= 0.0) & (numbers <= 1.0))]
@@ -175,8 +175,8 @@ def _charts(table: PredictionTable) -> tuple[list[str], float | None]:
         known = [row for row in rows if row["target"]]
         if not known:
             return [], None
-        truth, said = (np.array([float(row[name]) for row in known]) for name in ("target", "predicted"))
-        return [charts.scatter_chart(truth, said), charts.error_chart(said - truth)], None
+        truth, predicted = (np.array([float(row[name]) for row in known]) for name in ("target", "predicted"))
+        return [charts.scatter_chart(truth, predicted), charts.error_chart(predicted - truth)], None
     return [], None
 
 

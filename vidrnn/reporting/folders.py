@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath
 from typing import Any
 
 from vidrnn.evaluation.prediction_table import PredictionTable
-from vidrnn.names import is_absolute
+from vidrnn.names import is_absolute, last_part, pure_path
 from vidrnn.reporting.filmstrips import Filmstrip, Shown
 
 _BEGINNING = r"(?:/(?=[^\s/])|~[^\s/\\]*/|[A-Za-z]:[\\/]|\\\\)"
@@ -24,11 +24,11 @@ def shown_paths(paths: Iterable[str]) -> dict[str, str]:
     """
     given = dict.fromkeys(paths)
     whole = [path for path in given if is_absolute(path)]
-    shared = _shared([_pure(path).parent for path in whole])
+    shared = _shared([pure_path(path).parent for path in whole])
     found: dict[str, str] = {}
     taken = given.keys() - set(whole)
     for path in whole:
-        rest = _pure(path).parts[shared:] if shared else (_pure(path).name or ".",)
+        rest = pure_path(path).parts[shared:] if shared else (last_part(path),)
         name = plain = "/".join(rest)
         number = 1
         while name in taken:
@@ -37,10 +37,6 @@ def shown_paths(paths: Iterable[str]) -> dict[str, str]:
         taken.add(name)
         found[path] = name
     return found
-
-
-def _pure(path: str) -> PurePath:
-    return PurePosixPath(path) if path[:1] in {"/", "~"} else PureWindowsPath(path)
 
 
 def _shared(folders: Sequence[PurePath]) -> int:
@@ -64,8 +60,8 @@ def without_folders(text: str, *folders: Path) -> str:
     for folder in folders:
         if is_absolute(str(folder)):
             text = text.replace(f"{folder}/", "")
-    text = _QUOTED.sub(lambda found: f"{found[1]}{_pure(found[2]).name or '.'}{found[1]}", text)
-    return _BARE.sub(lambda found: _pure(found[0]).name or ".", text)
+    text = _QUOTED.sub(lambda found: f"{found[1]}{last_part(found[2])}{found[1]}", text)
+    return _BARE.sub(lambda found: last_part(found[0]), text)
 
 
 def figures_without_folders(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
@@ -90,11 +86,12 @@ class Places:
 
     Args:
         shown: see `shown_paths`.
+        have_moved: they lie in another folder now, and have the paths of the page there.
     """
 
-    def __init__(self, shown: Mapping[str, str]) -> None:
+    def __init__(self, shown: Mapping[str, str], *, have_moved: bool) -> None:
         self._shown = shown
-        self._real = {name: path for path, name in shown.items()}
+        self._real = {} if have_moved else {name: path for path, name in shown.items()}
 
     def on_disk(self, wanted: Iterable[Shown]) -> list[Shown]:
         """What to decode for the clips of the page."""

@@ -33,7 +33,7 @@ def report_run(folder: Path, output: Path, options: ReportOptions) -> WrittenRep
     found = find(run)
     wanted = wanted_strips((found.mistakes, found.uncertain), found.matrix, options.clips)
     options.on_total(len(wanted))
-    places = Places(run.shown_paths)
+    places = Places(run.shown_paths, have_moved=options.videos is not None)
     pictures = make_filmstrips(
         places.on_disk(wanted),
         _places(run, options.videos),
@@ -145,15 +145,15 @@ def _single_figures(run: Run) -> list[tuple[str, str]]:
 
 def _absent(run: Run, found: Findings) -> list[str]:
     """What the report has not, and why."""
-    said = []
+    limits = []
     if not run.log:
-        said.append(
+        limits.append(
             "Learning curves: a cross-validation keeps no log of its many fits."
             if run.verb == "crossval"
             else "Learning curves: log.csv lies in the folder of the training, `vidrnn report` there shows them."
         )
     if run.table is None:
-        return said
+        return limits
     kind = {
         "transcript": "A transcript has no class that stands for another, and no score: there is no matrix, no bar for "
         "each class and no calibration.",
@@ -165,11 +165,11 @@ def _absent(run: Run, found: Findings) -> list[str]:
         "became of each. Risk and coverage need one answer for each step.",
     }.get(run.head, "")
     if kind:
-        said.append(kind)
+        limits.append(kind)
     if run.verb == "crossval" and run.table.seeds[1:] and run.head.startswith("step"):
-        said.append(
+        limits.append(
             f"Matrix, timelines and clips are those of seed {run.table.seeds[0]}; bars and curves are of all seeds."
         )
     if BACKGROUND in found.labels:
-        said.append("The background is a class of the matrix, and no segment.")
-    return said
+        limits.append("The background is a class of the matrix, and no segment.")
+    return limits

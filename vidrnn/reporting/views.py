@@ -18,7 +18,7 @@ class ClipView:
 
     Attributes:
         path: shortened in the middle.
-        truth, said: shortened.
+        truth, predicted: shortened.
         is_right: whether the two are the same.
         score: two digits, or empty.
         note: what else is worth knowing.
@@ -31,7 +31,7 @@ class ClipView:
 
     path: str
     truth: str
-    said: str
+    predicted: str
     is_right: bool
     score: str
     note: str
@@ -44,7 +44,7 @@ class ClipView:
     def as_list(self) -> list[object]:
         """As the script of the page takes it."""
         return [
-            *(self.path, self.truth, self.said, int(self.is_right), self.score, self.note),
+            *(self.path, self.truth, self.predicted, int(self.is_right), self.score, self.note),
             *(self.strip, self.width, self.room, self.when, self.problem),
         ]
 
@@ -79,7 +79,7 @@ class Strips:
         return ClipView(
             path=shortened(clip.path, LONGEST_PATH),
             truth=shortened(clip.truth, LONGEST_TEXT),
-            said=shortened(clip.said, LONGEST_TEXT),
+            predicted=shortened(clip.predicted, LONGEST_TEXT),
             is_right=clip.is_right,
             score="" if clip.score is None else f"{clip.score:.2f}",
             note=shortened(clip.note, LONGEST_TEXT),

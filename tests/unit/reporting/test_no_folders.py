@@ -75,3 +75,17 @@ def test_a_run_tells_no_folder(tmp_path: Path) -> None:
     found = compare(read_figures(folder), read_figures(others)).as_dict()
     write_json(tmp_path / "ab.json", {"folder_a": str(folder), "folder_b": str(others), **found})
     assert "alice" not in Page(write_report(tmp_path / "ab.json", options=NO_CLIPS).path).source
+
+
+def test_videos_with_absolute_paths_are_found_where_they_were_moved_to(tmp_path: Path) -> None:
+    """--videos names the folder in which they have the paths of the page."""
+    paths = ["/home/alice/clips/0.mp4", "/home/alice/clips/1.mp4"]
+    write_videos(tmp_path / "moved", 2)
+    (tmp_path / "labels.csv").write_text(
+        "path,status,label,score,top_k,error\n" + "".join(f"{path},ok,run,0.9,run:0.9,\n" for path in paths)
+    )
+    run = write_run(tmp_path / "run", "label", n=2, paths=paths)
+    for place in (tmp_path / "labels.csv", run):
+        options = ReportOptions(videos=tmp_path / "moved/clips", workers=1)
+        assert write_report(place, options=options).num_strips == 2, place
+        assert write_report(place, options=ReportOptions(workers=1)).num_strips == 0, place

@@ -22,7 +22,7 @@ const line = (...parts) => {
   return made;
 };
 
-const card = ([path, truth, said, isRight, score, note, strip, width, room, when, problem], height) => {
+const card = ([path, truth, predicted, isRight, score, note, strip, width, room, when, problem], height) => {
   const figure = element("figure", "", "clip");
   if (strip >= 0) {
     const image = Object.assign(element("img"), { width, height, alt: `Pictures of ${path}` });
@@ -36,10 +36,10 @@ const card = ([path, truth, said, isRight, score, note, strip, width, room, when
   where.append(element("bdi", path));
   caption.append(where);
   const value = score && element("span", score, "score");
-  if (isRight) caption.append(line(truth && element("span", "right", "right"), element("bdi", said), value));
+  if (isRight) caption.append(line(truth && element("span", "right", "right"), element("bdi", predicted), value));
   else {
     caption.append(line(element("span", "true", "key"), element("bdi", truth)));
-    caption.append(line(element("span", "said", "key wrong"), element("bdi", said), value));
+    caption.append(line(element("span", "said", "key wrong"), element("bdi", predicted), value));
   }
   const rest = [when, note].filter(Boolean).join(" · ");
   if (rest) caption.append(element("p", rest, "small"));
