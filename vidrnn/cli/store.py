@@ -46,7 +46,7 @@ def info(store: Store) -> int:
             print(f"  mirrored left to right; the plain view is {spec.mirrored().digest}")
         if spec.is_superseded:
             print(
-                "  of an earlier version of vidrnn: nothing reads it any more, and `vidrnn extract` makes the new view"
+                "  of an earlier version of vidrnn: nothing reads it any more, and `vidrnn store gc` removes it"
             )
         print(f"  sampling {spec.sampling}")
         if pack:

@@ -6,7 +6,7 @@ Only folders that are named like a spec are looked at, and links are not followe
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from vidrnn.names import quoted
 from vidrnn.store import manifest, pack_reader
 from vidrnn.store.feature_folder import WEIGHTS_LIST, FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
-from vidrnn.store.gone import find_gone
+from vidrnn.store.gone import find_gone, stored_videos
 from vidrnn.store.not_made import ABSENT_LIST, FAILURE_LIST
 from vidrnn.store.pack_reader import Pack
 from vidrnn.store.pack_update import LOCK
@@ -96,10 +96,15 @@ def find_garbage(
     newer = {path.name for path in store.newer()}
     for entry in sorted(os.scandir(store.root), key=lambda found: found.name):
         if _SPEC_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and entry.name not in newer:
-            yield _find_in(Path(entry.path), folders.get(entry.name), gone.get(entry.name, set()))
+            folder = folders.get(entry.name)
+            lost = dict.fromkeys(gone.get(entry.name, ()), "its video is gone")
+            if folder is not None and folder.spec.is_superseded:
+                lost = dict.fromkeys(stored_videos(folder), "a later version of vidrnn makes this view in another way")
+            yield _find_in(Path(entry.path), folder, lost)
 
 
-def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGarbage:
+def _find_in(path: Path, folder: FeatureFolder | None, lost: Mapping[str, str]) -> SpecGarbage:
+    """``lost`` says of videos whose features nothing needs why that is."""
     items = [
         _file(file, "left by a writer that was killed")
         for file in _files(path)
@@ -107,10 +112,10 @@ def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGa
     ]
     pack = None
     if folder is not None:
-        items += _feature_files(folder, gone)
+        items += _feature_files(folder, lost)
         try:
             pack = folder.pack()
-            items += _packed(folder, pack, gone)
+            items += _packed(folder, pack, lost)
         except StoreError as error:
             items += [_file(file, f"no readable index refers to it: {error}") for file in _pack_files(folder)]
     doomed = {item.path for item in items if item.kind == "file"}
@@ -124,13 +129,13 @@ def _find_in(path: Path, folder: FeatureFolder | None, gone: set[str]) -> SpecGa
     return SpecGarbage(folder, pack, (*items, *_empty_folders(path, doomed)))
 
 
-def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:
+def _feature_files(folder: FeatureFolder, lost: Mapping[str, str]) -> Iterator[Garbage]:
     for video, entry in sorted(folder.files(), key=lambda found: found[0]):
         path = Path(entry.path)
         if entry.is_symlink() or folder.file_of(video) != path:
             continue
-        if video in gone:
-            yield _file(path, "its video is gone")
+        if video in lost:
+            yield _file(path, lost[video])
             continue
         try:
             folder.read(video, check=True)
@@ -139,28 +144,28 @@ def _feature_files(folder: FeatureFolder, gone: set[str]) -> Iterator[Garbage]:
                 yield _file(path, str(error))
 
 
-def _packed(folder: FeatureFolder, pack: Pack | None, gone: set[str]) -> Iterator[Garbage]:
-    """Shards that a newer pack replaced, and those that hold something damaged or gone."""
+def _packed(folder: FeatureFolder, pack: Pack | None, lost: Mapping[str, str]) -> Iterator[Garbage]:
+    """Shards that a newer pack replaced, and those that hold something damaged or of no use."""
     names = {shard.name for shard in pack.shards} if pack else set()
     for path in _pack_files(folder):
         if path.name not in names and path.name != pack_reader.INDEX:
             yield _file(path, "a newer pack replaced it" if pack else "there is no index that refers to it")
     if pack is None or pack.folder.is_symlink():
         return
-    paths, lost = pack.paths(), 0
+    paths, num_dropped = pack.paths(), 0
     for shard, facts in enumerate(pack.shards):
         numbers = np.flatnonzero(pack.columns["shard"] == shard).tolist()
         damage = pack.damage(shard)
-        dropped = [video for video in numbers if paths[video] in gone or (damage and _is_damaged(folder, pack, video))]
+        dropped = [video for video in numbers if paths[video] in lost or (damage and _is_damaged(folder, pack, video))]
         if damage or dropped:
             path = pack.folder / facts.name
             size = path.stat().st_size if path.exists() else 0
             if len(dropped) < len(numbers):
                 size = int(pack.columns["rows"][dropped].sum()) * (2 * folder.spec.dim + 8)
-            reason = damage or "its videos are gone"
+            reason = damage or lost[paths[dropped[0]]]
             yield Garbage(path, "shard", reason, size, tuple(paths[video] for video in dropped))
-        lost += len(dropped)
-    if lost == len(pack):
+        num_dropped += len(dropped)
+    if num_dropped == len(pack):
         yield _file(pack.folder / pack_reader.INDEX, "refers to nothing any more")
 
 

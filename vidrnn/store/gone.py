@@ -30,7 +30,7 @@ def find_gone(
     """
     if not roots:
         return {}
-    videos = {name: _videos(folder) for name, folder in folders.items()}
+    videos = {name: stored_videos(folder) for name, folder in folders.items()}
     everything = set().union(*videos.values())
     there = {root: {video for video in everything if is_there(root / video)} for root in roots}
     anywhere = set().union(*there.values())
@@ -60,7 +60,8 @@ def find_gone(
     return gone
 
 
-def _videos(folder: FeatureFolder) -> set[str]:
+def stored_videos(folder: FeatureFolder) -> set[str]:
+    """The videos that a folder has features of, as far as its indexes can be read."""
     try:
         return set(folder.videos())
     except StoreError:  # a damaged index: what it refers to is reported as a whole

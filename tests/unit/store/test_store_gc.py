@@ -25,7 +25,7 @@ from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.garbage import Garbage, find_garbage
 from vidrnn.store.garbage_removal import remove
 from vidrnn.store.mapping import DATA_START
-from vidrnn.store.pack_update import locked, pack
+from vidrnn.store.pack_update import LOCK, locked, pack
 from vidrnn.store.source import Source
 from vidrnn.store.verification import examine, verify
 from vidrnn.store.video_features import VideoFeatures
@@ -75,6 +75,31 @@ def delete(folder: FeatureFolder, root: Path | None = None) -> tuple[set[str], l
     before = everything(store)
     kept = [item for garbage in find_garbage(FeatureStore(store), [root] if root else []) for item in remove(garbage)]
     return before - everything(store), kept
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_features_of_a_superseded_view_are_garbage_and_the_view_in_use_is_not(tmp_path: Path, packed: bool) -> None:
+    plain = replace(tiny_spec(dim=3), stream="flow")
+    earlier = replace(plain, preprocessing={**plain.preprocessing, "mirrored": True})
+    assert (earlier.is_superseded, plain.mirrored().is_superseded) == (True, False)
+    store = FeatureStore(tmp_path / "store")
+    plain_folder, mirrored, superseded = (store.create(spec) for spec in (plain, plain.mirrored(), earlier))
+    for folder in (plain_folder, mirrored, superseded):
+        for name in NAMES:
+            folder.write(name, video_features(np.zeros((4, 3))))
+        if packed:
+            pack(folder, remove_files=True)
+    for path in superseded.path.rglob("*"):
+        old(path)
+    kept = everything(plain_folder.path), everything(mirrored.path)
+    found = collect(superseded)
+    reason = "a later version of vidrnn makes this view in another way"
+    assert sum(item.reason == reason for item in found.values()) == (1 if packed else len(NAMES))
+    assert all(item.path.is_relative_to(superseded.path) for item in found.values())
+    delete(superseded)
+    assert not superseded.path.exists()
+    assert everything(plain_folder.path) - {LOCK} == kept[0] - {LOCK}
+    assert everything(mirrored.path) - {LOCK} == kept[1] - {LOCK}
 
 
 def test_a_store_in_order_has_no_garbage(folder: FeatureFolder, videos: Path) -> None:
@@ -172,7 +197,7 @@ def test_a_pack_loses_the_videos_that_are_gone_and_keeps_the_others(folder: Feat
     (before,) = (folder.path / "_pack").glob("*.shard")
     (videos / NAMES[1]).unlink()
     item = collect(folder, videos)[before.relative_to(folder.path.parent).as_posix()]
-    assert (item.kind, item.dropped, item.reason) == ("shard", (NAMES[1],), "its videos are gone")
+    assert (item.kind, item.dropped, item.reason) == ("shard", (NAMES[1],), "its video is gone")
     assert item.size == 4 * (2 * 3 + 8), "its rows of features and times"
     _, kept = delete(folder, videos)
     assert kept == []
