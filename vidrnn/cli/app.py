@@ -59,6 +59,12 @@ def run(command: Callable[..., object]) -> None:
     for console in (sys.stdout, sys.stderr):  # a name in another encoding is shown, and ends nothing
         if isinstance(console, io.TextIOWrapper):
             console.reconfigure(errors=CONSOLE_ERRORS)
+    if "" in sys.argv[1:]:  # typer takes it for the current folder
+        print(
+            "error: an empty argument was given; is a variable of the shell without a value? '.' is the current folder",
+            file=sys.stderr,
+        )
+        sys.exit(ExitCode.USAGE)
     try:
         outcome = command(standalone_mode=False)
     except VidrnnError as error:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from vidrnn.cli.app import run
+from vidrnn.errors import ExitCode
 
 _PROGRAM = """
 import atexit, gc, sys
@@ -43,3 +44,13 @@ def test_what_is_said_after_ctrl_c_keeps_what_was_finished(arguments: str, advic
     with pytest.raises(SystemExit):
         run(stopped)
     assert capsys.readouterr().err == f"stopped; what was finished stays, {advice}\n"
+
+
+@pytest.mark.parametrize("arguments", [["classify", ""], ["extract", "--config", "a.yaml", "--output", ""]])
+def test_an_empty_argument_is_not_taken_for_the_current_folder(arguments: list[str], monkeypatch, capsys) -> None:
+    """`vidrnn classify "$CLIPS"`, with nothing in CLIPS."""
+    monkeypatch.setattr("sys.argv", ["vidrnn", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run(lambda **_: pytest.fail("the verb ran"))
+    assert ended.value.code == ExitCode.USAGE
+    assert "an empty argument was given" in capsys.readouterr().err
