@@ -1,17 +1,20 @@
 """How long a user waits for the first features: from `import torch` to the first batch, in a fresh process.
 
-The engine lies in the cache already. The clip is the first of a folder, else a rendered one (640 x 480, H.264).
+A first run finds no engine in the cache and makes it, a later one finds it. With a model, so is the whole command
+`vidrnn classify CLIP` measured, from the start of Python to its end. The clip is the first of a folder, else a rendered
+one (640 x 480, H.264). Medians are printed; the last line is JSON.
 
-Run:  python -m benchmarks.first_feature --clips FOLDER
+Run:  python -m benchmarks.first_feature [--clips FOLDER] [--model MODEL]
 """
 
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import draw_clips, find_clips, make_parser, print_json, print_machine
+from benchmarks.common import draw_clips, find_clips, make_parser, print_json, print_machine, seconds_of
 
 # The first features of a fresh process, as in `vidrnn extract`, counted from before torch is imported.
 FIRST_FEATURE = """
@@ -41,25 +44,49 @@ if __name__ == "__main__":
 """
 
 
-def first_feature(clip: Path) -> float:
-    """Seconds from `import torch` to the first batch of features in a process that finds the engine in the cache."""
+def first_feature(clip: Path, cache: Path | None = None) -> float:
+    """Seconds from `import torch` to the first batch of features in a fresh process.
+
+    Args:
+        clip: a video.
+        cache: where the process looks for its engine; None: where `vidrnn extract` would.
+    """
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "first.py"
         script.write_text(FIRST_FEATURE)
+        environment = os.environ | ({} if cache is None else {"VIDRNN_CACHE": str(cache)})
         command = [sys.executable, str(script), str(clip)]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        ended = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(ended.stdout)
+
+
+def classify(clip: Path, model: Path) -> float:
+    """Seconds that the command takes for one clip."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = str(Path(folder) / "predictions.csv")
+        command = [sys.executable, "-m", "vidrnn", "classify", str(clip), "--model", str(model), "--output", output]
+        return seconds_of(lambda: subprocess.run(command, check=True, capture_output=True))
 
 
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; default: a rendered one")
-    parser.add_argument("--rounds", type=int, default=4, help="how often; the first round warms up")
+    parser.add_argument("--model", type=Path, help="a model.safetensors, for the time of `vidrnn classify`")
+    parser.add_argument("--rounds", type=int, default=4, help="how often; one round more warms up")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clips = find_clips(options.clips) if options.clips else draw_clips(Path(folder), 1)
-        seconds = [first_feature(clips[0]) for _ in range(options.rounds)]
+        clip = (find_clips(options.clips) if options.clips else draw_clips(Path(folder), 1))[0]
+        caches = [Path(folder) / f"cache{number}" for number in range(options.rounds)]
+        first_feature(clip, Path(folder) / "cache")
+        figures = {
+            "first_run_s": statistics.median(first_feature(clip, cache) for cache in caches),
+            "second_run_s": statistics.median(first_feature(clip, cache) for cache in caches),
+        }
+        if options.model:
+            classify(clip, options.model)
+            figures["classify_s"] = statistics.median(classify(clip, options.model) for _ in caches)
     print_machine("vidrnn", "torch")
-    print_json({"first_feature_s": statistics.median(seconds[1:] or seconds)})
+    print_json(figures)
 
 
 if __name__ == "__main__":

@@ -45,9 +45,7 @@ def info(store: Store) -> int:
         if spec.is_mirrored:
             print(f"  mirrored left to right; the plain view is {spec.mirrored().digest}")
         if spec.is_superseded:
-            print(
-                "  of an earlier version of vidrnn: nothing reads it any more, and `vidrnn store gc` removes it"
-            )
+            print("  of an earlier version of vidrnn: nothing reads it any more, and `vidrnn store gc` removes it")
         print(f"  sampling {spec.sampling}")
         if pack:
             print(f"  pack: {len(pack)} videos in {len(pack.shards)} shards, {pack.size / 1e6:.1f} MB")
