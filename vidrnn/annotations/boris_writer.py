@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vidrnn.annotations.boris import MEDIA_COLUMNS, TABLE_COLUMNS
+from vidrnn.annotations.boris_table import MEDIA_COLUMNS, TABLE_COLUMNS
 from vidrnn.annotations.records import Annotation
 from vidrnn.annotations.writing import Footage, Writing
 
