@@ -9,10 +9,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-import torch
-
 from vidrnn.errors import ConfigError, StoreError, VideoError
-from vidrnn.evaluation.segmentation import likeliest
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.gathering import OnDisk
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
@@ -20,8 +17,9 @@ from vidrnn.inference.events import EventOptions
 from vidrnn.inference.live import LiveStream
 from vidrnn.inference.new_videos import find_videos, place_of
 from vidrnn.inference.one_sequence import sequence_of
+from vidrnn.inference.outputs import prediction_of
 from vidrnn.inference.prediction import Prediction
-from vidrnn.inference.prediction_rows import Clock, PredictionRow, clock_of, probabilities_of, rows_of
+from vidrnn.inference.prediction_rows import PredictionRow, clock_of
 from vidrnn.inference.seen import Seen, Ways
 from vidrnn.inference.segments import SegmentOptions, check_options, segment_videos
 from vidrnn.inference.side_files import SideFiles, find_side_files
@@ -288,28 +286,3 @@ def _rows_of_one(found: Generator[Prediction, None, None]) -> Generator[Predicti
             if prediction.error is not None:
                 raise VideoError(f"{prediction.path}: {prediction.error}")
             yield from prediction.rows
-
-
-def prediction_of(path: str, outputs: torch.Tensor, model: TrainedModel, *, clock: Clock) -> Prediction:
-    """The outputs of a model for one video as a prediction."""
-    head, values = model.settings.model.head, outputs.numpy()
-    rows = rows_of(
-        head,
-        values,
-        labels=model.label_map.names,
-        clock=clock,
-        thresholds=model.thresholds,
-        temperature=model.temperature,
-        unknown_below=model.unknown_below,
-        read=model.read_steps or likeliest,
-    )
-    scores = probabilities_of(head, values, temperature=model.temperature)
-    return Prediction(
-        path,
-        "ok",
-        tuple(rows),
-        head=head,
-        classes=model.label_map.names,
-        probabilities=scores if scores.size else None,
-        bounds_s=clock.bounds(),
-    )

@@ -9,9 +9,9 @@ import torch
 
 from tests.worlds import tiny_model, tiny_spec, tiny_training
 from vidrnn.annotations import LabelMap
+from vidrnn.inference.outputs import prediction_of
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import Clock
-from vidrnn.inference.recogniser import prediction_of
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.models.segment_decoder import SegmentDecoder
