@@ -1,0 +1,21 @@
+"""The verbs as functions, for notebooks and programs: `import vidrnn` gives them. Imports nothing heavy.
+
+Each takes paths as text or as `pathlib.Path`, raises `VidrnnError` for what it refuses, and prints nothing.
+"""
+
+from vidrnn.api.runs import check, crossval, evaluate, extract, load_settings, report, train
+from vidrnn.api.videos import annotate, classify, cut, load
+
+__all__ = [
+    "annotate",
+    "check",
+    "classify",
+    "crossval",
+    "cut",
+    "evaluate",
+    "extract",
+    "load",
+    "load_settings",
+    "report",
+    "train",
+]
