@@ -29,6 +29,7 @@ from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
+from vidrnn.training.curves import curves_below, require_tensorboard
 from vidrnn.training.predict import describe_answers
 from vidrnn.training.segments import learn_segments
 
@@ -42,6 +43,7 @@ def crossvalidate(
     protocol: str,
     jobs: int = 1,
     finished: FinishedFits | None = None,
+    curves: Path | None = None,
     on_fit: Callable[[], None] = lambda: None,
 ) -> CrossValidation:
     """Fit and test every fold for every seed, and the baselines on the same cuts.
@@ -54,11 +56,12 @@ def crossvalidate(
         protocol: goes into the result.
         jobs: fits at the same time, see `side_by_side`; the result is the same for any number.
         finished: fits of an earlier run that was stopped; those that are made now are kept there.
+        curves: folder for the curves of the fits, see `Fits`; None writes none.
         on_fit: called after each fit, for a progress bar.
     """
     head, fits = settings.model.head, seeds_of_fits(settings)
     outputs, single, untrained = make_all(
-        Fits(sequences, folds, len(label_map), settings), jobs=jobs, finished=finished, on_fit=on_fit
+        Fits(sequences, folds, len(label_map), settings, curves), jobs=jobs, finished=finished, on_fit=on_fit
     )
     readers = _readers(sequences, folds, settings, num_classes=len(label_map))
     measured = _Measured(sequences, label_map, settings)
@@ -164,7 +167,9 @@ def run_crossval(
 
     Raises:
         AnnotationError, StoreError, MissingPathError: see the parts.
+        ConfigError: TensorBoard is asked for and not installed.
     """
+    require_tensorboard(settings.training)
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
     folders = find_folders(settings.features, store=settings.extraction.store)
@@ -183,6 +188,7 @@ def run_crossval(
         protocol=_protocol(settings, folders, num_folds=len(folds)),
         jobs=usual_jobs(choose_device(settings.training.device)) if jobs is None else jobs,
         finished=finished,
+        curves=curves_below(output, settings.training),
         on_fit=on_fit,
     )
     output.mkdir(parents=True, exist_ok=True)

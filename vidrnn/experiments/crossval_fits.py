@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vidrnn.annotations.splits import Fold
 from vidrnn.device import choose_device
@@ -9,6 +10,7 @@ from vidrnn.evaluation.metrics import Output
 from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.side_by_side import side_by_side
 from vidrnn.experiments.variants import Variant, fit_and_predict, predict_without_pixels, trained_baselines
+from vidrnn.names import file_name
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.evaluation import EvaluationSettings
 from vidrnn.settings.run import RunSettings
@@ -45,18 +47,30 @@ class _Fit:
 
 @dataclass(frozen=True)
 class Fits:
-    """Makes fits, here or in another process."""
+    """Makes fits, here or in another process.
+
+    Attributes:
+        sequences: all videos.
+        folds: hold positions in it.
+        num_classes: classes that the head tells apart.
+        settings: model, training and evaluation.
+        curves: folder for the curves of the model's fits, one folder for each seed and fold; None writes none.
+    """
 
     sequences: SequenceSet
     folds: Sequence[Fold]
     num_classes: int
     settings: RunSettings
+    curves: Path | None = None
 
     def __call__(self, fit: _Fit) -> Answers:
         """Fit, and answer for the videos that were left out."""
         train, test = self.sides(self.folds[fit.fold])
+        curves = None
+        if self.curves is not None and fit.variant == "model":
+            curves = self.curves / f"seed_{fit.seed}" / f"{fit.fold + 1:03}_{file_name(self.folds[fit.fold].name)}"
         return fit_and_predict(
-            fit.variant, train, test, num_classes=self.num_classes, settings=self.settings, seed=fit.seed
+            fit.variant, train, test, num_classes=self.num_classes, settings=self.settings, seed=fit.seed, curves=curves
         )
 
     def name_of(self, fit: _Fit) -> str:

@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 def config_digest(settings: RunSettings) -> str:
     """12 hexadecimal digits of what decides the numbers in the resolved configuration: no folders, devices, speed."""
-    elsewhere: dict[str, Any] = {"data": {"root"}, "extraction": True, "training": {"device"}}
+    elsewhere: dict[str, Any] = {"data": {"root"}, "extraction": True, "training": {"device", "tensorboard"}}
     return hashlib.sha256(settings.model_dump_json(exclude=elsewhere).encode()).hexdigest()[:12]
 
 

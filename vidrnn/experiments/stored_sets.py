@@ -59,10 +59,13 @@ def load_set(
 def fingerprint_of(
     settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, folders: Sequence[FeatureFolder]
 ) -> str:
-    """A digest of all that the fit depends on; where the data lies and which device runs it may change."""
+    """A digest of all that the fit depends on.
+
+    Where the data lies, which device runs it and whether curves are written may change.
+    """
     parts = [
         as_first_written("model", settings.model),
-        as_first_written("training", settings.training, exclude={"device"}),
+        as_first_written("training", settings.training, exclude={"device", "tensorboard"}),
         *(folder.spec.digest for folder in folders),
         *map(str, train_set.annotations),
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),

@@ -31,6 +31,7 @@ from vidrnn.settings.training import TrainingSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.checkpoint import History
 from vidrnn.training.convergence import Convergence, judge_convergence
+from vidrnn.training.curves import curves_below, require_tensorboard
 from vidrnn.training.fit import Checkpointing
 from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import predict, predict_options
@@ -48,7 +49,7 @@ class TrainingRun:
         metrics: the content of metrics.json.
         convergence: how the training loss went, and whether the fit had converged.
         verdict: says when the model is no better than an answer without learning or without recurrence; else empty.
-        files: what was written.
+        files: what was written, but for the curves that ``training.tensorboard`` asks for.
     """
 
     model: TrainedModel
@@ -75,7 +76,9 @@ def train(
 
     Raises:
         AnnotationError, StoreError, MissingPathError, TrainingError: see the parts; nothing computed before is lost.
+        ConfigError: TensorBoard is asked for and not installed.
     """
+    require_tensorboard(settings.training)
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
     refuse_one_class(annotations)
@@ -98,6 +101,7 @@ def train(
         model_settings=settings.model,
         settings=settings.training,
         checkpointing=checkpointing,
+        curves=curves_below(output, settings.training),
         on_epoch=on_epoch,
     )
     metrics = _training_metrics(settings, train_set, val_set, splits, folders)

@@ -1,5 +1,7 @@
 """The model and the baselines that are fitted as it is, each without a part of what it sees."""
 
+from pathlib import Path
+
 from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
 from vidrnn.evaluation.metrics import Output
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -70,6 +72,7 @@ def fit_and_predict(
     num_classes: int,
     settings: RunSettings,
     seed: int,
+    curves: Path | None = None,
 ) -> Answers:
     """Fit the model or one of its trained baselines, without validation, and answer for the test sequences.
 
@@ -83,6 +86,7 @@ def fit_and_predict(
         num_classes: classes that the head tells apart.
         settings: model and training.
         seed: replaces ``training.seed``.
+        curves: folder for the event files of TensorBoard; None writes none.
     """
     without_time = variant in {no_time_name(settings.model.head), "single_frame"}
     model = no_time_settings(settings.model) if without_time else settings.model
@@ -94,7 +98,13 @@ def fit_and_predict(
         inference = inference.model_copy(update={"draws": 1})  # several draws would be several frames
     shuffled = variant == "shuffled_time"
     fitted = fit_members(
-        train, None, num_classes=num_classes, model_settings=model, settings=training, shuffled_time=shuffled
+        train,
+        None,
+        num_classes=num_classes,
+        model_settings=model,
+        settings=training,
+        shuffled_time=shuffled,
+        curves=curves,
     )
     options = PredictOptions(training.steps, inference, shuffled_time=shuffled)
     return answer(fitted.model, test, options)

@@ -97,6 +97,9 @@ class TrainingSettings(Settings):
     """Seed of initialisation, order, jitter and dropout."""
     device: Device = "auto"
     """Where the temporal model runs; ``auto`` takes CUDA when there is one."""
+    tensorboard: bool = False
+    """Also write the curves of every fit for TensorBoard, into the folder ``tensorboard`` of the run; needs
+    ``pip install 'vidrnn[tensorboard]'``. docs/training_options.md says what they show."""
 
     def epochs_of(self, videos: int) -> int:
         """Passes over a training set of this many videos: ``epochs``, or more until ``min_updates`` are reached."""

@@ -14,6 +14,7 @@ from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint, save_checkpoint
 from vidrnn.training.checks import check_inputs, check_transcripts
+from vidrnn.training.curves import open_curves
 from vidrnn.training.predict import PredictOptions
 from vidrnn.training.trainer import Trainer
 from vidrnn.training.validation import validate
@@ -58,6 +59,7 @@ def fit(
     settings: TrainingSettings,
     shuffled_time: bool = False,
     checkpointing: Checkpointing | None = None,
+    curves: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _row: None,
 ) -> FitResult:
     """Fit a sequence classifier; with ``training.ema_decay`` its weights are the averaged ones.
@@ -70,6 +72,7 @@ def fit(
         settings: the fit.
         shuffled_time: give every sequence in random order (the baseline that has no time).
         checkpointing: keep the state after every epoch, and continue from it.
+        curves: folder for the event files of TensorBoard; None writes none.
         on_epoch: gets each row of the log.
 
     Raises:
@@ -87,21 +90,23 @@ def fit(
     if checkpointing and checkpointing.resume and checkpointing.path.exists():
         state = load_checkpoint(checkpointing.path, checkpointing.fingerprint, *parts)
     epochs = settings.epochs_of(len(train))
-    while state.epoch < epochs and not _stops_early(state, settings):
-        started = time.perf_counter()
-        updates = int(state.history[-1]["updates"]) if state.history else 0
-        row = trainer.train_epoch(state.epoch, updates=updates)
-        if val is not None:
-            options = PredictOptions(settings.steps, shuffled_time=shuffled_time)
-            row |= validate(trainer.result, val, options, num_classes=num_classes)
-            if state.best is None or row["val_loss"] < min(earlier["val_loss"] for earlier in state.history):
-                state.best, state.best_epoch = _copy(trainer.result), state.epoch + 1
-        row["seconds"] = time.perf_counter() - started
-        state.epoch += 1
-        state.history.append(row)
-        if checkpointing:
-            save_checkpoint(checkpointing.path, state, *parts)
-        on_epoch(row)
+    with open_curves(curves, model_settings=model_settings, settings=settings, history=state.history) as drawn:
+        while state.epoch < epochs and not _stops_early(state, settings):
+            started = time.perf_counter()
+            row = trainer.train_epoch(state.epoch, updates=int(state.history[-1]["updates"]) if state.history else 0)
+            if val is not None:
+                options = PredictOptions(settings.steps, shuffled_time=shuffled_time)
+                row |= validate(trainer.result, val, options, num_classes=num_classes)
+                if state.best is None or row["val_loss"] < min(earlier["val_loss"] for earlier in state.history):
+                    state.best, state.best_epoch = _copy(trainer.result), state.epoch + 1
+            row["seconds"] = time.perf_counter() - started
+            state.epoch += 1
+            state.history.append(row)
+            if checkpointing:
+                save_checkpoint(checkpointing.path, state, *parts)
+            if drawn:
+                drawn.add(row)
+            on_epoch(row)
     last, model = _copy(trainer.result), trainer.result
     if settings.select == "best" and state.best is not None:
         model.load_state_dict(state.best)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, Model
@@ -43,11 +44,12 @@ def fit_members(
     settings: TrainingSettings,
     shuffled_time: bool = False,
     checkpointing: Checkpointing | None = None,
+    curves: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _row: None,
 ) -> Fitted:
     """Fit ``training.members`` models that differ in their seeds; arguments and errors as of `fit`.
 
-    Member k has seed ``training.seed`` + 10 007 k and, from the second on, a checkpoint of its own.
+    Member k has seed ``training.seed`` + 10 007 k, curves of its own and, from the second on, a checkpoint of its own.
     """
     results: list[FitResult] = []
     for number in range(settings.members):
@@ -64,6 +66,7 @@ def fit_members(
                 settings=settings.model_copy(update={"seed": settings.seed + _SEED_STEP * number}),
                 shuffled_time=shuffled_time,
                 checkpointing=own_checkpoint(checkpointing, number) if checkpointing else None,
+                curves=curves / f"member_{number + 1}" if curves and settings.members > 1 else curves,
                 on_epoch=show,
             )
         )
