@@ -117,7 +117,9 @@ def crossval(settings: "RunSettings", *, output: AnyPath, jobs: int | None = Non
     return run_crossval(settings, output=Path(output), jobs=jobs)
 
 
-def evaluate(model: AnyPath, settings: "RunSettings", *, output: AnyPath, split: "Split" = "test") -> "Evaluation":
+def evaluate(
+    model: AnyPath, settings: "RunSettings", *, output: AnyPath, split: "Split" = "test", jobs: int | None = None
+) -> "Evaluation":
     """Score a model on a split, with the baselines beside it, as ``vidrnn evaluate`` does.
 
     Args:
@@ -125,6 +127,8 @@ def evaluate(model: AnyPath, settings: "RunSettings", *, output: AnyPath, split:
         settings: the configuration, whose store holds the features of the split.
         output: folder for the results.
         split: ``train``, ``val`` or ``test``.
+        jobs: baselines that are fitted at the same time, each with one thread; None: one per core. The numbers do not
+            depend on it.
 
     Raises:
         AnnotationError, ConfigError, StoreError, ModelFileError, MissingPathError: see
@@ -133,7 +137,7 @@ def evaluate(model: AnyPath, settings: "RunSettings", *, output: AnyPath, split:
     from vidrnn.annotations.records import as_split
     from vidrnn.experiments.evaluate import evaluate as evaluate_model
 
-    return evaluate_model(Path(model), settings, split=as_split(split), output=Path(output))
+    return evaluate_model(Path(model), settings, split=as_split(split), output=Path(output), jobs=jobs)
 
 
 def report(

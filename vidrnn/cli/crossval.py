@@ -1,10 +1,8 @@
 """The verb ``crossval``: cross-validation by group, with the baselines beside it."""
 
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
-from vidrnn.cli.options import Config, Output, Overrides, load_settings, print_note, warn_missing
+from vidrnn.cli.options import Config, Jobs, Output, Overrides, load_settings, print_note, warn_missing
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -15,9 +13,7 @@ def crossval(
     config: Config,
     output: Output,
     overrides: Overrides = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Fits at the same time, one thread each; default: cores.", min=1)
-    ] = None,
+    jobs: Jobs = None,
 ) -> int:
     """Cross-validate by group over several seeds, with the baselines beside it.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vidrnn.cli.options import Config, Model, Output, Overrides, load_settings, warn_missing
+from vidrnn.cli.options import Config, Jobs, Model, Output, Overrides, load_settings, warn_missing
 from vidrnn.errors import ConfigError, ExitCode
 
 
@@ -14,6 +14,7 @@ def evaluate(
     output: Output,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     overrides: Overrides = None,
+    jobs: Jobs = None,
 ) -> int:
     """Score a model on a split, with the baselines beside it."""
     from vidrnn.annotations import SPLITS
@@ -23,7 +24,7 @@ def evaluate(
 
     if split not in SPLITS:
         raise ConfigError(f"--split {split!r}: allowed are {', '.join(SPLITS)}")
-    result = evaluate_model(model, load_settings(config, overrides), split=split, output=output)
+    result = evaluate_model(model, load_settings(config, overrides), split=split, output=output, jobs=jobs)
     title = HEADLINES[result.head].title
     if table := format_per_class(result.metrics):
         print(f"{table}\n")

@@ -24,6 +24,7 @@ Hysteresis = Annotated[
 MinLength = Annotated[float, typer.Option(help="Seconds; shorter events are left out.")]
 MinGap = Annotated[float, typer.Option(help="Seconds; events of a class with a shorter gap are one.")]
 Output = Annotated[Path, typer.Option("--output", help="Folder for the results.")]
+Jobs = Annotated[int | None, typer.Option(help="Fits at the same time, one thread each; default: cores.", min=1)]
 
 
 def load_settings(config: Path, overrides: list[str] | None) -> "RunSettings":

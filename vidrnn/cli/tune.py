@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.options import Config, Output, Overrides, warn_missing
+from vidrnn.cli.options import Config, Jobs, Output, Overrides, warn_missing
 from vidrnn.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def tune(
         float | None, typer.Option("--timeout-s", min=0.0, help="Start no further trial after so many seconds.")
     ] = None,
     overrides: Overrides = None,
+    jobs: Jobs = None,
 ) -> int:
     """Search settings by validation inside the training split; started again, it goes on where it was."""
     from tqdm import tqdm
@@ -39,7 +40,9 @@ def tune(
             value = f" {record.value:.4f}" if record.value is not None else ""
             bar.set_postfix_str(f"trial {record.number} {record.outcome}{value}")
 
-        result = tune_settings(settings, output=output, timeout_s=timeout_s, on_fold=bar.update, on_trial=show)
+        result = tune_settings(
+            settings, output=output, timeout_s=timeout_s, jobs=jobs, on_fold=bar.update, on_trial=show
+        )
     _print_outcome(result)
     _print_next(result, output)
     return ExitCode.OK

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.annotations import LabelMap, Split, read_annotations
+from vidrnn.annotations import Split, read_annotations
 from vidrnn.annotations.splits import split_annotations
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
 from vidrnn.evaluation.classification import ClassificationMetrics
-from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, Outputs, headline, measure_outputs
+from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Outputs, headline, measure_outputs
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, draw_reliability, format_averaging, format_calibration, write_json
 from vidrnn.evaluation.segmentation import ReadSteps
@@ -23,7 +23,7 @@ from vidrnn.evaluation.verdict import describe_verdict, no_better_than
 from vidrnn.experiments.asked_model import as_evaluated, load_for, with_options
 from vidrnn.experiments.provenance import describe_data, provenance, write_config
 from vidrnn.experiments.stored_sets import name_specs, require_split
-from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
+from vidrnn.experiments.variants import predict_baselines
 from vidrnn.models.model_file import TrainedModel, load_model
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -63,11 +63,13 @@ class Evaluation:
     missing: tuple[str, ...]
 
 
-def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: Path) -> Evaluation:
+def evaluate(
+    model_path: Path, settings: RunSettings, *, split: Split, output: Path, jobs: int | None = None
+) -> Evaluation:
     """Score a model on a split; writes metrics.json, predictions.csv, config.yaml and, for ``label``, two pictures.
 
     The class order and the feature spec come from the model file alone. The trained baselines are fitted on the
-    training split with the model's own settings.
+    training split with the model's own settings, ``jobs`` at the same time, each with one thread (None: `usual_jobs`).
 
     Raises:
         AnnotationError: there is no such split, or it holds a class that the model does not know.
@@ -93,7 +95,9 @@ def evaluate(model_path: Path, settings: RunSettings, *, split: Split, output: P
     calibration = _calibration(model, answers.averaged, chosen)
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
-        without = _baselines(load(splits["train"]), chosen, model.settings, model.label_map)
+        without = predict_baselines(
+            load(splits["train"]), chosen, num_classes=len(model.label_map), settings=model.settings, jobs=jobs
+        )
         baselines = {name: headline(head, measured(outputs, bootstrap=1)) for name, outputs in without.items()}
     value = headline(head, metrics)
     not_beaten = no_better_than(head, value, baselines, recurrent=bool(model.settings.model.layer_names))
@@ -233,16 +237,3 @@ def _measured_on(sequences: SequenceSet, model: TrainedModel) -> Callable[..., H
         groups=[annotation.group for annotation in sequences.annotations],
         thresholds=model.thresholds,
     )
-
-
-def _baselines(
-    train: SequenceSet, test: SequenceSet, settings: RunSettings, labels: LabelMap
-) -> dict[str, list[Output]]:
-    head = settings.model.head
-    answers = {
-        variant: fit_and_predict(
-            variant, train, test, num_classes=len(labels), settings=settings, seed=settings.training.seed
-        ).averaged
-        for variant in trained_baselines(settings.model)
-    }
-    return answers | predict_without_pixels(train, test, head=head, num_classes=len(labels))

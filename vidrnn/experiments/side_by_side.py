@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
@@ -39,7 +39,7 @@ def usual_jobs(device: torch.device) -> int:
 
 def side_by_side(
     work: Callable[[Task], Result], tasks: Sequence[Task], *, jobs: int, device: torch.device
-) -> Iterator[tuple[int, Result]]:
+) -> Generator[tuple[int, Result], None, None]:
     """Do all tasks, at most ``jobs`` at the same time.
 
     Processes are forks where that is possible (on Linux, for work on a CPU): what ``work`` holds is shared with them.
@@ -70,6 +70,17 @@ def side_by_side(
         yield from crew.do(tasks)
     finally:
         crew.end()
+
+
+def in_order(found: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """The results in the order of their tasks, each as soon as all before it are there."""
+    early: dict[int, Result] = {}
+    wanted = 0
+    for number, result in found:
+        early[number] = result
+        while wanted in early:
+            yield early.pop(wanted)
+            wanted += 1
 
 
 @contextmanager

@@ -8,7 +8,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +18,13 @@ from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
 from vidrnn.annotations.splits import Fold, make_folds, refuse_one_class, split_annotations
 from vidrnn.atomic import write_atomically
 from vidrnn.claims import Claims
+from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError, ConfigError, TrainingError
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.report import write_json
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
+from vidrnn.experiments.side_by_side import in_order, side_by_side, usual_jobs
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
@@ -78,6 +82,7 @@ class _Task:
     space: SearchSpace
     protocol: str
     has_test: bool
+    jobs: int
 
 
 def tune(
@@ -85,6 +90,7 @@ def tune(
     *,
     output: Path,
     timeout_s: float | None = None,
+    jobs: int | None = None,
     on_fold: Callable[[], object] = lambda: None,
     on_trial: "Callable[[TrialRecord], None]" = lambda _record: None,
 ) -> Tuning:
@@ -99,7 +105,9 @@ def tune(
         settings: the configuration; it is the first trial.
         output: folder of the search.
         timeout_s: start no further trial after so many seconds; null has no limit.
-        on_fold: called after each fit.
+        jobs: folds of a trial that are fitted at the same time, each with one thread; None: `usual_jobs`. What is tried
+            and what comes out do not depend on it.
+        on_fold: called after each fit that counts.
         on_trial: gets each trial when it ends.
 
     Raises:
@@ -111,7 +119,7 @@ def tune(
     from vidrnn.experiments.search import Search
 
     started = time.monotonic()
-    task, fingerprint = _prepare(settings, output)
+    task, fingerprint = _prepare(settings, output, jobs)
     output.mkdir(parents=True, exist_ok=True)
     with Claims(output / ".claims") as claims:  # a lock that vanishes with its process
         if not claims.take("search"):
@@ -133,7 +141,7 @@ def _require_optuna() -> None:
         raise ConfigError("tune needs Optuna; run `pip install 'vidrnn[tune]'`")
 
 
-def _prepare(settings: RunSettings, output: Path) -> tuple[_Task, str]:
+def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Task, str]:
     annotations = read_annotations(settings.data)
     refuse_one_class(annotations)
     splits = split_annotations(annotations, settings.data)
@@ -151,6 +159,7 @@ def _prepare(settings: RunSettings, output: Path) -> tuple[_Task, str]:
         space=space,
         protocol=_protocol(settings, splits, sequences, folds, folders),
         has_test=bool(splits["test"]),
+        jobs=usual_jobs(choose_device(settings.training.device)) if jobs is None else jobs,
     )
     return task, _fingerprint(task, folders)
 
@@ -201,21 +210,36 @@ def _protocol(
 
 
 def _run_trial(task: _Task, trial: "Trial", *, is_first: bool, on_fold: Callable[[], object]) -> None:
-    """Fit the folds of one trial. What cannot be fitted is a failed trial, unless it is the configuration itself."""
+    """Fit the folds of one trial. What cannot be fitted is a failed trial, unless it is the configuration itself.
+
+    Folds count in their order, whichever is done first, so that the same ones are given up for any number of jobs.
+    """
     try:
         settings = with_values(task.settings, trial.values, origin="these values together")
-        for number, fold in enumerate(task.folds, start=1):
-            trial.report(*_validate_fold(task, fold, settings))
-            on_fold()
-            if number < len(task.folds) and trial.is_hopeless():
-                trial.prune()
-                return
+        work, device = partial(_try_fold, task, settings), choose_device(settings.training.device)
+        with closing(side_by_side(work, task.folds, jobs=task.jobs, device=device)) as found:
+            for number, outcome in enumerate(in_order(found), start=1):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                trial.report(*outcome)
+                on_fold()
+                if number < len(task.folds) and trial.is_hopeless():
+                    trial.prune()
+                    return
     except (ConfigError, TrainingError) as error:
         if is_first:
             raise
         trial.fail(str(error))
     else:
         trial.complete()
+
+
+def _try_fold(task: _Task, settings: RunSettings, fold: Fold) -> tuple[float, float] | ConfigError | TrainingError:
+    """What `_validate_fold` returns or raises, so that an error waits for the folds before its own."""
+    try:
+        return _validate_fold(task, fold, settings)
+    except (ConfigError, TrainingError) as error:
+        return error
 
 
 def _validate_fold(task: _Task, fold: Fold, settings: RunSettings) -> tuple[float, float]:

@@ -1,9 +1,12 @@
 """The model and the baselines that are fitted as it is, each without a part of what it sees."""
 
+from functools import partial
 from pathlib import Path
 
+from vidrnn.device import choose_device
 from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
 from vidrnn.evaluation.metrics import Output
+from vidrnn.experiments.side_by_side import in_order, side_by_side, usual_jobs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import STEP_HEADS, Head, ModelSettings
 from vidrnn.settings.run import RunSettings
@@ -118,3 +121,29 @@ def predict_without_pixels(
     answers: dict[str, list[Output]] = {constant_name(head): constant(head, truth, totals, num_classes=num_classes)}
     known = metadata_only(head, train.metadata, truth, test.metadata, num_classes=num_classes)
     return answers if known is None else answers | {"metadata_only": known}
+
+
+def predict_baselines(
+    train: SequenceSet, test: SequenceSet, *, num_classes: int, settings: RunSettings, jobs: int | None
+) -> dict[str, list[Output]]:
+    """All baselines: name to outputs of the test sequences.
+
+    Args:
+        train: sequences to learn from.
+        test: sequences to answer for.
+        num_classes: classes that the head tells apart.
+        settings: model and training.
+        jobs: fits at the same time, each with one thread; None: `usual_jobs`. The outputs do not depend on it.
+    """
+    variants, device = trained_baselines(settings.model), choose_device(settings.training.device)
+    fit = partial(
+        fit_and_predict,
+        train=train,
+        test=test,
+        num_classes=num_classes,
+        settings=settings,
+        seed=settings.training.seed,
+    )
+    fitted = in_order(side_by_side(fit, variants, jobs=usual_jobs(device) if jobs is None else jobs, device=device))
+    answers = {variant: found.averaged for variant, found in zip(variants, fitted, strict=True)}
+    return answers | predict_without_pixels(train, test, head=settings.model.head, num_classes=num_classes)

@@ -13,7 +13,7 @@ import torch
 from tests.worlds import CPU, fill_store, tiny_model, tiny_training
 from vidrnn.annotations import read_annotations
 from vidrnn.annotations.splits import split_annotations
-from vidrnn.errors import AnnotationError, TrainingError
+from vidrnn.errors import AnnotationError, ConfigError, TrainingError
 from vidrnn.evaluation.comparison import compare
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.multilabel import best_thresholds
@@ -122,6 +122,18 @@ def test_a_head_goes_from_the_csv_to_its_figures(tmp_path: Path, head: Head) -> 
     per_step = head in {"step_labels", "step_multilabel", "step_regression"}
     assert len(rows) == (sum(6 + number % 5 for number in range(12, 16)) if per_step else 4)
     assert {row["path"] for row in rows} == {f"{number}.mp4" for number in range(12, 16)}
+
+
+def test_the_baselines_of_evaluate_are_the_same_for_any_number_of_jobs(tmp_path: Path) -> None:
+    settings = make_world(tmp_path, "multilabel")
+    train(settings, output=tmp_path / "run")
+    model = tmp_path / "run" / "model.safetensors"
+    one, three = (
+        evaluate(model, settings, split="test", output=tmp_path / str(jobs), jobs=jobs).baselines for jobs in (1, 3)
+    )
+    assert one == three
+    with pytest.raises(ConfigError, match="jobs: got 0"):
+        evaluate(model, settings, split="test", output=tmp_path / "none", jobs=0)
 
 
 @pytest.mark.parametrize("head", HEADS)

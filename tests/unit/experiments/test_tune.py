@@ -169,6 +169,16 @@ def test_hopeless_trials_are_pruned_by_the_median_of_the_complete_ones(tmp_path:
         assert worse == [False] * (len(worse) - 1) + [record.outcome == "pruned"]
 
 
+@pytest.mark.parametrize("learning_rates", [{"low": 1e-4, "high": 0.1, "log": True}, [0.01, 1e30]])
+def test_what_is_tried_and_found_is_the_same_for_any_number_of_jobs(tmp_path: Path, learning_rates: object) -> None:
+    """Trials that are given up after some folds and such that fail in one are among them."""
+    tuning = {"trials": 9, "space": {"training.learning_rate": learning_rates}}
+    settings = make_search(tmp_path, groups=6, tuning=tuning)
+    one, three = (tune(settings, output=tmp_path / str(jobs), jobs=jobs).records for jobs in (1, 3))
+    assert one == three
+    assert {record.outcome for record in one} - {"complete"}
+
+
 def test_what_cannot_be_fitted_is_a_failed_trial_and_the_search_goes_on(tmp_path: Path) -> None:
     space = {
         "model.attention_heads": [2, 4],
