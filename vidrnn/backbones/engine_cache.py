@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from vidrnn import device
 from vidrnn.backbones import engines, networks, quantization, weights
+from vidrnn.backbones.cache_folder import cache_folder
 from vidrnn.backbones.engines import OpenVino
 from vidrnn.backbones.errors import EngineError
 from vidrnn.backbones.networks import EMBEDDED, embedded_weights
@@ -85,7 +86,7 @@ class EngineCache:
                 or where the version of a package is unknown.
         """
         identity = weights_digest or _file_identity(settings)
-        root = _root()
+        root = cache_folder()
         if identity is None or root is None:
             return None
         name = Path(settings.weights).name
@@ -165,15 +166,6 @@ def _remove(path: Path) -> None:
         for name in _FILES:
             (path / name).unlink(missing_ok=True)
         path.rmdir()
-
-
-def _root() -> Path | None:
-    if chosen := os.environ.get("VIDRNN_CACHE"):
-        return Path(chosen)
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "vidrnn"
-    except RuntimeError:  # no home folder
-        return None
 
 
 def _file_identity(settings: FeatureSettings) -> str | None:

@@ -18,6 +18,7 @@ from vidrnn.cli.convert import convert
 from vidrnn.cli.crossval import crossval
 from vidrnn.cli.cut import cut
 from vidrnn.cli.demo import demo
+from vidrnn.cli.doctor import doctor
 from vidrnn.cli.evaluate import evaluate
 from vidrnn.cli.extract import extract
 from vidrnn.cli.report import report
@@ -97,5 +98,6 @@ def _how_to_go_on() -> str:
 for verb in (
     *(demo, check, extract, train, evaluate, crossval, tune, compare, report),
     *(classify, segments, stream, annotate, cut, convert),
+    *(doctor,),
 ):
     app.command()(verb)

