@@ -33,7 +33,6 @@ from vidrnn.names import CONSOLE_ERRORS
 app = typer.Typer(
     name="vidrnn",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Turn a folder of videos into an action recogniser: frozen CNN features, cached once, and a recurrent model.",
