@@ -1,5 +1,6 @@
 """What every supervised process does for its owner: it says that it lives, keeps its limits, and ends when he does."""
 
+import errno
 import os
 import resource
 import signal
@@ -10,7 +11,10 @@ from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+NEEDS_MEMORY = "needs more memory than extraction.memory_limit_mb allows a decoder"
 _ALIVE_EVERY_S = 1.0
+_NO_MEMORY_OF_OPENCV = -4  # StsNoMem
+_NO_MEMORY_OF_PYTORCH = "can't allocate memory"  # a RuntimeError like any other
 
 
 def alive(channel: Connection) -> Callable[[], None]:
@@ -43,6 +47,19 @@ def limit_memory(megabytes: int) -> None:
     limit = taken_kb * 1024 + megabytes * 1_000_000
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether memory could not be had: an error, or what caused it, as Python, FFmpeg, OpenCV or PyTorch say it."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if getattr(error, "code", None) == _NO_MEMORY_OF_OPENCV or (
+            isinstance(error, RuntimeError) and _NO_MEMORY_OF_PYTORCH in str(error)
+        ):
+            return True
+        error = error.__cause__
+    return False
 
 
 def obituary(exitcode: int | None) -> str:

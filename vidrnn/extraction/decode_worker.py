@@ -16,7 +16,7 @@ import torch
 
 from vidrnn.errors import AbsentStreamError, VideoError
 from vidrnn.extraction.changes import change_since
-from vidrnn.extraction.child import alive, end_with_parent, limit_memory
+from vidrnn.extraction.child import NEEDS_MEMORY, alive, end_with_parent, lacks_memory, limit_memory
 from vidrnn.extraction.drawing import DecodingError, DrawVideo, draw_video
 from vidrnn.extraction.embedder import ChangeSince, ReadStream
 from vidrnn.extraction.jobs import ABSENT
@@ -83,16 +83,25 @@ def _or_refused(numbers: Sequence[int] | Mapping[int, object], items: Iterator[I
                 left.discard(item.reading)
             yield item
         return
-    except AbsentStreamError as error:
-        stage, cause = ABSENT, str(error)
-    except DecodingError as error:
-        stage, cause = "decode", str(error)
-    except (VideoError, OSError) as error:
-        stage, cause = "probe", str(error)
-    except MemoryError:
-        stage, cause = "decode", "needs more memory than extraction.memory_limit_mb allows a decoder"
+    except Exception as error:
+        if (refusal := _refusal_of(error)) is None:
+            raise
+        stage, cause = refusal
     for number in sorted(left):
         yield Refused(number, stage, cause)
+
+
+def _refusal_of(error: Exception) -> tuple[str, str] | None:
+    """The stage and the cause of a failure; None of an error that nobody expected, which ends the process."""
+    if lacks_memory(error):
+        return "decode", NEEDS_MEMORY
+    if isinstance(error, AbsentStreamError):
+        return ABSENT, str(error)
+    if isinstance(error, DecodingError):
+        return "decode", str(error)
+    if isinstance(error, VideoError | OSError):
+        return "probe", str(error)
+    return None
 
 
 def serve(channel: Connection, read: Reader, places: int, memory_limit_mb: int) -> None:

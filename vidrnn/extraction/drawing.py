@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidrnn.errors import VideoError
+from vidrnn.extraction.child import NEEDS_MEMORY, lacks_memory
 from vidrnn.extraction.messages import Drawn, Item, Pixels, Refused
 from vidrnn.frames.fitting import Drawing, Step, draw, indices_of, refusal, wanted_by
 from vidrnn.store.source import Source, is_there, state_of
@@ -87,16 +88,20 @@ def _fill(
         for sheet in sheets.values():
             if sheet.frames:
                 yield sheet.take()
-    except (VideoError, OSError) as error:
-        failed = dict.fromkeys(sheets, str(error))
-        # What is damaged may be wanted by another drawing only: each that wants less goes on by itself.
-        num_wanted = len(np.unique(np.concatenate(list(wanted.values()))))
-        for number, sheet in sheets.items():
-            if len(wanted[number]) < num_wanted:
-                del failed[number]
-                failed |= yield from _fill(video, {number: sheet}, chunk_size, on_progress, gpu=gpu)
-        return failed
-    return {}
+        return {}
+    except Exception as error:
+        starved = lacks_memory(error)
+        if not (starved or isinstance(error, VideoError | OSError)):
+            raise
+        failed = dict.fromkeys(sheets, NEEDS_MEMORY if starved else str(error))
+    # What is damaged may be wanted by another drawing only, and one drawing needs less memory than all: each that may
+    # come further goes on by itself. Not before here, where the error no longer holds the pictures that were at hand.
+    num_wanted = len(np.unique(np.concatenate(list(wanted.values()))))
+    for number, sheet in sheets.items():
+        if len(wanted[number]) < num_wanted or (starved and len(sheets) > 1):
+            del failed[number]
+            failed |= yield from _fill(video, {number: sheet}, chunk_size, on_progress, gpu=gpu)
+    return failed
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import torch
 
 from vidrnn.errors import VideoError, VidrnnError
-from vidrnn.extraction.child import alive, end_with_parent, limit_memory, obituary
+from vidrnn.extraction.child import alive, end_with_parent, lacks_memory, limit_memory, obituary
 from vidrnn.extraction.processes import decoder_context
 from vidrnn.processes import start
 from vidrnn.settings.extraction import ExtractionSettings
@@ -87,7 +87,10 @@ def _serve(channel: Connection, work: Work[object], memory_limit_mb: int) -> Non
         for item in work(alive(channel)):
             channel.send(_Found(item))
         channel.send(_Done())
-    except (VidrnnError, OSError) as error:
-        channel.send(error)
-    except MemoryError:
-        channel.send(VideoError(f"needs more than {memory_limit_mb} MB (extraction.memory_limit_mb)"))
+    except Exception as error:
+        if lacks_memory(error):
+            channel.send(VideoError(f"needs more than {memory_limit_mb} MB (extraction.memory_limit_mb)"))
+        elif isinstance(error, VidrnnError | OSError):
+            channel.send(error)
+        else:
+            raise
