@@ -10,6 +10,9 @@ In one run, on the same clips and the same kept frames:
   per kept frame, against rgb;
 * the plain recipe: OpenCV's read loop, per-frame transforms by Pillow, eager float32, batch 16, one after the other.
 
+What is extracted is the `--recipe`: `plain` (one view, pooled as the plain recipe does), or the default layers in both
+views, of `rgb` or of `rgb_flow`. Every frame is kept, and counts once, however many features it has.
+
 Stages alternate over several rounds and medians are printed, because other work may share the machine. The plain recipe
 sees a part of the clips. Clips: those of a folder, else rendered ones (640 x 480, H.264).
 
@@ -23,6 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -56,12 +60,17 @@ from vidrnn.video.probe import probe
 from vidrnn.video.sampling import Sampling
 
 RENDERED, BATCH = 24, 16
+RECIPES: dict[str, dict[str, Any]] = {
+    "plain": {"nodes": {"last": 1}},
+    "rgb": {"mirrored": True},
+    "rgb_flow": {"mirrored": True, "streams": ("rgb", "flow")},
+}
 
 
 class NoBackbone(Alone):
     """Takes what decoders draw for a backbone and gives nothing of worth, at no cost."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Embedder) -> None:
         self.spec, self.preprocessing = backbone.spec, backbone.preprocessing
 
     def __call__(self, _frames: torch.Tensor, views: Views) -> torch.Tensor:
@@ -74,6 +83,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, help="folder of videos; default: rendered ones")
     parser.add_argument("--videos", type=int, default=40, help="how many of them")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--recipe", choices=list(RECIPES), default="plain")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--batch-size", type=int, default=None, help="default: as vidrnn chooses for the device")
     parser.add_argument("--device", default="auto")
@@ -83,8 +93,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clips = find_clips(arguments.clips) if arguments.clips else draw_clips(Path(folder) / "clips", RENDERED)
         clips = clips[: arguments.videos]
-        nodes = {"last": 1}  # as the plain recipe pools
-        features = FeatureSettings(sampling="every", nodes=nodes, precision=arguments.precision)
+        features = FeatureSettings(sampling="every", precision=arguments.precision, **RECIPES[arguments.recipe])
         settings = ExtractionSettings(
             batch_size=choose_batch_size(arguments.batch_size, arguments.device),
             workers=arguments.workers,
@@ -92,7 +101,8 @@ def main() -> None:
         )
         figures = measure(clips, features, settings, Path(folder), rounds=arguments.rounds)
         figures |= other_engines(arguments.engines, features, settings)
-        figures |= streams(clips, features, settings, rounds=arguments.rounds)
+        if arguments.recipe == "plain":
+            figures |= streams(clips, features, settings, rounds=arguments.rounds)
         figures["first_feature_s"] = statistics.median(first_feature(clips[0]) for _ in range(3))
     report(figures, settings, precision=arguments.precision)
 
@@ -101,17 +111,17 @@ def measure(
     clips: Sequence[Path], features: FeatureSettings, settings: ExtractionSettings, folder: Path, *, rounds: int
 ) -> dict[str, float]:
     """Frames per second of each stage, medians over rounds."""
-    backbone = load_backbone(features, settings)
-    jobs = [Job(str(clip), clip) for clip in clips]
-    frames = embed(jobs, backbone, settings)  # warms everything up, and counts
-    resident = _resident(backbone, clips[0], settings)
+    passes = load_passes(features, settings)
+    nothing = [NoBackbone(each) for each in passes]
+    frames = embed_all(clips, passes, settings)  # warms everything up, and counts
+    resident = _resident(passes[0], clips[0], settings)
     rates: dict[str, list[float]] = {}
     for number in range(rounds):
         stages: list[tuple[str, int, Callable[[], object]]] = [
-            ("decode_only", frames, lambda: embed(jobs, NoBackbone(backbone), settings)),
-            ("backbone_only", 8 * len(resident), lambda: [backbone.embed(resident) for _ in range(8)]),
-            ("reached", frames, lambda: embed(jobs, backbone, settings)),
-            ("verb", frames, lambda number=number: _extract(clips, folder / str(number), backbone, settings)),
+            ("decode_only", frames, lambda: embed_all(clips, nothing, settings)),
+            ("backbone_only", 8 * len(resident), lambda: [passes[0].embed(resident) for _ in range(8)]),
+            ("reached", frames, lambda: embed_all(clips, passes, settings)),
+            ("verb", frames, lambda number=number: _extract(clips, folder / str(number), passes, settings)),
         ]
         for name, count, stage in stages:
             rates.setdefault(name, []).append(count / seconds_of(stage))
@@ -120,9 +130,9 @@ def measure(
         count = sum(plain_recipe(clip) for clip in few)
         rates.setdefault("plain_recipe", []).append(count / (time.perf_counter() - started))
     figures = {name: statistics.median(values) for name, values in rates.items()}
-    shared = backbone.device.type == "cpu"
+    shared, calls = passes[0].device.type == "cpu", len(passes)
     bounds = [
-        1 / (1 / decoding + 1 / embedding) if shared else min(decoding, embedding)
+        1 / (1 / decoding + calls / embedding) if shared else min(decoding, embedding / calls)
         for decoding, embedding in zip(rates["decode_only"], rates["backbone_only"], strict=True)
     ]
     figures["bound"] = statistics.median(bounds)
@@ -143,7 +153,7 @@ def embed(jobs: Sequence[Job], backbone: Backbone | NoBackbone, settings: Extrac
     return total
 
 
-def embed_all(clips: Sequence[Path], passes: Sequence[Embedder], settings: ExtractionSettings) -> int:
+def embed_all(clips: Sequence[Path], passes: Sequence[Embedder | NoBackbone], settings: ExtractionSettings) -> int:
     """All passes over all videos, each decoded once; returns the number of kept frames, each counted once."""
     jobs = [Job(str(clip), clip, tuple(range(len(passes)))) for clip in clips]
     total = 0
@@ -159,7 +169,7 @@ def plain_recipe(clip: Path) -> int:
     from torchvision import transforms
     from torchvision.transforms import InterpolationMode
 
-    network = _plain_network()
+    network = plain_network()
     size = network.preprocessing.image_size
     transform = transforms.Compose(
         [
@@ -184,7 +194,7 @@ def plain_recipe(clip: Path) -> int:
 
 
 @cache
-def _plain_network() -> Network:
+def plain_network() -> Network:
     """Built once, outside the first timing."""
     return build_network(FeatureSettings(nodes={"last": 1}))
 
@@ -236,18 +246,18 @@ def report(figures: dict[str, float], settings: ExtractionSettings, *, precision
     print_json(figures)
 
 
-def _resident(backbone: Backbone, clip: Path, settings: ExtractionSettings) -> torch.Tensor:
+def _resident(backbone: Embedder, clip: Path, settings: ExtractionSettings) -> torch.Tensor:
     video = probe(clip)
     indices = Sampling("every", stride=1).select(video.timestamps_s)
     frames = [backbone.preprocessing.fit(frame.rgb) for frame in decode(video, indices)]
     return torch.stack((frames * settings.batch_size)[: settings.batch_size])
 
 
-def _extract(clips: Sequence[Path], store: Path, backbone: Backbone, settings: ExtractionSettings) -> None:
+def _extract(clips: Sequence[Path], store: Path, passes: Sequence[Embedder], settings: ExtractionSettings) -> None:
     annotations = [Annotation(str(clip.resolve()), "any", None, str(clip)) for clip in clips]
     settings = settings.model_copy(update={"store": store})
-    report = extract(annotations, [backbone], root=Path("/"), settings=settings, weights="default")
-    assert report.whole.extracted == len(clips), report.whole.summary()
+    report = extract(annotations, passes, root=Path("/"), settings=settings, weights="default")
+    assert report.whole.extracted == len(clips) * len(passes), report.whole.summary()
     shutil.rmtree(store)
 
 
