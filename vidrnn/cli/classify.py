@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def classify(
     paths: Annotated[list[Path], typer.Argument(help="Video files, still images, folders of either or of frames.")],
     model: Model,
-    output: Annotated[Path, typer.Option("--output", help="File that ends in .csv or .jsonl.")],
+    output: Annotated[Path, typer.Option("--output", help="File that ends in .csv, .jsonl or .parquet.")],
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the rows that are there and add the missing ones.")
     ] = False,
@@ -41,6 +41,10 @@ def classify(
     arrays: Annotated[
         Path | None, typer.Option(help="Folder of the new videos' arrays, for models with the stream external.")
     ] = None,
+    sort_into: Annotated[
+        Path | None, typer.Option("--sort-into", help="Also put each video into a folder of its label in this folder.")
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy/--link", help="With --sort-into: copies, or links.")] = False,
 ) -> int:
     """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""
     from vidrnn.extraction.processes import warm_up
@@ -52,9 +56,12 @@ def classify(
     from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.inference.side_files import find_side_files
+    from vidrnn.inference.sorting import refuse_unsortable
     from vidrnn.models.model_file import load_model
 
     trained = load_model(model, device=choose_device(device))
+    if sort_into is not None:
+        refuse_unsortable(trained.settings.model.head, sort_into, paths)
     if unknown_below is not None:
         trained = with_unknown_below(trained, unknown_below)
     videos = find_videos(paths, media=trained.settings.data.media)
@@ -75,7 +82,26 @@ def classify(
     )
     failed = write_predictions(predictions, writer, total=len(waiting))
     print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {writable(str(output))}")
+    if sort_into is not None:
+        _sort(output, sort_into, copy=copy)
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
+
+
+def _sort(output: Path, folder: Path, *, copy: bool) -> None:
+    """Sort all that the output tells, also what an earlier run wrote there."""
+    from tqdm import tqdm
+
+    from vidrnn.inference.sorting import sort_videos
+    from vidrnn.inference.written_predictions import read_predictions
+
+    found = read_predictions(output)
+    with tqdm(total=len(found), desc="sorting", unit="video", disable=None) as bar:
+        outcomes = sort_videos(found, folder, copy=copy, on_video=bar.update)
+    gone = f", no longer there {outcomes['gone']}" if outcomes["gone"] else ""
+    print(
+        f"sorted {outcomes['put']} into {writable(str(folder))}, there already {outcomes['there']}, left out "
+        f"{outcomes['failed']} that failed{gone}"
+    )
 
 
 def write_predictions(

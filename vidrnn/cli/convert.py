@@ -36,7 +36,7 @@ def convert(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option("--predictions", help="The .csv or .jsonl of `vidrnn classify`, in place of --config."),
+        typer.Option("--predictions", help="The file that `vidrnn classify` wrote, in place of --config."),
     ] = None,
     root: Annotated[
         Path, typer.Option("--root", help="Of --predictions: the folder that paths become relative to.")

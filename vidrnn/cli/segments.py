@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def segments(
     paths: Annotated[list[Path], typer.Argument(help="Video files, folders of them, or folders of frames.")],
     model: Model,
-    output: Annotated[Path, typer.Option("--output", help="File that ends in .csv or .jsonl.")],
+    output: Annotated[Path, typer.Option("--output", help="File that ends in .csv, .jsonl or .parquet.")],
     window: Annotated[
         float | None,
         typer.Option(

@@ -10,13 +10,14 @@ from typing import Any
 from vidrnn.annotations import Annotation, Segment
 from vidrnn.annotations.rows import located, read_text
 from vidrnn.errors import AnnotationError
+from vidrnn.inference.prediction_parquet import SUFFIX, read_as_csv
 from vidrnn.names import original, quoted
 
 _FORM = "expected what `vidrnn classify` writes: path, and label, labels, target, or start, end and one of them"
 
 
 def read_predictions(file: Path, *, root: Path, notes: list[str]) -> list[Annotation]:
-    """Read a ``.csv`` or ``.jsonl`` of answers, one annotation per video, in the order of the file.
+    """Read a ``.csv``, ``.jsonl`` or ``.parquet`` of answers, one annotation per video, in the order of the file.
 
     Args:
         file: as ``classify`` writes it; a CSV needs ``path`` and the columns of an answer, all others are ignored.
@@ -46,7 +47,8 @@ def read_predictions(file: Path, *, root: Path, notes: list[str]) -> list[Annota
 
 
 def _csv_rows(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(read_text(file), newline=""))
+    text = read_as_csv(file).decode() if file.suffix == SUFFIX else read_text(file)
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     for row in reader:
         yield reader.line_num, row
 

@@ -10,13 +10,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import ConfigError
 from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.prediction_cells import as_text, csv_row
+from vidrnn.inference.prediction_parquet import (
+    ROWS,
+    SUFFIX,
+    holds_predictions,
+    read_as_csv,
+    require_pyarrow,
+    rows_beside,
+    write_parquet,
+)
 from vidrnn.inference.prediction_rows import COLUMNS
-from vidrnn.names import original, quoted, writable, writable_values
+from vidrnn.names import original, quoted, writable_values
 from vidrnn.settings.model import Head
 
 _FIRST_COLUMNS = b"path,status,"
@@ -31,7 +40,7 @@ def origin_of(model: Path, *, unknown_below: float | None, frame_rate: float | N
 
 
 def _origin_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.origin.json")
+    return path.with_name(f"{path.name.removesuffix(ROWS)}.origin.json")
 
 
 def _refuse_other_origin(path: Path, origin: Origin) -> None:
@@ -55,17 +64,20 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
 
 def _refuse_foreign(path: Path) -> None:
     """Refuse to replace, or to continue, what is no file of predictions; a header that was cut off is one."""
-    with path.open("rb") as file:
-        first = file.readline()
-    whole, text = first.endswith(b"\n"), first.rstrip(b"\r\n")
-    if path.suffix == ".jsonl":
-        is_ours = _is_prediction(text) if whole else _begins_as(text, b'{"path": ')
-    else:
-        is_ours = text.startswith(_FIRST_COLUMNS) if whole else _begins_as(text, _FIRST_COLUMNS)
+    is_ours = holds_predictions(path) if path.suffix == SUFFIX else _begins_like_ours(path)
     if not is_ours:
         raise ConfigError(
             f"--output {quoted(path)} is there and holds no predictions; name another --output, or move it away"
         )
+
+
+def _begins_like_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        first = file.readline()
+    whole, text = first.endswith(b"\n"), first.rstrip(b"\r\n")
+    if path.suffix == ".jsonl":
+        return _is_prediction(text) if whole else _begins_as(text, b'{"path": ')
+    return text.startswith(_FIRST_COLUMNS) if whole else _begins_as(text, _FIRST_COLUMNS)
 
 
 def _begins_as(text: bytes, wanted: bytes) -> bool:
@@ -95,6 +107,9 @@ def _whole_rows(path: Path) -> bytes:
     With a row that was cut off goes the rest of its video, which may have several. Of a file that was not closed the
     last video may lack rows, and none of them tells, so it goes too.
     """
+    if path.suffix == SUFFIX:
+        rows = rows_beside(path)
+        return _whole_rows(rows) if rows.exists() else read_as_csv(path)
     content = path.read_bytes()
     if path.suffix == ".jsonl":
         return content[: content.rfind(b"\n") + 1]
@@ -153,7 +168,8 @@ class PredictionWriter:
 
     A .csv has the columns path, status, the columns of the head, lacking (only for several streams), error. A video has
     one row, or one per segment. A .jsonl has one object per video, with a list ``segments`` from heads that answer at
-    every step.
+    every step. A .parquet has the columns of a .csv; it is written when the block ends without an error, from rows that
+    are kept beside it until then (`vidrnn.inference.prediction_parquet`).
 
     Args:
         path: the file.
@@ -165,8 +181,8 @@ class PredictionWriter:
             closed. None keeps nothing.
 
     Raises:
-        ConfigError: the file's suffix is neither .csv nor .jsonl, it is there and no file of predictions, or the rows
-            to keep are of another origin or have other columns.
+        ConfigError: the file's suffix is another, pyarrow is not installed for a .parquet, the file is there and no
+            file of predictions, or the rows to keep are of another origin or have other columns.
     """
 
     def __init__(
@@ -179,42 +195,51 @@ class PredictionWriter:
         again: Iterable[str] = (),
         origin: Origin | None = None,
     ) -> None:
-        if path.suffix not in {".csv", ".jsonl"}:
-            raise ConfigError(f"--output {quoted(path)}: give a file that ends in .csv or .jsonl")
-        if path.exists():
-            _refuse_foreign(path)
-        self._path = path
+        if path.suffix not in {".csv", ".jsonl", SUFFIX}:
+            raise ConfigError(f"--output {quoted(path)}: give a file that ends in .csv, .jsonl or .parquet")
+        if path.suffix == SUFFIX:
+            require_pyarrow()
+        self._given = path  # and the file that is written row by row
+        self._path = rows_beside(path) if path.suffix == SUFFIX else path
+        there = [place for place in {path, self._path} if place.exists()]
+        for place in there:
+            _refuse_foreign(place)
         self._origin, self._again = origin, frozenset(again)
-        if append and path.exists() and origin is not None:
+        self._append = append and bool(there)
+        if self._append and origin is not None:
             _refuse_other_origin(path, origin)
         self._columns, self._lacking = COLUMNS[head], several_streams
         self._header = ["path", "status", *self._columns, *(["lacking"] if several_streams else []), "error"]
-        self._append = append and path.exists()
-        if self._append and path.suffix == ".csv":
+        if self._append and path.suffix != ".jsonl":
             _refuse_other_columns(path, self._header)
         self._file: FileIO | None = None
 
     def __enter__(self) -> Callable[[Prediction], None]:
         """Open the file and return the function that writes a row."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        there = _whole_rows(self._path) if self._append else b""
+        there = _whole_rows(self._given) if self._append else b""
         self._keep_origin({})
+        if self._append and not self._path.exists():
+            write_atomically(self._path, there)
         if (kept := _without(there, self._again, json_lines=self._path.suffix == ".jsonl")) != there:
             write_atomically(self._path, kept)
             there = kept
         self._file = self._path.open("ab" if self._append else "wb", buffering=0)
         self._file.truncate(len(there))
-        if self._path.suffix == ".csv" and not there:
-            self._put(_csv_row(self._header))
+        if self._path.suffix != ".jsonl" and not there:
+            self._put(csv_row(self._header))
         return self._write
 
-    def __exit__(self, *_error: object) -> None:
-        """Close the file, and note that all in it is whole."""
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        """Close the file, and note that all in it is whole; the rows of a .parquet become one."""
         assert self._file is not None
         length = self._file.seek(0, os.SEEK_END)
         self._file.close()
         with suppress(OSError):  # without the note, the last video is made again
             self._keep_origin({"bytes": length})
+        if self._given != self._path and kind is None:
+            write_parquet(self._path, self._given)
+            self._path.unlink()
 
     def _keep_origin(self, more: Mapping[str, int]) -> None:
         if self._origin is not None:
@@ -242,31 +267,15 @@ class PredictionWriter:
     def _as_csv(self, prediction: Prediction) -> str:
         rows = []
         for row in prediction.rows or ({},):
-            values = [_as_text(name, row.get(name)) for name in self._columns]
+            values = [as_text(name, row.get(name)) for name in self._columns]
             values += ["|".join(prediction.lacking)] if self._lacking else []
-            rows.append(_csv_row([prediction.path, prediction.status, *values, prediction.error or ""]))
+            rows.append(csv_row([prediction.path, prediction.status, *values, prediction.error or ""]))
         return "".join(rows)
-
-
-def _csv_row(cells: Iterable[str]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(map(writable, cells))
-    return text.getvalue()
-
-
-def _as_text(name: str, value: Any) -> str:  # noqa: ANN401  texts, numbers and lists of either
-    if value is None:
-        return ""
-    if name == "top_k":
-        return "|".join(f"{label}:{score:.6f}" for label, score in value)
-    if name == "labels":
-        return "|".join(value)
-    return value if isinstance(value, str) else f"{value:.6f}" if name == "score" else f"{value:.9g}"
 
 
 def finished_paths(path: Path) -> set[str]:
     """Videos that an earlier, interrupted run has finished; empty when there is no file."""
-    if not path.exists():
+    if not path.exists() and not (path.suffix == SUFFIX and rows_beside(path).exists()):
         return set()
     text = _whole_rows(path).decode()
     if path.suffix == ".jsonl":

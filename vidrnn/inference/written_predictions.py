@@ -13,6 +13,7 @@ from typing import Any
 from vidrnn.errors import ConfigError, MissingPathError
 from vidrnn.evaluation.prediction_table import of_semicolons
 from vidrnn.inference.prediction import Prediction
+from vidrnn.inference.prediction_parquet import SUFFIX, read_as_csv
 from vidrnn.inference.prediction_rows import COLUMNS, PredictionRow
 from vidrnn.names import original, quoted
 from vidrnn.settings.model import Head
@@ -21,7 +22,7 @@ _NUMBERS = frozenset({"start", "end", "score", "target"})
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Read a .csv or .jsonl of predictions; the columns tell the head.
+    """Read a .csv, .jsonl or .parquet of predictions; the columns tell the head.
 
     Returns:
         One for each video, in the order of the file, with rows and without probabilities. The classes of each are
@@ -34,12 +35,12 @@ def read_predictions(path: Path) -> list[Prediction]:
     if not path.is_file():
         raise MissingPathError(f"--predictions {quoted(path)} does not exist; give a file that `vidrnn classify` wrote")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_as_csv(path).decode() if path.suffix == SUFFIX else path.read_text(encoding="utf-8-sig")
         found = _of_objects(text) if path.suffix == ".jsonl" else _of_rows(text)
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise ConfigError(
-            f"--predictions {quoted(path)} is no file of predictions ({type(error).__name__}: {error}); give a .csv or "
-            ".jsonl that `vidrnn classify` wrote"
+            f"--predictions {quoted(path)} is no file of predictions ({type(error).__name__}: {error}); give a .csv, "
+            ".jsonl or .parquet that `vidrnn classify` wrote"
         ) from error
     rows = [row for prediction in found for row in prediction.rows]
     names = {name for row in rows for name, _ in row.get("top_k", ())}

@@ -28,7 +28,7 @@ _MOST_PIECES = 500  # of a video
 
 
 def report_answers(file: Path, output: Path, options: ReportOptions) -> WrittenReport:
-    """Write the page of a .csv or .jsonl.
+    """Write the page of a file of predictions.
 
     Raises:
         MissingPathError, ConfigError: see `read_predictions`. OSError: the page cannot be written.

@@ -37,11 +37,11 @@ def write_report(place: Path, *, output: Path | None = None, options: ReportOpti
         return report_run(place, page, options)
     if file.suffix == ".json":
         return report_comparison(file, page, options)
-    if file.suffix in {".csv", ".jsonl"}:
+    if file.suffix in {".csv", ".jsonl", ".parquet"}:
         return report_answers(file, page, options)
     raise ConfigError(
         f"{quoted(file)} is nothing that can be reported; give the folder of a run, a .json of `vidrnn compare`, or a "
-        ".csv or .jsonl of `vidrnn classify`"
+        ".csv, .jsonl or .parquet of `vidrnn classify`"
     )
 
 
