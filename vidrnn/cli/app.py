@@ -22,6 +22,7 @@ from vidrnn.cli.doctor import doctor
 from vidrnn.cli.evaluate import evaluate
 from vidrnn.cli.extract import extract
 from vidrnn.cli.report import report
+from vidrnn.cli.runs import runs
 from vidrnn.cli.segments import segments
 from vidrnn.cli.store import store_app
 from vidrnn.cli.stream import stream
@@ -97,6 +98,6 @@ def _how_to_go_on() -> str:
 for verb in (
     *(demo, check, extract, train, evaluate, crossval, tune, compare, report),
     *(classify, segments, stream, annotate, cut, convert),
-    *(doctor,),
+    *(runs, doctor),
 ):
     app.command()(verb)

@@ -88,12 +88,40 @@ def read_table(folder: Path) -> PredictionTable:
         raise ComparisonError(f"{path} is damaged ({error}); write it again with the command that made it") from error
 
 
+def read_classes(folder: Path) -> tuple[Head, tuple[str, ...]]:
+    """The head, and the classes that have a column of probabilities, from the first line of a predictions.csv.
+
+    Raises:
+        MissingPathError, ComparisonError: as `read_table`. UnicodeDecodeError, csv.Error, OSError: it cannot be read.
+    """
+    path = folder / "predictions.csv"
+    if not path.is_file():
+        raise MissingPathError(f"{path} does not exist")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header = next(csv.reader(file), [])
+    head = _head_of(header, path)
+    return head, _classes(header, *_span(header, head))
+
+
+def _span(header: Sequence[str], head: Head) -> tuple[int, int]:
+    """Which columns hold probabilities: the first of them, and the one behind the last."""
+    return 1 + len(COLUMNS[head]), len(header) - (2 if _has_groups(header) else 0)
+
+
+def _has_groups(header: Sequence[str]) -> bool:
+    return list(header[-2:]) == ["group", "seed"]
+
+
+def _classes(header: Sequence[str], first: int, last: int) -> tuple[str, ...]:
+    return tuple(original(column.removeprefix("p_")) for column in header[first:last])
+
+
 def _read(file: TextIO, path: Path) -> PredictionTable:
     lines = csv.reader(file)
     header = next(lines, [])
     head = _head_of(header, path)
-    columns, has_groups = COLUMNS[head], header[-2:] == ["group", "seed"]
-    first, last = 1 + len(columns), len(header) - (2 if has_groups else 0)
+    columns, has_groups = COLUMNS[head], _has_groups(header)
+    first, last = _span(header, head)
     found: dict[int, dict[str, VideoAnswers]] = {}
     kept: dict[str, str] = {}  # a name that stands in many cells is in memory once
     for line in lines:
@@ -113,9 +141,7 @@ def _read(file: TextIO, path: Path) -> PredictionTable:
     if not found:
         raise ValueError("it holds no video")
     _refuse_other_facts(found, truth_column(head))
-    return PredictionTable(
-        head, tuple(original(column.removeprefix("p_")) for column in header[first:last]), found, has_groups
-    )
+    return PredictionTable(head, _classes(header, first, last), found, has_groups)
 
 
 def _refuse_other_facts(found: Mapping[int, Mapping[str, VideoAnswers]], truth: str) -> None:

@@ -21,6 +21,8 @@ from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
 
 Verb = Literal["crossval", "evaluate", "train", "predictions"]
+FIGURES = ("crossval.json", "metrics.json")
+"""The files with the figures of a run; the first that is there counts."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,14 @@ class Run:
     def value(self) -> float:
         """The headline that the run claims; nan where it claims none."""
         name = self.headline.name
-        return _number(self.figures.get({"crossval": f"{name}_mean", "train": f"val_{name}"}.get(self.verb, name)))
+        return number_in(self.figures.get({"crossval": f"{name}_mean", "train": f"val_{name}"}.get(self.verb, name)))
 
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval of it over groups; nan where there is none."""
         bounds = self.figures.get(f"{self.headline.name}_interval")
         return (
-            (_number(bounds[0]), _number(bounds[1]))
+            (number_in(bounds[0]), number_in(bounds[1]))
             if isinstance(bounds, list) and len(bounds) == 2
             else (math.nan,) * 2
         )
@@ -76,7 +78,7 @@ class Run:
         found: Mapping[str, object] = next(
             (self.figures[key] for key in _BASELINES if isinstance(self.figures.get(key), dict)), {}
         )
-        return {str(name): _number(value) for name, value in found.items() if not math.isnan(_number(value))}
+        return {str(name): number_in(value) for name, value in found.items() if not math.isnan(number_in(value))}
 
     @property
     def is_recurrent(self) -> bool:
@@ -92,8 +94,12 @@ _SHAPES: Mapping[str, type] = {
 }
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, *, predictions: bool = True) -> Run:
     """Read what is there; a part that is damaged is named among the problems and left out.
+
+    Args:
+        folder: of the run.
+        predictions: read those too; without them a large run takes no longer than a small one.
 
     Raises:
         MissingPathError: there is no such folder, or nothing in it that can be reported; with the verbs that make it.
@@ -102,7 +108,7 @@ def read_run(folder: Path) -> Run:
         raise MissingPathError(f"{quoted(folder)} is no folder; give one that `vidrnn crossval` or `evaluate` wrote")
     problems: list[str] = []
     figures, verb = _figures(folder, problems)
-    table = _table(folder, problems)
+    table = _table(folder, problems) if predictions else None
     settings = settings_of(folder, problems)
     head = (table.head if table else None) or figures.get("head") or (settings.model.head if settings else None)
     if head is not None and head not in HEADLINES:
@@ -134,7 +140,7 @@ def _nothing_in(folder: Path, problems: list[str]) -> str:
 
 
 def _figures(folder: Path, problems: list[str]) -> tuple[dict[str, Any], Verb]:
-    for name in ("crossval.json", "metrics.json"):
+    for name in FIGURES:
         path = folder / name
         if not path.is_file():
             continue
@@ -209,7 +215,8 @@ def oddity(value: object, kind: type) -> str:
     return f"holds {excerpt(odd[0])} where {wanted} is wanted" if odd else ""
 
 
-def _number(value: object) -> float:
+def number_in(value: object) -> float:
+    """A figure of a JSON file; nan where it is something else."""
     try:
         return float(value) if isinstance(value, int | float) else math.nan
     except OverflowError:  # a whole number of hundreds of digits
