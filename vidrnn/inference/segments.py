@@ -27,9 +27,10 @@ from vidrnn.models.states import obstacle_to_steps
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.sequences.long_sequence import View, long_sequence, times_of
 from vidrnn.settings.model import REGRESSION_HEADS, STEP_HEADS, Head
-from vidrnn.settings.streams import Stream
+from vidrnn.settings.streams import PICTURE_STREAMS, Stream
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.video_features import VideoFeatures
+from vidrnn.video.sampling import Sampling
 
 _HOPS = 4  # windows that look at a step, when nothing else is said
 
@@ -101,6 +102,11 @@ def _refuse_obstacles(model: TrainedModel) -> None:
             f"the model chooses {settings.training.steps} steps of a whole video (training.steps), too few of "
             f"a long one; train with training.steps: null, {advice}"
         )
+    for spec in model.specs:
+        if spec.stream in PICTURE_STREAMS and (spread := Sampling(**spec.sampling).spread):
+            raise ConfigError(
+                f"the model {spread.what}, too few of a long one; train with {spread.instead}, {advice}"
+            )
     if settings.model.bidirectional:
         return
     views = 2 if settings.features.mirrored and settings.inference.views == "both" else 1

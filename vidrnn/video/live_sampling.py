@@ -59,16 +59,8 @@ class LiveSampling:
 
 def _without_end(sampling: Sampling) -> Sampling:
     """The sampling, where it can do without the end of the video."""
-    if sampling.kind == "uniform":
-        raise ConfigError(
-            f"the model takes {sampling.count} frames spread over the whole video (features.sampling: uniform), and a "
-            "stream has no end; train with features.sampling: fps"
-        )
-    if sampling.max_frames is not None:
-        raise ConfigError(
-            f"the model thins long videos to {sampling.max_frames} frames (features.max_frames), and a stream has no "
-            "end; train with features.max_frames: null"
-        )
+    if spread := sampling.spread:
+        raise ConfigError(f"the model {spread.what}, and a stream has no end; train with {spread.instead}")
     return sampling
 
 

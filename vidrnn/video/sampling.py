@@ -1,13 +1,26 @@
 """Which frames are kept: pure arithmetic on the times of all frames, in seconds."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Indices = npt.NDArray[np.int64]
 Seconds = npt.NDArray[np.float64]
+
+
+class Spread(NamedTuple):
+    """How frames are spread over the whole of a video, so that a longer one has them further apart.
+
+    Attributes:
+        what: is done, after the words ``the model``.
+        instead: setting to train with for videos of any length.
+    """
+
+    what: str
+    instead: str
+
 
 # Matroska and WebM round every timestamp to a millisecond, so a frame may claim to start that much late.
 _ROUNDING_S = 1e-3
@@ -79,6 +92,17 @@ class Sampling:
     def most(self) -> int | None:
         """How many frames of a video are kept at most; None: as many as it is long."""
         return self.count if self.kind == "uniform" else self.max_frames
+
+    @property
+    def spread(self) -> Spread | None:
+        """How frames are spread over a video, which nobody can do before it ends; None where they are not."""
+        if self.kind == "uniform":
+            what = f"takes {self.count} frames spread over the whole video (features.sampling: uniform)"
+            return Spread(what, "features.sampling: fps")
+        if self.max_frames is not None:
+            what = f"thins long videos to {self.max_frames} frames (features.max_frames)"
+            return Spread(what, "features.max_frames: null")
+        return None
 
     def begins_with_the_video(self, *, kept: int, num_frames: int, duration_s: float) -> bool:
         """Whether the first frame that was kept is the first of its video; where frames are spread, nobody knows.

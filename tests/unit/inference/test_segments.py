@@ -72,3 +72,28 @@ def test_models_of_clips_have_windows_when_nothing_is_said(head: str) -> None:
     with pytest.raises(ConfigError, match=r"a window of 0\.05 s is shorter than a step of the model, 0\.1 s"):
         check_options(older, SegmentOptions(0.05))
     assert check_options(model_of(), SegmentOptions()) == SegmentOptions()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "reason"),
+    [
+        (
+            {"kind": "uniform", "count": 24},
+            r"takes 24 frames spread over the whole video \(features\.sampling: uniform\), too few of a long one; train ",
+        ),
+        (
+            {"kind": "fps", "rate": 10.0, "max_frames": 300},
+            r"thins long videos to 300 frames \(features\.max_frames\), too few of a long one; train with features",
+        ),
+    ],
+)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_step_model_whose_frames_are_spread_over_clips_needs_a_window(
+    sampling: dict[str, object], reason: str, *, bidirectional: bool
+) -> None:
+    """A file of hours would have its few frames minutes apart. `stream` refuses such models, in the same words."""
+    model = model_of(bidirectional=bidirectional)
+    spread = replace(model, spec=replace(model.spec, sampling=sampling))
+    with pytest.raises(ConfigError, match=reason):
+        check_options(spread, SegmentOptions())
+    assert check_options(spread, SegmentOptions(5.0)).window_s == 5.0
