@@ -79,7 +79,7 @@ def test_models_of_clips_have_windows_when_nothing_is_said(head: str) -> None:
     [
         (
             {"kind": "uniform", "count": 24},
-            r"takes 24 frames spread over the whole video \(features\.sampling: uniform\), too few of a long one; train ",
+            r"takes 24 frames spread over the whole video \(features\.sampling: uniform\), too few of a long one; ",
         ),
         (
             {"kind": "fps", "rate": 10.0, "max_frames": 300},
