@@ -27,6 +27,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.source_notes import note_sources
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.moved import as_first_written
+from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.curves import curves_below, require_tensorboard
@@ -167,9 +168,11 @@ def run_crossval(
 
     Raises:
         AnnotationError, StoreError, MissingPathError: see the parts.
-        ConfigError: TensorBoard is asked for and not installed.
+        ConfigError: TensorBoard is asked for and not installed, or the folder holds such files that vidrnn did not
+            write.
     """
     require_tensorboard(settings.training)
+    refuse_foreign_results(output, ("crossval.json", "predictions.csv", "config.yaml", "confusion.png"))
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
     folders = find_folders(settings.features, store=settings.extraction.store)

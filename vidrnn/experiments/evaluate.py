@@ -29,6 +29,7 @@ from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.source_notes import note_sources
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
+from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
 from vidrnn.training.predict import answer, describe_answers, predict_options
 
@@ -74,9 +75,13 @@ def evaluate(
     Raises:
         AnnotationError: there is no such split, or it holds a class that the model does not know.
         StoreError: the store lacks the features that the model was trained on.
-        ConfigError: ``inference`` asks for what the model does not know, see `asked_model.with_options`.
+        ConfigError: ``inference`` asks for what the model does not know, see `asked_model.with_options`; or the folder
+            holds such files that vidrnn did not write.
         MissingPathError, ModelFileError: see `load_model` and `TrainedModel.refuse_earlier_mirror`.
     """
+    beside_model = output.resolve() == model_path.parent.resolve()  # where the configuration of the training lies
+    config = () if beside_model else ("config.yaml",)
+    refuse_foreign_results(output, ("metrics.json", "predictions.csv", *config, "confusion.png", "reliability.png"))
     device = choose_device(settings.training.device)
     model = with_options(load_model(model_path, device=device), settings)
     model.refuse_earlier_mirror()
@@ -117,8 +122,8 @@ def evaluate(
     write_json(output / "metrics.json", public_metrics(values))
     _write_predictions(output / "predictions.csv", model, answers.averaged, chosen)
     files = [output / "metrics.json", output / "predictions.csv"]
-    if output.resolve() != model_path.parent.resolve():  # where the configuration of the training lies already
-        files.append(output / "config.yaml")
+    for name in config:
+        files.append(output / name)
         write_config(files[-1], as_evaluated(model.settings, settings))
     if isinstance(metrics, ClassificationMetrics) and calibration is not None:
         files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)

@@ -26,6 +26,7 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.source_notes import note_sources
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.model import MULTILABEL_HEADS
+from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.training import TrainingSettings
 from vidrnn.store.feature_folder import FeatureFolder
@@ -37,6 +38,8 @@ from vidrnn.training.members import Fitted, fit_members, own_checkpoint
 from vidrnn.training.predict import predict, predict_options
 from vidrnn.training.segments import learn_segments
 from vidrnn.training.validation import validate
+
+_RECORDS = ("model.safetensors", "config.yaml", "log.csv", "metrics.json")
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,11 @@ def train(
 
     Raises:
         AnnotationError, StoreError, MissingPathError, TrainingError: see the parts; nothing computed before is lost.
-        ConfigError: TensorBoard is asked for and not installed.
+        ConfigError: TensorBoard is asked for and not installed, or the folder holds such files that vidrnn did not
+            write.
     """
     require_tensorboard(settings.training)
+    refuse_foreign_results(output, (*_RECORDS, "last.safetensors", "best.safetensors", "checkpoint*.safetensors"))
     notes: list[str] = []
     annotations = read_annotations(settings.data, notes)
     refuse_one_class(annotations)
@@ -141,8 +146,7 @@ def _write(model: TrainedModel, history: History, settings: RunSettings, output:
 
     Called after the fit: a refused ``--resume`` must leave the folder of another run as it is.
     """
-    names = ("model.safetensors", "config.yaml", "log.csv", "metrics.json")
-    files = tuple(output / name for name in names)
+    files = tuple(output / name for name in _RECORDS)
     save_model(model, files[0])
     write_config(files[1], settings)
     write_log(files[2], history)

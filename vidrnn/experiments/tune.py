@@ -33,6 +33,7 @@ from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.evaluation import EvaluationSettings
 from vidrnn.settings.moved import as_first_written
+from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.members import fit_members
@@ -111,7 +112,8 @@ def tune(
         on_trial: gets each trial when it ends.
 
     Raises:
-        ConfigError: Optuna is not installed, or the space does not fit the configuration.
+        ConfigError: Optuna is not installed, the space does not fit the configuration, or the folder holds such files
+            that vidrnn did not write.
         TrainingError: the configuration itself cannot be fitted, or ``output`` holds or runs another search.
         AnnotationError, StoreError, MissingPathError: see the parts.
     """
@@ -119,6 +121,7 @@ def tune(
     from vidrnn.experiments.search import Search
 
     started = time.monotonic()
+    refuse_foreign_results(output, ("trials.csv", "best.yaml", "tune.json"))
     task, fingerprint = _prepare(settings, output, jobs)
     output.mkdir(parents=True, exist_ok=True)
     with Claims(output / ".claims") as claims:  # a lock that vanishes with its process

@@ -15,6 +15,7 @@ from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.stories import story_of
 from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
+from vidrnn.settings.outputs import refuse_foreign
 from vidrnn.video.overlay import Written, is_annotated, write_annotated
 from vidrnn.video.probe import Video, probe
 
@@ -103,10 +104,7 @@ def refuse_unfit(video: Path, output: Path) -> None:
         raise ConfigError(f"--output {quoted(output)}: give a file that ends in .mp4")
     if output.exists() and output.samefile(video):
         raise ConfigError(f"--output {quoted(output)} is the video itself; give another name")
-    if output.exists() and not is_annotated(output):
-        raise ConfigError(
-            f"--output {quoted(output)} is there and no annotated video; name another --output, or move it away"
-        )
+    refuse_foreign(output, is_ours=not output.exists() or is_annotated(output), what="no annotated video")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from vidrnn.inference.prediction_parquet import (
 from vidrnn.inference.prediction_rows import COLUMNS
 from vidrnn.names import original, quoted, writable_values
 from vidrnn.settings.model import Head
+from vidrnn.settings.outputs import refuse_foreign
 
 _FIRST_COLUMNS = b"path,status,"
 Origin = Mapping[str, str | float | None]
@@ -65,10 +66,7 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
 def _refuse_foreign(path: Path) -> None:
     """Refuse to replace, or to continue, what is no file of predictions; a header that was cut off is one."""
     is_ours = holds_predictions(path) if path.suffix == SUFFIX else _begins_like_ours(path)
-    if not is_ours:
-        raise ConfigError(
-            f"--output {quoted(path)} is there and holds no predictions; name another --output, or move it away"
-        )
+    refuse_foreign(path, is_ours=is_ours, what="holds no predictions")
 
 
 def _begins_like_ours(path: Path) -> bool:

@@ -104,9 +104,7 @@ def _refuse_obstacles(model: TrainedModel) -> None:
         )
     for spec in model.specs:
         if spec.stream in PICTURE_STREAMS and (spread := Sampling(**spec.sampling).spread):
-            raise ConfigError(
-                f"the model {spread.what}, too few of a long one; train with {spread.instead}, {advice}"
-            )
+            raise ConfigError(f"the model {spread.what}, too few of a long one; train with {spread.instead}, {advice}")
     if settings.model.bidirectional:
         return
     views = 2 if settings.features.mirrored and settings.inference.views == "both" else 1

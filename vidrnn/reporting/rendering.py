@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vidrnn.atomic import write_atomically
-from vidrnn.errors import ConfigError
-from vidrnn.names import CONSOLE_ERRORS, quoted
+from vidrnn.names import CONSOLE_ERRORS
 from vidrnn.reporting.views import LONGEST_NAME, LONGEST_PATH, shortened
+from vidrnn.settings.outputs import refuse_foreign
 from vidrnn.version import __version__
 
 LARGEST_PAGE = 15_000_000
@@ -62,7 +62,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     return _environment().get_template(template).render(context)
 
 
-def refuse_foreign(path: Path) -> None:
+def refuse_other_page(path: Path) -> None:
     """Refuse to replace a file that is no report, before any work is done. Raises ConfigError, OSError."""
     if not path.exists():
         return
@@ -70,10 +70,8 @@ def refuse_foreign(path: Path) -> None:
     if path.is_file():
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING)
-    if f'<meta name="generator" content="{_GENERATOR}">'.encode() not in beginning:
-        raise ConfigError(
-            f"--output {quoted(path)} is there and no report of this version; name another --output, or move it away"
-        )
+    is_ours = f'<meta name="generator" content="{_GENERATOR}">'.encode() in beginning
+    refuse_foreign(path, is_ours=is_ours, what="no report of this version")
 
 
 def write_page(path: Path, page: str, images: Sequence[str]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from vidrnn.reporting.answers_page import report_answers
 from vidrnn.reporting.comparison_page import read_comparison, report_comparison
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.page import report_run
-from vidrnn.reporting.rendering import refuse_foreign
+from vidrnn.reporting.rendering import refuse_other_page
 
 _OF_A_RUN = ("crossval.json", "metrics.json", "predictions.csv", "config.yaml")
 
@@ -32,7 +32,7 @@ def write_report(place: Path, *, output: Path | None = None, options: ReportOpti
     file = place if place.is_file() else _only_file(place)
     beside = place / "report.html" if file is None or place.is_dir() else file.with_name(f"{file.name}.report.html")
     page = output or beside
-    refuse_foreign(page)
+    refuse_other_page(page)
     if file is None:
         return report_run(place, page, options)
     if file.suffix == ".json":

@@ -367,3 +367,26 @@ def test_the_validation_split_says_what_its_numbers_are_worth(tmp_path: Path) ->
     assert "TRAINED ON THIS SPLIT" in said["train"]
     assert "this split chose the epoch and the temperature, so its numbers are optimistic" in said["val"]
     assert "optimistic" not in said["test"]
+
+
+def test_results_replace_results_and_nothing_else(tmp_path: Path) -> None:
+    """A folder with files of the same names by somebody else is refused before any work, and stays as it is."""
+    settings, run = make_run(tmp_path, splits=True), tmp_path / "run"
+    train(settings, output=run)
+    train(settings, output=run)
+    evaluate(run / "model.safetensors", settings, split="test", output=run)
+    verbs = {
+        "log.csv": lambda folder: train(settings, output=folder),
+        "confusion.png": lambda folder: evaluate(run / "model.safetensors", settings, split="test", output=folder),
+        "predictions.csv": lambda folder: run_crossval(settings, output=folder),
+    }
+    for name, call_verb in verbs.items():
+        folder = tmp_path / name.replace(".", "_")
+        folder.mkdir()
+        (folder / name).write_text("mine", encoding="utf-8")
+        with pytest.raises(ConfigError, match=rf"vidrnn did not write them: \['{name}'\]"):
+            call_verb(folder)
+        assert [file.read_text() for file in folder.iterdir()] == ["mine"]
+        (folder / name).unlink()
+        call_verb(folder)
+        call_verb(folder)

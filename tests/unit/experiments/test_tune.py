@@ -276,3 +276,11 @@ def test_without_optuna_the_error_names_the_extra(tmp_path: Path, monkeypatch: p
     with pytest.raises(ConfigError) as caught:
         tune(make_search(tmp_path), output=tmp_path / "search")
     assert str(caught.value) == "tune needs Optuna; run `pip install 'vidrnn[tune]'`"
+
+
+def test_a_folder_with_tables_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "trials.csv").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"vidrnn did not write them: \['trials\.csv'\]"):
+        tune(make_search(tmp_path), output=tmp_path / "search")
+    assert (tmp_path / "search" / "trials.csv").read_text(encoding="utf-8") == "mine"
