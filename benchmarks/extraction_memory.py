@@ -5,7 +5,10 @@ over many short clips says how much all its processes together hold on the way (
 count once). Every frame of every clip is decoded and embedded (``sampling: every``) by a small backbone with random
 weights.
 
-Run:  OMP_NUM_THREADS=1 python -m benchmarks.extraction_memory
+The features of one video are in memory until it is whole. What that takes for a recording of six hours is measured
+without decoder and network: rows come in batches, are joined, and go to the store.
+
+Run:  OMP_NUM_THREADS=1 python -m benchmarks.extraction_memory [--only-recording]
 """
 
 import contextlib
@@ -33,6 +36,7 @@ FEW, MANY = 4, 40
 LONG_RUN, CLIP_S = (250, 500, 1000, 2000, 4000), 1  # after how many clips the long run is looked at, and their length
 REST = 50  # clips after the last look, so that the decoders are still at work
 BATCH_SIZE, WORKERS = 16, 2
+RECORDING = (6 * 3600 * 10, 1536)  # steps of six hours at 10 a second, and numbers in each
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,16 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--child", type=Path, help="extract the videos of this folder and print the peak (internal)")
     parser.add_argument("--long-child", type=Path, help="extract one clip many times and look on the way (internal)")
+    parser.add_argument("--recording-child", type=Path, help="store the features of six hours there (internal)")
+    parser.add_argument("--only-recording", action="store_true", help="measure nothing but the recording")
     arguments = parser.parse_args()
+    if arguments.recording_child is not None:
+        measure_recording(arguments.recording_child)
+        return
+    if arguments.only_recording:
+        print_machine("vidrnn", "numpy")
+        print_json(report_recording(run_recording()))
+        return
     if arguments.long_child is not None:
         measure_long_run(arguments.long_child)
         return
@@ -72,7 +85,7 @@ def main() -> None:
         clip = render(root / "clip.mp4", seconds=CLIP_S)
         command = [sys.executable, "-m", "benchmarks.extraction_memory", "--long-child", str(clip)]
         output = subprocess.run(command, check=True, capture_output=True, text=True, start_new_session=True).stdout
-    report(peaks, json.loads(output.splitlines()[-1]))
+    report(peaks, json.loads(output.splitlines()[-1]), run_recording())
 
 
 def render(path: Path, *, seconds: int) -> Path:
@@ -134,6 +147,63 @@ def measure_long_run(clip: Path) -> None:
     print(json.dumps(held))
 
 
+def run_recording() -> dict[str, float]:
+    """What `measure_recording` prints, of a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.extraction_memory", "--recording-child", folder]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    values: dict[str, float] = json.loads(output.splitlines()[-1])
+    return values
+
+
+def measure_recording(folder: Path) -> None:
+    """Gather and store the features of a recording in this process, and print its peak before and after."""
+    import numpy as np
+
+    from vidrnn.extraction.gathering import InMemory
+    from vidrnn.settings.features import FeatureSettings
+    from vidrnn.store.feature_store import FeatureStore
+    from vidrnn.store.source import Source
+    from vidrnn.store.spec import FeatureSpec, sampling_values
+    from vidrnn.store.video_features import VideoFeatures, VideoMetadata
+
+    steps, dim = RECORDING
+    settings = FeatureSettings()
+    spec = FeatureSpec(
+        stream="rgb",
+        backbone=settings.backbone,
+        weights="random",
+        weights_digest="0" * 64,
+        node="head",
+        dim=dim,
+        grid=1,
+        preprocessing={},
+        sampling=sampling_values(settings),
+        precision=settings.precision,
+    )
+    store = FeatureStore(folder).create(spec)
+    rng = np.random.default_rng(0)
+    before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    gathered = InMemory()
+    for _ in range(steps // BATCH_SIZE):
+        gathered.append(rng.random((BATCH_SIZE, dim), dtype=np.float32).astype(np.float16))
+    facts = VideoMetadata(WIDTH, HEIGHT, steps, steps / 10), Source(1, 1, "0" * 64)
+    store.write("recording.mp4", VideoFeatures(gathered.whole(), np.arange(steps) / 10, *facts))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    features_mb = steps * dim * 2 / 2**20
+    print(json.dumps({"features_mb": round(features_mb, 1), "above_mb": round(peak_mb - before_mb, 1)}))
+
+
+def report_recording(recording: dict[str, float]) -> dict[str, float]:
+    """Print and give what a recording takes."""
+    times = recording["above_mb"] / recording["features_mb"]
+    print(
+        f"\none recording of six hours, {RECORDING[0]} steps of {RECORDING[1]}: {recording['above_mb']:.0f} MB for "
+        f"{recording['features_mb']:.0f} MB of features, {times:.2f} times"
+    )
+    return {"recording_mb": recording["above_mb"], "recording_times_its_features": round(times, 3)}
+
+
 def small_backbone(store: Path) -> tuple["ExtractionSettings", "Backbone"]:
     """One torch thread, small frames, random weights."""
     import torch
@@ -159,7 +229,7 @@ def proportional_mb() -> float:
     return total_kb / 1024
 
 
-def report(peaks: list[Peak], long_run: dict[str, float]) -> None:
+def report(peaks: list[Peak], long_run: dict[str, float], recording: dict[str, float]) -> None:
     idle, short, long, few, many = peaks
     print_machine("vidrnn", "torch", "torchvision", "openvino", "av", "numpy")
     print(
@@ -184,7 +254,7 @@ def report(peaks: list[Peak], long_run: dict[str, float]) -> None:
         "peak_mb_many": many.peak_mb,
         "ratio_number": many.peak_mb / few.peak_mb,
     }
-    print_json(figures)
+    print_json(figures | report_recording(recording))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
+from vidrnn.extraction.collector import Result
 from vidrnn.extraction.drawing import DrawVideo, draw_video
 from vidrnn.extraction.embedder import Pass
 from vidrnn.extraction.jobs import Failure, Job
@@ -100,11 +101,8 @@ def extract(
         with closing(results), _Writer(plan) as writer:  # whatever happens, no decoder stays behind
             for path, found in results:
                 report.speed.videos += 1
-                for number, result in found.items():
-                    if isinstance(result, Failure):
-                        plan.fail(number, result)
-                    else:
-                        writer.write(number, path, result)
+                _enter(path, found, plan, writer)
+                del found  # as large as a long video has it, and the next one begins
         for ledger in ledgers:
             ledger.close()
     return report
@@ -191,6 +189,15 @@ class _Plan:
             self._unsettled[path] -= 1
             if not self._unsettled[path]:
                 self._on_video()
+
+
+def _enter(path: str, found: Result, plan: _Plan, writer: "_Writer") -> None:
+    """What became of a video."""
+    for number, result in found.items():
+        if isinstance(result, Failure):
+            plan.fail(number, result)
+        else:
+            writer.write(number, path, result)
 
 
 class _Writer:

@@ -20,23 +20,34 @@ class Gathered(Protocol):
         """(T, D) all that was taken, at least one row."""
 
 
+_SPARE = 8  # of so many rows, one more is made room for
+
 Gather = Callable[[], Gathered]
 """Begins with a video."""
 
 
 class InMemory:
-    """For videos whose features fit into memory several times."""
+    """For videos whose features fit into memory: one array that grows, so that they are never there twice."""
 
     def __init__(self) -> None:
-        self._parts: list[Features] = []
+        self._array: Features = np.empty((0, 0), dtype=np.float16)
+        self._rows = 0
 
     def append(self, rows: Features) -> None:
         """See `Gathered`."""
-        self._parts.append(rows)
+        first, self._rows = self._rows, self._rows + len(rows)
+        if self._rows > len(self._array):
+            self._resize(self._rows + self._rows // _SPARE, rows.shape[1])
+        self._array[first : self._rows] = rows
 
     def whole(self) -> Features:
-        """See `Gathered`."""
-        return np.concatenate(self._parts)
+        """See `Gathered`; nothing may be appended afterwards."""
+        self._resize(self._rows, self._array.shape[1])
+        return self._array
+
+    def _resize(self, rows: int, dim: int) -> None:
+        """Large arrays are moved by the system, page by page, and not copied."""
+        self._array.resize((rows, dim), refcheck=False)  # no view of it leaves before it is whole
 
 
 class OnDisk:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from vidrnn.atomic import replacing
+
 SUFFIX = ".safetensors"
 NO_FEATURES = (SafetensorError, KeyError, TypeError, ValueError)
 """What `read` raises when a file is damaged or something else, besides OSError."""
@@ -75,9 +77,41 @@ def header_of(metadata: dict[str, str] | None) -> dict[str, Any]:
 
 def checksum_of(features: npt.NDArray[Any], timestamps_s: npt.NDArray[Any]) -> str:
     """sha256 of the values, as in the header."""
-    hasher = hashlib.sha256(np.ascontiguousarray(features).tobytes())
-    hasher.update(np.ascontiguousarray(timestamps_s).tobytes())
+    hasher = hashlib.sha256()
+    for values in (features, timestamps_s):
+        hasher.update(bytes_of(values))
     return hasher.hexdigest()
+
+
+def write(path: Path, features: npt.NDArray[np.float16], timestamps_s: npt.NDArray[np.float64], header: str) -> None:
+    """Write a feature file atomically, straight from the memory of the values, which may be as much as there is.
+
+    The bytes are those that ``safetensors.numpy.save`` gives, which holds them twice more.
+
+    Raises:
+        OSError: disk full, read-only.
+    """
+    # In the order of safetensors: by falling alignment.
+    tensors: dict[str, tuple[str, npt.NDArray[Any]]] = {
+        "timestamps_s": ("F64", timestamps_s),
+        "features": ("F16", features),
+    }
+    description: dict[str, Any] = {"__metadata__": {"vidrnn": header}}
+    end = 0
+    for name, (dtype, values) in tensors.items():
+        begin, end = end, end + values.nbytes
+        description[name] = {"dtype": dtype, "shape": list(values.shape), "data_offsets": [begin, end]}
+    text = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, values in tensors.values():
+            file.write(bytes_of(values))
+
+
+def bytes_of(values: npt.NDArray[Any]) -> memoryview:
+    """The bytes of an array, one row after the other: its own memory, where that is their order."""
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
 
 
 def walk(folder: str) -> Iterator["os.DirEntry[str]"]:

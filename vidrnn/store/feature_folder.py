@@ -18,9 +18,6 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy.typing as npt
-from safetensors.numpy import save
-
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import quoted
@@ -142,8 +139,8 @@ class FeatureFolder:
 
     def write(self, video_path: str, video: VideoFeatures) -> None:
         """Write one feature file atomically. Raises OSError (disk full, read-only)."""
-        tensors: dict[str, npt.NDArray[Any]] = {"features": video.features, "timestamps_s": video.timestamps_s}
-        write_atomically(self.file_of(video_path), save(tensors, metadata={"vidrnn": self.header(video_path, video)}))
+        header = self.header(video_path, video)
+        feature_file.write(self.file_of(video_path), video.features, video.timestamps_s, header)
 
     def read(self, video_path: str, *, check: bool = False) -> VideoFeatures:
         """Read the features of one video, from its feature file or else from the pack.

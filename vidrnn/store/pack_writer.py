@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from vidrnn.atomic import replacing, write_atomically
 from vidrnn.errors import StoreError
 from vidrnn.names import quoted
-from vidrnn.store import pack_reader
+from vidrnn.store import feature_file, pack_reader
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.mapping import DATA_START
 from vidrnn.store.pack_reader import ENTRY, Pack, Shard, Tensors
@@ -128,13 +128,13 @@ class _OpenShard:
     def add(self, video: VideoFeatures, header: bytes) -> tuple[int, int, int, int]:
         """Append a video; first row, number of rows, start and end of the header. Raises OSError."""
         place = self._rows, len(video.features), len(self._headers), len(self._headers) + len(header)
-        self._append(np.ascontiguousarray(video.features).tobytes())
+        self._append(feature_file.bytes_of(video.features))
         self._times += video.timestamps_s.tobytes()
         self._headers += header + b"\n"
         self._rows += len(video.features)
         return place
 
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
         self._hasher.update(data)
         self._file.write(data)
 

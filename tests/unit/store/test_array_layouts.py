@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 from tests.worlds import tiny_spec
 from vidrnn.settings.features import FeatureSettings
@@ -87,3 +87,16 @@ def test_a_transposed_array_is_not_scrambled(tmp_path):
     folder = FeatureStore(tmp_path / "store").create(tiny_spec(dim=3, settings=SETTINGS, stream="external"))
     folder.write("a.mp4", video)
     assert np.abs(folder.read("a.mp4").features - by_value.T.astype(np.float16)).max() == 0
+
+
+@pytest.mark.parametrize("steps", [1, 3, 1000])
+@pytest.mark.parametrize("name", ["a.mp4", 'ein "Bär"/\\u1f43b \U0001f43b.mp4', "caf\udce9.mp4"])
+def test_a_feature_file_is_what_safetensors_itself_would_write(tmp_path, steps, name):
+    """Its bytes are written from the memory of the values, so the format is written out here by hand."""
+    folder = FeatureStore(tmp_path).create(tiny_spec(dim=5))
+    rng = np.random.default_rng(0)
+    features, times = rng.normal(size=(steps, 5)).astype(np.float16), np.arange(steps) / 3
+    video = VideoFeatures(features, times, *FACTS, notes=("a\tb",))
+    folder.write(name, video)
+    expected = save({"features": features, "timestamps_s": times}, metadata={"vidrnn": folder.header(name, video)})
+    assert folder.file_of(name).read_bytes() == expected
