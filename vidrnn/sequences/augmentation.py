@@ -42,7 +42,13 @@ def draw_steps(totals: torch.Tensor, settings: TrainingSettings, *, generator: t
 
 
 def augment(
-    batch: Batch, settings: TrainingSettings, *, head: Head, num_classes: int, generator: torch.Generator
+    batch: Batch,
+    settings: TrainingSettings,
+    *,
+    head: Head,
+    num_classes: int,
+    generator: torch.Generator,
+    hiding: torch.Tensor | None = None,
 ) -> Batch:
     """Hide streams of a training batch, mix, blur and thin it, as far as the settings say.
 
@@ -52,9 +58,12 @@ def augment(
         head: what is answered; only heads with one answer per video other than transcripts can be mixed.
         num_classes: classes that the head tells apart.
         generator: draws all of it, on the CPU.
+        hiding: of `draw_hiding`, where several windows of a video hide the same; None: drawn here.
     """
     if settings.stream_dropout and batch.present is not None:
-        batch = replace(batch, present=hide_streams(batch.present, settings.stream_dropout, generator=generator))
+        if hiding is None:
+            hiding = draw_hiding(batch.present.shape[0], batch.present.shape[2], generator=generator)
+        batch = replace(batch, present=hide_streams(batch.present, settings.stream_dropout, drawn=hiding))
     if settings.mixup:
         batch = _mix(batch, settings.mixup, head=head, num_classes=num_classes, generator=generator)
     features = batch.features
@@ -71,7 +80,12 @@ def augment(
     return batch if features is batch.features else replace(batch, features=features)
 
 
-def hide_streams(present: torch.Tensor, share: float, *, generator: torch.Generator) -> torch.Tensor:
+def draw_hiding(videos: int, streams: int, *, generator: torch.Generator) -> torch.Tensor:
+    """(videos, streams) numbers between 0 and 1, on the CPU, that decide what `hide_streams` hides."""
+    return torch.rand((videos, streams), generator=generator)
+
+
+def hide_streams(present: torch.Tensor, share: float, *, drawn: torch.Tensor) -> torch.Tensor:
     """Hide whole streams of videos, each with probability ``share``, but never all that a video has.
 
     Where all would be hidden, the one with the largest draw stays, which is any of them with the same probability.
@@ -79,13 +93,13 @@ def hide_streams(present: torch.Tensor, share: float, *, generator: torch.Genera
     Args:
         present: (B, S, streams) bool.
         share: between 0 and 1.
-        generator: draws it, on the CPU.
+        drawn: (B, streams) from `draw_hiding`.
 
     Returns:
         (B, S, streams) bool.
     """
     there = present.any(1).cpu()
-    drawn = torch.rand(there.shape, generator=generator).masked_fill(~there, -1.0)
+    drawn = drawn.masked_fill(~there, -1.0)
     kept = (drawn >= share) | (drawn == drawn.amax(1, keepdim=True))
     return present & kept.to(present.device).unsqueeze(1)
 

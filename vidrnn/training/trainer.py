@@ -10,7 +10,7 @@ from torch import nn
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.states import map_state
-from vidrnn.sequences.augmentation import augment, draw_order, draw_steps
+from vidrnn.sequences.augmentation import augment, draw_hiding, draw_order, draw_steps
 from vidrnn.sequences.sequence_set import Batch, SequenceSet
 from vidrnn.sequences.steps import StepChoice, shuffle_steps, similar_lengths
 from vidrnn.settings.model import ModelSettings
@@ -124,14 +124,19 @@ class Trainer:
             yield progress, loss, torch.zeros((), dtype=torch.int64, device=self._train.device)
 
     def _descend_in_windows(self, positions: torch.Tensor, size: int) -> Iterator[tuple[float, torch.Tensor]]:
-        """See `vidrnn.training.windows`; a window without a known step changes nothing."""
+        """See `vidrnn.training.windows`; a window without a known step changes nothing.
+
+        What is chosen for a video holds for all its windows: its view, and the streams that are hidden.
+        """
         model = self.model.settings
         choice, mirrored = self._choose(positions)
+        hiding = self._draw_hiding(len(positions))
         state, before = None, torch.arange(len(positions))
         for window in windows_of(choice, size=size, context=size // 2 if model.bidirectional else 0):
             self.optimiser.zero_grad()
             views = None if mirrored is None else mirrored[window.rows]
-            batch = self._batch(positions[window.rows], window.choice, views)
+            hidden = None if hiding is None else hiding[window.rows]
+            batch = self._batch(positions[window.rows], window.choice, views, hiding=hidden)
             targets = window.only_counted(batch.targets)
             with self._autocast():
                 if model.bidirectional:
@@ -186,10 +191,25 @@ class Trainer:
         both = train.has_both_views
         return choice, torch.rand(len(positions), generator=self.generator) < 0.5 if both else None
 
-    def _batch(self, positions: torch.Tensor, choice: StepChoice, mirrored: torch.Tensor | None) -> Batch:
-        model = self.model.settings
+    def _draw_hiding(self, videos: int) -> torch.Tensor | None:
+        """What decides which streams of videos are hidden; None where none are."""
+        streams = len(self._train.streams)
+        hides = self._settings.stream_dropout and streams > 1
+        return draw_hiding(videos, streams, generator=self.generator) if hides else None
+
+    def _batch(
+        self,
+        positions: torch.Tensor,
+        choice: StepChoice,
+        mirrored: torch.Tensor | None,
+        *,
+        hiding: torch.Tensor | None = None,
+    ) -> Batch:
+        model, settings, generator = self.model.settings, self._settings, self.generator
         batch = self._train.batch(positions, choice, model, mirrored=mirrored)
-        return augment(batch, self._settings, head=model.head, num_classes=self._num_classes, generator=self.generator)
+        return augment(
+            batch, settings, head=model.head, num_classes=self._num_classes, generator=generator, hiding=hiding
+        )
 
     def _autocast(self) -> torch.autocast:
         device = self._train.device.type

@@ -10,7 +10,7 @@ import torch
 from tests.worlds import CPU, LABELS, Array, annotate, fill_store, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.errors import StoreError
 from vidrnn.models.classifier import SequenceClassifier
-from vidrnn.sequences.augmentation import augment, hide_streams
+from vidrnn.sequences.augmentation import augment, draw_hiding, hide_streams
 from vidrnn.sequences.found_stream import FoundStream
 from vidrnn.sequences.loading import join_streams, load_sequences
 from vidrnn.sequences.sequence_set import Batch, SequenceSet
@@ -218,14 +218,15 @@ def test_streams_are_hidden_from_whole_videos_as_often_as_asked_and_never_all() 
     generator = torch.Generator().manual_seed(0)
     present = torch.rand(4000, 3, 3, generator=generator) < 0.7
     present = present[present.flatten(1).any(1)]
-    kept = hide_streams(present, 0.4, generator=generator)
+    drawn = draw_hiding(len(present), 3, generator=generator)
+    kept = hide_streams(present, 0.4, drawn=drawn)
     before, after = present.any(1), kept.any(1)
     assert bool(after.any(1).all())
     assert torch.equal(kept, present & after.unsqueeze(1)), "a stream is hidden at all steps or at none"
     several = before.sum(1) == 3
     hidden = 1 - after[several].float().mean(0)
     assert ((hidden - (0.4 - 0.4**3 / 3)).abs() < 0.03).all(), "all three would be hidden in 0.4^3; then one stays"
-    assert torch.equal(hide_streams(present, 0.0, generator=generator), present)
+    assert torch.equal(hide_streams(present, 0.0, drawn=drawn), present)
 
 
 def batch_of(sequences: SequenceSet) -> Batch:

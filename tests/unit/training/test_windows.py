@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.worlds import Array, sequence_set, tiny_model, tiny_training
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.sequences.alignment import align
 from vidrnn.sequences.inputs import running_means
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps
@@ -21,6 +22,7 @@ from vidrnn.sequences.targets import IGNORED, Targets, known_answers
 from vidrnn.settings.base import validate
 from vidrnn.settings.model import Head
 from vidrnn.settings.run import RunSettings
+from vidrnn.training import trainer
 from vidrnn.training.fit import Checkpointing, FitResult, fit
 from vidrnn.training.objective import Objective
 from vidrnn.training.predict import PredictOptions, predict
@@ -230,3 +232,33 @@ def test_layers_that_cannot_go_on_and_videos_without_a_duration_are_refused() ->
     with pytest.raises(TrainingError, match="no training video says how long it lasts"):
         learn(replace(train, metadata=np.zeros((3, 4))), window=3, model={}, epochs=1)
     assert math.isfinite(learn(train, window=3, model={"cell": "transformer"}, epochs=1).history[0]["train_loss"])
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_stream_is_hidden_from_a_video_in_all_its_windows_and_another_time_not(*, bidirectional: bool) -> None:
+    """The state of a window goes on from what the one before it showed."""
+    one = random_set("step_labels", (12, 12, 12, 9))
+    other = random_set("step_labels", (12, 12, 12, 9), seed=1)
+    grid, _ = align({name: [np.arange(int(steps)) / RATE for steps in one.totals] for name in ("rgb", "text")})
+    tables = {"rgb": one.streams["rgb"], "text": other.streams["rgb"]}
+    train = replace(one, streams=tables, grid=grid)
+    shown: list[torch.Tensor] = []
+    draw = trainer.augment
+
+    def watched(*given: Any, **named: Any) -> Any:
+        batch = draw(*given, **named)
+        shown.append(batch.present)
+        return batch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "augment", watched)
+        learn(train, window=3, model={"bidirectional": bidirectional}, epochs=12, stream_dropout=0.5)
+    patterns = [present.any(1).tolist() for present in shown]
+    epochs = [patterns[i : i + 4] for i in range(0, len(patterns), 4)]
+    assert len(epochs) == 12
+    for first, *others in epochs:
+        for pattern in others:  # the order of the videos stays; one has ended before the last window
+            assert [row for row in pattern if row not in first] == []
+        assert others[0] == first == others[1]
+    hidden = [row.count(False) for first, *_ in epochs for row in first]
+    assert set(hidden) == {0, 1}
