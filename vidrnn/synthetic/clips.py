@@ -5,7 +5,7 @@ frames of the first one's clip of the same seeds, in reverse order. So only the 
 tells the two apart: speed, holds, camera, noise and position are the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -24,18 +24,18 @@ _MARGIN = 14  # pixels drawn around the picture, so that shake and zoom never sh
 _DOOR = (0.20, 0.68, 1.14)  # left, right (hinges) and top of the doorway, body units
 
 # Key poses: progress, hip x, hip y, trunk lean, hand angle, hand reach.
-_SIT = (
+SIT = (
     (0.0, 0.00, 0.520, 2.0, 5.0, 0.32),
     (0.5, -0.12, 0.410, 36.0, 62.0, 0.30),
     (1.0, -0.25, 0.315, -4.0, 48.0, 0.26),
 )
-_LIE = (
+LIE = (
     (0.0, 0.00, 0.520, 2.0, 5.0, 0.32),
     (0.4, -0.20, 0.200, 30.0, 60.0, 0.30),
     (0.6, -0.40, 0.100, -25.0, 5.0, 0.30),
     (1.0, -0.47, 0.085, -87.0, 12.0, 0.31),
 )
-_LIFT = (
+LIFT = (
     (0.0, 0.00, 0.520, 2.0, 5.0, 0.32),
     (0.5, -0.15, 0.200, 52.0, 0.0, 0.0),
     (1.0, 0.00, 0.520, -6.0, 0.0, 0.0),
@@ -55,7 +55,7 @@ class SyntheticClip:
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Pair:
     """Two classes that reverse each other, drawn by one function of the progress 0..1."""
 
     names: tuple[str, str]
@@ -64,7 +64,8 @@ class _Pair:
     bare: tuple[float, float] = (0.0, 0.0)  # stretch of the wall without decoration, body units
 
 
-def _pose(actor: Actor, keys: tuple[tuple[float, ...], ...], progress: float) -> Pose:
+def pose_of(actor: Actor, keys: tuple[tuple[float, ...], ...], progress: float) -> Pose:
+    """Return the pose between key poses at a progress from 0 to 1."""
     x, y, lean, angle, reach = fig.keyed(keys, progress)
     hip = (x, y * actor.leg / fig.LEG)
     return Pose(hip, lean, (angle, reach), (angle + 4.0, reach), (0.0, 0.05))
@@ -77,11 +78,11 @@ def _draw_chair(stage: Stage, actor: Actor, room: Room, progress: float) -> None
         stage.box((x - 0.03, 0.0), (x, 0.24), room.wood)
     stage.box((-0.48, 0.24), (-0.43, 0.66), room.wood)
     stage.box((-0.48, 0.20), (-0.08, 0.25), room.accent)
-    fig.draw_side(stage, actor, _pose(actor, _SIT, progress))
+    fig.draw_side(stage, actor, pose_of(actor, SIT, progress))
 
 
 def _draw_mat(stage: Stage, actor: Actor, room: Room, progress: float) -> None:
-    pose = _pose(actor, _LIE, progress)
+    pose = pose_of(actor, LIE, progress)
     stage.polygon([(-1.06, -0.04), (0.16, -0.04), (0.12, 0.06), (-1.02, 0.06)], room.accent)
     stage.shadow(min(pose.hip[0], pose.along(0.5)[0]) - 0.08, 0.14)
     stage.chain([(-0.98, 0.035), (-0.84, 0.035)], [0.04, 0.04], (235, 232, 225))
@@ -89,7 +90,7 @@ def _draw_mat(stage: Stage, actor: Actor, room: Room, progress: float) -> None:
 
 
 def _draw_box(stage: Stage, actor: Actor, _room: Room, progress: float) -> None:
-    pose = _pose(actor, _LIFT, progress)
+    pose = pose_of(actor, LIFT, progress)
     x, y = fig.keyed(_LIFTED_BOX, progress)
     pose = fig.reach_for(actor, pose, target=(x - 0.06, y), share=min(1.0, progress / 0.5))
 
@@ -130,11 +131,11 @@ def _draw_arms(stage: Stage, actor: Actor, _room: Room, progress: float) -> None
 
 
 _PAIRS = (
-    _Pair(("sit_down", "stand_up"), _draw_chair, -0.15),
-    _Pair(("lie_down", "get_up"), _draw_mat, -0.45),
-    _Pair(("pick_up", "put_down"), _draw_box, 0.10),
-    _Pair(("open_door", "close_door"), _draw_door, 0.25, (_DOOR[0] - 0.1, _DOOR[1] + 0.1)),
-    _Pair(("raise_arms", "lower_arms"), _draw_arms, 0.0),
+    Pair(("sit_down", "stand_up"), _draw_chair, -0.15),
+    Pair(("lie_down", "get_up"), _draw_mat, -0.45),
+    Pair(("pick_up", "put_down"), _draw_box, 0.10),
+    Pair(("open_door", "close_door"), _draw_door, 0.25, (_DOOR[0] - 0.1, _DOOR[1] + 0.1)),
+    Pair(("raise_arms", "lower_arms"), _draw_arms, 0.0),
 )
 ACTIONS: tuple[str, ...] = tuple(name for pair in _PAIRS for name in pair.names)
 
@@ -166,11 +167,12 @@ def render_clip(
     if action not in ACTIONS:
         raise ValueError(f"unknown action {quoted(action)}; allowed are: {', '.join(ACTIONS)}")
     index = ACTIONS.index(action)
-    actor, room = _sample_scene(np.random.default_rng([group_seed, 1]))
+    actor, room = sample_scene(np.random.default_rng([group_seed, 1]))
     rng = np.random.default_rng([group_seed, 2, clip_seed, index // 2])
-    frames = _shoot(_PAIRS[index // 2], actor, room, rng, size=(width, height), fps=fps)
+    progress = _sample_progress(rng, fps)
+    frames = shoot(_PAIRS[index // 2], actor, room, rng, size=(width, height), progress=progress)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _encode(path, reversed(list(frames)) if index % 2 else frames, size=(width, height), fps=fps)
+    encode_clip(path, reversed(list(frames)) if index % 2 else frames, size=(width, height), fps=fps)
 
 
 def render_clips(
@@ -213,7 +215,9 @@ def render_clips(
     return clips
 
 
-def _sample_scene(rng: np.random.Generator) -> tuple[Actor, Room]:
+def sample_scene(rng: np.random.Generator) -> tuple[Actor, Room]:
+    """Draw an actor and a room."""
+
     def pick(palette: str) -> fig.Colour:
         code = int(str(rng.choice(palette.split())), 16)
         return shade((code >> 16, code >> 8 & 255, code & 255), float(rng.uniform(0.88, 1.12)))
@@ -257,12 +261,11 @@ def _sample_progress(rng: np.random.Generator, fps: int) -> list[float]:
     return [float(share) for share in moved**2 * (3.0 - 2.0 * moved)]
 
 
-def _shoot(
-    pair: _Pair, actor: Actor, room: Room, rng: np.random.Generator, *, size: tuple[int, int], fps: int
+def shoot(
+    pair: Pair, actor: Actor, room: Room, rng: np.random.Generator, *, size: tuple[int, int], progress: Sequence[float]
 ) -> Iterator[Image]:
-    """Yield the frames of one clip of the pair's first class as RGB pictures (height, width, 3)."""
+    """Yield the frames of one clip of the pair's first class, one for each progress, as RGB (height, width, 3)."""
     width, height = size
-    progress = _sample_progress(rng, fps)
     times = np.linspace(-0.5, 0.5, len(progress))
     phase, pace, sway = rng.uniform(0.0, 6.28, 2), rng.uniform(6.0, 18.0, 2), rng.uniform(0.0, 1.5, 2)
     zooms = rng.uniform(1.0, 1.04) + rng.uniform(-0.01, 0.01) * times
@@ -287,7 +290,8 @@ def _shoot(
         yield np.asarray(frame, np.uint8)
 
 
-def _encode(path: Path, frames: Iterable[Image], *, size: tuple[int, int], fps: int) -> None:
+def encode_clip(path: Path, frames: Iterable[Image], *, size: tuple[int, int], fps: int) -> None:
+    """Write pictures (height, width, 3) as H.264."""
     # Constant quality and key frames only: coding does not depend on the order of the frames either.
     options = {"preset": "veryfast", "qp": "24", "g": "1"}
     with av.open(str(path), "w") as container:
