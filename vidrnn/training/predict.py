@@ -8,9 +8,10 @@ import torch
 from vidrnn.device import repeatable
 from vidrnn.evaluation.metrics import Output
 from vidrnn.models.ensemble import Model, combine_outputs
-from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.sequence_set import Batch, SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, full_batches, nearest_chosen, shuffle_steps
 from vidrnn.settings.evaluation import InferenceSettings
+from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import in_order
 
@@ -103,16 +104,37 @@ def _in_batches(model: Model, sequences: SequenceSet, options: PredictOptions) -
     """The outputs of every draw and view, for each batch of videos."""
     model.eval()
     sequences = sequences.showing(options.inference.streams)
-    views = (False, True) if sequences.has_both_views and options.inference.views == "both" else (False,)
     shuffle = torch.Generator().manual_seed(_SHUFFLE_SEED) if options.shuffled_time else None
     # With a fixed number of steps all batches have the same size, however short some videos are.
     lengths = sequences.totals if options.steps is None else torch.full_like(sequences.totals, options.steps)
     for positions in full_batches(lengths, most_steps=_STEPS_PER_BATCH):
-        answers: list[list[torch.Tensor]] = []
-        for draw in range(options.inference.draws):
-            choice = _choose(sequences, positions, options.steps, draw=draw, shuffle=shuffle)
-            answers += [_ask(model, sequences, positions, choice, mirrored=mirrored) for mirrored in views]
-        yield answers
+        ways = ways_of(sequences, positions, options, model.settings, shuffle=shuffle)
+        yield [_ask(model, sequences.totals[positions], choice, batch) for choice, batch in ways]
+
+
+def ways_of(
+    sequences: SequenceSet,
+    positions: torch.Tensor,
+    options: PredictOptions,
+    model: ModelSettings,
+    *,
+    shuffle: torch.Generator | None = None,
+) -> Iterator[tuple[StepChoice, Batch]]:
+    """What a model is shown of some videos (B,), in each draw of their steps and each view of them.
+
+    Args:
+        sequences: with the streams that are shown.
+        positions: (B,) int64 videos.
+        options: which draws and views there are.
+        model: what a step shows.
+        shuffle: puts the steps of each draw into random order.
+    """
+    views = (False, True) if sequences.has_both_views and options.inference.views == "both" else (False,)
+    for draw in range(options.inference.draws):
+        choice = _choose(sequences, positions, options.steps, draw=draw, shuffle=shuffle)
+        for mirrored in views:
+            view = torch.full((len(positions),), mirrored)
+            yield choice, sequences.batch(positions, choice, model, mirrored=view if mirrored else None)
 
 
 def _choose(
@@ -135,16 +157,12 @@ def _choose(
 
 
 @torch.inference_mode()
-def _ask(
-    model: Model, sequences: SequenceSet, positions: torch.Tensor, choice: StepChoice, *, mirrored: bool
-) -> list[torch.Tensor]:
-    view = torch.full((len(positions),), mirrored)
-    batch = sequences.batch(positions, choice, model.settings, mirrored=view if mirrored else None)
+def _ask(model: Model, totals: torch.Tensor, choice: StepChoice, batch: Batch) -> list[torch.Tensor]:
     outputs: torch.Tensor = model(batch.features, batch.lengths, batch.present).cpu()
     if not model.per_step:
         return list(outputs.unbind())
     rows: list[torch.Tensor] = []
-    for number, total in enumerate(sequences.totals[positions].tolist()):
+    for number, total in enumerate(totals.tolist()):
         length = int(choice.lengths[number])
         steps = outputs[number, :length]
         if model.settings.head != "transcript":  # that says in which order it saw things, shuffled or not

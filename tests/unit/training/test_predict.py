@@ -10,7 +10,7 @@ import vidrnn.training.predict as module
 from tests.worlds import Array, rgb, sequence_set, tiny_model, with_rgb
 from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.models.ensemble import Ensemble, combine_outputs
-from vidrnn.sequences.sequence_set import SequenceSet
+from vidrnn.sequences.sequence_set import Batch, SequenceSet
 from vidrnn.sequences.steps import StepChoice, choose_steps, nearest_chosen
 from vidrnn.settings.base import validate
 from vidrnn.settings.evaluation import InferenceSettings
@@ -199,11 +199,9 @@ def test_the_drawn_places_are_always_the_same_and_differ_between_answers(monkeyp
     seen: list[StepChoice] = []
     ask = module._ask
 
-    def spy(
-        model: SequenceClassifier, sequences: SequenceSet, positions: torch.Tensor, choice: StepChoice, **view: bool
-    ):
+    def spy(model: SequenceClassifier, totals: torch.Tensor, choice: StepChoice, batch: Batch):
         seen.append(choice)
-        return ask(model, sequences, positions, choice, **view)
+        return ask(model, totals, choice, batch)
 
     monkeypatch.setattr(module, "_ask", spy)
     model = make_model()
