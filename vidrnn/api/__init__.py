@@ -3,6 +3,7 @@
 Each takes paths as text or as `pathlib.Path`, raises `VidrnnError` for what it refuses, and prints nothing.
 """
 
+from vidrnn.api.explaining import explain
 from vidrnn.api.runs import check, crossval, evaluate, extract, load_settings, report, train
 from vidrnn.api.videos import annotate, classify, cut, load
 
@@ -13,6 +14,7 @@ __all__ = [
     "crossval",
     "cut",
     "evaluate",
+    "explain",
     "extract",
     "load",
     "load_settings",

@@ -20,6 +20,7 @@ from vidrnn.cli.cut import cut
 from vidrnn.cli.demo import demo
 from vidrnn.cli.doctor import doctor
 from vidrnn.cli.evaluate import evaluate
+from vidrnn.cli.explain import explain
 from vidrnn.cli.extract import extract
 from vidrnn.cli.report import report
 from vidrnn.cli.runs import runs
@@ -97,7 +98,7 @@ def _how_to_go_on() -> str:
 
 for verb in (
     *(demo, check, extract, train, evaluate, crossval, tune, compare, report),
-    *(classify, segments, stream, annotate, cut, convert),
+    *(classify, segments, stream, annotate, explain, cut, convert),
     *(runs, doctor),
 ):
     app.command()(verb)

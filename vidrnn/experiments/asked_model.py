@@ -72,17 +72,18 @@ def load_for(
     both = [spec for spec in shown if spec.stream in PICTURE_STREAMS and model.settings.features.mirrored]
     return load_sequences(
         annotations,
-        [_folder_of_model(spec, settings) for spec in shown],
+        [folder_of_model(spec, settings) for spec in shown],
         model.label_map,
         device=device,
         head=model.settings.model.head,
-        mirrored=[_folder_of_model(spec.mirrored(), settings) for spec in both],
+        mirrored=[folder_of_model(spec.mirrored(), settings) for spec in both],
         unseen=[spec for spec in model.specs if spec not in shown],
         causal=not model.settings.model.bidirectional,
     )
 
 
-def _folder_of_model(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:
+def folder_of_model(spec: FeatureSpec, settings: RunSettings) -> FeatureFolder:
+    """Where the store holds the features that a model takes. Raises StoreError."""
     folders = FeatureStore(settings.extraction.store).folders()
     for folder in folders:
         if folder.spec.digest == spec.digest:

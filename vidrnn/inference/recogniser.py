@@ -10,10 +10,14 @@ from os import PathLike
 from pathlib import Path
 
 from vidrnn.errors import ConfigError, StoreError, VideoError
+from vidrnn.explanation.explanation import Explanation
+from vidrnn.explanation.importance import Method
+from vidrnn.explanation.question import refuse_unexplainable
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.gathering import OnDisk
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
 from vidrnn.inference.events import EventOptions
+from vidrnn.inference.explained_videos import ExplainedVideo, explain_videos
 from vidrnn.inference.live import LiveStream
 from vidrnn.inference.new_videos import find_videos, place_of
 from vidrnn.inference.one_sequence import sequence_of
@@ -229,6 +233,48 @@ class Recogniser:
             if any(is_spread(one_pass.spec) for one_pass in self._pictures):
                 stored = None  # its frames are spread over whole videos
         return segment_videos(self.model, videos, ways, streams=streams, options=checked, stored=stored)
+
+    def explain(
+        self,
+        path: AnyPath,
+        *,
+        label: str | None = None,
+        method: Method = "occlusion",
+        text: str | None = None,
+        arrays: AnyPath | None = None,
+    ) -> Explanation:
+        """Why the model answers as it does for a video: how much each moment of it counts. See docs/why.md.
+
+        Args:
+            path: as in `predict`.
+            label: the class in question; None: the likeliest one.
+            method: ``occlusion``, ``attention`` or ``gradients``.
+            text: as in `predict`.
+            arrays: as in `predict`.
+
+        Raises:
+            VideoError: the video cannot be read. ConfigError: the model answers at every step, does not know the class,
+                or has nothing that the method needs. MissingPathError: it does not exist.
+        """
+        refuse_unexplainable(self.model)
+        video, side_files = self._one(path, text=text, arrays=arrays, instead="call explain for each of them")
+        with closing(self.explain_found([video], label=label, method=method, side_files=side_files)) as found:
+            made = next(found)
+        if made.explanation is None:
+            raise VideoError(f"{made.path}: {made.error}")
+        return made.explanation
+
+    def explain_found(
+        self,
+        videos: Iterable[Path],
+        *,
+        label: str | None = None,
+        method: Method = "occlusion",
+        side_files: SideFiles | None = None,
+    ) -> Generator[ExplainedVideo, None, None]:
+        """As `explain`, for many videos that were found already; one that cannot be read says why."""
+        ways = self._ways(side_files or SideFiles())
+        return explain_videos(self.model, videos, ways, streams=self._features.streams, label=label, method=method)
 
     def stored_in(self, settings: RunSettings) -> StoredVideos:
         """Where the features of videos may lie already, by the store and the folder of videos of a configuration."""

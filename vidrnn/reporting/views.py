@@ -7,6 +7,7 @@ from itertools import zip_longest
 from vidrnn.names import writable
 from vidrnn.reporting.clips import Clip, Span
 from vidrnn.reporting.filmstrips import FRAMES, HEIGHT, Filmstrip, Shown
+from vidrnn.reporting.importance_view import ImportanceView
 from vidrnn.reporting.matrix import Matrix
 
 LONGEST_NAME, LONGEST_PATH, LONGEST_TEXT = 60, 120, 160
@@ -27,6 +28,7 @@ class ClipView:
         room: per cent of a card that it fills: all, or less where there are fewer pictures.
         when: the time that it shows.
         problem: why there is no filmstrip; empty where nobody asked for one.
+        why: which moments count for the answer; None where nobody asked.
     """
 
     path: str
@@ -40,6 +42,7 @@ class ClipView:
     room: int
     when: str
     problem: str
+    why: ImportanceView | None = None
 
     def as_list(self) -> list[object]:
         """As the script of the page takes it."""

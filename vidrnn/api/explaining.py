@@ -1,0 +1,82 @@
+"""Why a model answers as it does, for new videos and for those of a split."""
+
+from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidrnn.api.decoders import AnyPath, warm_up
+from vidrnn.api.videos import load
+
+if TYPE_CHECKING:
+    from vidrnn.inference.recogniser import Recogniser
+    from vidrnn.reporting.explaining import Explained
+    from vidrnn.settings.run import RunSettings
+
+
+def explain(
+    source: "RunSettings | AnyPath | Iterable[AnyPath]",
+    model: "Recogniser | AnyPath",
+    *,
+    output: AnyPath,
+    split: str = "test",
+    label: str | None = None,
+    method: str = "occlusion",
+    clips: int = 60,
+    videos: AnyPath | None = None,
+    device: str = "auto",
+    texts: AnyPath | None = None,
+    arrays: AnyPath | None = None,
+    on_video: Callable[[], object] = lambda: None,
+) -> "Explained":
+    """Say which moments of videos count for the answers of a model, as ``vidrnn explain`` does, and check that.
+
+    Args:
+        source: new videos: files and folders, or one of them; or a configuration, whose store holds their features.
+        model: from `load`, or a model.safetensors; with a configuration the latter.
+        output: folder for the files and the page.
+        split: of a configuration: ``train``, ``val`` or ``test``.
+        label: the class in question; None: the likeliest of each video.
+        method: ``occlusion``, ``attention`` or ``gradients``.
+        clips: most videos that the page shows.
+        videos: folder that the paths of the videos begin in, when they have moved.
+        device: where a model that is given as a file runs.
+        texts: of new videos, see `classify`.
+        arrays: of new videos, see `classify`.
+        on_video: called after each video.
+
+    Raises:
+        ConfigError: the model answers at every step, does not know the class, or has nothing that the method needs.
+        AnnotationError, StoreError, MissingPathError, ModelFileError: something is not there or not fit. OSError: the
+            output cannot be written.
+    """
+    warm_up()
+    from vidrnn.explanation.importance import as_method
+    from vidrnn.inference.new_videos import find_videos, place_of
+    from vidrnn.inference.side_files import find_side_files
+    from vidrnn.reporting.explaining import ExplainOptions, explain_new, explain_split
+    from vidrnn.reporting.options import ReportOptions
+    from vidrnn.settings.run import RunSettings
+
+    page = ReportOptions(videos=None if videos is None else Path(videos), clips=clips)
+    options = ExplainOptions(label, as_method(method), page, on_video)
+    if isinstance(source, RunSettings):
+        from vidrnn.annotations.records import as_split
+        from vidrnn.device import choose_device
+        from vidrnn.experiments.explained_split import load_split
+        from vidrnn.models.model_file import load_model
+
+        chosen = choose_device(device)
+        trained = load_model(Path(model), device=chosen) if isinstance(model, str | PathLike) else model.model
+        asked = load_split(trained, source, split=as_split(split), device=chosen)
+        return explain_split(asked, name=split, root=source.data.root, output=Path(output), options=options)
+    recogniser = load(model, device=device) if isinstance(model, str | PathLike) else model
+    places = [place_of(path) for path in ([source] if isinstance(source, str | PathLike) else source)]
+    found = find_videos(places, media=recogniser.model.settings.data.media)
+    beside = find_side_files(
+        places,
+        found,
+        texts=None if texts is None else Path(texts),
+        arrays=None if arrays is None else Path(arrays),
+    )
+    return explain_new(recogniser, found, output=Path(output), options=options, side_files=beside)

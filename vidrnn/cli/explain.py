@@ -1,0 +1,78 @@
+"""The verb ``vidrnn explain``: which moments of a video count for the answer of a model, and whether that holds."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vidrnn.cli.options import Model, Output, Overrides, load_settings, print_note, warn_missing
+from vidrnn.errors import ConfigError, ExitCode
+from vidrnn.names import writable
+
+
+def explain(
+    model: Model,
+    output: Output,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Video files, folders of videos or of frames.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file: explain the stored videos of a split instead.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="With --config: train, val or test.")] = "test",
+    label: Annotated[
+        str | None, typer.Option(help="The class in question, in place of the likeliest of each video.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="occlusion, attention or gradients.")] = "occlusion",
+    clips: Annotated[int, typer.Option(min=0, help="Most videos that the page shows.")] = 60,
+    videos: Annotated[
+        Path | None, typer.Option(help="Folder that the paths of the videos begin in, when they have moved.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    frame_rate: Annotated[
+        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts of the videos: a CSV path,text, or the folder of their text files.")
+    ] = None,
+    arrays: Annotated[
+        Path | None, typer.Option(help="Folder of the videos' arrays, for models with the stream external.")
+    ] = None,
+    overrides: Overrides = None,
+) -> int:
+    """Say which moments of a video count for the answer, and whether removing them hurts more than removing others."""
+    if bool(paths) == (config is not None):
+        raise ConfigError("explain needs videos, or --config for those of a split: give one of the two")
+    from tqdm import tqdm
+
+    from vidrnn.api import explain as explain_source
+    from vidrnn.api import load
+    from vidrnn.explanation.removal import describe_removal
+
+    recogniser = load(model, device=device, weights=weights, frame_rate=frame_rate) if paths else model
+    with tqdm(unit="video", disable=None) as bar:
+        explained = explain_source(
+            load_settings(config, overrides) if config is not None else paths or (),
+            recogniser,
+            output=output,
+            split=split,
+            label=label,
+            method=method,
+            clips=clips,
+            videos=videos,
+            device=device,
+            texts=texts,
+            arrays=arrays,
+            on_video=bar.update,
+        )
+    warn_missing(explained.missing)
+    for path, error in explained.failed.items():
+        print(f"failed: {writable(path)}: {error}", file=sys.stderr)
+    for note in explained.page.notes:
+        print_note(note)
+    print(describe_removal(explained.removal))
+    done, failed = len(explained.explanations), len(explained.failed)
+    print(f"explained {done}, failed {failed}; wrote {', '.join(writable(str(path)) for path in explained.files)}")
+    return ExitCode.SOME_FAILED if failed else ExitCode.OK

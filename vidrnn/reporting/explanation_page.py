@@ -1,0 +1,99 @@
+"""The page of ``vidrnn explain``: filmstrips, which moments count, and whether that can be believed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vidrnn.explanation.explanation import Explanation
+from vidrnn.explanation.removal import RemovalSummary
+from vidrnn.reporting.clips import Clip, Seconds
+from vidrnn.reporting.filmstrips import make_filmstrips
+from vidrnn.reporting.folders import Places, shown_paths, without_folders
+from vidrnn.reporting.importance_view import view_of
+from vidrnn.reporting.options import ReportOptions, WrittenReport
+from vidrnn.reporting.rendering import ROOM_FOR_IMAGES, render, write_page
+from vidrnn.reporting.views import LONGEST_NAME, ClipView, Strips, shortened
+from vidrnn.settings.features import FeatureSettings
+
+_MOST_FAILED = 50
+
+
+def write_explanation_page(
+    output: Path,
+    explanations: Sequence[Explanation],
+    *,
+    failed: Mapping[str, str],
+    summary: RemovalSummary | None,
+    places: Sequence[Path],
+    features: FeatureSettings,
+    options: ReportOptions,
+) -> WrittenReport:
+    """Write the page.
+
+    Args:
+        output: the page.
+        explanations: of all videos, of which the first are shown.
+        failed: path to why a video cannot be explained.
+        summary: the check over all videos; None where there is none.
+        places: folders that the paths of the videos may be relative to.
+        features: how the steps of the videos were chosen.
+        options: how many clips are shown.
+
+    Raises:
+        OSError: the page cannot be written.
+    """
+    shown = shown_paths([*(explanation.path for explanation in explanations), *failed])
+    clips = {_clip(explanation, shown): explanation for explanation in explanations[: options.clips]}
+    options.on_total(len(clips))
+    videos = Places(shown, have_moved=options.videos is not None)
+    found = make_filmstrips(
+        videos.on_disk(dict.fromkeys(clip.shown for clip in clips)),
+        places,
+        features=features,
+        workers=options.workers,
+        on_clip=options.on_clip,
+    )
+    strips = Strips(videos.on_page(found), room=ROOM_FOR_IMAGES)
+    problems = []
+    if clips and not strips.images:
+        problems.append(
+            "No clip can be shown: the videos are not where they were. `--videos FOLDER` says where they are."
+        )
+    context: dict[str, Any] = {
+        "name": shortened(output.resolve().parent.name, LONGEST_NAME),
+        "num_videos": len(explanations),
+        "method": explanations[0].method if explanations else "",
+        "is_number": bool(explanations) and explanations[0].label is None,
+        "summary": summary,
+        "clips": [_view(clip, explanation, strips) for clip, explanation in clips.items()],
+        "strip_height": strips.height,
+        "failed": [
+            (shown.get(path, path), shortened(without_folders(error), 300))
+            for path, error in list(failed.items())[:_MOST_FAILED]
+        ],
+        "num_failed": len(failed),
+        "problems": problems,
+    }
+    size, num_strips = write_page(output, render("explanation.html.j2", context), strips.images)
+    return WrittenReport(output, size, num_strips, tuple(problems))
+
+
+def _clip(explanation: Explanation, shown: Mapping[str, str]) -> Clip:
+    """What the model looked at of the video, so that the bars stand below their pictures."""
+    said = f"{explanation.score:.4g}" if explanation.label is None else explanation.label
+    stretch = Seconds(float(explanation.bounds_s[0]), float(explanation.bounds_s[-1]))
+    truth = explanation.truth or ""
+    return Clip(
+        shown.get(explanation.path, explanation.path),
+        truth,
+        said,
+        not truth or truth == said,
+        None if explanation.label is None else explanation.score,
+        1.0,
+        stretch,
+    )
+
+
+def _view(clip: Clip, explanation: Explanation, strips: Strips) -> ClipView:
+    return replace(strips.view(clip), why=view_of(explanation))
