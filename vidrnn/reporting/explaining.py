@@ -16,7 +16,7 @@ from vidrnn.inference.recogniser import Recogniser
 from vidrnn.inference.side_files import SideFiles
 from vidrnn.reporting.explanation_page import write_explanation_page
 from vidrnn.reporting.options import ReportOptions, WrittenReport
-from vidrnn.reporting.rendering import refuse_foreign
+from vidrnn.reporting.rendering import refuse_other_page
 from vidrnn.settings.features import FeatureSettings
 
 PAGE = "explanation.html"
@@ -74,7 +74,7 @@ def explain_new(
         ConfigError: see `Recogniser.explain`, or the page is there and no report. OSError: see `write_explanations`.
     """
     refuse_unexplainable(recogniser.model)
-    refuse_foreign(output / PAGE)
+    refuse_other_page(output / PAGE)
     made: list[Explanation] = []
     failed: dict[str, str] = {}
     asked = recogniser.explain_found(videos, label=options.label, method=options.method, side_files=side_files)
@@ -107,7 +107,7 @@ def explain_split(
         ConfigError: see `vidrnn.explanation.explanation.explain`, or the page is there and no report. OSError: see
             `write_explanations`.
     """
-    refuse_foreign(output / PAGE)
+    refuse_other_page(output / PAGE)
     made = list(split.explain_all(label=options.label, method=options.method, on_video=options.on_video))
     groups = dict(zip(split.paths, split.groups, strict=True))
     places = [options.page.videos] if options.page.videos else [root, Path()]
