@@ -102,9 +102,9 @@ def _outside(
         f"{_described(outside[0], annotations)}, which ends at {ends[outside[0][0]]:g} s; start and end are seconds"
     )
     frames = metadata[:, 2]
-    if all(segment.end_s <= _LATE * frames[number] for number, segment in placed):
+    if 2 * sum(segment.end_s <= _LATE * frames[number] for number, segment in placed) > len(placed):
         return f"{text}, and these look like frames: divide them by the frame rate"
-    if all(segment.end_s <= _LATE * 1000 * ends[number] for number, segment in placed):
+    if 2 * sum(segment.end_s <= _LATE * 1000 * ends[number] for number, segment in placed) > len(placed):
         return f"{text}, and these look like milliseconds: divide them by 1000"
     return f"{text}; correct them, or the paths that they belong to"
 

@@ -48,6 +48,21 @@ def loaded(folder: Path, *spans: tuple[float, float, str]) -> SequenceSet:
             ),
         ),
         (
+            [(2, 12, "fall"), (13, 15, "go"), (19, 22, "go")],
+            (
+                "most segments (18 of 18) lie outside their videos, the first from 2 to 12 s of 'fall' in '0.mp4', "
+                "which ends at 2 s; start and end are seconds, and these look like frames: divide them by the frame "
+                "rate"
+            ),
+        ),
+        (
+            [(200, 1200, "fall"), (1300, 1500, "go"), (1900, 2400, "go")],
+            (
+                "most segments (18 of 18) lie outside their videos, the first from 200 to 1200 s of 'fall' in '0.mp4', "
+                "which ends at 2 s; start and end are seconds, and these look like milliseconds: divide them by 1000"
+            ),
+        ),
+        (
             [(200000, 200001, "fall")],
             (
                 "most segments (6 of 6) lie outside their videos, the first from 200000 to 200001 s of 'fall' "
