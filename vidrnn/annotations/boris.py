@@ -1,7 +1,7 @@
 """Projects of the annotation tool BORIS, and its table of aggregated events (Friard & Gamba 2016)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -15,6 +15,8 @@ from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
 from vidrnn.names import excerpt, is_absolute, quoted
 from vidrnn.settings.data import DataSettings
+
+_ROUNDING_S = 2e-3  # of the times of events, and of the lengths of files
 
 
 def read_boris(settings: DataSettings, notes: list[str]) -> list[Annotation]:
@@ -113,11 +115,12 @@ def _states(
     observation: Mapping[str, Any], media: Sequence[str], kinds: Mapping[str, str], left_out: LeftOut
 ) -> list[Segment]:
     """State events in pairs, in seconds of the media. BORIS pairs those of one subject, behaviour and modifier."""
-    offset_s = _offset_of(observation, media)
+    media_s = _clock_of(observation, media)
     begun: dict[tuple[str, str, str], float] = {}
     found: list[Segment] = []
-    for event in sorted(observation.get("events") or (), key=_time_of):
-        time_s, (subject, code, modifier) = _time_of(event) - offset_s, map(str, event[1:4])
+    events = [(media_s(_time_of(event)), event) for event in observation.get("events") or ()]
+    for time_s, event in sorted(events, key=lambda timed: timed[0]):
+        subject, code, modifier = map(str, event[1:4])
         if code not in kinds:
             raise AnnotationError(
                 f"event at {time_s:g} s: behaviour {excerpt(code)} is not in the ethogram; add it there"
@@ -141,25 +144,47 @@ def _states(
     return found
 
 
-def _offset_of(observation: Mapping[str, Any], media: Sequence[str]) -> float:
-    """Seconds that BORIS added to the times of events: the offset, and when the media were made, if it says so."""
+def _clock_of(observation: Mapping[str, Any], media: Sequence[str]) -> Callable[[float], float]:
+    """From the time of an event to seconds of the media, which follow each other.
+
+    BORIS adds the offset of the observation, and, if it says so, when the file was made that was shown at the event.
+    """
     offset_s = float(observation.get("time offset") or 0.0)
     if not observation.get("media_creation_date_as_offset"):
-        return offset_s
-    if len(media) > 1:
-        raise AnnotationError(
-            f"counts its times from the creation of {len(media)} files; make an observation of each file in BORIS"
-        )
+        return lambda time_s: time_s - offset_s
+    created = [_created_s(observation, path) for path in media]
+    if len(media) == 1:
+        return lambda time_s: time_s - offset_s - created[0]
+    ends = list(accumulate(_lengths_of(observation, media)))
+    spans = list(zip([0.0, *ends[:-1]], ends, created, strict=True))
+
+    def media_s(time_s: float) -> float:
+        """The file is the one in which the event lies then; where files touch, both say the same."""
+        since = ((time_s - offset_s - made_s, begin, end) for begin, end, made_s in spans)
+        found = [at_s for at_s, begin, end in since if begin - _ROUNDING_S <= at_s <= end + _ROUNDING_S]
+        if not found or max(found) - min(found) > 2 * _ROUNDING_S:
+            raise AnnotationError(
+                f"event at {time_s:.3f} s lies in {len(found) or 'none'} of the {len(media)} files, by the times of "
+                "their creation (media_creation_time) and their lengths; correct its time, or make an observation of "
+                "each file in BORIS"
+            )
+        return found[0]
+
+    return media_s
+
+
+def _created_s(observation: Mapping[str, Any], media: str) -> float:
+    """When a file was made, in seconds, as the player of BORIS named it."""
     created = (observation.get("media_info") or {}).get("media_creation_time") or {}
-    name = _name_of(media[0])
-    times = [time for path, time in created.items() if path == media[0]]
+    name = _name_of(media)
+    times = [time for path, time in created.items() if path == media]
     times = times or [time for path, time in created.items() if _name_of(path) == name]
     if len(times) != 1:
         raise AnnotationError(
-            f"counts its times from the creation of {quoted(media[0])}, and media_creation_time does not tell it; open "
+            f"counts its times from the creation of {quoted(media)}, and media_creation_time does not tell it; open "
             "the observation in BORIS once, and save it"
         )
-    return offset_s + float(times[0])
+    return float(times[0])
 
 
 def _name_of(path: str) -> str:
@@ -182,14 +207,7 @@ def _share_out(
     if len(media) == 1:
         yield media[0], list(states)
         return
-    lengths = (observation.get("media_info") or {}).get("length") or {}
-    if unknown := [path for path in media if not lengths.get(path)]:
-        raise AnnotationError(
-            f"shows {len(media)} files one after the other, and the length of {quoted(unknown[0])} is not in the "
-            "project; open "
-            "the observation in BORIS once, and save it"
-        )
-    ends = list(accumulate(float(lengths[path]) for path in media))
+    ends = list(accumulate(_lengths_of(observation, media)))
     parts: defaultdict[str, list[Segment]] = defaultdict(list)
     parts |= {path: [] for path in media}
     for path, begin, end in zip(media, [0.0, *ends], [*ends[:-1], float("inf")], strict=False):
@@ -198,3 +216,14 @@ def _share_out(
             if start_s < end_s:
                 parts[path].append(Segment(round(start_s - begin, 6), round(end_s - begin, 6), state.label))
     yield from parts.items()
+
+
+def _lengths_of(observation: Mapping[str, Any], media: Sequence[str]) -> list[float]:
+    """How long each of several files is, in seconds."""
+    lengths = (observation.get("media_info") or {}).get("length") or {}
+    if unknown := [path for path in media if not lengths.get(path)]:
+        raise AnnotationError(
+            f"shows {len(media)} files one after the other, and the length of {quoted(unknown[0])} is not in the "
+            "project; open the observation in BORIS once, and save it"
+        )
+    return [float(lengths[path]) for path in media]

@@ -71,10 +71,71 @@ def test_times_that_count_from_the_creation_of_the_media_become_those_of_the_vid
         "ROOT/p.boris, observation 'o': counts its times from the creation of 'a.mp4', and media_creation_time does "
         "not tell it; open the observation in BORIS once, and save it"
     )
-    project(tmp_path, {"o": observation(*events, file=("a.mp4", "b.mp4"), media_info=info, **counted)})
-    assert "from the creation of 2 files; make an observation of each file in BORIS" in refused(
-        data_settings(tmp_path, "boris", "p.boris")
+
+
+def as_boris_writes(shown_s: float, *, lengths: list[float], created: list[float], offset_s: float) -> float:
+    """The time of an event at this time of a player that shows files one after the other.
+
+    To the seconds since the first file began BORIS adds the offset of the observation and the creation of the file
+    that is being shown, each rounded to a millisecond.
+    """
+    file = max(number for number in range(len(lengths)) if sum(lengths[:number]) <= shown_s)
+    return round(round(shown_s, 3) + offset_s + created[file], 3)
+
+
+@pytest.mark.parametrize("offset_s", [0, 100])
+@pytest.mark.parametrize(
+    "created",
+    [
+        pytest.param([1.7e9, 1.7e9 + 10], id="cut by the camera"),
+        pytest.param([1.7e9, 1.7e9 + 86400], id="a day later"),
+        pytest.param([1.7e9, 1.7e9], id="one recording, one date"),
+        pytest.param([1.7e9 + 500, 1.7e9], id="in another order"),
+    ],
+)
+def test_times_that_count_from_the_creation_of_several_files_become_those_of_each(tmp_path, created, offset_s):
+    """Which file was shown follows from the time itself: no other would lie there."""
+    shown = {"walk": (1.5, 4.25), "groom": (8, 13), "rest": (14, 29.999)}
+    lengths = [10.0, 20.0]
+    events = [
+        (as_boris_writes(at_s, lengths=lengths, created=created, offset_s=offset_s), "", code, "", "")
+        for code, times in shown.items()
+        for at_s in times
+    ]
+    codes = [{"code": code, "type": "State event"} for code in shown]
+    info = {
+        "length": dict(zip(("a.mp4", "b.mp4"), lengths, strict=True)),
+        "media_creation_time": dict(zip(("C:\\films\\a.mp4", "C:\\films\\b.mp4"), created, strict=True)),
+    }
+    counted = {"media_creation_date_as_offset": True, "time offset": offset_s}
+    project(
+        tmp_path,
+        {"o": observation(*sorted(events), file=("a.mp4", "b.mp4"), media_info=info, **counted)},
+        behaviors_conf={str(number): behaviour for number, behaviour in enumerate(codes)},
     )
+    found, _ = read(tmp_path)
+    assert [(each.path, each.segments) for each in found] == [
+        ("a.mp4", (Segment(1.5, 4.25, "walk"), Segment(8, 10, "groom"))),
+        ("b.mp4", (Segment(0, 3, "groom"), Segment(4, 19.999, "rest"))),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("created", "time_s", "cause"),
+    [
+        ([0, -5], 9, "event at 9.000 s lies in 2 of the 2 files, by the times of their creation"),
+        ([0, 100], 50, "event at 50.000 s lies in none of the 2 files"),
+    ],
+)
+def test_a_time_that_several_files_or_none_have_is_refused(tmp_path, created, time_s, cause):
+    info = {
+        "length": {"a.mp4": 10.0, "b.mp4": 20.0},
+        "media_creation_time": {"a.mp4": created[0], "b.mp4": created[1]},
+    }
+    events = [(time_s, "", "groom", "", "")]
+    counted = {"media_creation_date_as_offset": True}
+    project(tmp_path, {"o": observation(*events, file=("a.mp4", "b.mp4"), media_info=info, **counted)})
+    assert cause in refused(data_settings(tmp_path, "boris", "p.boris"))
 
 
 def test_media_of_one_player_follow_each_other(tmp_path):
