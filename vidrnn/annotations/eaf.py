@@ -139,8 +139,13 @@ def _media(document: ET.Element, file: Path) -> Iterator[Path]:
     for medium in document.iter("MEDIA_DESCRIPTOR"):
         relative, whole = medium.get("RELATIVE_MEDIA_URL", ""), medium.get("MEDIA_URL", "")
         if relative:
-            yield file.parent / unquote(urlsplit(relative).path or relative)
+            yield file.parent / _path_in(relative)
         if whole:
-            path = unquote(urlsplit(whole).path)
+            path = _path_in(whole)
             yield Path(path)
             yield file.parent / (PureWindowsPath(path).name or PurePosixPath(path).name)
+
+
+def _path_in(url: str) -> str:
+    """The path of a URL as ELAN has it: names stand in it as they are, also with # and ?; others encode them."""
+    return unquote(urlsplit(url.replace("#", "%23").replace("?", "%3F")).path, errors="surrogateescape")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from mimetypes import guess_type
 from pathlib import Path
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from vidrnn.annotations.records import Annotation, Segment
@@ -41,7 +42,7 @@ def _document(annotation: Annotation, video: Path, path: Path) -> ET.Element:
         },
     )
     header = ET.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    relative = os.path.relpath(video, path.parent)
+    relative = _as_elan(os.path.relpath(video, path.parent))
     ET.SubElement(
         header,
         "MEDIA_DESCRIPTOR",
@@ -74,6 +75,11 @@ def _document(annotation: Annotation, video: Path, path: Path) -> ET.Element:
         {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": _TYPE, "TIME_ALIGNABLE": "true"},
     )
     return root
+
+
+def _as_elan(path: str) -> str:
+    """A path as ELAN writes it, as it is, but for what would be read as something else, or is not UTF-8."""
+    return "".join(quote(os.fsencode(char)) if char == "%" or "\ud800" <= char <= "\udfff" else char for char in path)
 
 
 def _ends(segment: Segment) -> tuple[tuple[int, float], tuple[int, float]]:

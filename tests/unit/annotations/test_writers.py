@@ -1,5 +1,6 @@
 """What is written is what was annotated: each format is read again, and what it has no place for is counted."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -252,6 +253,34 @@ def test_a_document_of_elan_refers_only_to_what_it_holds(tmp_path):
     assert {each.get("LINGUISTIC_TYPE_REF") for each in document.iter("TIER")} == types
     (media,) = document.iter("MEDIA_DESCRIPTOR")
     assert media.get("RELATIVE_MEDIA_URL") == "./../../a/b.mp4"
+
+
+def test_documents_of_elan_are_valid_by_its_schema(tmp_path, elan_schema):
+    odd = Annotation(
+        "caf\udce9 #1%.mp4", "", None, "g", segments=(Segment(0, 1.0004, "a & <b>\t"), Segment(2, 9, "\u00fc"))
+    )
+    empty = Annotation("none.mp4", "", None, "g", segments=())
+    written([replace(FULL, unlabelled=()), odd, empty], "eaf", tmp_path)
+    documents = list((tmp_path / "out").rglob("*.eaf"))
+    assert len(documents) == 3
+    for document in documents:
+        elan_schema.validate(io.BytesIO(document.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    "name", ["clip #1.mp4", "what? 1.mp4", "100%.mp4", "100%25.mp4", "\u00fc b.mp4", "caf\udce9.mp4", "a;b&c.mp4"]
+)
+def test_a_document_of_elan_finds_its_video_by_any_name(tmp_path, name):
+    """The path is relative to the document; without it the absolute one finds the video."""
+    root = tmp_path / "root"
+    written([replace(PLAIN, path=f"sub/{name}")], "eaf", root)
+    (document,) = root.rglob("*.eaf")
+    text = document.read_text(encoding="utf-8")
+    for attribute in (" MEDIA_URL", " RELATIVE_MEDIA_URL"):
+        assert text.count(attribute) == 1
+        document.write_text(text.replace(attribute, " OTHER"), encoding="utf-8")
+        (found,) = read_again("eaf", root)
+        assert found.path == f"sub/{name}"
 
 
 def test_without_the_video_rows_need_a_rate_and_end_with_what_is_known(tmp_path):
