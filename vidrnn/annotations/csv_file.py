@@ -16,9 +16,11 @@ from vidrnn.names import excerpt, quoted
 _ANSWERS = ("label", "labels", "target")
 _SPAN = ("start", "end")
 _FORMS = (
-    "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group][,text]"
+    "expected path and label, labels or target, or path,start,end and label or target; then [,unseen][,split][,group]"
+    "[,text]"
 )
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_UNSEEN = "unseen"
 _UNLABELLED = ("", "-1")  # what tables of frames write where nobody looked
 _NAMES_SEPARATOR = re.compile(r'"?sep=([,;\t])"?')
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
@@ -32,22 +34,25 @@ def read_csv(path: Path) -> list[Annotation]:
     caption, what is said) may follow.
 
     With ``start,end`` (seconds, or ``[hours:]minutes:seconds``) a row is a segment with a ``label`` or ``target``, and
-    a video has a row per segment. A row with times and an empty ``label``, or -1, is a stretch at which nobody looked.
-    A video without segments has one row, with these three left empty.
+    a video has a row per segment. A row with times and an empty ``label``, or -1, is a stretch at which nobody looked:
+    for the class that the column ``unseen`` names, or for all where it is empty or not there. A video without segments
+    has one row, with these three left empty.
 
     Raises:
         MissingPathError: there is no such file.
         AnnotationError: with the line, the value and what is expected; also for two spellings of one class.
     """
-    optional = (*_ANSWERS, *_SPAN, "split", "group", "text")
+    optional = (*_ANSWERS, *_SPAN, _UNSEEN, "split", "group", "text")
     rows = read_rows(path, required=("path",), optional=optional, numbers=("target", *_SPAN), expected=_FORMS)
     if not rows:
         raise AnnotationError(f"{path} has a header but no rows; add one row per video")
     columns = set(rows[0][1])
     given = [name for name in _ANSWERS if name in columns]
-    if len(given) != 1 or len(columns & set(_SPAN)) == 1 or ("start" in columns and given == ["labels"]):
+    spans = "start" in columns
+    unfit = (spans and given == ["labels"]) or (_UNSEEN in columns and not (spans and given == ["label"]))
+    if len(given) != 1 or len(columns & set(_SPAN)) == 1 or unfit:
         raise AnnotationError(f"{path}, line 1: header {excerpt(','.join(rows[0][1]))}; {_FORMS}")
-    annotations = _join_segments(path, rows) if "start" in columns else _one_per_row(path, rows, given[0])
+    annotations = _join_segments(path, rows) if spans else _one_per_row(path, rows, given[0])
     _refuse_twin_names(path, rows)
     with_split = sum(annotation.split is not None for annotation in annotations)
     if 0 < with_split < len(annotations):
@@ -60,7 +65,7 @@ def read_csv(path: Path) -> list[Annotation]:
 def _refuse_twin_names(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) -> None:
     lines: dict[str, int] = {}
     for line, row in rows:
-        for name in row["labels"].split("|") if "labels" in row else [row.get("label", "")]:
+        for name in row["labels"].split("|") if "labels" in row else [row.get("label", ""), row.get(_UNSEEN, "")]:
             if not ("start" in row and name in _UNLABELLED):  # -1 is no other spelling of a class 1
                 lines.setdefault(name.strip(), line)
     for before, name in find_twin_names(lines):
@@ -112,7 +117,8 @@ def _join_segments(path: Path, rows: Iterable[tuple[int, Mapping[str, str]]]) ->
                 raise AnnotationError(f"path {quoted(video)} has another text than in an earlier row; make them equal")
             found, unseen = segments.setdefault(video, []), unlabelled.setdefault(video, [])
             if segment := _segment(row):
-                (found if segment.label or segment.target is not None else unseen).append(segment)
+                is_known = segment.target is not None or row["label"] not in _UNLABELLED
+                (found if is_known else unseen).append(segment)
         except AnnotationError as error:
             raise AnnotationError(f"{path}, line {line}: {error}") from None
     try:
@@ -138,14 +144,20 @@ def _who(row: Mapping[str, str]) -> tuple[str, Split | None, str]:
 
 def _segment(row: Mapping[str, str]) -> Segment | None:
     answer = "target" if "target" in row else "label"
-    if not (row["start"] or row["end"] or row[answer]):
+    if not (row["start"] or row["end"] or row[answer] or row.get(_UNSEEN)):
         return None
     if answer == "target" and not row["target"]:
         raise AnnotationError(f"the segment from {row['start']} to {row['end']} has no target; fill it in")
     start_s, end_s = _seconds(row["start"], "start"), _seconds(row["end"], "end")
     if answer == "target":
         return Segment(start_s, end_s, target=_number(row["target"], "target"))
-    return Segment(start_s, end_s, "" if row["label"] in _UNLABELLED else row["label"])
+    if row["label"] in _UNLABELLED:
+        return Segment(start_s, end_s, row.get(_UNSEEN, ""))
+    if row.get(_UNSEEN):
+        raise AnnotationError(
+            f"label {excerpt(row['label'])} and {_UNSEEN} {excerpt(row[_UNSEEN])} in one row; give each its own row"
+        )
+    return Segment(start_s, end_s, row["label"])
 
 
 def _seconds(text: str, column: str) -> float:

@@ -14,7 +14,7 @@ from vidrnn.annotations.thumos14 import AMBIGUOUS
 from vidrnn.annotations.writing import Writing, file_names, in_segments, writable_text
 
 _UNLABELLED_FOR_ONE = "stretches that are unlabelled for one class"
-"""What is lost where a format has unlabelled stretches, and only for all classes at once."""
+"""What is lost of a format that has unlabelled stretches, and only for all classes at once."""
 _SUBSETS: dict[Split, str] = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -25,6 +25,8 @@ def write_csv(annotations: Sequence[Annotation], writing: Writing) -> None:
         annotations = in_segments(annotations, writing)
         kinds = {annotation.known for annotation in annotations}
     columns = ["labels"] if len(kinds) > 1 else next(iter(kinds)).split(",")
+    is_for_one = any(stretch.label for annotation in annotations for stretch in annotation.unlabelled)
+    columns += ["unseen"] if is_for_one else []
     more = [
         *(["split"] if any(annotation.split for annotation in annotations) else []),
         *(["group"] if any(annotation.group != annotation.path for annotation in annotations) else []),
@@ -34,24 +36,19 @@ def write_csv(annotations: Sequence[Annotation], writing: Writing) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["path", *columns, *more])
     for annotation in annotations:
-        writing.losses[_UNLABELLED_FOR_ONE] += len(annotation.unlabelled) - len(_unlabelled_for_all(annotation))
         for row in _csv_rows(annotation, columns):
             table.writerow([annotation.path, *row, *(getattr(annotation, name) or "" for name in more)])
     writing.write(writing.output, text.getvalue())
 
 
-def _unlabelled_for_all(annotation: Annotation) -> list[Segment]:
-    """Stretches at which nobody looked for any class."""
-    return [segment for segment in annotation.unlabelled if not segment.label]
-
-
 def _csv_rows(annotation: Annotation, columns: Sequence[str]) -> list[list[object]]:
     if "start" in columns:
         answer = "target" if "target" in columns else "label"
-        stretches = (*(annotation.segments or ()), *_unlabelled_for_all(annotation))
-        in_order = sorted(stretches, key=lambda segment: segment.start_s)
-        rows = [[segment.start_s, segment.end_s, getattr(segment, answer)] for segment in in_order]
-        return rows or [["", "", ""]]
+        known = [(segment, getattr(segment, answer), "") for segment in annotation.segments or ()]
+        unknown = [(stretch, "", stretch.label) for stretch in annotation.unlabelled]
+        in_order = sorted([*known, *unknown], key=lambda row: row[0].start_s)
+        rows: list[list[object]] = [[segment.start_s, segment.end_s, *said] for segment, *said in in_order]
+        return [row[: len(columns)] for row in rows or [["", "", "", ""]]]
     if columns == ["labels"]:
         return [["|".join(annotation.names)]]
     return [[getattr(annotation, columns[0])]]
@@ -108,7 +105,7 @@ def write_thumos14(annotations: Sequence[Annotation], writing: Writing) -> None:
         word = {"train": "_val", "val": "_val", "test": "_test", None: ""}[annotation.split]
         writing.losses["videos of val, which are with those of train now"] += annotation.split == "val"
         writing.losses["videos without a segment, which no line names"] += not annotation.segments
-        ambiguous = _unlabelled_for_all(annotation)
+        ambiguous = [stretch for stretch in annotation.unlabelled if not stretch.label]
         writing.losses[_UNLABELLED_FOR_ONE] += len(annotation.unlabelled) - len(ambiguous)
         for segment in (*(annotation.segments or ()), *ambiguous):
             name = f"{segment.label or AMBIGUOUS}{word}.txt"

@@ -11,7 +11,10 @@ from vidrnn.names import quoted
 from vidrnn.settings.base import validate
 from vidrnn.settings.data import DataSettings
 
-FORMS = "expected path and label, labels or target, or path,start,end and label or target; then [,split][,group][,text]"
+FORMS = (
+    "expected path and label, labels or target, or path,start,end and label or target; "
+    "then [,unseen][,split][,group][,text]"
+)
 
 
 def touch(root: Path, *paths: str) -> None:
@@ -331,6 +334,26 @@ def test_a_row_with_times_and_no_label_is_a_stretch_at_which_nobody_looked(tmp_p
     assert first.unlabelled == (Segment(2, 3), Segment(5, 6))
     assert (empty.segments, empty.unlabelled) == ((), ())
     assert (unseen.segments, unseen.unlabelled) == ((), (Segment(0, 4),))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "path,start,end,label,unseen\na.mp4,0,1,run,eat\n",
+            "line 2: label 'run' and unseen 'eat' in one row; give each",
+        ),
+        ("path,start,end,label,unseen\na.mp4,,,,eat\n", "line 2: start '' is not a number"),
+        (
+            "path,start,end,label,unseen\na.mp4,0,1,Eat,\na.mp4,2,3,,eat\n",
+            "line 3: 'eat' and, in line 2, 'Eat' look like",
+        ),
+        ("path,label,unseen\na.mp4,run,eat\n", "line 1: header 'path,label,unseen'; expected path and label"),
+        ("path,start,end,target,unseen\na.mp4,0,1,2,eat\n", "line 1: header 'path,start,end,target,unseen'; expected"),
+    ],
+)
+def test_the_column_unseen_names_a_class_where_nobody_looked_for_it(tmp_path: Path, text: str, reason: str) -> None:
+    assert reason in refusal(tmp_path, lambda: read_csv(tmp_path, text))
 
 
 def test_a_missing_csv_is_named(tmp_path: Path) -> None:

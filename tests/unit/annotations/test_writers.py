@@ -139,7 +139,7 @@ FULL = Annotation(
 )  # fmt: skip
 PLAIN = Annotation("c.mp4", "", "train", "c.mp4", segments=(Segment(0.2, 0.4, "eat"),))
 LOST = {
-    "csv": {"scores": 1, "stretches": 1},
+    "csv": {"scores": 1},
     "activitynet": {"scores": 1, "unlabelled": 2, "groups": 1, "texts": 1},
     "activitynet_results": {"unlabelled": 2, "groups": 1, "texts": 1, "splits": 2},
     "thumos14": {"scores": 1, "groups": 1, "texts": 1, "stretches": 1},
@@ -189,6 +189,19 @@ def test_what_nobody_looked_at_for_any_class_comes_back(kind, tmp_path):
     wanted = replace(PLAIN, unlabelled=(Segment(1.0, 1.2), Segment(1.5, 1.6)))
     written([wanted], kind, tmp_path)
     (found,) = read_again(kind, tmp_path)
+    assert (found.segments, found.unlabelled) == (wanted.segments, wanted.unlabelled)
+
+
+def test_what_nobody_looked_at_for_one_class_comes_back_from_a_csv(tmp_path):
+    """DeepEthogram's -1 for single classes survives the way over a CSV, also where the class is never there."""
+    both = Segment(0.2, 0.4, "eat"), Segment(0.2, 0.9, "run")
+    wanted = replace(
+        PLAIN, segments=both, unlabelled=(Segment(1.0, 1.2), Segment(1.1, 1.6, "run"), Segment(2, 3, "rear"))
+    )
+    output, losses = written([wanted, replace(PLAIN, path="d.mp4", group="d.mp4")], "csv", tmp_path)
+    assert losses == {}
+    assert output.read_text().splitlines()[0] == "path,start,end,label,unseen,split"
+    (found, _) = read_again("csv", tmp_path)
     assert (found.segments, found.unlabelled) == (wanted.segments, wanted.unlabelled)
 
 
