@@ -33,7 +33,7 @@ def find_mirror_classes(classes: Iterable[str], settings: RunSettings) -> Iterat
         classes: names of all classes.
         settings: ``features.mirrored`` and ``features.streams``.
     """
-    if not settings.features.mirrored or not PICTURE_STREAMS & set(settings.features.streams):
+    if settings.features.mirrored is not True or not PICTURE_STREAMS & set(settings.features.streams):
         return
     tokens = {name: _tokens(name) for name in sorted(set(classes))}
     if found := [
@@ -43,7 +43,8 @@ def find_mirror_classes(classes: Iterable[str], settings: RunSettings) -> Iterat
         yield Finding(
             "warning",
             "features.mirrored shows every video in a mirror too, where left is right: by their names it may turn "
-            f"these classes into others: {shown}; set features.mirrored to false unless they look the same in a mirror",
+            f"these classes into others: {shown}; set features.mirrored to false, or to auto, unless they look the "
+            "same in a mirror",
         )
 
 

@@ -104,6 +104,10 @@ class SequenceSet:
             return self
         return replace(self, hidden=self.hidden | (set(self.streams) - set(streams)))
 
+    def in_plain_view(self) -> "SequenceSet":
+        """The same videos without their mirrored view."""
+        return replace(self, streams={name: replace(table, mirrored=None) for name, table in self.streams.items()})
+
     def subset(self, positions: Sequence[int]) -> "SequenceSet":
         """Some of the videos; the features are shared, not copied."""
         chosen = torch.as_tensor(positions, dtype=torch.int64)

@@ -46,6 +46,7 @@ def describe_answers(settings: RunSettings) -> str:
     text = "from the middle steps" if draws == 1 else f"{combined} over {draws} draws of steps"
     if settings.features.mirrored and settings.inference.views == "both":
         text += ", over both views"
+        text += " where the mirror was chosen" if settings.features.mirrored == "auto" else ""
     if settings.inference.average == "logits" and text != "from the middle steps":
         text += ", in logits"
     if settings.inference.streams is not None:

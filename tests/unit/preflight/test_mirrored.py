@@ -41,8 +41,8 @@ def test_names_tell_which_classes_a_mirror_changes(classes: list[str], named: li
     assert finding.level == "warning"
     assert finding.text == (
         "features.mirrored shows every video in a mirror too, where left is right: by their names it may turn these "
-        f"classes into others: {', '.join(map(repr, named))}; set features.mirrored to false unless they look the same "
-        "in a mirror"
+        f"classes into others: {', '.join(map(repr, named))}; set features.mirrored to false, or to auto, unless they "
+        "look the same in a mirror"
     )
 
 
