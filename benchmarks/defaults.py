@@ -53,6 +53,7 @@ CANDIDATES = {
     "rgb alone": "features.streams=[rgb]",
     "inputs with features": "model.inputs=[features,centred,change]",
     "pooling max": "model.pooling=max",
+    "max, mirror chosen": "model.pooling=max features.mirrored=auto",
     "pooling log_sum_exp": "model.pooling=log_sum_exp",
     "pooling mixture": "model.pooling=mixture",
     "pooling attention": "model.pooling=attention",
