@@ -12,6 +12,7 @@ from vidrnn.explanation.explanation import Explanation
 from vidrnn.explanation.removal import RemovalSummary
 from vidrnn.names import writable
 
+TABLE, FIGURES = "importance.csv", "explanation.json"
 COLUMNS = ("path", "label", "score", "truth", "stream", "start", "end", "importance", "attention")
 """Of importance.csv: a row for each moment, and for each stream that was occluded by itself; times in seconds."""
 
@@ -37,7 +38,7 @@ def write_explanations(
         OSError: they cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table, figures = folder / "importance.csv", folder / "explanation.json"
+    table, figures = folder / TABLE, folder / FIGURES
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)

@@ -9,7 +9,7 @@ from vidrnn.names import listed, quoted
 
 _TENSORS = b'{"__metadata__":{"vidrnn_'  # how safetensors of vidrnn begin, after the length of their header
 _LENGTH = 8
-_RECORDS = ("*.safetensors", "metrics.json", "crossval.json", "tune.json")
+_RECORDS = ("*.safetensors", "metrics.json", "crossval.json", "tune.json", "explanation.json")
 """Files of results that tell by themselves who wrote them; one of them is in each folder of results."""
 
 
