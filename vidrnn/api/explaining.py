@@ -1,15 +1,19 @@
 """Why a model answers as it does, for new videos and for those of a split."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidrnn.api.decoders import AnyPath, warm_up
 from vidrnn.api.videos import load
+from vidrnn.errors import VidrnnError
 
 if TYPE_CHECKING:
+    from vidrnn.explanation.nearest import TrainingVideos
     from vidrnn.inference.recogniser import Recogniser
+    from vidrnn.models.model_file import TrainedModel
     from vidrnn.reporting.explaining import Explained
     from vidrnn.settings.run import RunSettings
 
@@ -27,7 +31,9 @@ def explain(
     device: str = "auto",
     texts: AnyPath | None = None,
     arrays: AnyPath | None = None,
+    training: "RunSettings | None" = None,
     on_video: Callable[[], object] = lambda: None,
+    on_note: Callable[[str], object] = lambda _note: None,
 ) -> "Explained":
     """Say which moments of videos count for the answers of a model, as ``vidrnn explain`` does, and check that.
 
@@ -43,7 +49,10 @@ def explain(
         device: where a model that is given as a file runs.
         texts: of new videos, see `classify`.
         arrays: of new videos, see `classify`.
+        training: of the model, whose training videos that are most alike are named; None: for a configuration as
+            ``source`` that one, else none are named.
         on_video: called after each video.
+        on_note: called with what deserves a second look.
 
     Raises:
         ConfigError: the model answers at every step, does not know the class, or has nothing that the method needs.
@@ -69,6 +78,8 @@ def explain(
         chosen = choose_device(device)
         trained = load_model(Path(model), device=chosen) if isinstance(model, str | PathLike) else model.model
         asked = load_split(trained, source, split=as_split(split), device=chosen)
+        learned = _training_of(asked.model, training or source, on_note=on_note)
+        asked = replace(asked, training=learned)
         return explain_split(asked, name=split, root=source.data.root, output=Path(output), options=options)
     recogniser = load(model, device=device) if isinstance(model, str | PathLike) else model
     places = [place_of(path) for path in ([source] if isinstance(source, str | PathLike) else source)]
@@ -79,4 +90,27 @@ def explain(
         texts=None if texts is None else Path(texts),
         arrays=None if arrays is None else Path(arrays),
     )
-    return explain_new(recogniser, found, output=Path(output), options=options, side_files=beside)
+    return explain_new(
+        recogniser,
+        found,
+        output=Path(output),
+        options=options,
+        side_files=beside,
+        training=_training_of(recogniser.model, training, on_note=on_note),
+        training_root=None if training is None else training.data.root,
+    )
+
+
+def _training_of(
+    model: "TrainedModel", settings: "RunSettings | None", *, on_note: Callable[[str], object]
+) -> "TrainingVideos | None":
+    """The videos that a model learned from; where they are not there, a note says why."""
+    from vidrnn.experiments.explained_split import load_training
+
+    if settings is None:
+        return None
+    try:
+        return load_training(model, settings, device=next(model.classifier.parameters()).device)
+    except (VidrnnError, OSError) as error:
+        on_note(f"no training videos are named: {error}")
+        return None

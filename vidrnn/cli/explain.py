@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vidrnn.cli.options import Model, Output, Overrides, load_settings, print_note, warn_missing
 from vidrnn.errors import ConfigError, ExitCode
 from vidrnn.names import writable
+
+if TYPE_CHECKING:
+    from vidrnn.settings.run import RunSettings
 
 
 def explain(
@@ -51,6 +54,7 @@ def explain(
     from vidrnn.api import load
     from vidrnn.explanation.removal import describe_removal
 
+    notes: list[str] = []
     recogniser = load(model, device=device, weights=weights, frame_rate=frame_rate) if paths else model
     with tqdm(unit="video", disable=None) as bar:
         explained = explain_source(
@@ -65,14 +69,25 @@ def explain(
             device=device,
             texts=texts,
             arrays=arrays,
+            training=_config_beside(model) if paths else None,
             on_video=bar.update,
+            on_note=notes.append,
         )
     warn_missing(explained.missing)
     for path, error in explained.failed.items():
         print(f"failed: {writable(path)}: {error}", file=sys.stderr)
-    for note in explained.page.notes:
+    for note in (*notes, *explained.page.notes):
         print_note(note)
     print(describe_removal(explained.removal))
     done, failed = len(explained.explanations), len(explained.failed)
     print(f"explained {done}, failed {failed}; wrote {', '.join(writable(str(path)) for path in explained.files)}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
+
+
+def _config_beside(model: Path) -> "RunSettings | None":
+    """The configuration of the training, which lies beside the model where nobody moved it."""
+    config = model.parent / "config.yaml"
+    try:
+        return load_settings(config, None) if config.is_file() else None
+    except ConfigError:  # of another version
+        return None

@@ -1,18 +1,19 @@
 """The answers of a model for the videos of a split explained, from stored features alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidrnn.annotations import Split, read_annotations
+from vidrnn.annotations import Annotation, Split, read_annotations
 from vidrnn.annotations.splits import split_annotations
 from vidrnn.experiments.asked_model import folder_of_model, load_for, with_options
 from vidrnn.experiments.stored_sets import require_split
 from vidrnn.explanation.explanation import Explanation, explain
 from vidrnn.explanation.importance import Method
+from vidrnn.explanation.nearest import TrainingVideos, known_of
 from vidrnn.explanation.question import refuse_unexplainable
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.alignment import reference_of
@@ -29,11 +30,13 @@ class ExplainableSplit:
         model: as the configuration asks it.
         sequences: of all videos that have features.
         folders: stream to where its features are.
+        training: the videos that the model learned from; None: no neighbours are named.
     """
 
     model: TrainedModel
     sequences: SequenceSet
     folders: dict[str, FeatureFolder]
+    training: TrainingVideos | None = None
 
     @property
     def paths(self) -> list[str]:
@@ -54,9 +57,10 @@ class ExplainableSplit:
             position,
             self.times_s(annotation.path),
             path=annotation.path,
-            truth="|".join(annotation.names) or (None if annotation.target is None else f"{annotation.target:g}"),
+            truth=known_of(annotation) or None,
             label=label,
             method=method,
+            training=self.training,
         )
 
     def explain_all(
@@ -89,10 +93,23 @@ def load_split(model: TrainedModel, settings: RunSettings, *, split: Split, devi
         AnnotationError: there is no such split. StoreError: the store lacks the features.
     """
     refuse_unexplainable(model)
+    annotations = require_split(split_annotations(read_annotations(settings.data), settings.data)[split], split)
+    return load_videos(annotations, model, settings, device=device)
+
+
+def load_videos(
+    annotations: Sequence[Annotation], model: TrainedModel, settings: RunSettings, *, device: torch.device
+) -> ExplainableSplit:
+    """Find the stored features of some videos. Raises as `load_split`."""
+    refuse_unexplainable(model)
     asked = with_options(model, settings)
     asked.refuse_earlier_mirror()
-    annotations = require_split(split_annotations(read_annotations(settings.data), settings.data)[split], split)
     streams = asked.settings.inference.streams
     sequences = load_for(annotations, model=asked, settings=settings, device=device, streams=streams)
     shown = [spec for spec in asked.specs if streams is None or spec.stream in streams]
     return ExplainableSplit(asked, sequences, {spec.stream: folder_of_model(spec, settings) for spec in shown})
+
+
+def load_training(model: TrainedModel, settings: RunSettings, *, device: torch.device) -> TrainingVideos:
+    """The training split of a configuration, as the model sees it. Raises as `load_split`."""
+    return TrainingVideos.of(model, load_split(model, settings, split="train", device=device).sequences)

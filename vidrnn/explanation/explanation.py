@@ -1,6 +1,6 @@
 """The explanation of one answer for one video: which moments count, and the check of that."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,15 @@ import numpy.typing as npt
 from vidrnn.errors import ConfigError
 from vidrnn.evaluation.metrics import sigmoid
 from vidrnn.explanation.importance import Method, by_attention, by_gradients, by_occlusion
+from vidrnn.explanation.nearest import Neighbour, TrainingVideos
 from vidrnn.explanation.question import Numbers, Question, ask_why
 from vidrnn.explanation.removal import Removal, remove_important
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import REGRESSION_HEADS
+
+NEIGHBOURS = 3
+"""Training videos that are named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,7 @@ class Explanation:
         by_stream: the same with only one of several streams occluded; from occlusion.
         attention: (M,) weights of an attention pooling; None where the model has none.
         removal: whether it hurts more to remove what counts than as much elsewhere; None for a single moment.
+        nearest: training videos that are most alike to the model, the nearest first; empty where these are not known.
     """
 
     path: str
@@ -43,6 +48,7 @@ class Explanation:
     by_stream: dict[str, Numbers] = field(default_factory=dict)
     attention: Numbers | None = None
     removal: Removal | None = None
+    nearest: tuple[Neighbour, ...] = ()
 
     @property
     def most_important_s(self) -> tuple[float, float]:
@@ -77,6 +83,7 @@ class Explanation:
             "method": self.method,
             "moments": self.rows(),
             "removal": None if self.removal is None else self.removal.as_dict(),
+            "nearest": [asdict(neighbour) for neighbour in self.nearest],
         }
 
 
@@ -90,6 +97,7 @@ def explain(
     truth: str | None = None,
     label: str | None = None,
     method: Method = "occlusion",
+    training: TrainingVideos | None = None,
 ) -> Explanation:
     """Explain the answer of a model for one video.
 
@@ -102,6 +110,7 @@ def explain(
         truth: its label, where that is known.
         label: the class in question; None: the likeliest one.
         method: how.
+        training: names the videos that are most alike.
 
     Raises:
         ConfigError: the model answers at every step, does not know the class, or has no attention pooling; or Captum is
@@ -123,6 +132,7 @@ def explain(
         {name: by_occlusion(question, stream=number) for name, number in streams.items()},
         attention,
         remove_important(question, importance),
+        () if training is None else training.nearest(question, path=path, count=NEIGHBOURS),
     )
 
 

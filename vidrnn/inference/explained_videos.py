@@ -8,6 +8,7 @@ from pathlib import Path
 from vidrnn.errors import StoreError
 from vidrnn.explanation.explanation import Explanation, explain
 from vidrnn.explanation.importance import Method
+from vidrnn.explanation.nearest import TrainingVideos
 from vidrnn.inference.one_sequence import sequence_of
 from vidrnn.inference.seen import Seen, Ways
 from vidrnn.models.model_file import TrainedModel
@@ -38,11 +39,12 @@ def explain_videos(
     streams: Sequence[Stream],
     label: str | None,
     method: Method,
+    training: TrainingVideos | None,
 ) -> Generator[ExplainedVideo, None, None]:
     """Explain the answers for many videos, as they finish; one that cannot be read says why, and the others go on."""
     with closing(ways.see(videos)) as found:
         for path, seen in found:
-            yield _explained(model, path, seen, ways, streams=streams, label=label, method=method)
+            yield _explained(model, path, seen, ways, streams=streams, label=label, method=method, training=training)
 
 
 def _explained(
@@ -54,13 +56,16 @@ def _explained(
     streams: Sequence[Stream],
     label: str | None,
     method: Method,
+    training: TrainingVideos | None,
 ) -> ExplainedVideo:
     if (refusal := seen.refusal(streams)) is not None:
         return ExplainedVideo(path, error=refusal)
     times = {name: video.timestamps_s for name, video in seen.times().items()}
     try:
         sequences = sequence_of(model, ways.specs, seen.features, streams=streams)
-        explanation = explain(model, sequences, 0, times[reference_of(times)], path=path, label=label, method=method)
+        explanation = explain(
+            model, sequences, 0, times[reference_of(times)], path=path, label=label, method=method, training=training
+        )
     except StoreError as error:  # no chosen step shows anything of it
         return ExplainedVideo(path, error=str(error))
     return ExplainedVideo(path, explanation)

@@ -12,6 +12,7 @@ from pathlib import Path
 from vidrnn.errors import ConfigError, StoreError, VideoError
 from vidrnn.explanation.explanation import Explanation
 from vidrnn.explanation.importance import Method
+from vidrnn.explanation.nearest import TrainingVideos
 from vidrnn.explanation.question import refuse_unexplainable
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.gathering import OnDisk
@@ -271,17 +272,21 @@ class Recogniser:
         label: str | None = None,
         method: Method = "occlusion",
         side_files: SideFiles | None = None,
+        training: TrainingVideos | None = None,
     ) -> Generator[ExplainedVideo, None, None]:
-        """As `explain`, for many videos that were found already; one that cannot be read says why."""
+        """As `explain`, for many videos that were found already; one that cannot be read says why.
+
+        The ``training`` videos that are most alike are named, where these are given.
+        """
         ways = self._ways(side_files or SideFiles())
-        return explain_videos(self.model, videos, ways, streams=self._features.streams, label=label, method=method)
+        return explain_videos(
+            self.model, videos, ways, streams=self._features.streams, label=label, method=method, training=training
+        )
 
     def stored_in(self, settings: RunSettings) -> StoredVideos:
         """Where the features of videos may lie already, by the store and the folder of videos of a configuration."""
         specs = [spec.at_frame_rate(self._features.frame_rate) for spec in self.model.specs]
-        return StoredVideos.of(
-            settings, specs, streams=self._features.streams, both_views=bool(self._features.mirrored)
-        )
+        return StoredVideos.of(settings, specs, streams=self._features.streams, both_views=self._features.mirrored)
 
     def stream(self, *, delay_s: float | None = None, window_s: float | None = None) -> LiveStream:
         """Answers while a video still comes: push its pictures to what this gives. docs/live.md says more.

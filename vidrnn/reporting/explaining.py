@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from vidrnn.experiments.explained_split import ExplainableSplit
+from vidrnn.experiments.provenance import provenance
 from vidrnn.explanation.explanation import Explanation
-from vidrnn.explanation.files import write_explanations
+from vidrnn.explanation.files import FIGURES, TABLE, write_explanations
 from vidrnn.explanation.importance import Method
+from vidrnn.explanation.nearest import TrainingVideos
 from vidrnn.explanation.question import refuse_unexplainable
 from vidrnn.explanation.removal import RemovalSummary, summarise
 from vidrnn.inference.recogniser import Recogniser
@@ -17,7 +19,8 @@ from vidrnn.inference.side_files import SideFiles
 from vidrnn.reporting.explanation_page import write_explanation_page
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.rendering import refuse_other_page
-from vidrnn.settings.features import FeatureSettings
+from vidrnn.settings.outputs import refuse_foreign_results
+from vidrnn.settings.run import RunSettings
 
 PAGE = "explanation.html"
 
@@ -67,17 +70,30 @@ def explain_new(
     output: Path,
     options: ExplainOptions,
     side_files: SideFiles | None = None,
+    training: TrainingVideos | None = None,
+    training_root: Path | None = None,
 ) -> Explained:
     """Explain the answers for new videos, each of which is a group of its own.
+
+    Args:
+        recogniser: the model.
+        videos: that were found already.
+        output: folder for the files.
+        options: how.
+        side_files: texts and arrays of the videos.
+        training: the videos that the model learned from.
+        training_root: what the paths of those are relative to.
 
     Raises:
         ConfigError: see `Recogniser.explain`, or the page is there and no report. OSError: see `write_explanations`.
     """
     refuse_unexplainable(recogniser.model)
-    refuse_other_page(output / PAGE)
+    _refuse_foreign(output)
     made: list[Explanation] = []
     failed: dict[str, str] = {}
-    asked = recogniser.explain_found(videos, label=options.label, method=options.method, side_files=side_files)
+    asked = recogniser.explain_found(
+        videos, label=options.label, method=options.method, side_files=side_files, training=training
+    )
     with closing(asked) as found:
         for video in found:
             if video.explanation is None:
@@ -87,8 +103,9 @@ def explain_new(
             options.on_video()
     groups = {explanation.path: explanation.path for explanation in made}
     places = [options.page.videos] if options.page.videos else [Path()]
-    features = recogniser.model.settings.features
-    return _write(output, made, failed=failed, groups=groups, places=places, features=features, options=options)
+    places += [training_root] if training_root is not None else []
+    settings = recogniser.model.settings
+    return _write(output, made, failed=failed, groups=groups, places=places, settings=settings, options=options)
 
 
 def explain_split(
@@ -107,15 +124,21 @@ def explain_split(
         ConfigError: see `vidrnn.explanation.explanation.explain`, or the page is there and no report. OSError: see
             `write_explanations`.
     """
-    refuse_other_page(output / PAGE)
+    _refuse_foreign(output)
     made = list(split.explain_all(label=options.label, method=options.method, on_video=options.on_video))
     groups = dict(zip(split.paths, split.groups, strict=True))
     places = [options.page.videos] if options.page.videos else [root, Path()]
-    missing, features = split.sequences.missing, split.model.settings.features
+    missing, settings = split.sequences.missing, split.model.settings
     written = _write(
-        *(output, made), failed={}, groups=groups, places=places, features=features, options=options, split=name
+        *(output, made), failed={}, groups=groups, places=places, settings=settings, options=options, split=name
     )
     return Explained(written.explanations, {}, written.removal, written.page, written.files, missing)
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Refuse a folder in which files would be replaced that vidrnn did not write, before any work is done."""
+    refuse_other_page(output / PAGE)
+    refuse_foreign_results(output, (TABLE, FIGURES))
 
 
 def _write(
@@ -125,14 +148,14 @@ def _write(
     failed: Mapping[str, str],
     groups: Mapping[str, str],
     places: Sequence[Path],
-    features: FeatureSettings,
+    settings: RunSettings,
     options: ExplainOptions,
     **facts: Any,  # noqa: ANN401  what explanation.json also says
 ) -> Explained:
     checked = [explanation for explanation in made if explanation.removal is not None]
     removals = [explanation.removal for explanation in checked if explanation.removal is not None]
     summary = summarise(removals, [groups[explanation.path] for explanation in checked])
-    facts |= {"method": options.method}
+    facts |= {"method": options.method, **provenance(settings)}
     files = write_explanations(output, made, summary=summary, failed=failed, facts=facts)
     page = write_explanation_page(
         output / PAGE,
@@ -140,7 +163,7 @@ def _write(
         failed=failed,
         summary=summary,
         places=places,
-        features=features,
+        features=settings.features,
         options=options.page,
     )
     return Explained(tuple(made), failed, summary, page, (*files, page.path))

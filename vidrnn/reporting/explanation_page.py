@@ -43,12 +43,15 @@ def write_explanation_page(
     Raises:
         OSError: the page cannot be written.
     """
-    shown = shown_paths([*(explanation.path for explanation in explanations), *failed])
-    clips = {_clip(explanation, shown): explanation for explanation in explanations[: options.clips]}
-    options.on_total(len(clips))
+    clipped = explanations[: options.clips]
+    alike = dict.fromkeys(neighbour.path for explanation in clipped for neighbour in explanation.nearest)
+    shown = shown_paths([*(explanation.path for explanation in explanations), *failed, *alike])
+    clips = {_clip(explanation, shown): explanation for explanation in clipped}
+    wanted = dict.fromkeys([*(clip.shown for clip in clips), *((shown.get(path, path), None) for path in alike)])
+    options.on_total(len(wanted))
     videos = Places(shown, have_moved=options.videos is not None)
     found = make_filmstrips(
-        videos.on_disk(dict.fromkeys(clip.shown for clip in clips)),
+        videos.on_disk(wanted),
         places,
         features=features,
         workers=options.workers,
@@ -66,7 +69,7 @@ def write_explanation_page(
         "method": explanations[0].method if explanations else "",
         "is_number": bool(explanations) and explanations[0].label is None,
         "summary": summary,
-        "clips": [_view(clip, explanation, strips) for clip, explanation in clips.items()],
+        "clips": [_view(clip, explanation, strips, shown) for clip, explanation in clips.items()],
         "strip_height": strips.height,
         "failed": [
             (shown.get(path, path), shortened(without_folders(error), 300))
@@ -95,5 +98,6 @@ def _clip(explanation: Explanation, shown: Mapping[str, str]) -> Clip:
     )
 
 
-def _view(clip: Clip, explanation: Explanation, strips: Strips) -> ClipView:
-    return replace(strips.view(clip), why=view_of(explanation))
+def _view(clip: Clip, explanation: Explanation, strips: Strips, shown: Mapping[str, str]) -> ClipView:
+    why = view_of(explanation, strips.alike(explanation.nearest, shown))
+    return replace(strips.view(clip), why=why)

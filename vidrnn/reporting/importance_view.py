@@ -1,5 +1,6 @@
 """Importance over time as the page shows it: bars under a filmstrip, and in words what they say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,17 @@ class Row:
 
 
 @dataclass(frozen=True)
+class AlikeView:
+    """A training video: its path and what is known of it, how alike it is, and the number of its filmstrip or -1."""
+
+    path: str
+    known: str
+    similarity: str
+    strip: int = -1
+    width: int = 0
+
+
+@dataclass(frozen=True)
 class ImportanceView:
     """What the page shows of an explanation.
 
@@ -43,6 +55,7 @@ class ImportanceView:
         most: when the most important moment is.
         check: the two numbers of the removal, in words.
         is_doubtful: whether removing as much elsewhere hurts as much.
+        alike: training videos that are most alike.
     """
 
     rows: tuple[Row, ...]
@@ -51,10 +64,11 @@ class ImportanceView:
     most: str
     check: str
     is_doubtful: bool
+    alike: tuple[AlikeView, ...] = ()
 
 
-def view_of(explanation: Explanation) -> ImportanceView:
-    """An explanation in bars and words."""
+def view_of(explanation: Explanation, alike: Sequence[AlikeView] = ()) -> ImportanceView:
+    """An explanation in bars and words, with the training videos that are most alike."""
     streams = {"": explanation.importance, **explanation.by_stream}
     everything = np.concatenate(list(streams.values()))
     top, bottom = max(float(everything.max()), 0.0), min(float(everything.min()), 0.0)
@@ -68,6 +82,7 @@ def view_of(explanation: Explanation) -> ImportanceView:
         f"{start_s:.1f} to {end_s:.1f} s" if scale else "no moment more than others",
         described(explanation.removal),
         explanation.removal is not None and explanation.removal.headline[0] <= explanation.removal.headline[1],
+        tuple(alike),
     )
 
 

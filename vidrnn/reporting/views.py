@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from vidrnn.explanation.nearest import Neighbour
 from vidrnn.names import writable
 from vidrnn.reporting.clips import Clip, Span
 from vidrnn.reporting.filmstrips import FRAMES, HEIGHT, Filmstrip, Shown
-from vidrnn.reporting.importance_view import ImportanceView
+from vidrnn.reporting.importance_view import AlikeView, ImportanceView
 from vidrnn.reporting.matrix import Matrix
 
 LONGEST_NAME, LONGEST_PATH, LONGEST_TEXT = 60, 120, 160
@@ -71,6 +72,17 @@ class Strips:
                 room -= len(strip.image) + 3  # with its quotes and comma
                 self._numbers[shown] = len(self.images)
                 self.images.append(strip.image)
+
+    def alike(self, neighbours: Sequence[Neighbour], shown: Mapping[str, str]) -> list[AlikeView]:
+        """Training videos with their filmstrips, where there are some, under the paths that a page shows."""
+        found = []
+        for neighbour in neighbours:
+            key = (shown.get(neighbour.path, neighbour.path), None)
+            strip = self._found.get(key, Filmstrip())
+            name, known = shortened(key[0], LONGEST_PATH), shortened(neighbour.known, LONGEST_NAME)
+            number = self._numbers.get(key, -1)
+            found.append(AlikeView(name, known, f"{neighbour.similarity:.2f}", number, strip.width))
+        return found
 
     def view(self, clip: Clip) -> ClipView:
         """A clip with its filmstrip."""
