@@ -49,11 +49,15 @@ def test_a_split_is_explained_from_its_stored_features(trained: World, capsys: p
     for video in figures["videos"]:
         moments = [row for row in rows if row["path"] == video["path"]]
         assert [float(row["start"]) for row in moments[1:]] == [float(row["end"]) for row in moments[:-1]]
+        assert len(video["nearest"]) == 3
+        assert all(neighbour["path"].split("/")[1].startswith("train") for neighbour in video["nearest"])
         most = max(moments, key=lambda row: float(row["importance"]))
         assert video["most_important_s"] == pytest.approx([float(most["start"]), float(most["end"])], abs=1e-3)
     page = (output / "explanation.html").read_text()
     assert page.count('<svg class="importance"') == 6
-    assert page.count("data:image/webp") == 6
+    assert len(re.findall('<ul class="alike">', page)) == 6
+    named = {neighbour["path"] for video in figures["videos"] for neighbour in video["nearest"]}
+    assert page.count("data:image/webp") == 6 + len(named)
     assert f"{removal['important']:.2f}" in page
 
 
@@ -89,6 +93,47 @@ def test_what_cannot_be_explained_is_refused_or_named(trained: World, capsys: py
         refused = call(capsys, "explain", broken, "--model", model_of(trained), "--output", output, *options)
         assert refused.code == 2, refused.err
         assert message in refused.err
+
+
+def test_files_of_others_are_not_replaced(trained: World, capsys: pytest.CaptureFixture[str]) -> None:
+    clip, output = trained.clips / "sit_down" / "test 0.mp4", trained.folder / "theirs"
+    output.mkdir()
+    command = ["explain", clip, "--model", model_of(trained), "--output", output, "--device", "cpu"]
+    (output / "importance.csv").write_text("mine")
+    refused = call(capsys, *command)
+    assert refused.code == 2
+    assert "importance.csv; name another --output" in refused.err.replace("['importance.csv']", "importance.csv")
+    assert (output / "importance.csv").read_text() == "mine"
+    (output / "importance.csv").unlink()
+    assert call(capsys, *command).code == 0
+    assert call(capsys, *command).code == 0  # its own are replaced
+
+
+def test_the_report_of_an_evaluation_shows_importance(trained: World, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained.folder / "evaluated"
+    evaluated = call(
+        *(capsys, "evaluate", "--config", trained.config, "--model", model_of(trained), "--output", run),
+        *("--set", "evaluation.baselines=false", "--set", "training.device=cpu"),
+    )
+    assert evaluated.code == 0, evaluated.err
+    assert call(capsys, "report", run).code == 0
+    assert "Which moments count: the model is not in the folder above" in (run / "report.html").read_text()
+    assert call(capsys, "report", run, "--model", model_of(trained)).code == 0
+    page = (run / "report.html").read_text()
+    clips = page.count('<figure class="clip">')
+    assert clips >= 6
+    assert page.count('<svg class="importance"') == clips
+    assert page.count("without its most important fifth the answer falls by") == clips
+    store = trained.folder / "features"
+    store.rename(trained.folder / "moved features")
+    try:
+        assert call(capsys, "report", run, "--model", model_of(trained)).code == 0
+    finally:
+        (trained.folder / "moved features").rename(store)
+    page = (run / "report.html").read_text()
+    assert '<svg class="importance"' not in page
+    assert "Which moments count cannot be said: " in page
+    assert str(trained.folder) not in page
 
 
 def test_videos_that_have_moved_are_named_on_the_page(trained: World, capsys: pytest.CaptureFixture[str]) -> None:

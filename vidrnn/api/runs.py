@@ -141,7 +141,12 @@ def evaluate(
 
 
 def report(
-    run: AnyPath, *, output: AnyPath | None = None, videos: AnyPath | None = None, clips: int = 150
+    run: AnyPath,
+    *,
+    output: AnyPath | None = None,
+    videos: AnyPath | None = None,
+    clips: int = 150,
+    model: AnyPath | None = None,
 ) -> "WrittenReport":
     """Write the report of a run as one HTML page, as ``vidrnn report`` does.
 
@@ -150,6 +155,7 @@ def report(
         output: the page; None: ``report.html`` in the folder, ``NAME.report.html`` beside a file.
         videos: folder that the paths of the videos begin in; None: as the configuration of the run says.
         clips: most clips that are shown as filmstrips.
+        model: that made the predictions, to show which moments count; None: that of the folder above the run.
 
     Raises:
         MissingPathError: there is nothing that can be reported. ConfigError: the file is of another kind. OSError: the
@@ -159,5 +165,7 @@ def report(
     from vidrnn.reporting.options import ReportOptions
     from vidrnn.reporting.report import write_report
 
-    options = ReportOptions(videos=None if videos is None else Path(videos), clips=clips)
+    options = ReportOptions(
+        videos=None if videos is None else Path(videos), clips=clips, model=None if model is None else Path(model)
+    )
     return write_report(Path(run), output=None if output is None else Path(output), options=options)

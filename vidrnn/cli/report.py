@@ -19,6 +19,10 @@ def report(
     videos: Annotated[
         Path | None, typer.Option(help="Folder that the paths of the videos begin in, when they have moved.")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The model of an evaluation, to show which moments count; else that of the folder above."),
+    ] = None,
     clips: Annotated[int, typer.Option(min=0, help="Most clips that are shown as filmstrips.")] = 150,
 ) -> int:
     """Write a page that opens from disk: how good, compared with what, what is confused, and the clips to see it."""
@@ -35,7 +39,7 @@ def report(
         def expect(total: int) -> None:
             bar.total = total
 
-        options = ReportOptions(videos=videos, clips=clips, on_total=expect, on_clip=bar.update)
+        options = ReportOptions(videos=videos, clips=clips, model=model, on_total=expect, on_clip=bar.update)
         written = write_report(run, output=output, options=options)
     for note in written.notes:
         print_note(note)

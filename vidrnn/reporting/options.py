@@ -15,6 +15,7 @@ class ReportOptions:
     Attributes:
         videos: folder that the paths of the videos are relative to; None: as the configuration says.
         clips: most filmstrips.
+        model: that made the predictions of a run; None: in the folder of the training, in which the run lies.
         workers: videos that are decoded at a time.
         on_total: called with the number of filmstrips before the first.
         on_clip: called for each.
@@ -22,6 +23,7 @@ class ReportOptions:
 
     videos: Path | None = None
     clips: int = DEFAULT_CLIPS
+    model: Path | None = None
     workers: int = 2
     on_total: Callable[[int], object] = lambda _count: None
     on_clip: Callable[[], object] = lambda: None

@@ -1,6 +1,7 @@
 """The page of a run: what it finds, the filmstrips that fit, and the file it becomes."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from vidrnn.names import quoted
 from vidrnn.reporting import words
 from vidrnn.reporting.advice import advice_for, missing_predictions
 from vidrnn.reporting.charts import learning_curves
+from vidrnn.reporting.explained_clips import ExplainedClips, explain_clips
 from vidrnn.reporting.filmstrips import make_filmstrips
 from vidrnn.reporting.findings import Findings, disagreement, find
 from vidrnn.reporting.folders import Places
@@ -42,12 +44,13 @@ def report_run(folder: Path, output: Path, options: ReportOptions) -> WrittenRep
         on_clip=options.on_clip,
     )
     strips = Strips(places.on_page(pictures), room=ROOM_FOR_IMAGES)
+    explained = explain_clips(run, [*found.mistakes, *found.uncertain], model=options.model)
     problems = [*run.problems, *filter(None, [found.problem, disagreement(run, found)])]
     if wanted and not strips.images:
         problems.append(
             _no_pictures(run, strips.view(found.mistakes[0] if found.mistakes else found.uncertain[0]).problem)
         )
-    page = render("run.html.j2", _context(run, found, strips, problems))
+    page = render("run.html.j2", _context(run, found, strips, explained, problems))
     size, num_strips = write_page(output, page, strips.images)
     return WrittenReport(output, size, num_strips, tuple(problems))
 
@@ -63,9 +66,14 @@ def _no_pictures(run: Run, problem: str) -> str:
     return f"No clip can be shown{where}: {problem} `vidrnn report --videos FOLDER` says where the videos are now."
 
 
-def _context(run: Run, found: Findings, strips: Strips, problems: list[str]) -> dict[str, Any]:
+def _context(
+    run: Run, found: Findings, strips: Strips, explained: ExplainedClips, problems: list[str]
+) -> dict[str, Any]:
     low, high = run.interval
-    mistakes, uncertain = ([strips.view(clip) for clip in clips] for clips in (found.mistakes, found.uncertain))
+    mistakes, uncertain = (
+        [replace(strips.view(clip), why=explained.views.get(clip)) for clip in clips]
+        for clips in (found.mistakes, found.uncertain)
+    )
     return {
         "run": run,
         "name": shortened(run.folder.resolve().name, LONGEST_NAME),
@@ -86,13 +94,14 @@ def _context(run: Run, found: Findings, strips: Strips, problems: list[str]) -> 
         "cells": cells_of(found.matrix, strips),
         "mistakes": mistakes,
         "uncertain": uncertain,
+        "is_explained": bool(explained.views),
         "strip_height": strips.height,
         "legend": _legend(found),
         "step_s": _step_s(run),
         "learning": learning_curves(run.log, run.headline, _kept_epochs(run)) if run.log else [],
         "advice": advice_for(run, matrix=found.matrix, mistakes=found.mistakes, classes=found.classes, ece=found.ece),
         "missing": "" if run.table else missing_predictions(run),
-        "absent": _absent(run, found),
+        "absent": [*_absent(run, found), *filter(None, [explained.problem])],
         "protocol": [part for part in str(run.figures.get("protocol", "")).split("; ") if part],
         "config": shown_config(run.settings)[:_LONGEST_CONFIG] if run.settings else "",
         "versions": run.figures.get("versions") or {},
