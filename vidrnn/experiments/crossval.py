@@ -19,6 +19,7 @@ from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.experiments.crossval_fits import Fits, make_all, seeds_of_fits
 from vidrnn.experiments.crossval_result import CrossValidation
 from vidrnn.experiments.finished_fits import FinishedFits
+from vidrnn.experiments.mirror_choice import choose_mirrored, number_of_fits
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.side_by_side import usual_jobs
 from vidrnn.experiments.stored_sets import checksums_of, find_folders, fingerprint_of, load_set, name_specs
@@ -61,8 +62,9 @@ def crossvalidate(
         on_fit: called after each fit, for a progress bar.
     """
     head, fits = settings.model.head, seeds_of_fits(settings)
+    mirrored = _mirrored(sequences, folds, settings, num_classes=len(label_map), jobs=jobs, on_fit=on_fit)
     outputs, single, untrained = make_all(
-        Fits(sequences, folds, len(label_map), settings, curves), jobs=jobs, finished=finished, on_fit=on_fit
+        Fits(sequences, folds, len(label_map), settings, curves, mirrored), jobs=jobs, finished=finished, on_fit=on_fit
     )
     readers = _readers(sequences, folds, settings, num_classes=len(label_map))
     measured = _Measured(sequences, label_map, settings)
@@ -89,12 +91,30 @@ def crossvalidate(
         of_folds=np.asarray([[value(answers, fold.test, readers) for fold in folds] for answers in outputs["model"]]),
         baselines=baselines,
         recurrent=bool(settings.model.layer_names),
+        mirrored=mirrored,
         missing=sequences.missing,
         answers_per_video=len(single[0]),
         clip=tuple(float(np.mean([value(answers, None, readers) for answers in of_seed])) for of_seed in single),
         readers=None if readers is None else [readers[position] for position in range(len(sequences))],
         ece=tuple(measured.calibration_error(answers) for answers in outputs["model"]) if head == "label" else (),
     )
+
+
+def _mirrored(
+    sequences: SequenceSet,
+    folds: Sequence[Fold],
+    settings: RunSettings,
+    *,
+    num_classes: int,
+    jobs: int,
+    on_fit: Callable[[], None],
+) -> tuple[bool, ...]:
+    """For each fold what its training side chooses, where that is asked for."""
+    if settings.features.mirrored != "auto" or not sequences.has_both_views:
+        return ()
+    sets = [sequences.subset(fold.train) for fold in folds]
+    choices = choose_mirrored(sets, settings, num_classes=num_classes, jobs=jobs, on_fit=on_fit)
+    return tuple(choice.mirrored for choice in choices)
 
 
 def _readers(
@@ -181,7 +201,10 @@ def run_crossval(
     for note in (*notes, *sequences.notes, *note_sources(sequences)):
         on_note(note)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
-    on_total(len(folds) * sum(map(len, seeds_of_fits(settings).values())))
+    num_fits = len(folds) * sum(map(len, seeds_of_fits(settings).values()))
+    if settings.features.mirrored == "auto" and sequences.has_both_views:
+        num_fits += number_of_fits([sequences.subset(fold.train) for fold in folds], settings)
+    on_total(num_fits)
     finished = FinishedFits(output, _fingerprint(settings, sequences, folders))
     result = crossvalidate(
         sequences,

@@ -1,6 +1,6 @@
 """The fits of a cross-validation: every fold, seed and baseline, side by side."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,7 @@ class Fits:
         num_classes: classes that the head tells apart.
         settings: model, training and evaluation.
         curves: folder for the curves of the model's fits, one folder for each seed and fold; None writes none.
+        mirrored: for each fold whether its videos are shown in a mirror too; empty: as they are stored.
     """
 
     sequences: SequenceSet
@@ -62,10 +63,11 @@ class Fits:
     num_classes: int
     settings: RunSettings
     curves: Path | None = None
+    mirrored: Sequence[bool] = ()
 
     def __call__(self, fit: _Fit) -> Answers:
         """Fit, and answer for the videos that were left out."""
-        train, test = self.sides(self.folds[fit.fold])
+        train, test = self.sides(fit.fold)
         curves = None
         if self.curves is not None and fit.variant == "model":
             curves = self.curves / f"seed_{fit.seed}" / f"{fit.fold + 1:03}_{file_name(self.folds[fit.fold].name)}"
@@ -75,11 +77,16 @@ class Fits:
 
     def name_of(self, fit: _Fit) -> str:
         """What a fit differs in from all others of the same data and settings."""
-        return f"{fit.variant} seed {fit.seed} tested on {' '.join(map(str, self.folds[fit.fold].test))}"
+        view = "" if self._shows_mirror(fit.fold) else " in the plain view"
+        return f"{fit.variant} seed {fit.seed}{view} tested on {' '.join(map(str, self.folds[fit.fold].test))}"
 
-    def sides(self, fold: Fold) -> tuple[SequenceSet, SequenceSet]:
-        """What is learned from, and what is tested on."""
-        return self.sequences.subset(fold.train), self.sequences.subset(fold.test)
+    def sides(self, number: int) -> tuple[SequenceSet, SequenceSet]:
+        """What is learned from in a fold, and what is tested on."""
+        shown = self.sequences if self._shows_mirror(number) else self.sequences.in_plain_view()
+        return shown.subset(self.folds[number].train), shown.subset(self.folds[number].test)
+
+    def _shows_mirror(self, number: int) -> bool:
+        return not self.mirrored or self.mirrored[number]
 
 
 def make_all(
@@ -94,15 +101,16 @@ def make_all(
         on_fit: called after each fit.
 
     Returns:
-        Averaged outputs by variant, seed and position. The model's single outputs by seed, draw or view, and position.
-        Outputs of the baselines that need no fit, by name and position.
+        Averaged outputs by variant, seed and position. The model's single outputs by seed, draw or view, and position;
+        a fold that has fewer of them than another repeats its own. Outputs of the baselines that need no fit, by name
+        and position.
     """
     settings, seeds_of_variant = fits.settings, seeds_of_fits(fits.settings)
     outputs: dict[Variant, ByPosition] = {variant: [{} for _ in seeds] for variant, seeds in seeds_of_variant.items()}
-    single: list[ByPosition] = [[] for _ in seeds_of_variant["model"]]
+    single: list[dict[int, Sequence[Output]]] = [{} for _ in seeds_of_variant["model"]]
     untrained: dict[str, dict[int, Output]] = {}
-    for fold in fits.folds:
-        train, test = fits.sides(fold)
+    for number, fold in enumerate(fits.folds):
+        train, test = fits.sides(number)
         found = predict_without_pixels(train, test, head=settings.model.head, num_classes=fits.num_classes)
         for name, answers in found.items():
             untrained.setdefault(name, {}).update(zip(fold.test, answers, strict=True))
@@ -110,9 +118,9 @@ def make_all(
         tested = fits.folds[fit.fold].test
         outputs[fit.variant][fit.number].update(zip(tested, answered.averaged, strict=True))
         if fit.variant == "model":
-            _add(single[fit.number], tested, answered.single)
+            single[fit.number].update(zip(tested, zip(*answered.single, strict=True), strict=True))
         on_fit()
-    return outputs, single, untrained
+    return outputs, [_by_way(answers) for answers in single], untrained
 
 
 def tasks_of(fits: Fits) -> list[_Fit]:
@@ -143,8 +151,7 @@ def _make(
         yield waiting[position], answers
 
 
-def _add(single: ByPosition, positions: Sequence[int], answers: Sequence[Sequence[Output]]) -> None:
-    """Take in the single answers for some videos, of each draw and view."""
-    single += [{} for _ in answers[len(single) :]]
-    for outputs, found in zip(single, answers, strict=True):
-        outputs.update(zip(positions, found, strict=True))
+def _by_way(answers: Mapping[int, Sequence[Output]]) -> ByPosition:
+    """The single answers of each video as one dict for each draw and view."""
+    num_ways = max(map(len, answers.values()))
+    return [{position: ways[way % len(ways)] for position, ways in answers.items()} for way in range(num_ways)]

@@ -34,6 +34,7 @@ class CrossValidation:
         clip: for each seed the headline of these single answers, the mean over them.
         ece: for each seed the expected calibration error of ``label``, without any temperature; else empty.
         recurrent: whether the model has temporal layers.
+        mirrored: for each fold whether its training side chose the mirrored view; empty where nothing was to choose.
         missing: annotated videos that have no features and so are not in n.
         readers: for each video what said the classes of its steps; None: the likeliest of each step.
     """
@@ -50,6 +51,7 @@ class CrossValidation:
     clip: tuple[float, ...]
     ece: tuple[float, ...]
     recurrent: bool = True
+    mirrored: tuple[bool, ...] = ()
     missing: tuple[str, ...] = ()
     readers: Sequence[ReadSteps] | None = None
 
@@ -66,7 +68,12 @@ class CrossValidation:
         return {
             "protocol": self.protocol,
             "folds": [
-                {"name": fold, "n": n, f"{name}_mean": float(self.of_folds[:, i].mean())}
+                {
+                    "name": fold,
+                    "n": n,
+                    f"{name}_mean": float(self.of_folds[:, i].mean()),
+                    **({"mirrored": self.mirrored[i]} if self.mirrored else {}),
+                }
                 for i, (fold, n) in enumerate(self.folds)
             ],
             "seeds": list(self.seeds),

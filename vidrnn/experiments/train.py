@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from vidrnn.annotations import Annotation, Split, read_annotations
+from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
 from vidrnn.annotations.splits import refuse_one_class, split_annotations
 from vidrnn.evaluation.metrics import headline, measure_outputs, sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.report import write_json, write_log
 from vidrnn.evaluation.step_multilabel import best_step_thresholds
 from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_better_than
+from vidrnn.experiments.mirror_choice import settle
 from vidrnn.experiments.model_calibration import calibrated, check_unknown
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
@@ -93,7 +94,10 @@ def train(
     load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
     check_unknown(settings, splits["val"], label_map)
     train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
-    for note in (*notes, *train_set.notes, *(val_set.notes if val_set else ()), *note_sources(train_set, val_set)):
+    settled = settle(settings, train_set, val_set, num_classes=len(label_map))
+    settings, train_set, val_set = settled.settings, settled.train_set, settled.val_set
+    of_sets = (*train_set.notes, *(val_set.notes if val_set else ()), *note_sources(train_set, val_set))
+    for note in (*notes, *of_sets, *settled.notes):
         on_note(note)
     output.mkdir(parents=True, exist_ok=True)
     on_total(settings.training.epochs_of(len(train_set)))
@@ -109,10 +113,32 @@ def train(
         curves=curves_below(output, settings.training),
         on_epoch=on_epoch,
     )
-    metrics = _training_metrics(settings, train_set, val_set, splits, folders)
+    metrics = _training_metrics(settings, train_set, val_set, splits, folders) | settled.figures
     figures, verdict = _beside(settings, result.model, train_set, val_set, num_classes=len(label_map))
-    model = TrainedModel(
-        result.model,
+    model = _as_trained(result.model, settings, train_set, val_set, label_map, folders, metrics)
+    others = _save_others(model, result, val_set, output)
+    model = _with_figures(model, result.model, result.epochs, result.history, val_set)
+    convergence = judge_convergence(result.history)
+    figures |= {"updates": convergence.updates, "converged": convergence.converged}
+    model = replace(model, metrics=model.metrics | figures)
+    written = _write(model, result.history, settings, output)
+    states = [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
+    files = (written[0], *others, *written[1:], *states)
+    return TrainingRun(model, result.history, model.metrics, convergence, verdict, files)
+
+
+def _as_trained(
+    classifier: Model,
+    settings: RunSettings,
+    train_set: SequenceSet,
+    val_set: SequenceSet | None,
+    label_map: LabelMap,
+    folders: Sequence[FeatureFolder],
+    metrics: dict[str, Any],
+) -> TrainedModel:
+    """The model with all that goes into its file, but what follows from its weights."""
+    return TrainedModel(
+        classifier,
         label_map,
         folders[0].spec,
         settings,
@@ -124,15 +150,6 @@ def train(
         decoder=learn_segments(train_set, settings.model.head, num_classes=len(label_map)),
         clip_s=_clip_length(train_set),
     )
-    others = _save_others(model, result, val_set, output)
-    model = _with_figures(model, result.model, result.epochs, result.history, val_set)
-    convergence = judge_convergence(result.history)
-    figures |= {"updates": convergence.updates, "converged": convergence.converged}
-    model = replace(model, metrics=model.metrics | figures)
-    written = _write(model, result.history, settings, output)
-    states = [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
-    files = (written[0], *others, *written[1:], *states)
-    return TrainingRun(model, result.history, model.metrics, convergence, verdict, files)
 
 
 def _clip_length(train_set: SequenceSet) -> float | None:

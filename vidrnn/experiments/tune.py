@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
-from vidrnn.annotations.splits import Fold, make_folds, refuse_one_class, split_annotations
+from vidrnn.annotations.splits import Fold, refuse_one_class, split_annotations
 from vidrnn.atomic import write_atomically
 from vidrnn.claims import Claims
 from vidrnn.device import choose_device
-from vidrnn.errors import AnnotationError, ConfigError, TrainingError
+from vidrnn.errors import ConfigError, TrainingError
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.report import write_json
+from vidrnn.experiments.inner_folds import inner_folds
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
 from vidrnn.experiments.side_by_side import in_order, side_by_side, usual_jobs
@@ -31,7 +32,6 @@ from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.source_notes import note_sources
 from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
-from vidrnn.settings.evaluation import EvaluationSettings
 from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
@@ -42,8 +42,6 @@ from vidrnn.training.validation import validate
 
 if TYPE_CHECKING:
     from vidrnn.experiments.search import Search, Trial, TrialRecord
-
-_DEFAULT_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -145,6 +143,10 @@ def _require_optuna() -> None:
 
 
 def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Task, str]:
+    if settings.features.mirrored == "auto":
+        raise ConfigError(
+            "features.mirrored: auto is chosen by `vidrnn train`, not by a search; set it to true or false for tune"
+        )
     annotations = read_annotations(settings.data)
     refuse_one_class(annotations)
     splits = split_annotations(annotations, settings.data)
@@ -152,7 +154,7 @@ def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Ta
     folders = find_folders(settings.features, store=settings.extraction.store)
     label_map = label_map_of(splits["train"], settings.model.head)
     sequences = load_set(splits["train"], settings=settings, folders=folders, label_map=label_map)
-    folds = _inner_folds(sequences.annotations, settings)
+    folds = inner_folds(sequences.annotations, settings, wanted=settings.tuning.folds, who="tune")
     task = _Task(
         settings=settings,
         output=output,
@@ -165,20 +167,6 @@ def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Ta
         jobs=usual_jobs(choose_device(settings.training.device)) if jobs is None else jobs,
     )
     return task, _fingerprint(task, folders)
-
-
-def _inner_folds(annotations: Sequence[Annotation], settings: RunSettings) -> list[Fold]:
-    """Group k-fold over the training split, with as many folds as there are groups where these are fewer."""
-    groups = len({annotation.group for annotation in annotations})
-    if groups < 2:
-        raise AnnotationError(
-            f"tune needs at least two groups in the training split, found {groups}; give a group column "
-            "(who or what a clip comes from) or data.group_pattern, or lower data.val_fraction and data.test_fraction"
-        )
-    folds = settings.evaluation.folds
-    wanted = settings.tuning.folds or (folds if isinstance(folds, int) else _DEFAULT_FOLDS)
-    inner = EvaluationSettings(protocol="group_kfold", folds=min(wanted, groups))
-    return make_folds(annotations, inner, root=settings.data.root)
 
 
 def _fingerprint(task: _Task, folders: Sequence[FeatureFolder]) -> str:

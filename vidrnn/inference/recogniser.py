@@ -286,7 +286,9 @@ class Recogniser:
     def stored_in(self, settings: RunSettings) -> StoredVideos:
         """Where the features of videos may lie already, by the store and the folder of videos of a configuration."""
         specs = [spec.at_frame_rate(self._features.frame_rate) for spec in self.model.specs]
-        return StoredVideos.of(settings, specs, streams=self._features.streams, both_views=self._features.mirrored)
+        return StoredVideos.of(
+            settings, specs, streams=self._features.streams, both_views=bool(self._features.mirrored)
+        )
 
     def stream(self, *, delay_s: float | None = None, window_s: float | None = None) -> LiveStream:
         """Answers while a video still comes: push its pictures to what this gives. docs/live.md says more.
