@@ -13,9 +13,9 @@ from vidrnn.names import excerpt, quoted
 
 TABLE_COLUMNS = ("Observation id", "Subject", "Behavior", "Behavior type", "Start (s)", "Stop (s)")
 MEDIA_COLUMNS = ("Media file name", "Media file")
-"""Of BORIS 8, and of earlier releases."""
+"""The name of the column in BORIS 8, and in earlier releases."""
 _OFFSET, _DURATION = _OF_OBSERVATION = ("Time offset (s)", "Media duration (s)")
-"""Of BORIS 8. Start and stop are times of the project, so that the offset is in them."""
+"""Columns of BORIS 8. Start and stop are times of the project, so that the offset is in them."""
 
 
 def read_table_of_events(file: Path, left_out: LeftOut) -> dict[str, Video]:

@@ -16,7 +16,7 @@ from vidrnn.names import excerpt
 from vidrnn.settings.data import DataSettings
 
 FRAME_RATE = 25.0
-"""Of its videos, so of its frame numbers."""
+"""Frames per second of its videos. Its frame numbers count these."""
 PHASE = "-phase.txt"
 _TOOL = "-tool.txt"
 

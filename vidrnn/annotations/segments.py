@@ -12,7 +12,7 @@ from vidrnn.annotations.records import Segment
 ROUNDING_S = 0.001
 """Files and containers round times to milliseconds, so an instant this little before a start belongs to it."""
 PRESENT, ABSENT, UNSEEN = 1, 0, -1
-"""Of a class at a frame: it happens, it does not, nobody looked. DeepEthogram has these numbers."""
+"""What is known of a class at a frame: it happens, it does not, nobody looked. DeepEthogram has these numbers."""
 
 Times = npt.NDArray[np.float64]
 Presence = npt.NDArray[np.int8]

@@ -132,7 +132,7 @@ class Story:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Of the timeline, from top to bottom; a row of which nothing is known is left out."""
+        """The rows of the timeline, from top to bottom; a row of which nothing is known is left out."""
         rows = (self.predicted, *((self.truth,) if self.truth is not None else ()))
         return tuple(row for row in rows if row.spans or row.curve is not None)
 

@@ -102,8 +102,8 @@ def _refuse_other_columns(path: Path, header: list[str]) -> None:
 def _whole_rows(path: Path) -> bytes:
     """The rows of whole videos: what a kill, a power loss or a full disk cut off is left out.
 
-    With a row that was cut off goes the rest of its video, which may have several. Of a file that was not closed the
-    last video may lack rows, and none of them tells, so it goes too.
+    With a row that was cut off goes the rest of its video, which may have several. In a file that was not closed the
+    last video may lack rows, and no row tells, so it goes too.
     """
     if path.suffix == SUFFIX:
         rows = rows_beside(path)

@@ -91,7 +91,7 @@ class Ways:
 
     @property
     def specs(self) -> list[FeatureSpec]:
-        """Of all views that may be there."""
+        """The specs of all views that may be there."""
         specs = [one_pass.spec for one_pass in self.passes]
         return specs + ([self.encoder.spec] if self.encoder is not None else [])
 

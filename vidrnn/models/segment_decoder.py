@@ -142,7 +142,7 @@ class SegmentDecoder:
         return labels
 
     def _logarithms(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """Of P(first class) (C,), P(next class) (C, C), q (C,) and 1 - q (C,)."""
+        """Logarithms of P(first class) (C,), P(next class) (C, C), q (C,) and 1 - q (C,)."""
         classes = len(self.starts)
         first = np.asarray(self.starts) + 1 / classes
         following = (np.asarray(self.transitions) + 1 / classes) * (1 - np.eye(classes))

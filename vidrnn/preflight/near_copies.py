@@ -61,9 +61,9 @@ def find_near_copies(
     """Look for each video among all that are on another side.
 
     A few steps of each video, those with most motion, are looked for among the steps of all others, in few
-    dimensions; what is found is compared in full. Of few videos all steps are compared, of many those in the nearest
-    lists of an index (FAISS, inverted lists, 8 bits for each of 96 values). What is compared then lies in a file, so
-    memory holds about 100 bytes for each step.
+    dimensions; what is found is compared in full. With few videos all steps are compared, with many only the steps in
+    the nearest lists of an index (FAISS, inverted lists, 8 bits for each of 96 values). What is compared then lies
+    in a file, so memory holds about 100 bytes for each step.
 
     Args:
         read: position to motion; called more than once for some.

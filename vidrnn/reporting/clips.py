@@ -77,8 +77,8 @@ FOUND, MISSED, EXTRA = "found", "missed", "said without"
 def decisions_of(table: PredictionTable, thresholds: Sequence[float] | None) -> list[Decision]:
     """Every answer as a decision for a cell; none for heads without classes, or without one class for another.
 
-    Of heads with an answer at each step these are the stretches in which neither answer nor truth changes, of the first
-    seed. Of the others the seeds are joined where they agree.
+    For heads with an answer at each step these are the stretches in which neither answer nor truth changes, in the
+    first seed. For the other heads the seeds are joined where they agree.
     """
     first = table.by_seed[table.seeds[0]].items()
     if table.head == "label":
@@ -183,7 +183,7 @@ def runs(values: Sequence[object]) -> list[tuple[int, int]]:
 
 
 def transcripts_of(table: PredictionTable) -> list[Clip]:
-    """Of the first seed, the most edits first."""
+    """The transcripts of the first seed, the most edits first."""
     videos = table.by_seed[table.seeds[0]].items()
     found = []
     for path, video in videos:

@@ -84,14 +84,14 @@ def write_explanation_page(
 
 def _clip(explanation: Explanation, shown: Mapping[str, str]) -> Clip:
     """What the model looked at of the video, so that the bars stand below their pictures."""
-    said = f"{explanation.score:.4g}" if explanation.label is None else explanation.label
+    answer = f"{explanation.score:.4g}" if explanation.label is None else explanation.label
     stretch = Seconds(float(explanation.bounds_s[0]), float(explanation.bounds_s[-1]))
     truth = explanation.truth or ""
     return Clip(
         shown.get(explanation.path, explanation.path),
         truth,
-        said,
-        not truth or truth == said,
+        answer,
+        not truth or truth == answer,
         None if explanation.label is None else explanation.score,
         1.0,
         stretch,

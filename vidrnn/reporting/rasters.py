@@ -83,7 +83,7 @@ def colours_of(labels: Sequence[str]) -> dict[str, str]:
 
 
 def rasters_of(table: PredictionTable, labels: Sequence[str]) -> list[Raster]:
-    """Of the videos of the first seed, those with the most wrong steps first, at most `MOST_VIDEOS`."""
+    """The videos of the first seed, the most wrong steps first, at most `MOST_VIDEOS`."""
     colours, videos = colours_of(labels), table.by_seed[table.seeds[0]]
     make = _of_classes if table.head == "step_labels" else _of_sets
     errors = {path: _error(table.head, video) for path, video in videos.items()}
@@ -138,7 +138,7 @@ def _of_sets(path: str, video: VideoAnswers, colours: dict[str, str], wrong: flo
 
 
 def curves_of(table: PredictionTable) -> list[Curve]:
-    """Of ``step_regression``: the videos of the first seed, the largest mean error first, at most `MOST_VIDEOS`."""
+    """For ``step_regression``: the videos of the first seed, the largest mean error first, at most `MOST_VIDEOS`."""
     found = [_curve(path, video) for path, video in table.by_seed[table.seeds[0]].items()]
     return sorted(found, key=lambda curve: -curve.error)[:MOST_VIDEOS]
 

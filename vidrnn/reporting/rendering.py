@@ -77,7 +77,7 @@ def refuse_other_page(path: Path) -> None:
 def write_page(path: Path, page: str, images: Sequence[str]) -> tuple[int, int]:
     """Put the filmstrips into a page and write it; those that no longer fit are left out, the last first.
 
-    Of a link, the file that it names is written.
+    Where the page is a link, the file that it names is written.
 
     Returns:
         Its size in bytes, and how many filmstrips it holds.

@@ -123,10 +123,10 @@ def _places(top: Path) -> Iterator[Path]:
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if name not in _NOT_RUNS and not name.startswith("."))
-        own = {*FIGURES, _TUNING} & set(files)
-        if own or any(name.startswith("checkpoint") and name.endswith(".safetensors") for name in files):
+        figures = {*FIGURES, _TUNING} & set(files)
+        if figures or any(name.startswith("checkpoint") and name.endswith(".safetensors") for name in files):
             yield folder
-        for name in sorted(set(files) - own):
+        for name in sorted(set(files) - figures):
             if name.endswith(".json") and not name.endswith(".origin.json"):
                 yield folder / name
 

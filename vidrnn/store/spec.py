@@ -14,8 +14,8 @@ from vidrnn.store.stream_specs import identity_of, stream_values
 FORMAT_VERSION = 1
 
 MIRRORED_FLOW_VERSION = 2
-"""Of the mirrored view of flow: drawn from the flow of the plain view. In version 1, which specs and model files do not
-name, mirrored frames were searched again."""
+"""How the mirrored view of flow is made: from the flow of the plain view. In version 1, which specs and model files
+do not name, mirrored frames were searched again."""
 
 _OF_A_MIRROR = frozenset({"mirrored", "mirrored_version"})
 
