@@ -37,6 +37,7 @@ from vidrnn.store.spec import MIRRORED_FLOW_VERSION, FeatureSpec
 
 FORMAT_VERSION = 2
 # Where the weights of format 1 are now: it had one run of rnn, gru or lstm layers and one head of attention.
+_FLOATS = {"F16", "BF16", "F32", "F64"}  # as safetensors names them
 _MOVED_SINCE_1 = {"recurrent.": "layers.runs.0.", "attention.": "pooling.attention."}
 
 
@@ -157,7 +158,8 @@ def load_model(path: Path, *, device: torch.device) -> TrainedModel:
 
 
 def _check_format(header: dict[str, Any], path: Path) -> None:
-    if (found := header.get("format_version")) not in (1, FORMAT_VERSION):
+    found = header.get("format_version")
+    if type(found) is not int or found not in (1, FORMAT_VERSION):
         raise ModelFileError(
             f"{quoted(path)} has model format {found}, allowed are 1 and {FORMAT_VERSION}; "
             "use the vidrnn that wrote it, or train again"
@@ -195,6 +197,9 @@ def _build(settings: RunSettings, specs: Sequence[FeatureSpec], num_classes: int
     return SequenceClassifier(settings.model, dim=dims, num_classes=num_classes)
 
 
+_FLOATS = {"F16", "BF16", "F32", "F64"}  # as safetensors names them
+
+
 def _check_sizes(file: Any, moved: Mapping[str, str], expected: Mapping[str, torch.Tensor]) -> None:  # noqa: ANN401
     """Raise ValueError where weights and settings disagree. Only the file's header is read."""
     there = {now: file.get_slice(then) for then, now in moved.items()}
@@ -206,6 +211,10 @@ def _check_sizes(file: Any, moved: Mapping[str, str], expected: Mapping[str, tor
         shape = tuple(there[name].get_shape())
         if shape != tuple(wanted.shape):
             raise ValueError(f"its {name} is of size {shape}, and its settings say {tuple(wanted.shape)}")
+        numbers = str(there[name].get_dtype())
+        if wanted.is_floating_point() != (numbers in _FLOATS):
+            expected_kind = "floating-point numbers" if wanted.is_floating_point() else "whole numbers"
+            raise ValueError(f"its {name} holds numbers of type {numbers}, and {expected_kind} are expected")
 
 
 def _finite(values: torch.Tensor, name: str) -> torch.Tensor:

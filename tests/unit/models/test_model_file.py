@@ -1,5 +1,6 @@
 """`vidrnn.models.model_file`: one file that holds all, written and read without pickle."""
 
+import copy
 import json
 import pickle
 from collections.abc import Callable
@@ -254,12 +255,13 @@ def test_safetensors_of_something_else_are_refused(tmp_path: Path) -> None:
     assert refusal(path) == "FILE is not a vidrnn model file: 'vidrnn_model'; give a model.safetensors"
 
 
-def test_another_format_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [99, True, 2.0, "2", None])
+def test_another_format_version_is_refused(tmp_path: Path, version: object) -> None:
     path = tmp_path / "m.safetensors"
     save_model(make_model(), path)
-    rewrite(path, lambda header: header.update(format_version=99))
-    assert (
-        refusal(path) == "FILE has model format 99, allowed are 1 and 2; use the vidrnn that wrote it, or train again"
+    rewrite(path, lambda header: header.update(format_version=version))
+    assert refusal(path) == (
+        f"FILE has model format {version}, allowed are 1 and 2; use the vidrnn that wrote it, or train again"
     )
 
 
@@ -452,6 +454,24 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
     model.classifier.state_dict()["output.bias"][1] = value
     save_model(model, path)
     assert refusal(path) == "FILE is inconsistent: its output.bias holds nan or inf; train again, or give another model"
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.bool, torch.complex64, torch.float8_e4m3fn])
+def test_weights_of_another_kind_of_number_are_refused(tmp_path: Path, kind: torch.dtype) -> None:
+    """PyTorch would round them or leave out their imaginary part, with a warning at most."""
+    path = tmp_path / "m.safetensors"
+    save_model(make_model(), path)
+    with safe_open(path, framework="pt") as file:
+        tensors, facts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file(tensors | {"output.bias": tensors["output.bias"].to(kind)}, path, metadata=facts)
+    assert "its output.bias holds numbers of type" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_read(tmp_path: Path, kind: torch.dtype) -> None:
+    path, model = tmp_path / "m.safetensors", make_model()
+    save_model(replace(model, classifier=copy.deepcopy(model.classifier).to(kind)), path)
+    assert load_model(path, device=CPU).classifier.state_dict()["output.bias"].dtype == torch.float32
 
 
 def test_a_file_holds_no_absolute_path_and_no_command(tmp_path: Path) -> None:
