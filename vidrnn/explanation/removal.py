@@ -137,5 +137,5 @@ def describe_removal(summary: RemovalSummary | None) -> str:
     )
     if math.isnan(low):
         return told
-    verdict = "" if summary.is_confirmed else ": so these explanations say little"
+    verdict = "" if summary.is_confirmed else ": so do not rely on these explanations"
     return f"{told}; the difference {summary.difference:.2f} has a 95 % interval of {low:.2f} to {high:.2f}{verdict}"

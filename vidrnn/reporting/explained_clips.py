@@ -18,7 +18,7 @@ from vidrnn.reporting.run_folder import Run
 from vidrnn.settings.model import STEP_HEADS
 from vidrnn.settings.run import RunSettings
 
-LONGEST_S = 8.0
+LONGEST_S = 4.0
 """Seconds that all clips of a page may take together."""
 
 

@@ -79,7 +79,7 @@ def view_of(explanation: Explanation, alike: Sequence[AlikeView] = ()) -> Import
         rows,
         top * scale,
         "Which moments count for the number" if explanation.label is None else f"What speaks for {explanation.label}",
-        f"{start_s:.1f} to {end_s:.1f} s" if scale else "no moment more than others",
+        f"{start_s:.1f} to {end_s:.1f} s" if top > 0 else "no moment",
         described(explanation.removal),
         explanation.removal is not None and explanation.removal.headline[0] <= explanation.removal.headline[1],
         tuple(alike),

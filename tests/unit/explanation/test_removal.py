@@ -61,7 +61,7 @@ def test_the_summary_says_when_explanations_say_little() -> None:
     poor = summarise([removal_of(0.5 + shift, 0.5) for shift in (0.3, -0.3, 0.1, -0.2)], ["a", "b", "c", "d"])
     assert poor is not None
     assert not poor.is_confirmed
-    assert describe_removal(poor).endswith(": so these explanations say little")
+    assert describe_removal(poor).endswith(": so do not rely on these explanations")
     one = summarise(removals, ["a"] * 4)
     assert one is not None
     assert math.isnan(one.interval[0])
