@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.common import make_parser, print_json, print_machine, print_table
 from vidrnn.annotations import Annotation
 from vidrnn.annotations.carving import carve
+from vidrnn.bars import nowhere
 from vidrnn.preflight.annotated import Sides
-from vidrnn.preflight.bars import nowhere
 from vidrnn.preflight.files import find_identical
 from vidrnn.preflight.motion import Motion
 from vidrnn.preflight.near_copies import find_near_copies

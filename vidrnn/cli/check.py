@@ -29,7 +29,7 @@ def check(
 
         warm_up()
     from vidrnn.annotations import read_annotations
-    from vidrnn.preflight.bars import on_screen
+    from vidrnn.bars import on_screen
     from vidrnn.preflight.findings import exit_code
     from vidrnn.preflight.inspect import inspect
     from vidrnn.sequences.targets import label_map_of

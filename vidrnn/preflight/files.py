@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidrnn.annotations import Annotation
+from vidrnn.bars import Bar
 from vidrnn.errors import VideoError
 from vidrnn.names import of_unicode, of_windows, writable
 from vidrnn.preflight.annotated import Sides
-from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.sidecar import sidecar_of

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vidrnn.annotations import Annotation
+from vidrnn.bars import Bar, nowhere
 from vidrnn.names import writable
 from vidrnn.preflight.annotated import describe_splits, find_split_leaks, sides_of
-from vidrnn.preflight.bars import Bar, nowhere
 from vidrnn.preflight.files import find_identical, find_missing
 from vidrnn.preflight.findings import Finding
 from vidrnn.preflight.mirrored import find_mirror_classes

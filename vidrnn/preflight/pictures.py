@@ -13,12 +13,12 @@ import numpy.typing as npt
 from sklearn.model_selection import GroupKFold
 
 from vidrnn.annotations import Annotation, LabelMap
+from vidrnn.bars import Bar
 from vidrnn.evaluation.baselines import metadata_only
 from vidrnn.evaluation.classification import measure_classification
 from vidrnn.extraction.extract import extract
 from vidrnn.names import writable
 from vidrnn.preflight.annotated import Sides
-from vidrnn.preflight.bars import Bar
 from vidrnn.preflight.findings import Finding, leak
 from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.near_copies import NearCopy, find_near_copies

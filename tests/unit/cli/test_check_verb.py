@@ -15,10 +15,10 @@ from tests.fake_backbone import AverageColour
 from tests.integration.world import Outcome, call
 from tests.media import plain_decode, write_clip
 from vidrnn.annotations import Annotation, read_annotations
+from vidrnn.bars import nowhere
 from vidrnn.experiments.train import describe_data
 from vidrnn.extraction.decoder import Decoder
 from vidrnn.preflight.annotated import Sides
-from vidrnn.preflight.bars import nowhere
 from vidrnn.preflight.files import find_identical
 from vidrnn.preflight.inspect import inspect
 from vidrnn.settings.base import load, validate

@@ -1,4 +1,4 @@
-"""What `vidrnn check` shows while it works."""
+"""How far a piece of work has come, shown on the screen where there is one."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
