@@ -142,18 +142,8 @@ def cut(
             read. OSError: the output cannot be written.
     """
     warm_up()
-    from vidrnn.annotations import read_annotations
-    from vidrnn.annotations.csv_file import read_csv
     from vidrnn.inference.cut import cut_videos
-    from vidrnn.inference.pieces import annotated_pieces, predicted_pieces
-    from vidrnn.settings.run import RunSettings
+    from vidrnn.inference.pieces import pieces_of
 
-    if isinstance(source, RunSettings):
-        data = source.data
-        pieces = annotated_pieces(read_annotations(data), data.root, background=background)
-    elif isinstance(source, str | PathLike):
-        listed = Path(source)
-        pieces = annotated_pieces(read_csv(listed), listed.parent, background=background)
-    else:
-        pieces = predicted_pieces(source, background=background)
+    pieces = pieces_of(Path(source) if isinstance(source, str | PathLike) else source, background=background)
     return cut_videos(pieces, output=Path(output), exact=exact, overwrite=overwrite)

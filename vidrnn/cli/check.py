@@ -59,11 +59,19 @@ def check(
 def _forecasts(
     annotations: "Sequence[Annotation]", settings: "RunSettings", videos: "Mapping[str, VideoMetadata]"
 ) -> "Iterator[str]":
+    from vidrnn.bars import on_screen
     from vidrnn.preflight.forecast import forecast
     from vidrnn.streams.passes import load_passes, unseen_streams
 
     if passes := load_passes(settings.features, settings.extraction):
-        expected = forecast(annotations, passes, root=settings.data.root, settings=settings.extraction, videos=videos)
+        expected = forecast(
+            annotations,
+            passes,
+            root=settings.data.root,
+            settings=settings.extraction,
+            videos=videos,
+            bar=on_screen,
+        )
         yield from expected.lines()
     if others := unseen_streams(settings.features):
         yield f"{', '.join(others)}: time and disk are not predicted"

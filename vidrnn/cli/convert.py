@@ -52,6 +52,8 @@ def convert(
     overrides: Overrides = None,
 ) -> int:
     """Annotations, or what a model said, to the files of other programs: BORIS, ELAN, MS-TCN, subtitles and others."""
+    from tqdm import tqdm
+
     from vidrnn.annotations import read_annotations
     from vidrnn.annotations.writers import write_annotations
     from vidrnn.annotations.writing import Writing
@@ -65,22 +67,25 @@ def convert(
         raise ConfigError("--features goes with --config and --to mstcn")
     notes: list[str] = []
     stored: dict[str, VideoFeatures] = {}
-    if config is not None:
-        settings = load_settings(config, overrides)
-        shown = settings.features
-        finder = FootageFinder(settings.data.root, shown.frame_rate, shown.frame_template)
-        found: Sequence[Annotation] = read_annotations(settings.data, notes, bounds_of=finder.bounds_of)
-        notes += _contradictions(found, finder)
-        if features:
-            stored = _stored(found, settings, notes)
-            found = [annotation for annotation in found if annotation.path in stored]
-    else:
-        assert predictions is not None
-        finder = FootageFinder(root)
-        found = read_predictions(predictions, root=root, notes=notes)
-    times: dict[str, Times] = {path: video.timestamps_s for path, video in stored.items()}
-    writing = Writing(output, finder.root, finder.find, frame_rate, times, overwrite=overwrite)
-    write_annotations(found, to, writing)
+    with tqdm(unit="video", leave=False, disable=None) as bar:  # of the files that have to be opened
+        if config is not None:
+            settings = load_settings(config, overrides)
+            shown = settings.features
+            finder = FootageFinder(settings.data.root, shown.frame_rate, shown.frame_template, on_look=bar.update)
+            found: Sequence[Annotation] = read_annotations(settings.data, notes, bounds_of=finder.bounds_of)
+            bar.total = len(found)
+            notes += _contradictions(found, finder)
+            if features:
+                stored = _stored(found, settings, notes)
+                found = [annotation for annotation in found if annotation.path in stored]
+        else:
+            assert predictions is not None
+            finder = FootageFinder(root, on_look=bar.update)
+            found = read_predictions(predictions, root=root, notes=notes)
+            bar.total = len(found)
+        times: dict[str, Times] = {path: video.timestamps_s for path, video in stored.items()}
+        writing = Writing(output, finder.root, finder.find, frame_rate, times, overwrite=overwrite)
+        write_annotations(found, to, writing)
     _write_features(stored, found, writing)
     _report(found, to, notes, writing, finder)
     return ExitCode.OK

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,26 +45,31 @@ def cut(
         raise ConfigError("give videos with --shots, and with nothing else: annotations and predictions name theirs")
     if overrides and config is None:
         raise ConfigError("--set changes a configuration: give it with --config")
-    from vidrnn.api import cut as cut_named
     from vidrnn.extraction.processes import warm_up
     from vidrnn.inference.cut import cut_videos
+    from vidrnn.inference.new_videos import find_videos
+    from vidrnn.inference.pieces import pieces_of
     from vidrnn.inference.written_predictions import read_predictions
 
     warm_up()
+    pieces: Iterable[Pieces | VideoCut]
     if shots:
-        made = cut_videos(_shots(videos or [], output=output), output=output, exact=exact, overwrite=overwrite)
+        inside = output.absolute()  # clips of an earlier run
+        found = [video for video in find_videos(videos or []) if not video.absolute().is_relative_to(inside)]
+        pieces, total = _shots(found), len(found)
     else:
         source = load_settings(config, overrides) if config else annotations or read_predictions(predictions or Path())
-        made = cut_named(source, output=output, exact=exact, background=background, overwrite=overwrite)
-    return _report(made, output)
+        pieces = named = pieces_of(source, background=background)
+        total = len(named)
+    return _report(cut_videos(pieces, output=output, exact=exact, overwrite=overwrite), output, total=total)
 
 
-def _report(made: "Iterator[VideoCut]", output: Path) -> ExitCode:
+def _report(made: "Iterator[VideoCut]", output: Path, *, total: int) -> ExitCode:
     """Name what fails as it comes, and count the rest."""
     from tqdm import tqdm
 
     outcomes, failed = Counter[str](), 0
-    for one in tqdm(made, unit="video", disable=None):
+    for one in tqdm(made, total=total, unit="video", disable=None):
         outcomes.update(one.outcomes.values())
         if one.error is not None:
             failed += 1
@@ -78,17 +83,13 @@ def _report(made: "Iterator[VideoCut]", output: Path) -> ExitCode:
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 
-def _shots(paths: list[Path], *, output: Path) -> "Iterator[Pieces | VideoCut]":
+def _shots(videos: list[Path]) -> "Iterator[Pieces | VideoCut]":
     """The shots of each video, found when it is its turn."""
     from vidrnn.inference.cut import VideoCut
-    from vidrnn.inference.new_videos import find_videos
     from vidrnn.inference.pieces import shots_as_pieces
     from vidrnn.inference.shots import shot_bounds
 
-    inside = output.absolute()
-    for video in find_videos(paths):
-        if video.absolute().is_relative_to(inside):  # clips of an earlier run
-            continue
+    for video in videos:
         try:
             yield shots_as_pieces(video, shot_bounds(video))
         except VideoError as error:

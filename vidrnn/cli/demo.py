@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidrnn.cli.options import Output
+from vidrnn.cli.train import train_with_bars
 
 if TYPE_CHECKING:
     from vidrnn.experiments.evaluate import Evaluation
@@ -56,12 +57,12 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
 
     from vidrnn.annotations import read_annotations
     from vidrnn.backbones.backbone import load_backbone
+    from vidrnn.bars import on_screen
     from vidrnn.experiments.evaluate import evaluate
-    from vidrnn.experiments.train import train
     from vidrnn.extraction.extract import extract
     from vidrnn.inference.prediction_file import PredictionWriter
     from vidrnn.inference.recogniser import Recogniser
-    from vidrnn.synthetic.clips import render_clips
+    from vidrnn.synthetic.clips import ACTIONS, render_clips
 
     started = time.perf_counter()
     settings = _prepare(output, seed=seed, say=say)
@@ -79,13 +80,15 @@ def run_demo(output: Path, *, seed: int, say: Callable[[str], None]) -> int:
         )
     say(f"        {report.whole.summary()}")
     say("3 of 5  a bidirectional recurrent network over the cached features")
-    run = train(settings, output=output / "run")
+    run = train_with_bars(settings, output=output / "run")
     say("4 of 5  actors and rooms that were never seen in training, with the baselines")
-    result = evaluate(output / "run" / "model.safetensors", settings, split="test", output=output / "evaluation")
+    model = output / "run" / "model.safetensors"
+    result = evaluate(model, settings, split="test", output=output / "evaluation", bar=on_screen)
     say("5 of 5  labels for a folder of new clips")
     render_clips(output / "new_clips", groups=1, clips_per_group=1, seed=_UNSEEN_SEED + seed)
+    answers = Recogniser(run.model, pictures=[backbone]).predict_all(output / "new_clips")
     with PredictionWriter(output / "predictions.csv") as write:
-        for prediction in Recogniser(run.model, pictures=[backbone]).predict_all(output / "new_clips"):
+        for prediction in tqdm(answers, total=len(ACTIONS), unit="video", disable=None):
             write(prediction)
     _report(result, output, seconds=time.perf_counter() - started, say=say)
     return 0

@@ -18,13 +18,15 @@ def evaluate(
 ) -> int:
     """Score a model on a split, with the baselines beside it."""
     from vidrnn.annotations import SPLITS
+    from vidrnn.bars import on_screen
     from vidrnn.evaluation.metrics import HEADLINES, headline
     from vidrnn.evaluation.report import format_figures, format_interval, format_per_class, format_table
     from vidrnn.experiments.evaluate import evaluate as evaluate_model
 
     if split not in SPLITS:
         raise ConfigError(f"--split {split!r}: allowed are {', '.join(SPLITS)}")
-    result = evaluate_model(model, load_settings(config, overrides), split=split, output=output, jobs=jobs)
+    settings = load_settings(config, overrides)
+    result = evaluate_model(model, settings, split=split, output=output, jobs=jobs, bar=on_screen)
     title = HEADLINES[result.head].title
     if table := format_per_class(result.metrics):
         print(f"{table}\n")

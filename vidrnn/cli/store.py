@@ -59,13 +59,14 @@ def verify(store: Store, roots: Roots = None) -> int:
     """Read every feature file and pack and compare checksums; with --root also compare with the videos."""
     from collections import Counter
 
+    from vidrnn.bars import on_screen
     from vidrnn.store.feature_store import FeatureStore
     from vidrnn.store.verification import HEALTHS
     from vidrnn.store.verification import verify as verify_folder
 
     counts: Counter[str] = Counter()
     for folder in FeatureStore(store).folders():
-        for finding in verify_folder(folder, roots or ()):
+        for finding in verify_folder(folder, roots or (), bar=on_screen):
             counts[finding.health] += 1
             if finding.health != "ok":
                 print(
@@ -92,7 +93,7 @@ def pack(
     failed = 0
     for folder in _chosen(store, spec):
         with tqdm(unit="video", disable=None) as bar:
-            report = pack_folder(folder, remove_files=remove_files, on_video=bar.update)
+            report = pack_folder(folder, remove_files=remove_files, on_total=bar.reset, on_video=bar.update)
         for path, cause in report.failures:
             print(f"failed: {folder.spec.digest} {writable(path)}: {cause}", file=sys.stderr)
         failed += len(report.failures)
@@ -113,12 +114,14 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is shown.")] = False,
 ) -> int:
     """Show what nothing refers to: parts of killed writers, damaged files, replaced packs, empty folders."""
+    from vidrnn.bars import on_screen
     from vidrnn.store.feature_store import FeatureStore
     from vidrnn.store.garbage import find_garbage
     from vidrnn.store.garbage_removal import remove
 
     number, size, kept = 0, 0, 0
-    for found in find_garbage(FeatureStore(store), roots or (), gone_on_purpose=set(map(original, gone or ()))):
+    on_purpose = set(map(original, gone or ()))
+    for found in find_garbage(FeatureStore(store), roots or (), gone_on_purpose=on_purpose, bar=on_screen):
         for item in found.items:
             lost = f"; the pack loses {', '.join(map(writable, item.dropped))}" if item.dropped else ""
             print(f"{item.size:>12}  {writable(str(item.path))}: {item.reason}{lost}")

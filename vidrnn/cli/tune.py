@@ -40,8 +40,18 @@ def tune(
             value = f" {record.value:.4f}" if record.value is not None else ""
             bar.set_postfix_str(f"trial {record.number} {record.outcome}{value}")
 
+        def expect(fits: int) -> None:
+            bar.total = fits
+            bar.refresh()
+
         result = tune_settings(
-            settings, output=output, timeout_s=timeout_s, jobs=jobs, on_fold=bar.update, on_trial=show
+            settings,
+            output=output,
+            timeout_s=timeout_s,
+            jobs=jobs,
+            on_total=expect,
+            on_fold=bar.update,
+            on_trial=show,
         )
     _print_outcome(result)
     _print_next(result, output)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vidrnn.annotations import Split, read_annotations
 from vidrnn.annotations.splits import split_annotations
+from vidrnn.bars import Bar, nowhere
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
 from vidrnn.evaluation.calibration import Calibration, calibrate, measure_calibration
@@ -65,12 +66,13 @@ class Evaluation:
 
 
 def evaluate(
-    model_path: Path, settings: RunSettings, *, split: Split, output: Path, jobs: int | None = None
+    model_path: Path, settings: RunSettings, *, split: Split, output: Path, jobs: int | None = None, bar: Bar = nowhere
 ) -> Evaluation:
     """Score a model on a split; writes metrics.json, predictions.csv, config.yaml and, for ``label``, two pictures.
 
     The class order and the feature spec come from the model file alone. The trained baselines are fitted on the
-    training split with the model's own settings, ``jobs`` at the same time, each with one thread (None: `usual_jobs`).
+    training split with the model's own settings, ``jobs`` at the same time, each with one thread (None: `usual_jobs`);
+    ``bar`` shows how far they have come.
 
     Raises:
         AnnotationError: there is no such split, or it holds a class that the model does not know.
@@ -101,7 +103,7 @@ def evaluate(
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
         without = predict_baselines(
-            load(splits["train"]), chosen, num_classes=len(model.label_map), settings=model.settings, jobs=jobs
+            load(splits["train"]), chosen, num_classes=len(model.label_map), settings=model.settings, jobs=jobs, bar=bar
         )
         baselines = {name: headline(head, measured(outputs, bootstrap=1)) for name, outputs in without.items()}
     value = headline(head, metrics)

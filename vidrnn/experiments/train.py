@@ -10,6 +10,7 @@ import numpy as np
 
 from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
 from vidrnn.annotations.splits import refuse_one_class, split_annotations
+from vidrnn.bars import Bar, nowhere
 from vidrnn.evaluation.metrics import headline, measure_outputs, sigmoid
 from vidrnn.evaluation.multilabel import best_thresholds
 from vidrnn.evaluation.report import write_json, write_log
@@ -72,6 +73,7 @@ def train(
     on_total: Callable[[int], None] = lambda _epochs: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _row: None,
     on_note: Callable[[str], object] = lambda _note: None,
+    bar: Bar = nowhere,
 ) -> TrainingRun:
     """Train on the stored features of the training split, choosing the epoch on the validation split.
 
@@ -114,7 +116,7 @@ def train(
         on_epoch=on_epoch,
     )
     metrics = _training_metrics(settings, train_set, val_set, splits, folders) | settled.figures
-    figures, verdict = _beside(settings, result.model, train_set, val_set, num_classes=len(label_map))
+    figures, verdict = _beside(settings, result.model, train_set, val_set, num_classes=len(label_map), bar=bar)
     model = _as_trained(result.model, settings, train_set, val_set, label_map, folders, metrics)
     others = _save_others(model, result, val_set, output)
     model = _with_figures(model, result.model, result.epochs, result.history, val_set)
@@ -172,7 +174,13 @@ def _write(model: TrainedModel, history: History, settings: RunSettings, output:
 
 
 def _beside(
-    settings: RunSettings, model: Model, train_set: SequenceSet, val_set: SequenceSet | None, *, num_classes: int
+    settings: RunSettings,
+    model: Model,
+    train_set: SequenceSet,
+    val_set: SequenceSet | None,
+    *,
+    num_classes: int,
+    bar: Bar,
 ) -> tuple[dict[str, Any], str]:
     """The baselines that tell whether anything was learned, and the verdict.
 
@@ -182,11 +190,13 @@ def _beside(
     head, videos = settings.model.head, train_set if val_set is None else val_set
     answers = predict_without_pixels(train_set, videos, head=head, num_classes=num_classes)
     if val_set is not None and settings.evaluation.baselines:
-        for variant in trained_baselines(settings.model):
-            if variant in WITHOUT_RECURRENCE:
+        variants = [variant for variant in trained_baselines(settings.model) if variant in WITHOUT_RECURRENCE]
+        with bar(total=len(variants), desc="baselines", unit="fit") as shown:
+            for variant in variants:
                 answers[variant] = fit_and_predict(
                     variant, train_set, val_set, num_classes=num_classes, settings=settings, seed=settings.training.seed
                 ).averaged
+                shown.update()
     answers["model"] = [output.numpy() for output in predict(model, videos, predict_options(settings))]
     measured = {
         name: headline(

@@ -90,6 +90,7 @@ def tune(
     output: Path,
     timeout_s: float | None = None,
     jobs: int | None = None,
+    on_total: Callable[[int], object] = lambda _fits: None,
     on_fold: Callable[[], object] = lambda: None,
     on_trial: "Callable[[TrialRecord], None]" = lambda _record: None,
 ) -> Tuning:
@@ -106,6 +107,8 @@ def tune(
         timeout_s: start no further trial after so many seconds; null has no limit.
         jobs: folds of a trial that are fitted at the same time, each with one thread; None: `usual_jobs`. What is tried
             and what comes out do not depend on it.
+        on_total: gets the fits from now on, done and to do, where every trial that is left has all its folds; before
+            the first, and anew after each trial.
         on_fold: called after each fit that counts.
         on_trial: gets each trial when it ends.
 
@@ -128,10 +131,18 @@ def tune(
         search = Search(
             output / "search.sqlite", space=task.space, seed=settings.training.seed, fingerprint=fingerprint
         )
+        fits = 0
+
+        def count() -> None:
+            nonlocal fits
+            fits += 1
+            on_fold()
+
         while (finished := search.finished()) < settings.tuning.trials:
+            on_total(fits + (settings.tuning.trials - finished) * len(task.folds))
             if finished and timeout_s is not None and time.monotonic() - started >= timeout_s:
                 break
-            _run_trial(task, search.start_trial(), is_first=not finished, on_fold=on_fold)
+            _run_trial(task, search.start_trial(), is_first=not finished, on_fold=count)
             _write(task, search)
             on_trial(search.records()[-1])
         return _write(task, search)

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from vidrnn.bars import Bar, nowhere
 from vidrnn.device import choose_device
 from vidrnn.evaluation.baselines import constant, constant_name, metadata_only
 from vidrnn.evaluation.metrics import Output
@@ -124,7 +125,13 @@ def predict_without_pixels(
 
 
 def predict_baselines(
-    train: SequenceSet, test: SequenceSet, *, num_classes: int, settings: RunSettings, jobs: int | None
+    train: SequenceSet,
+    test: SequenceSet,
+    *,
+    num_classes: int,
+    settings: RunSettings,
+    jobs: int | None,
+    bar: Bar = nowhere,
 ) -> dict[str, list[Output]]:
     """All baselines: name to outputs of the test sequences.
 
@@ -134,6 +141,7 @@ def predict_baselines(
         num_classes: classes that the head tells apart.
         settings: model and training.
         jobs: fits at the same time, each with one thread; None: `usual_jobs`. The outputs do not depend on it.
+        bar: shows how many are fitted.
     """
     variants, device = trained_baselines(settings.model), choose_device(settings.training.device)
     fit = partial(
@@ -144,6 +152,11 @@ def predict_baselines(
         settings=settings,
         seed=settings.training.seed,
     )
-    fitted = in_order(side_by_side(fit, variants, jobs=usual_jobs(device) if jobs is None else jobs, device=device))
-    answers = {variant: found.averaged for variant, found in zip(variants, fitted, strict=True)}
+    with bar(total=len(variants), desc="baselines", unit="fit") as shown:
+        found = []
+        for made in side_by_side(fit, variants, jobs=usual_jobs(device) if jobs is None else jobs, device=device):
+            found.append(made)
+            shown.update()
+    fitted = in_order(found)
+    answers = {variant: answer.averaged for variant, answer in zip(variants, fitted, strict=True)}
     return answers | predict_without_pixels(train, test, head=settings.model.head, num_classes=num_classes)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from vidrnn.annotations import BACKGROUND, Annotation
+from vidrnn.annotations import BACKGROUND, Annotation, read_annotations
+from vidrnn.annotations.csv_file import read_csv
 from vidrnn.annotations.records import Split
 from vidrnn.annotations.segments import gaps
 from vidrnn.errors import ConfigError
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_rows import COLUMNS
 from vidrnn.names import file_name, is_absolute, last_part
+from vidrnn.settings.run import RunSettings
 
 SHOT = "shot"
 """The label of a shot."""
@@ -57,6 +59,19 @@ class Pieces:
         stem = last_part(self.name) if is_absolute(self.name) else below
         times = f"{_seconds(piece.start_s)}_{_seconds(piece.end_s)}"
         return f"{file_name(piece.label)}/{file_name(stem.removesuffix('.mp4'))}_{times}.mp4"
+
+
+def pieces_of(source: RunSettings | Path | Iterable[Prediction], *, background: bool = False) -> list[Pieces]:
+    """The segments that a configuration, a CSV of annotations or predictions name; errors as of reading these.
+
+    Raises:
+        ConfigError: no video has segments with labels.
+    """
+    if isinstance(source, RunSettings):
+        return annotated_pieces(read_annotations(source.data), source.data.root, background=background)
+    if isinstance(source, Path):
+        return annotated_pieces(read_csv(source), source.parent, background=background)
+    return predicted_pieces(source, background=background)
 
 
 def annotated_pieces(annotations: Sequence[Annotation], root: Path, *, background: bool = False) -> list[Pieces]:

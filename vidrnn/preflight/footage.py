@@ -1,5 +1,6 @@
 """Looks into videos for whoever writes annotations: when each frame is shown, and whether there is sound."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,14 @@ class FootageFinder:
         root: of the videos.
         frame_rate, frame_template: of folders of frames, see `vidrnn.video.probe.probe`.
         failures: path of a video to why it cannot be read; those that are not there are not among them.
+        on_look: called after each file.
     """
 
     root: Path
     frame_rate: float | None = None
     frame_template: str | None = None
     failures: dict[str, str] = field(default_factory=dict)
+    on_look: Callable[[], object] = lambda: None
     _seen: dict[str, Footage | None] = field(default_factory=dict)
 
     def find(self, annotation: Annotation) -> Footage | None:
@@ -45,6 +48,7 @@ class FootageFinder:
     def _of(self, path: str) -> Footage | None:
         if path not in self._seen:
             self._seen[path] = self._look(path)
+            self.on_look()
         return self._seen[path]
 
     def _look(self, path: str) -> Footage | None:

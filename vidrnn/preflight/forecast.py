@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vidrnn.annotations import Annotation
+from vidrnn.bars import Bar, nowhere
 from vidrnn.extraction.batches import Throughput
 from vidrnn.extraction.embedder import Embedder
 from vidrnn.extraction.jobs import Job
@@ -82,6 +83,7 @@ def forecast(
     root: Path,
     settings: ExtractionSettings,
     videos: Mapping[str, VideoMetadata],
+    bar: Bar = nowhere,
 ) -> Forecast:
     """Extract from a few videos, without storing anything. Takes seconds, whatever the data.
 
@@ -91,6 +93,7 @@ def forecast(
         root: what their paths are relative to.
         settings: as for the extraction.
         videos: by their paths, what is known of all that can be decoded.
+        bar: shows how many of the few are done.
     """
     waiting, old = _missing(annotations, passes, root=root, settings=settings)
     known = [job for job in waiting if job.path in videos]
@@ -102,7 +105,7 @@ def forecast(
         count = sum(_count_frames(videos[job.path], sampling) for job in counted if number in job.wanted) * share
         frames += count
         num_bytes += count * (2 * spec.dim + 8) + sum(number in job.wanted for job in waiting) * _HEADER_BYTES
-    rate, bottleneck = _rate(_evenly(known, _TIMED), passes, settings)
+    rate, bottleneck = _rate(_evenly(known, _TIMED), passes, settings, bar)
     existing = next(path for path in (settings.store.absolute(), *settings.store.absolute().parents) if path.exists())
     return Forecast(
         videos=len(waiting),
@@ -135,14 +138,16 @@ def _missing(
     return waiting, old
 
 
-def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: ExtractionSettings) -> tuple[float, str]:
+def _rate(jobs: Sequence[Job], passes: Sequence[Embedder], settings: ExtractionSettings, bar: Bar) -> tuple[float, str]:
     """Frames per second through the whole pipeline, and the stage that limits; 0 when there was nothing to measure."""
     short = settings.model_copy(update={"time_limit_s": _TIMED_LIMIT_S})
-    for _ in embed_passes(jobs[:1], passes, settings=short):
-        pass
-    throughput, started = Throughput(), time.monotonic()
-    for _ in embed_passes(jobs[1:] or jobs, passes, settings=short, throughput=throughput):
-        pass
+    timed = jobs[1:] or jobs
+    with bar(total=len(jobs[:1]) + len(timed), desc="speed", unit="video") as shown:
+        for _ in embed_passes(jobs[:1], passes, settings=short):
+            shown.update()
+        throughput, started = Throughput(), time.monotonic()
+        for _ in embed_passes(timed, passes, settings=short, throughput=throughput):
+            shown.update()
     return throughput.frames / (time.monotonic() - started), throughput.bottleneck
 
 

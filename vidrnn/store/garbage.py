@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from vidrnn import claims
+from vidrnn.bars import Bar, nowhere
 from vidrnn.errors import MissingPathError, StoreError
 from vidrnn.names import quoted
 from vidrnn.store import manifest, pack_reader
@@ -74,7 +75,11 @@ class SpecGarbage:
 
 
 def find_garbage(
-    store: FeatureStore, roots: Sequence[Path] = (), *, gone_on_purpose: Collection[str] = ()
+    store: FeatureStore,
+    roots: Sequence[Path] = (),
+    *,
+    gone_on_purpose: Collection[str] = (),
+    bar: Bar = nowhere,
 ) -> Iterator[SpecGarbage]:
     """Look through a store, spec by spec; every feature file and every shard is read.
 
@@ -82,6 +87,7 @@ def find_garbage(
         store: the store.
         roots: the data roots: features of videos that are in none of them any more are garbage as well.
         gone_on_purpose: folders below the roots of which all videos may be gone.
+        bar: shows how far it has come.
 
     Raises:
         MissingPathError: there is no store, or a root does not exist.
@@ -100,10 +106,10 @@ def find_garbage(
             lost = dict.fromkeys(gone.get(entry.name, ()), "its video is gone")
             if folder is not None and folder.spec.is_superseded:
                 lost = dict.fromkeys(stored_videos(folder), "a later version of vidrnn makes this view in another way")
-            yield _find_in(Path(entry.path), folder, lost)
+            yield _find_in(Path(entry.path), folder, lost, bar)
 
 
-def _find_in(path: Path, folder: FeatureFolder | None, lost: Mapping[str, str]) -> SpecGarbage:
+def _find_in(path: Path, folder: FeatureFolder | None, lost: Mapping[str, str], bar: Bar) -> SpecGarbage:
     """``lost`` says of videos whose features nothing needs why that is."""
     items = [
         _file(file, "left by a writer that was killed")
@@ -112,10 +118,10 @@ def _find_in(path: Path, folder: FeatureFolder | None, lost: Mapping[str, str]) 
     ]
     pack = None
     if folder is not None:
-        items += _feature_files(folder, lost)
+        items += _feature_files(folder, lost, bar)
         try:
             pack = folder.pack()
-            items += _packed(folder, pack, lost)
+            items += _packed(folder, pack, lost, bar)
         except StoreError as error:
             items += [_file(file, f"no readable index refers to it: {error}") for file in _pack_files(folder)]
     doomed = {item.path for item in items if item.kind == "file"}
@@ -129,22 +135,31 @@ def _find_in(path: Path, folder: FeatureFolder | None, lost: Mapping[str, str]) 
     return SpecGarbage(folder, pack, (*items, *_empty_folders(path, doomed)))
 
 
-def _feature_files(folder: FeatureFolder, lost: Mapping[str, str]) -> Iterator[Garbage]:
-    for video, entry in sorted(folder.files(), key=lambda found: found[0]):
-        path = Path(entry.path)
-        if entry.is_symlink() or folder.file_of(video) != path:
-            continue
-        if video in lost:
-            yield _file(path, lost[video])
-            continue
-        try:
-            folder.read(video, check=True)
-        except StoreError as error:
-            if not isinstance(error.__cause__, OSError):  # what cannot be read at all now may be intact
-                yield _file(path, str(error))
+def _feature_files(folder: FeatureFolder, lost: Mapping[str, str], bar: Bar) -> Iterator[Garbage]:
+    files = sorted(folder.files(), key=lambda found: found[0])
+    with bar(total=len(files), desc=folder.spec.digest, unit="file") as shown:
+        for video, entry in files:
+            yield from _feature_file(folder, video, entry, lost)
+            shown.update()
 
 
-def _packed(folder: FeatureFolder, pack: Pack | None, lost: Mapping[str, str]) -> Iterator[Garbage]:
+def _feature_file(
+    folder: FeatureFolder, video: str, entry: os.DirEntry[str], lost: Mapping[str, str]
+) -> Iterator[Garbage]:
+    path = Path(entry.path)
+    if entry.is_symlink() or folder.file_of(video) != path:
+        return
+    if video in lost:
+        yield _file(path, lost[video])
+        return
+    try:
+        folder.read(video, check=True)
+    except StoreError as error:
+        if not isinstance(error.__cause__, OSError):  # what cannot be read at all now may be intact
+            yield _file(path, str(error))
+
+
+def _packed(folder: FeatureFolder, pack: Pack | None, lost: Mapping[str, str], bar: Bar) -> Iterator[Garbage]:
     """Shards that a newer pack replaced, and those that hold something damaged or of no use."""
     names = {shard.name for shard in pack.shards} if pack else set()
     for path in _pack_files(folder):
@@ -153,9 +168,13 @@ def _packed(folder: FeatureFolder, pack: Pack | None, lost: Mapping[str, str]) -
     if pack is None or pack.folder.is_symlink():
         return
     paths, num_dropped = pack.paths(), 0
-    for shard, facts in enumerate(pack.shards):
+    with bar(total=len(pack.shards), desc="pack", unit="shard") as shown:
+        found = []
+        for shard in range(len(pack.shards)):
+            found.append(pack.damage(shard))
+            shown.update()
+    for shard, (facts, damage) in enumerate(zip(pack.shards, found, strict=True)):
         numbers = np.flatnonzero(pack.columns["shard"] == shard).tolist()
-        damage = pack.damage(shard)
         dropped = [video for video in numbers if paths[video] in lost or (damage and _is_damaged(folder, pack, video))]
         if damage or dropped:
             path = pack.folder / facts.name

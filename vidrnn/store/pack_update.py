@@ -79,6 +79,7 @@ def pack(
     *,
     remove_files: bool = False,
     shard_bytes: int = SHARD_BYTES,
+    on_total: Callable[[int], object] = lambda _videos: None,
     on_video: Callable[[], object] = lambda: None,
 ) -> PackReport:
     """Merge new and changed feature files into the pack; one video is in memory at a time.
@@ -89,6 +90,7 @@ def pack(
         folder: of the spec.
         remove_files: remove feature files that the pack holds, after it is safely on disk.
         shard_bytes: a shard is closed when it has this size.
+        on_total: gets the number of videos before the first.
         on_video: called after each video, copied or not.
 
     Raises:
@@ -102,6 +104,7 @@ def pack(
         failures: list[tuple[str, str]] = []
         added = 0
         if new or len(sparse) > 1:
+            on_total(len(new) + (int(np.isin(old.columns["shard"], list(sparse)).sum()) if old else 0))
             added, failures = rewrite(
                 folder, old, add=new, drop=(), shards=sparse, shard_bytes=shard_bytes, on_video=on_video
             )

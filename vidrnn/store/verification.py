@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from vidrnn.bars import Bar, nowhere
 from vidrnn.errors import StoreError
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.source import is_there
@@ -28,12 +29,13 @@ class Finding:
     reason: str
 
 
-def verify(folder: FeatureFolder, roots: Sequence[Path] = ()) -> Iterator[Finding]:
+def verify(folder: FeatureFolder, roots: Sequence[Path] = (), *, bar: Bar = nowhere) -> Iterator[Finding]:
     """Examine everything of one spec.
 
     Args:
         folder: of the spec.
         roots: the data roots, to compare with the videos as well; a store may serve several.
+        bar: shows how far it has come.
 
     Yields:
         One finding per video in sorted order, and before them one per damaged file of the pack.
@@ -46,15 +48,21 @@ def verify(folder: FeatureFolder, roots: Sequence[Path] = ()) -> Iterator[Findin
     videos = {video for video, _ in folder.files()}
     trusted: set[str] = set()  # videos in shards that were compared as a whole
     if pack is not None:
-        damage = [pack.damage(shard) for shard in range(len(pack.shards))]
+        damage = []
+        with bar(total=len(pack.shards), desc="pack", unit="shard") as shown:
+            for number in range(len(pack.shards)):
+                damage.append(pack.damage(number))
+                shown.update()
         for shard, reason in zip(pack.shards, damage, strict=True):
             if reason:
                 yield Finding(shard.name, "damaged", reason)
         shards = zip(pack.paths(), pack.columns["shard"].tolist(), strict=True)
         trusted = {path for path, shard in shards if not damage[shard]} - videos
         videos.update(pack.paths())
-    for video in sorted(videos):
-        yield examine(folder, video, roots=roots, check=video not in trusted)
+    with bar(total=len(videos), desc=folder.spec.digest, unit="video") as shown:
+        for video in sorted(videos):
+            yield examine(folder, video, roots=roots, check=video not in trusted)
+            shown.update()
 
 
 def examine(folder: FeatureFolder, video_path: str, *, roots: Sequence[Path] = (), check: bool = True) -> Finding:
