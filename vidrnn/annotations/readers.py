@@ -25,8 +25,10 @@ from vidrnn.annotations.ucf101 import read_ucf101
 from vidrnn.errors import AnnotationError, ConfigError
 from vidrnn.names import quoted
 from vidrnn.settings.data import DataSettings
+from vidrnn.stages import stage
 
 
+@stage("read the annotations")
 def read_annotations(
     settings: DataSettings, notes: list[str] | None = None, *, bounds_of: FrameBounds | None = None
 ) -> tuple[Annotation, ...]:

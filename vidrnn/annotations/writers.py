@@ -17,6 +17,7 @@ from vidrnn.annotations.segment_writers import (
 )
 from vidrnn.annotations.writing import Writing, in_segments
 from vidrnn.errors import AnnotationError, ConfigError
+from vidrnn.stages import stage
 
 Written = Literal[
     "csv",
@@ -51,6 +52,7 @@ _KEEPS: dict[str, frozenset[Kept]] = {
 }
 
 
+@stage("write annotations")
 def write_annotations(annotations: Sequence[Annotation], kind: str, writing: Writing) -> None:
     """Write annotations to ``writing.output``; what the format cannot hold is counted in ``writing.losses``.
 

@@ -8,6 +8,7 @@ from vidrnn.frames.views import Views
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, Stream
+from vidrnn.stages import stage
 from vidrnn.store.spec import FeatureSpec
 
 
@@ -73,6 +74,7 @@ class Backbone:
         return self._executor(frames, Views.plain(len(frames)))
 
 
+@stage("load the backbone")
 def load_backbone(features: FeatureSettings, extraction: ExtractionSettings) -> Backbone:
     """The backbone that a configuration names, with frames as they are: `views` also gives the mirrored one.
 

@@ -6,7 +6,7 @@ import inspect
 import io
 import sys
 from collections.abc import Callable
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 
@@ -40,6 +40,19 @@ app = typer.Typer(
     help="Turn a folder of videos into an action recogniser: frozen CNN features, cached once, and a recurrent model.",
 )
 app.add_typer(store_app, name="store")
+
+
+@app.callback()
+def begin(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what is being done, and how long it took. Before the verb.")
+    ] = False,
+) -> None:
+    """What holds for every verb."""
+    if verbose:
+        from vidrnn.stages import show_stages
+
+        show_stages()
 
 
 # Newer releases of typer carry their own click and do not export this class under a name.
@@ -90,7 +103,10 @@ def run(command: Callable[..., object]) -> None:
 
 def _how_to_go_on() -> str:
     """`` with --resume``, where this verb has that option and was called without it."""
-    name, *arguments = sys.argv[1:] or [""]
+    words = sys.argv[1:]
+    while words and words[0].startswith("-"):  # what stands before the verb
+        words.pop(0)
+    name, *arguments = words or [""]
     taking = [command.callback for command in app.registered_commands if command.callback is not None]
     resuming = {callback.__name__ for callback in taking if "resume" in inspect.signature(callback).parameters}
     return " with --resume" if name in resuming and "--resume" not in arguments else ""

@@ -13,6 +13,7 @@ from vidrnn.evaluation.resampling import LEVEL, none_if_nan, ratio_interval, t_t
 from vidrnn.evaluation.video_figures import FIGURES, VideoFigures
 from vidrnn.names import quoted
 from vidrnn.settings.model import Head
+from vidrnn.stages import stage
 
 Floats = npt.NDArray[np.float64]
 
@@ -123,6 +124,7 @@ class Comparison:
         return "B is better" if (self.difference > 0.0) == FIGURES[self.head].higher_is_better else "A is better"
 
 
+@stage("compare")
 def compare(a: VideoFigures, b: VideoFigures) -> Comparison:
     """Compare two results about the same videos; seeds are paired in rising order.
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from vidrnn.errors import ComparisonError, MissingPathError
 from vidrnn.names import original, quoted
 from vidrnn.settings.model import Head
+from vidrnn.stages import stage
 
 Row = Mapping[str, str]
 _SHOWN_COLUMNS = 8
@@ -67,6 +68,7 @@ class PredictionTable:
         return tuple(sorted(self.by_seed))
 
 
+@stage("read predictions.csv")
 def read_table(folder: Path) -> PredictionTable:
     """Read the predictions.csv of a folder.
 

@@ -14,10 +14,12 @@ from vidrnn.evaluation.segmentation import UNLABELLED, ReadSteps, likeliest
 from vidrnn.evaluation.transcripts import collapse, edit_distance
 from vidrnn.names import writable
 from vidrnn.settings.model import Head
+from vidrnn.stages import stage
 
 Row = Sequence[object]
 
 
+@stage("write predictions.csv")
 def write_predictions(
     path: Path,
     *,

@@ -25,6 +25,7 @@ from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics
 from vidrnn.names import writable
 from vidrnn.settings.evaluation import Average
 from vidrnn.settings.model import Head
+from vidrnn.stages import stage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,6 +133,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+@stage("draw the confusion matrix")
 def draw_confusion(path: Path, metrics: ClassificationMetrics, *, title: str) -> None:
     """Draw the confusion matrix as PNG: rows are the truth, colour is the share of the row, numbers are counts.
 

@@ -20,6 +20,7 @@ from vidrnn.extraction.progress import Progress, Speed
 from vidrnn.extraction.threads import Threads
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS
+from vidrnn.stages import stage
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.video_features import VideoFeatures
@@ -47,6 +48,7 @@ class Report:
         return Progress.together(self.passes)
 
 
+@stage("decode, embed and store")
 def extract(
     annotations: Sequence[Annotation],
     passes: Sequence[Pass],

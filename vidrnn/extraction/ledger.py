@@ -14,6 +14,8 @@ from vidrnn.extraction.failures import FailureList, MissingLists
 from vidrnn.extraction.jobs import ABSENT, Failure
 from vidrnn.extraction.progress import Progress
 from vidrnn.extraction.stored import Standing, Stored
+from vidrnn.names import quoted
+from vidrnn.stages import LOG
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.not_made import FAILURE_LIST
 from vidrnn.store.source import Places
@@ -106,6 +108,7 @@ class Ledger:
 
     def fail(self, failure: Failure) -> None:
         """Enter a failure, or that the video does not have this stream. Raises OSError."""
+        LOG.info("%s: no %s (%s)", quoted(failure.path), self.folder.spec.stream, failure.cause)
         self._known.add(failure, self._source(failure.path))
         self._claims.give_back(failure.path)
         self.progress.miss(failure)
@@ -123,6 +126,7 @@ class Ledger:
             note = f"the list says {listed_frames} frames, there are {held}; all of these count"
             video = replace(video, notes=(*video.notes, note))
         self._stored.write(path, video)
+        LOG.info("%s: %s of %d steps stored", quoted(path), self.folder.spec.stream, len(video.features))
         self._claims.give_back(path)  # from here on another extraction finds them
         self._known.solve(path)
         self.progress.extracted += 1

@@ -16,6 +16,7 @@ from vidrnn.inference.clip_list import ClipRow, read_rows, state_in_words, write
 from vidrnn.inference.pieces import Pieces
 from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
+from vidrnn.stages import LOG
 from vidrnn.video.clip import How, Stretch, write_clip
 from vidrnn.video.probe import probe
 
@@ -72,7 +73,9 @@ def cut_videos(
             if isinstance(pieces, VideoCut):
                 yield pieces
                 continue
-            yield _cut_one(pieces, rows, output=output, exact=exact, overwrite=overwrite)
+            cut = _cut_one(pieces, rows, output=output, exact=exact, overwrite=overwrite)
+            LOG.info("%s: %s", quoted(cut.name), cut.error or f"{len(cut.outcomes)} clips")
+            yield cut
             if time.monotonic() - written_s > _WRITTEN_EVERY_S:  # a run that is killed loses little
                 write_lists(output, rows)
                 written_s = time.monotonic()

@@ -11,8 +11,10 @@ from vidrnn.errors import ConfigError, MissingPathError
 from vidrnn.models.model_file import TrainedModel
 from vidrnn.names import listed, quoted
 from vidrnn.settings.data import Media
+from vidrnn.stages import stage
 
 
+@stage("find the videos")
 def find_videos(paths: Sequence[Path], *, media: Media = "videos") -> list[Path]:
     """Files as they are given, and all videos below folders, sorted; each once.
 

@@ -34,6 +34,7 @@ from vidrnn.models.model_file import TrainedModel
 from vidrnn.names import quoted
 from vidrnn.sequences.alignment import reference_of
 from vidrnn.settings.run import RunSettings
+from vidrnn.stages import LOG
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.streams.passes import file_passes, load_passes
 from vidrnn.streams.text import TextReader
@@ -317,7 +318,9 @@ class Recogniser:
     def _predict_each(self, videos: Iterable[Path], ways: Ways) -> Generator[Prediction, None, None]:
         with closing(ways.see(videos)) as found:
             for path, seen in found:
-                yield self._predict(path, seen, ways)
+                prediction = self._predict(path, seen, ways)
+                LOG.info("%s: %s", quoted(path), prediction.error or "answered")
+                yield prediction
 
     def _predict(self, path: str, seen: Seen, ways: Ways) -> Prediction:
         head, streams, there = self.model.settings.model.head, self._features.streams, seen.times()

@@ -33,6 +33,7 @@ from vidrnn.names import quoted
 from vidrnn.settings.base import validate
 from vidrnn.settings.moved import with_moved_keys
 from vidrnn.settings.run import RunSettings
+from vidrnn.stages import stage
 from vidrnn.store.spec import MIRRORED_FLOW_VERSION, FeatureSpec
 
 FORMAT_VERSION = 2
@@ -108,6 +109,7 @@ class TrainedModel:
             )
 
 
+@stage("write a model file")
 def save_model(model: TrainedModel, path: Path) -> None:
     """Write a model file atomically; absolute paths and the command line stay out of it. Raises OSError."""
     header = {
@@ -131,6 +133,7 @@ def save_model(model: TrainedModel, path: Path) -> None:
     write_atomically(path, save(tensors, metadata={"vidrnn_model": json.dumps(header)}))
 
 
+@stage("read the model file")
 def load_model(path: Path, *, device: torch.device) -> TrainedModel:
     """Read a model file.
 

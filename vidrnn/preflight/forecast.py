@@ -17,6 +17,7 @@ from vidrnn.extraction.jobs import Job
 from vidrnn.extraction.pipeline import embed_passes
 from vidrnn.extraction.stored import Stored
 from vidrnn.settings.extraction import ExtractionSettings
+from vidrnn.stages import stage
 from vidrnn.store.feature_store import FeatureStore
 from vidrnn.store.source import is_reachable
 from vidrnn.store.video_features import VideoMetadata
@@ -76,6 +77,7 @@ class Forecast:
             yield "warning: the disk of extraction.store is too small; free some space, or set it to a folder elsewhere"
 
 
+@stage("measure the speed on a few videos")
 def forecast(
     annotations: Sequence[Annotation],
     passes: Sequence[Embedder],

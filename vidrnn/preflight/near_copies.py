@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vidrnn.preflight.motion import Floats, Motion, Seconds, similarity
 from vidrnn.preflight.thumbnails import mirror
+from vidrnn.stages import stage
 
 if TYPE_CHECKING:
     import faiss
@@ -55,6 +56,7 @@ class NearCopy:
     is_mirrored: bool
 
 
+@stage("look for near-duplicates")
 def find_near_copies(
     read: Callable[[int], Motion], sides: Sequence[int], *, on_video: Callable[[], object] = lambda: None
 ) -> list[NearCopy]:

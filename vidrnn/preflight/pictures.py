@@ -24,6 +24,7 @@ from vidrnn.preflight.motion import Motion, motion_of
 from vidrnn.preflight.near_copies import NearCopy, find_near_copies
 from vidrnn.preflight.thumbnails import Thumbnails
 from vidrnn.settings.run import RunSettings
+from vidrnn.stages import stage
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.source import is_reachable
 from vidrnn.store.video_features import VideoMetadata
@@ -65,6 +66,7 @@ class Pictures:
         return motion_of(video.features, video.timestamps_s)
 
 
+@stage("look at a thumbnail of every frame")
 def look_at(annotations: Sequence[Annotation], sides: Sides, settings: RunSettings, *, bar: Bar) -> Pictures:
     """Decode the videos that are there and have no thumbnails yet. Raises OSError when the store cannot be written."""
     root = settings.data.root

@@ -18,6 +18,7 @@ from vidrnn.extraction.supervised import supervised
 from vidrnn.reporting.clips import Seconds, Stretch
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
+from vidrnn.stages import stage
 from vidrnn.store.source import is_reachable
 from vidrnn.store.spec import sampling_values
 from vidrnn.video.decode import decode
@@ -57,6 +58,7 @@ class Filmstrip:
     problem: str = ""
 
 
+@stage("decode clips for filmstrips")
 def make_filmstrips(
     wanted: Sequence[Shown],
     places: Sequence[Path],

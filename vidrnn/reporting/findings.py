@@ -26,6 +26,7 @@ from vidrnn.reporting.clips import (
 from vidrnn.reporting.matrix import Matrix, make_matrix
 from vidrnn.reporting.rasters import Curve, Raster, curves_of, rasters_of
 from vidrnn.reporting.run_folder import Run
+from vidrnn.stages import stage
 
 MOST_CARDS = 12
 MOST_BARS = 60
@@ -69,6 +70,7 @@ class Findings:
     problem: str = ""
 
 
+@stage("look through the predictions")
 def find(run: Run) -> Findings:
     """Read the predictions of a run; nothing is found where there are none, or where a cell cannot be read."""
     if run.table is None:

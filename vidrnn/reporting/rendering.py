@@ -14,6 +14,7 @@ from vidrnn.atomic import write_atomically
 from vidrnn.names import CONSOLE_ERRORS
 from vidrnn.reporting.views import LONGEST_NAME, LONGEST_PATH, shortened
 from vidrnn.settings.outputs import refuse_foreign
+from vidrnn.stages import stage
 from vidrnn.version import __version__
 
 LARGEST_PAGE = 15_000_000
@@ -74,6 +75,7 @@ def refuse_other_page(path: Path) -> None:
     refuse_foreign(path, is_ours=is_ours, what="no report of this version")
 
 
+@stage("write the page")
 def write_page(path: Path, page: str, images: Sequence[str]) -> tuple[int, int]:
     """Put the filmstrips into a page and write it; those that no longer fit are left out, the last first.
 

@@ -21,10 +21,12 @@ from vidrnn.sequences.targets import Timestamps, describe_unlabelled, make_targe
 from vidrnn.sequences.unmet_segments import UnmetSegments, find_unmet
 from vidrnn.settings.model import FRAMEWISE_HEADS, Head
 from vidrnn.settings.streams import in_order
+from vidrnn.stages import stage
 from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.store.spec import FeatureSpec
 
 
+@stage("load features")
 def load_sequences(
     annotations: Sequence[Annotation],
     folders: FeatureFolder | Sequence[FeatureFolder],

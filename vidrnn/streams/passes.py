@@ -12,6 +12,7 @@ from vidrnn.names import quoted
 from vidrnn.settings.extraction import ExtractionSettings
 from vidrnn.settings.features import FeatureSettings
 from vidrnn.settings.streams import BACKBONE_STREAMS, PICTURE_STREAMS, OtherStream, Stream
+from vidrnn.stages import stage
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.store.stream_specs import identity_of
 from vidrnn.streams.audio import ReadSound
@@ -19,6 +20,7 @@ from vidrnn.streams.external import ReadArray, in_time, read_array
 from vidrnn.streams.pixel_rows import Rows
 
 
+@stage("load what the streams need")
 def load_passes(features: FeatureSettings, extraction: ExtractionSettings) -> tuple[Embedder, ...]:
     """One embedder per stream of pictures, in the order of ``features.streams``, each with its mirrored view behind it.
 

@@ -12,6 +12,7 @@ from vidrnn.models.classifier import SequenceClassifier
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.training import TrainingSettings
+from vidrnn.stages import LOG, stage
 from vidrnn.training.checkpoint import FitState, History, State, load_checkpoint, save_checkpoint
 from vidrnn.training.checks import check_inputs, check_transcripts
 from vidrnn.training.curves import open_curves
@@ -48,6 +49,7 @@ class FitResult:
     best_epoch: int
 
 
+@stage("fit")
 @alone()
 @repeatable()
 def fit(
@@ -84,6 +86,7 @@ def fit(
     for sequences in (train, val):
         if sequences is not None and model_settings.head == "transcript":
             check_transcripts(sequences, settings)
+    LOG.info("fit %s on %d videos, seed %d", model_settings.cell, len(train), settings.seed)
     trainer = Trainer(train, num_classes, model_settings, settings, shuffled_time=shuffled_time)
     state = FitState(checkpointing.fingerprint if checkpointing else "", 0, [], None, 0)
     parts = trainer.model, trainer.average.model if trainer.average else None, trainer.optimiser, trainer.generator

@@ -14,6 +14,7 @@ from vidrnn.settings.evaluation import InferenceSettings
 from vidrnn.settings.model import ModelSettings
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.streams import in_order
+from vidrnn.stages import stage
 
 _STEPS_PER_BATCH = 8192
 _SHUFFLE_SEED = 0  # the shuffled-time baseline meets each video in one fixed wrong order at evaluation
@@ -84,6 +85,7 @@ def predict(model: Model, sequences: SequenceSet, options: PredictOptions) -> li
     return rows
 
 
+@stage("answer for the sequences")
 @repeatable()
 def answer(model: Model, sequences: SequenceSet, options: PredictOptions) -> Answers:
     """The outputs of `predict`, and beside them the single ones that they are made of, all of them in memory."""

@@ -30,6 +30,7 @@ def test_what_is_loaded_is_not_looked_through_at_the_end():
         ("segments night.mp4 --model m.safetensors", "run the same command again with --resume to go on"),
         ("train --config a.yaml", "run the same command again with --resume to go on"),
         ("classify clips --resume --model m.safetensors", "run the same command again to go on"),
+        ("--verbose train --config a.yaml", "run the same command again with --resume to go on"),
         ("extract --config a.yaml", "run the same command again to go on"),
         ("", "run the same command again to go on"),
     ],
