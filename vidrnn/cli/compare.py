@@ -19,11 +19,17 @@ def compare(
     output: Annotated[Path | None, typer.Option(help="File that also gets the figures, as JSON.")] = None,
 ) -> int:
     """Say whether B is better than A: two results of crossval or evaluate, paired over the same videos."""
+    from vidrnn.bars import on_screen
     from vidrnn.evaluation.comparison import compare as compare_figures
     from vidrnn.evaluation.report import write_json
     from vidrnn.evaluation.video_figures import read_figures
 
-    found = compare_figures(read_figures(a), read_figures(b))
+    figures = []
+    with on_screen(total=2, desc="reading", unit="result") as bar:
+        for folder in (a, b):
+            figures.append(read_figures(folder))
+            bar.update()
+    found = compare_figures(*figures)
     if output is not None:
         write_json(output, {"folder_a": str(a), "folder_b": str(b), **found.as_dict()})
     print(_table(found))

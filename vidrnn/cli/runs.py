@@ -25,11 +25,12 @@ def runs(
     """List the runs below a folder: what each is, its number with the interval, and the best baseline beside it."""
     if as_json and as_csv:
         raise ConfigError("give one of --json and --csv")
+    from vidrnn.bars import on_screen
     from vidrnn.reporting.run_table import find_runs, in_order
 
     if sort not in {"name", "date", "number"}:
         raise ConfigError(f"--sort {sort!r}: allowed are name, date, number")
-    found, damaged = find_runs(folders)
+    found, damaged = find_runs(folders, bar=on_screen)
     rows = in_order(found, sort)  # type: ignore[arg-type]  # one of the three
     if as_json:
         print(json.dumps([row.as_dict() for row in rows], indent=2))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from vidrnn.bars import Bar, nowhere
 from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.prediction_table import read_classes
@@ -73,29 +74,35 @@ class RunRow:
         return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
 
 
-def find_runs(folders: Iterable[Path]) -> tuple[list[RunRow], list[str]]:
+def find_runs(folders: Iterable[Path], *, bar: Bar = nowhere) -> tuple[list[RunRow], list[str]]:
     """Every run below the folders, by name, and what is there and cannot be read, a line each.
 
     Links to folders are not followed. A folder that is given twice, or inside another, counts once.
 
+    Args:
+        folders: where runs are looked for.
+        bar: shows how many of the places that may be runs were looked at.
+
     Raises:
         MissingPathError: a folder is not there.
     """
-    rows: dict[Path, RunRow] = {}
-    damaged: dict[Path, str] = {}
+    places: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             raise MissingPathError(f"{quoted(folder)} is no folder; give one that holds runs, such as runs")
         for path in _places(folder):
-            key = path.resolve()
-            if key in rows or key in damaged:
-                continue
+            places.setdefault(path.resolve(), path)
+    rows: list[RunRow] = []
+    damaged: list[str] = []
+    with bar(total=len(places), desc="reading", unit="run") as shown:
+        for _, path in sorted(places.items()):
             try:
                 if (row := _row(path, str(path))) is not None:
-                    rows[key] = row
+                    rows.append(row)
             except (MissingPathError, ComparisonError, ConfigError, OSError) as error:
-                damaged[key] = without_folders(str(error), path, path.parent)
-    return sorted(rows.values(), key=lambda row: row.name), [damaged[key] for key in sorted(damaged)]
+                damaged.append(without_folders(str(error), path, path.parent))
+            shown.update()
+    return sorted(rows, key=lambda row: row.name), damaged
 
 
 def in_order(rows: Iterable[RunRow], order: Order) -> list[RunRow]:

@@ -28,7 +28,7 @@ def complete(*words: str) -> tuple[list[str], str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("vidrnn", "ex"), ["extract"]),
+        (("vidrnn", "extr"), ["extract"]),
         (("vidrnn", "store", "ve"), ["verify"]),
         (("vidrnn", "train", "--res"), ["--resume"]),
     ],
