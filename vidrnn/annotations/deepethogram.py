@@ -22,9 +22,9 @@ _NO_BEHAVIOUR = {BACKGROUND, "none"}
 def read_deepethogram(settings: DataSettings, clock: FrameClock, notes: list[str]) -> list[Annotation]:
     """Read ``<name>_labels.csv`` in the folder ``data.annotations``, at any depth.
 
-    The first column counts frames from 0. The others are behaviours, 1 where one is seen, 0 where it is not, and -1 or
-    nothing where nobody looked: a project that got a new behaviour has -1 in its column. ``background`` (or
-    ``none``) is no behaviour, but what is left. A video is ``<name>.mp4`` and a group of its own.
+    The first column counts frames from 0. The others are behaviours: 1 where one is seen, 0 where it is not, -1 or
+    nothing where nobody looked. A project that got a new behaviour has -1 in its column. ``background`` (or ``none``)
+    is no behaviour, but what is left. A video is ``<name>.mp4`` and a group of its own.
 
     Raises:
         MissingPathError: there is no such folder.

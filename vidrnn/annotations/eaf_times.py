@@ -1,4 +1,4 @@
-"""When the annotations of an ELAN document are: some have times, some lie between others, some take those of others."""
+"""When annotations of an ELAN document are: some have times, some lie between others, some take times of others."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -23,9 +23,9 @@ INFERENCE = "inference"
 def read_feral(settings: DataSettings, clock: FrameClock, notes: list[str]) -> list[Annotation]:
     """Read ``{"class_names": {"0": name}, "is_multilabel": ..., "labels": {video: rows}, "splits": {split: videos}}``.
 
-    A row is the number of a class, or a list of 0 and 1, one for each class. A class called ``background`` is none.
-    Videos of the split ``inference``, and those in no split where there are any, are left out. A video is a group of
-    its own.
+    A row is the number of a class, or a list of 0 and 1, one for each class. The name ``background`` is not a class:
+    nothing happens there. Videos of the split ``inference``, and those in no split where there are any, are left out. A
+    video is a group of its own.
 
     Raises:
         MissingPathError: there is no such file.

@@ -20,8 +20,8 @@ def read_mstcn(settings: DataSettings, clock: FrameClock, notes: list[str]) -> l
 
     ``mapping.txt`` (``number name``) says which labels there are. ``splits/train.splitN.bundle`` and
     ``test.splitN.bundle`` list files of ``groundTruth``; N is ``data.split_number``, and a file in neither is left out.
-    The group is the number of the test list that holds a video where each is in exactly one, so that leaving one group
-    out gives the official folds; else the video. ``background`` is no class: nothing happens there.
+    Where each video is in exactly one test list, its group is the number of that list, so that leaving one group out
+    gives the official folds. Otherwise each video is a group. ``background`` is no class: nothing happens there.
 
     Raises:
         MissingPathError: the folder, ``groundTruth``, or the lists of that number do not exist.

@@ -37,8 +37,8 @@ class Cue:
 def find_cues(text: str) -> Iterator[Cue]:
     """Cues of SubRip or WebVTT, in the order of the file: a line with times, then words up to an empty line.
 
-    A line with times among the words begins the next cue; the number before it is that of the next cue where this one
-    has a number too.
+    A line with times among the words begins the next cue. A number before it belongs to the next cue where this one has
+    a number too.
     """
     lines = [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]
     at = 0

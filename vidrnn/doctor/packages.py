@@ -53,7 +53,7 @@ class Required:
 
     @property
     def version(self) -> str | None:
-        """Of the installed package; None where none is."""
+        """What the installed package says; None where it is not installed."""
         try:
             return metadata.version(self.name)
         except metadata.PackageNotFoundError:
@@ -122,7 +122,10 @@ def remarks_on_required(packages: tuple[Required, ...], answers: Mapping[str, Ma
 
 
 def remarks_on_extras(extras: Mapping[str, tuple[Required, ...]]) -> list[Remark]:
-    """One for each extra: a package that is not there is done without. They are not imported, which takes seconds."""
+    """One for each extra: vidrnn does without a package that is not there.
+
+    They are not imported, which takes seconds.
+    """
     found = []
     for extra, packages in sorted(extras.items()):
         absent = [package for package in packages if find_spec(package.module) is None or package.is_too_old]

@@ -1,7 +1,7 @@
 """What has to be imported to be known, looked at in a process of its own: a broken library may end the process.
 
-``python -m vidrnn.doctor.probes NAME ...`` prints one line of JSON for each name: what importing that module gave, or,
-for a name that begins with ``:``, what the function of that name says. `vidrnn.doctor.questions` reads the lines.
+``python -m vidrnn.doctor.probes NAME ...`` prints one line of JSON for each name: what importing that module gave. For
+a name that begins with ``:``, it is what the function of that name says. `vidrnn.doctor.questions` reads the lines.
 """
 
 import importlib

@@ -25,7 +25,7 @@ def ask(
         more: variables of their environment.
 
     Returns:
-        For every name an answer. Where a process crashed or hung, that of the name it was at holds ``error``, and
+        For every name an answer. Where a process crashed or hung, the answer to the name it was at holds ``error``, and
         another process goes on with the next.
     """
     with ThreadPoolExecutor(max(len(groups), 1)) as pool:
