@@ -149,7 +149,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _value_of(text: str, origin: str) -> Any:  # noqa: ANN401  YAML may hold anything
-    """A value as YAML; what is none, such as ``{name}.mp4``, is a text, which a setting of another kind refuses."""
+    """A value as YAML, else as it stands.
+
+    What cannot be read as YAML, such as ``{name}.mp4``, is a text, which a setting of another kind refuses.
+    """
     try:
         yaml.compose(text, Loader=_StrictLoader)
     except yaml.YAMLError:
@@ -160,7 +163,7 @@ def _value_of(text: str, origin: str) -> Any:  # noqa: ANN401  YAML may hold any
 def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return a copy of ``tree`` with each ``section.key=value`` set.
 
-    Values are read as YAML, and as texts where they are none.
+    Values are read as YAML, and as texts where that fails.
 
     Raises:
         ConfigError: an override has no ``=``, no key, or goes through something that is not a section.

@@ -56,9 +56,9 @@ class InferenceSettings(Settings):
     """Scale on which the answers for one video (its draws and views) are averaged: ``logits`` lets a sure answer
     outweigh more unsure ones. Members of an ensemble are one model, and always averaged in probabilities."""
     decoding: Literal["argmax", "viterbi"] = "argmax"
-    """How the classes of steps become segments (``step_labels``): ``argmax`` takes the likeliest class of each step,
-    ``viterbi`` the likeliest segments, given how long those of each class last and which follow which in the training
-    videos. docs/long_videos.md has the formula."""
+    """How the classes of steps become segments (``step_labels``): ``argmax`` takes the likeliest class of each step.
+    ``viterbi`` takes the likeliest segments, given how long each class lasts and which class follows which in the
+    training videos. docs/long_videos.md has the formula."""
     decoding_weight: Annotated[float, Field(gt=0.0)] = 1.0
     """What the scores of the steps count in ``viterbi`` beside durations and order: more says more segments."""
     max_risk: Fraction | None = None

@@ -55,7 +55,7 @@ class ModelSettings(Settings):
     """How many layers of type ``cell``, or the type of each, such as ``[gru, transformer]``, which then stand in place
     of ``cell`` unless it is ``none``."""
     stages: Positive = 1
-    """How many models stand one behind the other (``step_labels``, ``step_multilabel``): each later one reads what the
+    """How many models stand one behind the other (``step_labels``, ``step_multilabel``). Each later one reads what the
     one before it says of the classes, through temporal layers of its own, and says it better. docs/long_videos.md
     explains it."""
     bidirectional: bool = True

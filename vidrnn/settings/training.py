@@ -35,8 +35,9 @@ class TrainingSettings(Settings):
     """Smallest number of optimiser steps of a fit. Few videos may make fewer in all ``epochs``: then whole epochs are
     added, and the learning rate takes its course over all of them."""
     window_s: Annotated[float, Field(gt=0.0)] | None = None
-    """Train on windows of this many seconds, one after the other, with an update after each, so that memory follows the
-    window and not the video; null reads whole videos. docs/long_videos.md says what is carried from one to the next."""
+    """Train on windows of this many seconds, one after the other, with an update after each. Memory then follows
+    the window and not the video. null reads whole videos. docs/long_videos.md says what is carried from one to the
+    next."""
     batch_size: Positive = 32
     """Sequences per optimiser step."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
@@ -53,7 +54,7 @@ class TrainingSettings(Settings):
     class_weight: Literal["none", "balanced", "segments"] = "none"
     """``balanced`` weighs each example by n / (classes that occur * n_class) (``label`` and ``step_labels``), so that
     all classes weigh the same. ``segments`` (``step_labels``) weighs each step by n * segments_class / (segments *
-    n_class), so that all segments weigh the same on average, however long those of their class are."""
+    n_class), so that all segments weigh the same on average, however long segments of their class are."""
     smoothing_weight: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of a second loss on the change between neighbouring steps (``step_labels``, ``step_multilabel``), against
     answers that flicker; 0.15 is usual, 0 leaves it out. docs/long_videos.md has the formula."""
