@@ -167,7 +167,7 @@ def threshold_for_risk(
 
     Selection with guaranteed risk (Geifman & El-Yaniv 2017, algorithm 1): a binary search among the confidences for the
     lowest whose bound keeps ``max_risk``. Each of its k = ceil(log2(n + 1)) steps is given doubt / k, so that all
-    bounds hold together, and the promise with them: of fits on n independent videos no more than a share of ``doubt``
+    bounds hold together. That keeps the promise: among fits on n independent videos, no more than a share of ``doubt``
     miss the risk.
 
     Args:
@@ -177,8 +177,8 @@ def threshold_for_risk(
         doubt: largest probability that more are.
 
     Returns:
-        One of the confidences, and the bound on the risk that comes with it; `ANSWER_NOTHING` and 0 when the videos are
-        too few, or too many of them wrong, for a promise.
+        One of the confidences, and the bound on the risk that comes with it. `ANSWER_NOTHING` and 0 when the videos are
+        too few for a promise, or too many of them are wrong.
     """
     curve = risk_coverage(confidence, correct)
     n = len(correct)

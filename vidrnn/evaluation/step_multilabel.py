@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.floating[Any]]
 class StepMultiLabelMetrics:
     """What is measured on n videos; fractions.
 
-    A step is known for a class unless nobody looked; what is not known counts in no figure.
+    A step is known for a class unless nobody looked. Only what is known counts.
 
     Attributes:
         steps: steps of all videos that are known for a class at least.
@@ -38,8 +38,8 @@ class StepMultiLabelMetrics:
         macro_f1: F1 of the steps of a class, averaged over the classes that occur; nan when none does.
         micro_f1: F1 of the decisions about all known steps and classes together; 0 when nothing is true and nothing
             predicted.
-        f1_10: F1 of segments that overlap a true one of their class by an IoU of 0.10 or more, counted over all classes
-            and videos together; nan when there is no segment, true or predicted.
+        f1_10: F1 of segments, counted over all classes and videos together. A segment is right when it overlaps a true
+            one of its class by an IoU of 0.10 or more. nan when there is no segment, true or predicted.
         f1_25: the same at 0.25.
         f1_50: the same at 0.50.
         per_class: a row for each class; ``n`` counts steps.

@@ -58,12 +58,12 @@ def with_values(settings: RunSettings, values: Values, *, origin: str) -> RunSet
 def search_space(settings: RunSettings) -> SearchSpace:
     """Check ``tuning.space`` value by value, and widen it where the configuration's own value lies outside.
 
-    The configuration is the first trial, so that a search cannot end worse than it began, and the sampler learns from
-    a trial only when all its values are inside the space.
+    The configuration is the first trial, so that a search cannot end worse than it began. The sampler learns from a
+    trial only when all its values are inside the space.
 
     Raises:
-        ConfigError: a key names no setting of the model or the training; the setting does not take a value; a range is
-            given for a setting without numbers; or the range cannot be widened to the configured value.
+        ConfigError: a key that names no setting of the model or the training; a value that the setting does not take; a
+            range for a setting without numbers; or a range that cannot be widened to the configured value.
     """
     entries: dict[str, SearchEntry] = {}
     configured: dict[str, JsonValue] = {}

@@ -30,9 +30,9 @@ def combine_outputs(
 def choose_transcripts(outputs: Sequence[torch.Tensor], lengths: torch.Tensor) -> torch.Tensor:
     """The outputs, for each video, whose transcript all of them together find likeliest.
 
-    The transcript that each answer reads off its likeliest path is rescored by every other one: the sum of
-    log p(transcript) over all ways to place it in time (Graves et al. 2006). Averaging step by step, as for classes,
-    would be wrong: models put the same label on different steps with blanks around it, and the mean has it nowhere.
+    Each answer reads a transcript off its likeliest path, and every other answer rescores it: the sum of log
+    p(transcript) over all ways to place it in time (Graves et al. 2006). Averaging step by step, as for classes, would
+    be wrong: models put the same label on different steps with blanks around it, and the mean has it nowhere.
 
     Args:
         outputs: tensors (B, S, classes + 1), the blank last.
@@ -149,7 +149,7 @@ class Ensemble(nn.Module):
         present: torch.Tensor | None = None,
         lengths: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, State]:
-        """See `SequenceClassifier.advance`; the state is that of each member."""
+        """See `SequenceClassifier.advance`; the state holds the state of each member."""
         if obstacle := obstacle_to_steps(self.settings, members=len(self.members)):
             raise ValueError(obstacle)
         outputs, states = [], []

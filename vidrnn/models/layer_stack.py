@@ -147,7 +147,7 @@ class ResidualLayers(nn.Module):
     def advance(
         self, steps: torch.Tensor, state: State | None = None, lengths: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, State]:
-        """As `LayerStack.advance`; the state is that of the first layer, of the positions, and of each branch.
+        """As `LayerStack.advance`; the state holds the states of the first layer, of the positions, and of each branch.
 
         Raises:
             ValueError: a sequence has become longer than there are learned positions.

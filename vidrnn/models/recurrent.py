@@ -64,8 +64,8 @@ class RecurrentLayers(nn.Module):
             lengths: (B,) int64 on the CPU, each at least 1.
 
         Returns:
-            (B, S, H) states of the last layer, zero beyond ``lengths``, and (B, H) the end state of each direction:
-            of the forward one at the last true step, of the backward one at the first.
+            (B, S, H) states of the last layer, zero beyond ``lengths``, and (B, H) the end state of each direction. The
+            forward one ends at the last true step, the backward one at the first.
         """
         longest = int(lengths.max())
         if bool((lengths == longest).all()):

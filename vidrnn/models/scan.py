@@ -1,7 +1,7 @@
 """The linear recurrence h_t = decay_t * h_{t-1} + value_t over all steps at once, forward and gradient.
 
 Time is cut into chunks of 16 steps. All chunks run their steps side by side as if the state before them were 0. The
-ends of the chunks obey the same recurrence, with the product of their decays; so the same function gives the state that
+ends of the chunks obey the same recurrence, with the product of their decays. So the same function gives the state that
 each chunk starts from (Blelloch 1990, section 1.4, with wide leaves). T steps take about 16 log_16(T) vector operations
 one after the other instead of T, and the work stays linear in T.
 

@@ -103,7 +103,8 @@ class FoundStream:
 def find_stream(annotations: Sequence[Annotation], folder: FeatureFolder) -> FoundStream:
     """Look up annotated videos. Raises StoreError when a feature file or the index of the pack is damaged.
 
-    Features of a file that was replaced since by one that gives none are not found, see docs/feature_store.md.
+    A file may have been replaced by one that gives no features: then its old features do not count, see
+    docs/feature_store.md.
     """
     pack, numbers = folder.packed()
     places = np.full(len(annotations), ABSENT, dtype=np.int64)

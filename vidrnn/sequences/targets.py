@@ -42,10 +42,10 @@ class Targets:
     """What n videos should be answered with.
 
     Attributes:
-        values: per video (n,) int64 classes, (n, classes) float32 0 or 1, (n, L) int64 classes in order and then
-            `IGNORED`, or (n,) float64 numbers; per step (steps of all videos,) int64 classes, `IGNORED` where nobody
-            looked, or float64 numbers, nan where nothing is known, or (steps of all videos, classes) float32 0 or 1,
-            nan where nobody looked.
+        values: per video or per step. Per video (n,) int64 classes, (n, classes) float32 0 or 1, (n, L) int64 classes
+            in order and then `IGNORED`, or (n,) float64 numbers. Per step (steps of all videos,) int64 classes,
+            `IGNORED` where nobody looked; or float64 numbers, nan where nothing is known. For several classes a step
+            (steps of all videos, classes) float32 0 or 1, nan where nobody looked.
         offsets: (n,) int64 first step of each video in ``values``; None when there is one value per video.
     """
 

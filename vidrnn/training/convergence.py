@@ -18,8 +18,8 @@ class Convergence:
         updates: optimiser steps.
         epochs: passes over the training set.
         first, last: training loss of the first epoch, and the mean over the last fifth of them.
-        late_share: share of the fall between the two that came after the middle of the fit, which is the mean over the
-            third fifth of the epochs; nan where nothing fell.
+        late_share: share of the fall between the two that came after the middle of the fit. The middle is the mean over
+            the third fifth of the epochs. nan where nothing fell.
     """
 
     updates: int

@@ -32,9 +32,9 @@ def curves_below(output: Path, settings: TrainingSettings) -> Path | None:
 class Curves:
     """Writes the rows of a log as curves over the epochs.
 
-    Every start of a fit writes all rows again, those of a checkpoint too, and marks them as a restart: TensorBoard then
-    drops what an earlier start wrote. So a fit that was killed and goes on has each epoch once, and so has one that
-    begins anew in the same folder.
+    Every start of a fit writes all rows again, also the rows of a checkpoint, and marks them as a restart: TensorBoard
+    then drops what an earlier start wrote. So a fit that was killed and goes on has each epoch once, and so has one
+    that begins anew in the same folder.
 
     Args:
         folder: of the event files.

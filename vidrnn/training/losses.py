@@ -71,9 +71,9 @@ class FocalLoss(nn.Module):
 
         - (sum over c of weight_c * t_c) * (sum over c of q_c * (1 - p_c)^gamma * log(p_c))
 
-    The weight belongs to the example, and what smoothing spreads over the classes is the same for all. `nn.
-    CrossEntropyLoss` weighs the spread share too: with unequal classes the cheapest answer to a common example is then
-    a rare class, from a ratio of weights of C (1 - smoothing) / smoothing + 1 on.
+    The weight belongs to the example, and what smoothing spreads over the classes is the same for all.
+    `nn.CrossEntropyLoss` weighs the spread share too. With unequal classes, the cheapest answer to a common example is
+    then a rare class, from a ratio of weights of C (1 - smoothing) / smoothing + 1 on.
 
     With ``gamma`` 0 and no weight it is `nn.CrossEntropyLoss`. The mean is taken over the videos, so that weights
     whose mean over the training set is 1 mean the same in every batch.

@@ -22,11 +22,11 @@ _ASYMMETRIC = {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05}  # 
 class Objective:
     """The loss of a head, on the outputs of a batch and its targets.
 
-    Classes are taught by cross-entropy on logits (never on probabilities) with label smoothing (Szegedy et al. 2016)
-    or by `FocalLoss`; any number of labels by binary cross-entropy on logits or by `AsymmetricLoss`; transcripts by
-    `ctc_loss`; numbers, as deviations from their mean in units of their deviation, by the squared error or by Huber's
-    (1964), which is linear beyond one deviation. In these units the model gives them too, see
-    `vidrnn.models.classifier.SequenceClassifier.unscaled`.
+    Classes are taught by cross-entropy on logits (never on probabilities) with label smoothing (Szegedy et al. 2016) or
+    by `FocalLoss`. Any number of labels is taught by binary cross-entropy on logits or by `AsymmetricLoss`, transcripts
+    by `ctc_loss`. Numbers are taken as deviations from their mean, in units of their standard deviation. They are
+    taught by the squared error or by Huber's (1964), which is linear beyond one deviation. In these units the model
+    gives them too, see `vidrnn.models.classifier.SequenceClassifier.unscaled`.
 
     Args:
         settings: ``loss``, ``focal_gamma``, ``label_smoothing``, ``class_weight``, ``smoothing_weight``,

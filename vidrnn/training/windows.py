@@ -29,7 +29,7 @@ class Window:
         rows: (b,) int64 videos of the batch.
         choice: the steps that are read.
         counted: first and, exclusive, last of them that cost something.
-        share: how many steps count, in units of those of the first window.
+        share: how many steps count, in units of the steps that count in the first window.
         progress: share of the batch that was done before.
     """
 
