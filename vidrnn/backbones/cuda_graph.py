@@ -1,7 +1,7 @@
 """A frozen network on a GPU as a CUDA graph: captured once, then one launch for each batch, with copies beside it.
 
 Launching the kernels of a small network one by one takes longer than running them. A graph is bound to its buffers, so
-there are two *slots*, each with its graph, its stream and its memory on the GPU: while one computes, the other is
+there are two *slots*, each with its graph, its stream and its memory on the GPU. While one computes, the other is
 filled.
 """
 

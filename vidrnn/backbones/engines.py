@@ -260,8 +260,9 @@ def _end_of(error: Exception) -> str:
 def similarity(features: torch.Tensor, reference: torch.Tensor) -> float:
     """How alike two sets of features are in direction and size: the smallest of 2 a.b / (a.a + b.b) over the rows.
 
-    For rows of equal length this is the cosine of the angle between them; a row that is r times as long has 2r/(1+r^2)
-    times that, so 0.9988 for 5 %. 1 where both are zero, -1 for another shape or values that are no numbers.
+    For rows of equal length this is the cosine of the angle between them. For a row that is r times as long, the cosine
+    is multiplied by 2r/(1+r^2), which is 0.9988 for 5 %. The result is 1 where both are zero, and -1 for another shape
+    or values that are no numbers.
 
     Args:
         features: (B, D).

@@ -1,7 +1,7 @@
 """What the pipeline is asked for: passes, each of which turns a video into one sequence of features.
 
-Several passes may be made of one reading of the file: frames that are decoded once are embedded as they are, mirrored,
-and as pictures of motion; and passes that share a network share its batches.
+Several passes may be made of one reading of the file. Frames that are decoded once are embedded as they are, mirrored,
+and as pictures of motion. Passes that share a network share its batches.
 """
 
 from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from pathlib import Path
 from vidrnn.store.video_features import VideoFeatures
 
 ABSENT = "absent"
-"""Stage of a `Failure` that is none: the video does not have this stream."""
+"""Stage of a `Failure` that counts as no failure: the video does not have this stream."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Job:
         path: its name in the annotations.
         source: where it lies.
         wanted: the numbers of the passes that it still needs.
-        made: by these numbers, features that an earlier version of the reading made of the same file, without values:
-            where this version would make the same, the pass is not needed.
+        made: features that an earlier version of the reading made of the same file, without values, by the number of
+            their pass. Where this version would make the same, the pass is not needed.
     """
 
     path: str

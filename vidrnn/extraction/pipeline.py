@@ -1,9 +1,9 @@
 """Videos to features in memory: decoder processes feed the networks, and batches are filled across videos and passes.
 
 Each decoder reads one video at a time, once for all passes, and hands over frames in chunks through memory that it
-shares with this process. Here they are copied into the batch that is being filled, and their place is free again. At
-any time three chunks for each decoder, the batch that is being filled and those in the lanes of the network are held:
-memory follows neither the number nor the length of the videos.
+shares with this process. Here they are copied into the batch that is being filled, and their place is free again. Held
+at any time are three chunks for each decoder, the batch that is being filled, and the batches in the lanes of the
+network. So memory follows neither the number nor the length of the videos.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Threads for work beside that of the caller, also once the main thread of the program has ended.
+"""Threads for work beside the caller's, also once the main thread of the program has ended.
 
 `concurrent.futures` refuses work from then on, though Python waits for all other threads of the user, which may be in
 the middle of an extraction.

@@ -63,7 +63,7 @@ class LiveDrawing:
         """Take a picture.
 
         Raises:
-            VideoError: its time is not after that of the picture before, or it has another size.
+            VideoError: its time is not later than the time of the picture before, or it has another size.
         """
         time_s = arrival.timestamp_s
         if not np.isfinite(time_s):

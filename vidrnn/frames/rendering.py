@@ -18,7 +18,7 @@ REFERENCE_S = 1 / 25
 
 @dataclass(frozen=True)
 class FlowRendering:
-    """Optical flow as a picture; the fields are those of `vidrnn.settings.streams.FlowSettings`."""
+    """Optical flow as a picture, with the fields of `vidrnn.settings.streams.FlowSettings`."""
 
     method: FlowMethod
     camera: Literal["keep", "remove"]
@@ -62,13 +62,13 @@ class FlowRendering:
 
 @dataclass(frozen=True)
 class DifferenceRendering:
-    """Differences of frames as a picture; the fields are those of `vidrnn.settings.streams.DifferenceSettings`."""
+    """Differences of frames as a picture, with the fields of `vidrnn.settings.streams.DifferenceSettings`."""
 
     bound: float
     gap_s: float
 
     def renderer(self) -> Callable[[Square, Square, float], Pixels]:
-        """As that of the flow; the channels are the changes of red, green and blue, 128 where nothing changes."""
+        """As `FlowRendering.renderer`; channels are the changes of red, green and blue, 128 where nothing changes."""
 
         def render(first: Square, second: Square, _seconds: float) -> Pixels:
             change = second.astype(np.float32) - first.astype(np.float32)
@@ -79,7 +79,7 @@ class DifferenceRendering:
 
 @dataclass(frozen=True)
 class RowRendering:
-    """A square cut into steps; the field is that of `vidrnn.settings.streams.RowSettings`."""
+    """A square cut into steps, with the field of `vidrnn.settings.streams.RowSettings`."""
 
     patch: int | None
 

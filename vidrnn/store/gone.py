@@ -18,7 +18,7 @@ def find_gone(
     """The videos with features that exist below none of the roots, for each spec.
 
     A store does not know to which root a video belongs. So each root has to show that it is there: it holds a video of
-    the store, and of each folder from which several videos are gone it holds at least one.
+    the store. From each folder from which several videos are gone, it still holds at least one.
 
     Args:
         folders: of the specs, by name.

@@ -117,7 +117,7 @@ class Manifest:
         except sqlite3.Error as error:
             if self._read_only or error.sqlite_errorcode not in _NO_MANIFEST:
                 return None
-        with suppress(sqlite3.Error, OSError):  # it holds nothing that is not elsewhere
+        with suppress(sqlite3.Error, OSError):  # all that it holds is elsewhere too
             self._path.unlink()
             return self._connect()
         return None

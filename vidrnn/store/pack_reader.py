@@ -4,7 +4,7 @@
     STORE/<digest>/_pack/index                   where each video lies in the shards
 
 Both are safetensors files. Their names do not end in ``.safetensors``, so that a folder of videos that happens to be
-called ``_pack`` can be mirrored beside them. A shard never changes after it has got its name; the index is replaced
+called ``_pack`` can be mirrored beside them. A shard never changes after it has got its name. The index is replaced
 atomically and names the shards that count, so a reader sees one pack or the other, never half of one.
 """
 

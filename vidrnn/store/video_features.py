@@ -33,7 +33,7 @@ class VideoFeatures:
         timestamps_s: (T,) float64 seconds since the start of the file, strictly increasing.
         reader: version of the reading that made them.
 
-    Arrays in any memory order, with any strides and either byte order are taken; both are kept one row after the other,
+    Arrays in any memory order, with any strides and either byte order are taken. Both are kept one row after the other,
     in the byte order of the machine, because what writes a file takes the memory as it lies.
     """
 

@@ -1,8 +1,9 @@
 """Log-mel frames, as VGGish takes them: Hershey et al., CNN Architectures for Large-Scale Audio Classification, 2017.
 
-The numbers are those of `mel_features.py` that was published with it (tensorflow/models, research/audioset/vggish): at
-16 kHz, windows of 25 ms every 10 ms, periodic Hann, FFT of 512, magnitudes; triangles on the mel scale of HTK,
-1127 ln(1 + f / 700 Hz), from 125 to 7500 Hz, that reach one and are not normalised by area; log(band + 0.01).
+The numbers are the same as in `mel_features.py`, which was published with it (tensorflow/models,
+research/audioset/vggish). At 16 kHz, windows of 25 ms every 10 ms are taken with a periodic Hann and an FFT of 512, as
+magnitudes. Triangles on the mel scale of HTK, 1127 ln(1 + f / 700 Hz), from 125 to 7500 Hz, reach one and are not
+normalised by area. Last comes log(band + 0.01).
 """
 
 import math

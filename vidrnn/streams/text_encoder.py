@@ -1,6 +1,6 @@
 """The sentence encoder of the stream ``text``: all-MiniLM-L6-v2, from a package, without a network.
 
-Reimers and Gurevych, Sentence-BERT, 2019; the weights are those of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0).
+Reimers and Gurevych, Sentence-BERT, 2019; the weights are sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0).
 """
 
 from collections.abc import Sequence

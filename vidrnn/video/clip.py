@@ -62,8 +62,8 @@ def write_clip(
     """Write a stretch with its sound as an MP4 whose time 0 is the first frame of the stretch.
 
     Copied packets begin at the last key frame before the stretch; the edit list of the MP4 hides what is before the
-    first frame and behind the last one. The copy is read again; where it would not show just the frames of the stretch,
-    at their times, and where the codec cannot stand in an MP4, the frames are encoded instead.
+    first frame and behind the last one. The copy is read again. Where it would not show just the frames of the stretch
+    at their times, the frames are encoded instead. So they are where the codec cannot stand in an MP4.
 
     Args:
         video: what `probe` returned.

@@ -99,7 +99,7 @@ def decode_raw(
 
 
 def _frame_of(video: Video, decoded: VideoFrame, timestamp_s: float, upright: Upright) -> Frame:
-    """A frame that only the caller holds: its pixels are gone before those of the next one are made.
+    """A frame that only the caller holds: its pixels are gone before the pixels of the next one are made.
 
     Two large frames at a time would make the C library fetch their memory from the system anew for each one, which
     takes longer than to fill it.

@@ -99,7 +99,7 @@ class _File(LiveSource):
         self._path, self.name = path, str(path)
 
     def arrivals(self) -> Generator[Arrival, None, None]:
-        """See `LiveSource`; the times are those of the file, as for `vidrnn classify`."""
+        """See `LiveSource`; the times come from the file, as for `vidrnn classify`."""
         try:
             video = probe(self._path)
             for picture in decode(video, np.arange(video.num_frames)):
@@ -147,7 +147,7 @@ class _Connected(LiveSource):
             raise VideoError(f"{self.name} has no pictures (it holds: {_kinds(container)}); give another address")
         stream = streams[0]
         stream.codec_context.thread_count = 1
-        self.is_live = container.duration is None  # an address may be that of a file
+        self.is_live = container.duration is None  # an address may name a file
         clock, upright = _Clock(), Upright(pixel_aspect=float(pixel_aspect(stream)), guess_matrix=True)
         for packet in packets_of(container, stream):
             try:

@@ -28,7 +28,7 @@ class SoundTrack:
     """The default audio track of a file, written into another.
 
     Sound that does not begin with the pictures keeps its distance from them. A clock that is set anew goes on where it
-    was, as that of the pictures does.
+    was, as the clock of the pictures does.
 
     Args:
         path: the file.
