@@ -39,7 +39,7 @@ def original(text: str) -> str:
 
 
 def writable_values(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
-    """All texts within objects and lists as `writable`; keys are none of people's names."""
+    """All texts within objects and lists as `writable`; keys stay, since they are never people's names."""
     if isinstance(value, Mapping):
         return {key: writable_values(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -35,7 +35,7 @@ def windows_of(times_s: Times, *, window_s: float, hop_s: float) -> Iterator[tup
     Args:
         times_s: (T,) seconds, increasing.
         window_s: their length.
-        hop_s: from the beginning of one to that of the next, at most ``window_s``.
+        hop_s: from the beginning of one to the beginning of the next, at most ``window_s``.
     """
     first, total, number, before = float(times_s[0]), len(times_s), 0, (-1, -1)
     while True:

@@ -16,7 +16,7 @@ class EventOptions:
     """Which events count.
 
     Attributes:
-        hysteresis: how much more likely another class must be before it takes the place of the present one; where
+        hysteresis: how much more likely another class must be before it takes the place of the present one. Where
             classes may overlap, how far a score may fall below the threshold of its class before the event ends.
         min_length_s: shorter events are left out.
         min_gap_s: events of a class with a shorter gap between them are one.
@@ -44,7 +44,7 @@ class Event:
         label: the class.
         time_s: when it is.
         start_s: when the event started.
-        score: mean probability of the class while it lasted; at the start, that of the first steps.
+        score: mean probability of the class while it lasted; at the start, over the first steps.
     """
 
     kind: Literal["start", "end"]

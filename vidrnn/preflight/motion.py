@@ -72,7 +72,7 @@ def similarity(first: Motion, second: Motion, *, shift_s: float) -> float:
 
     Returns:
         The sum of the products of all values of the steps that are shown at the same time, over the root of the sums of
-        their squares; -1 where less than half of the shorter video lies over the other.
+        their squares. -1 where less than half of the shorter video lies over the other.
     """
     if first.is_still != second.is_still:
         return -1.0

@@ -145,7 +145,7 @@ def _tone(pitches: Samples, *, overtone: float) -> Samples:
 def _write_mixtures(root: Path, rng: np.random.Generator) -> None:
     """Recordings in which sounds of four kinds overlap, each instrument with overtone and hiss of its own.
 
-    Of every second recording for training, nobody listened to the end: what sounds there is not in the list.
+    Nobody listened to the end of every second recording for training: what sounds there is not in the list.
     """
     rows = []
     for group, split in _groups(train=20, val=4, test=8):
