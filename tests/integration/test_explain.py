@@ -124,6 +124,8 @@ def test_the_report_of_an_evaluation_shows_importance(trained: World, capsys: py
     assert clips >= 6
     assert page.count('<svg class="importance"') == clips
     assert page.count("without its most important fifth the answer falls by") == clips
+    assert page.count('<ul class="alike">') == clips
+    assert re.search(r'<img data-strip="\d+" [^>]*alt="Pictures of \w+/train \d.mp4">', page)
     store = trained.folder / "features"
     store.rename(trained.folder / "moved features")
     try:

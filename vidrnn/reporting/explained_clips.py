@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vidrnn.annotations import read_annotations
+from vidrnn.annotations.splits import split_annotations
 from vidrnn.device import choose_device
 from vidrnn.errors import VidrnnError
-from vidrnn.experiments.explained_split import load_videos
+from vidrnn.experiments.explained_split import load_training, load_videos
 from vidrnn.experiments.provenance import config_digest
+from vidrnn.explanation.explanation import Explanation
+from vidrnn.explanation.nearest import TrainingVideos
 from vidrnn.models.model_file import TrainedModel, load_model
+from vidrnn.names import is_absolute
 from vidrnn.reporting.clips import Clip
 from vidrnn.reporting.folders import without_folders
-from vidrnn.reporting.importance_view import ImportanceView, view_of
 from vidrnn.reporting.run_folder import Run
 from vidrnn.settings.model import STEP_HEADS
 from vidrnn.settings.run import RunSettings
@@ -21,18 +24,28 @@ from vidrnn.settings.run import RunSettings
 LONGEST_S = 4.0
 """Seconds that all clips of a page may take together."""
 
+MOST_TRAINING = 1000
+"""Training videos among which those that are most alike are looked for."""
+_NEIGHBOURS = 2  # of a clip
+
 
 @dataclass(frozen=True)
 class ExplainedClips:
     """What counts in the clips of a page.
 
     Attributes:
-        views: of the clips that could be explained.
+        explanations: of the clips that could be explained.
         problem: why the others could not.
     """
 
-    views: Mapping[Clip, ImportanceView] = field(default_factory=dict)
+    explanations: Mapping[Clip, Explanation] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def alike(self) -> list[Clip]:
+        """The training videos that are named, as clips; those with absolute paths, which tell folders, left out."""
+        neighbours = [one for made in self.explanations.values() for one in made.nearest if not is_absolute(one.path)]
+        return [Clip(one.path, one.known, one.known, True, None, 0.0) for one in neighbours]
 
 
 def explain_clips(run: Run, clips: Sequence[Clip], *, model: Path | None) -> ExplainedClips:
@@ -70,9 +83,10 @@ def _explained(run: Run, settings: RunSettings, model: TrainedModel, clips: Sequ
     videos = load_videos(annotations, model, settings, device=choose_device("cpu"))
     if run.figures.get("config_digest") not in (None, config_digest(videos.model.settings)):
         return ExplainedClips(problem="Which moments count: the model is another than the one that was evaluated.")
+    videos = replace(videos, training=_training_of(videos.model, settings))
     positions = {path: number for number, path in enumerate(videos.paths)}
     classes = set(videos.model.label_map.names)
-    views: dict[Clip, ImportanceView] = {}
+    made: dict[Clip, Explanation] = {}
     began_s, problem = time.monotonic(), ""
     for clip in clips:
         position = positions.get(real.get(clip.path, clip.path))
@@ -80,12 +94,23 @@ def _explained(run: Run, settings: RunSettings, model: TrainedModel, clips: Sequ
             continue
         if time.monotonic() - began_s > LONGEST_S:
             problem = (
-                f"Which moments count: the first {len(views)} clips took {LONGEST_S:g} s; `vidrnn explain` does all."
+                f"Which moments count: the first {len(made)} clips took {LONGEST_S:g} s; `vidrnn explain` does all."
             )
             break
         asked = next((name for name in (clip.predicted, clip.truth) if name in classes), None)
-        views[clip] = view_of(videos.explain(position, label=asked))
-    return ExplainedClips(views, problem)
+        explanation = videos.explain(position, label=asked)
+        made[clip] = replace(explanation, nearest=explanation.nearest[:_NEIGHBOURS])
+    return ExplainedClips(made, problem)
+
+
+def _training_of(model: TrainedModel, settings: RunSettings) -> TrainingVideos | None:
+    """The videos that the model learned from; None where they are too many for a page, or not in the store."""
+    try:
+        if len(split_annotations(read_annotations(settings.data), settings.data)["train"]) > MOST_TRAINING:
+            return None
+        return load_training(model, settings, device=choose_device("cpu"))
+    except (VidrnnError, OSError):
+        return None
 
 
 def _model_of(folder: Path) -> Path | None:

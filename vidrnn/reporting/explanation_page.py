@@ -1,7 +1,6 @@
 """The page of ``vidrnn explain``: filmstrips, which moments count, and whether that can be believed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ from vidrnn.explanation.removal import RemovalSummary
 from vidrnn.reporting.clips import Clip, Seconds
 from vidrnn.reporting.filmstrips import make_filmstrips
 from vidrnn.reporting.folders import Places, shown_paths, without_folders
-from vidrnn.reporting.importance_view import view_of
 from vidrnn.reporting.options import ReportOptions, WrittenReport
 from vidrnn.reporting.rendering import ROOM_FOR_IMAGES, render, write_page
-from vidrnn.reporting.views import LONGEST_NAME, ClipView, Strips, shortened
+from vidrnn.reporting.views import LONGEST_NAME, Strips, shortened
 from vidrnn.settings.features import FeatureSettings
 
 _MOST_FAILED = 50
@@ -69,7 +67,7 @@ def write_explanation_page(
         "method": explanations[0].method if explanations else "",
         "is_number": bool(explanations) and explanations[0].label is None,
         "summary": summary,
-        "clips": [_view(clip, explanation, strips, shown) for clip, explanation in clips.items()],
+        "clips": [strips.explained(clip, explanation, shown) for clip, explanation in clips.items()],
         "strip_height": strips.height,
         "failed": [
             (shown.get(path, path), shortened(without_folders(error), 300))
@@ -96,8 +94,3 @@ def _clip(explanation: Explanation, shown: Mapping[str, str]) -> Clip:
         1.0,
         stretch,
     )
-
-
-def _view(clip: Clip, explanation: Explanation, strips: Strips, shown: Mapping[str, str]) -> ClipView:
-    why = view_of(explanation, strips.alike(explanation.nearest, shown))
-    return replace(strips.view(clip), why=why)

@@ -1,7 +1,6 @@
 """The page of a run: what it finds, the filmstrips that fit, and the file it becomes."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,8 @@ def report_run(folder: Path, output: Path, options: ReportOptions) -> WrittenRep
     """
     run = read_run(folder)
     found = find(run)
-    wanted = wanted_strips((found.mistakes, found.uncertain), found.matrix, options.clips)
+    explained = explain_clips(run, [*found.mistakes, *found.uncertain], model=options.model)
+    wanted = wanted_strips((found.mistakes, found.uncertain, explained.alike), found.matrix, options.clips)
     options.on_total(len(wanted))
     places = Places(run.shown_paths, have_moved=options.videos is not None)
     pictures = make_filmstrips(
@@ -44,7 +44,6 @@ def report_run(folder: Path, output: Path, options: ReportOptions) -> WrittenRep
         on_clip=options.on_clip,
     )
     strips = Strips(places.on_page(pictures), room=ROOM_FOR_IMAGES)
-    explained = explain_clips(run, [*found.mistakes, *found.uncertain], model=options.model)
     problems = [*run.problems, *filter(None, [found.problem, disagreement(run, found)])]
     if wanted and not strips.images:
         problems.append(
@@ -71,7 +70,7 @@ def _context(
 ) -> dict[str, Any]:
     low, high = run.interval
     mistakes, uncertain = (
-        [replace(strips.view(clip), why=explained.views.get(clip)) for clip in clips]
+        [strips.explained(clip, explained.explanations.get(clip), run.shown_paths) for clip in clips]
         for clips in (found.mistakes, found.uncertain)
     )
     return {
@@ -94,7 +93,7 @@ def _context(
         "cells": cells_of(found.matrix, strips),
         "mistakes": mistakes,
         "uncertain": uncertain,
-        "is_explained": bool(explained.views),
+        "is_explained": bool(explained.explanations),
         "strip_height": strips.height,
         "legend": _legend(found),
         "step_s": _step_s(run),

@@ -1,14 +1,15 @@
 """Clips as the page shows them: bounded texts, and the number of the filmstrip that belongs to each."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from vidrnn.explanation.explanation import Explanation
 from vidrnn.explanation.nearest import Neighbour
-from vidrnn.names import writable
+from vidrnn.names import is_absolute, last_part, writable
 from vidrnn.reporting.clips import Clip, Span
 from vidrnn.reporting.filmstrips import FRAMES, HEIGHT, Filmstrip, Shown
-from vidrnn.reporting.importance_view import AlikeView, ImportanceView
+from vidrnn.reporting.importance_view import AlikeView, ImportanceView, view_of
 from vidrnn.reporting.matrix import Matrix
 
 LONGEST_NAME, LONGEST_PATH, LONGEST_TEXT = 60, 120, 160
@@ -73,11 +74,24 @@ class Strips:
                 self._numbers[shown] = len(self.images)
                 self.images.append(strip.image)
 
-    def alike(self, neighbours: Sequence[Neighbour], shown: Mapping[str, str]) -> list[AlikeView]:
+    def explained(self, clip: Clip, explanation: Explanation | None, shown: Mapping[str, str]) -> ClipView:
+        """A clip with its filmstrip, and which moments of it count.
+
+        Args:
+            clip: of the page.
+            explanation: of the answer; None where there is none.
+            shown: the paths of videos to those that the page shows, see `folders.shown_paths`.
+        """
+        if explanation is None:
+            return self.view(clip)
+        return replace(self.view(clip), why=view_of(explanation, self._alike(explanation.nearest, shown)))
+
+    def _alike(self, neighbours: Sequence[Neighbour], shown: Mapping[str, str]) -> list[AlikeView]:
         """Training videos with their filmstrips, where there are some, under the paths that a page shows."""
         found = []
         for neighbour in neighbours:
-            key = (shown.get(neighbour.path, neighbour.path), None)
+            path = last_part(neighbour.path) if is_absolute(neighbour.path) else neighbour.path
+            key = (shown.get(neighbour.path, path), None)
             strip = self._found.get(key, Filmstrip())
             name, known = shortened(key[0], LONGEST_PATH), shortened(neighbour.known, LONGEST_NAME)
             number = self._numbers.get(key, -1)
