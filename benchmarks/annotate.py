@@ -3,8 +3,8 @@
     python -m benchmarks.annotate [--seconds 20] [--rounds 3] [--memory-minutes 10 60]
 
 The plain transcode decodes and encodes all pictures with the same libraries, threads and encoder settings, draws
-nothing and copies no sound. Both are timed in turn. Memory is that of the process that writes, for a small video of
-each length. The last line is JSON.
+nothing and copies no sound. Both are timed in turn. Memory is what the writing process takes, for a small video of each
+length. The last line is JSON.
 """
 
 import resource

@@ -2,12 +2,13 @@
 
     pip install pyarrow; python -m benchmarks.arrow [--folder DIR] [--sequences 1000000]
 
-The sequences of `benchmarks.store` lie in a pack and, shard for shard, in Arrow IPC files: one record batch each, with
-a column of fixed-size lists of float16 and one of times, mapped into memory. What training reads is timed in rounds in
-which both alternate: whole sequences, and batches of 64 sequences with up to 24 steps as float32. Arrow gathers in two
-ways. `take` is its own function, over all shards; `by shard` is NumPy on the mapped values of each shard that a batch
-meets. `cold`: the files are taken out of the page cache before each round. `memory`: what reading batches adds to the
-process beside the pages of the files. About 4 GB of scratch below --folder, removed at the end. The last line is JSON.
+The sequences of `benchmarks.store` lie in a pack and, shard for shard, in Arrow IPC files, mapped into memory. Each
+file is one record batch, with a column of fixed-size lists of float16 and one of times. What training reads is timed in
+rounds in which both alternate: whole sequences, and batches of 64 sequences with up to 24 steps as float32. Arrow
+gathers in two ways. `take` is its own function, over all shards; `by shard` is NumPy on the mapped values of each shard
+that a batch meets. `cold`: the files are taken out of the page cache before each round. `memory`: what reading batches
+adds to the process beside the pages of the files. About 4 GB of scratch below --folder, removed at the end. The last
+line is JSON.
 """
 
 import gc

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.checks configs/ut_interaction_set1_lite0_mingru.yaml
 
-`vidrnn check` runs without and with decoding, and again, as a process on a new store; then one fold is fitted, the
-model and each baseline, on stored features; the cross-validation repeats that for its folds and seeds. The last line is
+`vidrnn check` runs without and with decoding, and again, as a process on a new store. Then one fold is fitted, the
+model and each baseline, on stored features. The cross-validation repeats that for its folds and seeds. The last line is
 JSON.
 """
 

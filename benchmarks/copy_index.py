@@ -3,9 +3,9 @@
     pip install hnswlib
     OMP_NUM_THREADS=2 python -m benchmarks.copy_index [--videos 1000]
 
-The steps are those of `benchmarks.growth` along 96 random axes. Four steps of each video are looked for, ten nearest
-each, and a copy is found when one of its steps is among them. Each index runs in a process of its own; memory is what
-it adds. The last line is JSON.
+The steps are the motions of `benchmarks.growth` along 96 random axes. Four steps of each video are looked for, ten
+nearest each, and a copy is found when one of its steps is among them. Each index runs in a process of its own; memory
+is what it adds. The last line is JSON.
 """
 
 import multiprocessing

@@ -5,8 +5,8 @@
 
 Every candidate is `configs/folder.yaml` with overrides, cross-validated by groups on every set; what lies in ``--work``
 is not run again. ``--prepare`` renders and extracts what is missing there. The table has the mean over seeds for each
-set and over all sets. For each set the candidate is named that has the highest mean over the other sets (of equals the
-one named first): no video of the set that answers helps to choose it. The last line is JSON.
+set and over all sets. For each set the candidate is named that has the highest mean over the other sets, the first of
+equals. So no video of the set that answers helps to choose it. The last line is JSON.
 
 Three sets are made here. ``demo`` is drawn by `vidrnn.synthetic`: pairs of actions that only the order of frames tells
 apart. ``events`` has an action of a second or two somewhere in eight seconds. In the rest the same person is on the

@@ -14,7 +14,7 @@ What is extracted is the `--recipe`: `plain` (one view, pooled as the plain reci
 views, of `rgb` or of `rgb_flow`. Every frame is kept, and counts once, however many features it has.
 
 Stages alternate over several rounds and medians are printed, because other work may share the machine. The plain recipe
-sees a part of the clips. Clips: those of a folder, else rendered ones (640 x 480, H.264).
+sees a part of the clips. Clips are read from a folder, else rendered (640 x 480, H.264).
 
 Run:  python -m benchmarks.extraction --clips FOLDER
 """

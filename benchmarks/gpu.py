@@ -1,12 +1,12 @@
 """All that vidrnn does on a GPU, in one command of a few minutes: `make gpu` runs it behind the tests.
 
-* backbone only: frames in page-locked memory to features in memory, two batches under way, against a bare loop of the
-  same network in float16 over batches that already lie on the GPU; for each engine, and for larger networks;
+* backbone only: frames in page-locked memory to features in memory, two batches under way. It is compared with a bare
+  loop of the same network in float16 over batches that already lie on the GPU, for each engine and for larger networks;
 * decoding only, with 1 to all cores: decoder processes fit every frame and nobody embeds them;
 * end to end: both views through `embed_passes`, against the slower of decoding and backbone;
 * cores that fill the GPU: the backbone's rate over the frames that one core decodes;
-* the same with `extraction.decoder: nvdec`, where the GPU decodes and fits the frames, and both ways for videos
-  of half a minute: the circuits take a while to get ready for each video;
+* the same with `extraction.decoder: nvdec`, where the GPU decodes and fits the frames. Both ways also read videos of
+  half a minute, because the circuits take a while to get ready for each video;
 * fits: `fit` against a bare loop, and several fits at once against one after another, in processes of their own;
 * a training step of each layer type against the number of steps T (`benchmarks/temporal.py`).
 

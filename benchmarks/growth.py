@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=2 python -m benchmarks.growth [--videos 10000] [--steps 200]
 
 Splits are carved from 100 000 annotations of four kinds. 4000 empty files and 4000 of one size are compared by their
-bytes. Near-duplicates are looked for among made-up motions (smooth noise, `--steps` thumbnails each), of which one in
-a hundred is a shifted and noisy copy of another; the videos are on ten sides. Memory is what the process takes at most.
-Sound is noise of one channel at 44.1 kHz in WAV, read by a process of its own for each length. The last line is JSON.
+bytes. Near-duplicates are looked for among made-up motions (smooth noise, `--steps` thumbnails each), on ten sides. One
+motion in a hundred is a shifted and noisy copy of another. Memory is what the process takes at most. Sound is noise of
+one channel at 44.1 kHz in WAV, read by a process of its own for each length. The last line is JSON.
 """
 
 import multiprocessing

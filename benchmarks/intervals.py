@@ -2,12 +2,12 @@
 
     python -m benchmarks.intervals [--repeats 2000]
 
-- ``coverage``: share of 95 % intervals of the accuracy that hold the true one, for 5 to 20 groups of about six videos
-  whose own accuracies differ (beta, intra-class correlation 0 to 0.3); of the percentile bootstrap over groups, a t
-  interval over group means, and `vidrnn.evaluation.resampling.share_interval`, which vidrnn writes.
+- ``coverage``: share of 95 % intervals of the accuracy that hold the true one, for 5 to 20 groups of about six videos.
+  The accuracies of the groups differ (beta, intra-class correlation 0 to 0.3). Compared are the percentile bootstrap
+  over groups, a t interval over group means, and `vidrnn.evaluation.resampling.share_interval`, which vidrnn writes.
 - ``power`` and ``false_alarms``: share of comparisons that `vidrnn compare` tells apart when B is better by about 16
-  points, and when it is not; and of the rule before, a bootstrap of groups and seeds with which McNemar's test had to
-  agree.
+  points, and when it is not. The same for the rule before, a bootstrap of groups and seeds with which McNemar's test
+  had to agree.
 - ``kept``: share of validation sets whose threshold keeps the promised risk on new videos; and of the rule before, the
   lowest threshold that keeps it on the validation videos themselves.
 

@@ -5,8 +5,8 @@
         --set evaluation.seeds=10 --try training.mixup=0 --try training.mixup=0.4 --output runs/leave_one_set_out
 
 Every configuration is cross-validated as it stands with each candidate, which is one set of overrides (features must be
-in the store), and left in ``--output``; what lies there already is not run again. For each configuration the candidate
-is taken that has the highest mean over the other configurations (of equals the one named first): no video of the set
+in the store). Results are left in ``--output``; what lies there already is not run again. For each configuration the
+candidate is taken that has the highest mean over the other configurations, the first of equals. So no video of the set
 that answers helps to choose among the candidates. The last line is JSON.
 """
 

@@ -3,11 +3,11 @@
     OMP_NUM_THREADS=2 python -m benchmarks.long_training --hours 4 --window 60
     OMP_NUM_THREADS=2 python -m benchmarks.long_training --hours 1 --window 0
 
-Draws so many recordings of an hour at 10 steps a second with 1280 random features a step and a class at each, writes
-them to a pack, maps it as `vidrnn train` does, and fits one epoch of a model with the default inputs, width and layers
-for head step_labels. Run it once for each line of a table: peak memory is that of a whole process. A window of 0 reads
-whole videos. The features are random, so nothing is learned; what is measured is seconds and memory. The last line is
-JSON.
+Draws so many recordings of an hour at 10 steps a second, with 1280 random features and a class at each step. It writes
+them to a pack, maps it as `vidrnn train` does, and fits one epoch of a model for head step_labels. Inputs, width and
+layers are the default. Run it once for each line of a table: peak memory is measured for a whole process. A window of 0
+reads whole videos. The features are random, so nothing is learned; what is measured is seconds and memory. The last
+line is JSON.
 """
 
 import resource

@@ -6,9 +6,8 @@
 
 For every fold of the configuration its training groups are cut into inner folds, each of one group unless
 ``--inner-folds`` says how many. Each candidate, the configuration with one set of overrides, is fitted and scored on
-those; the best (of equals the one named first) is fitted on the whole training side and answers for the tested group.
-No tested video helps to choose among the candidates; what made them candidates is another matter. The last line is
-JSON.
+these. The best, the first of equals, is fitted on the whole training side and answers for the tested group. No tested
+video helps to choose among the candidates; what made them candidates is another matter. The last line is JSON.
 """
 
 from collections import Counter

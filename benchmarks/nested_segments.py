@@ -86,7 +86,7 @@ class Candidate:
 
 
 def inner_figures(candidate: Candidate, folds: Sequence[Fold], outer: int) -> dict[str, float]:
-    """Of the two neighbours of a fold, from models that learned from neither them nor the fold."""
+    """Figures of the two neighbours of a fold, from models that learned from neither them nor the fold."""
     answers = {}
     for beside in ((outer - 1) % len(folds), (outer + 1) % len(folds)):
         left_out = sorted((*folds[outer].test, *folds[beside].test))

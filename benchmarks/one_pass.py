@@ -5,10 +5,10 @@
     python -m benchmarks.one_pass --clips FOLDER         every frame of the videos of a folder
 
 In one run, on the same clips, three ways alternate: `embed_passes` with all four passes, one pass after the other as
-several runs of `embed_videos`, and the parts of the bound: decoders that draw everything while nobody embeds, and the
-network on resident batches. Where both share the cores, the bound is the sum of their times. Medians of the ratios
-within a round are printed, because other work may share the machine; so is the processor time of all processes, in
-milliseconds for each kept frame: of the ways, and of the two parts. The last line is JSON.
+several runs of `embed_videos`, and the parts of the bound. The parts are decoders that draw everything while nobody
+embeds, and the network on resident batches. Where both share the cores, the bound is the sum of their times. Medians of
+the ratios within a round are printed, because other work may share the machine. So is the processor time of all
+processes, in milliseconds for each kept frame, for the ways and for the two parts. The last line is JSON.
 """
 
 import statistics

@@ -3,7 +3,7 @@
     python -m benchmarks.report [--predictions 10000] [--classes 10 1200] [--clips 300]
 
 Each video is one of the drawn clips under a name of its own. The verb runs in a process of its own, with its imports.
-Processor time is that of this process; decoders work beside it, and for a few seconds. The last line is JSON.
+Processor time counts the verb's process alone; decoders work beside it, and for a few seconds. The last line is JSON.
 """
 
 import os

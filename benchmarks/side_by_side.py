@@ -2,9 +2,10 @@
 
     python benchmarks/side_by_side.py [--rounds 3]
 
-Random sequences of the size of UT-Interaction set 1 (ten groups of six videos, 60 steps, D = 1712), the model of the
-default settings, one seed with its baselines, 3 epochs. The three ways take turns, so that other load on the machine
-meets all of them; figures are medians. Outputs of the last two are compared bit for bit. The last line is JSON.
+Random sequences have the size of UT-Interaction set 1 (ten groups of six videos, 60 steps, D = 1712). One seed of the
+model of the default settings is fitted with its baselines, 3 epochs. The three ways take turns, so that other load on
+the machine meets all of them; figures are medians. Outputs of the last two are compared bit for bit. The last line is
+JSON.
 """
 
 import argparse

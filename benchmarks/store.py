@@ -2,13 +2,14 @@
 
     python -m benchmarks.store [--folder DIR] [--sequences 1000000]
 
-Two packs are written with the project's own writer, one after the other: a million short sequences (D = 64), for the
-number of videos, and a few thousand of the size of real ones (100 steps of D = 1280), for the bytes. Shards are small
-(64 MiB), so that there are many of them as in a store of hundreds of gigabytes. Beside each pack lies one file with the
-same feature bytes in the same order: mapped as one array, it is the raw memory map. Store and raw alternate in rounds
-of the same sequences, so that other load on the machine meets both; figures are medians over rounds. What is read is in
-the page cache, except where it says cold; `writing_memory_mb` is how far the peak of the process rose while the pack
-was written. About 2.6 GB of scratch below --folder, removed at the end. The last line is JSON.
+Two packs are written with the project's own writer, one after the other. One has a million short sequences (D = 64),
+for the number of videos. The other has a few thousand of the size of real ones (100 steps of D = 1280), for the bytes.
+Shards are small (64 MiB), so that there are many of them as in a store of hundreds of gigabytes. Beside each pack lies
+one file with the same feature bytes in the same order: mapped as one array, it is the raw memory map. Store and raw
+alternate in rounds of the same sequences, so that other load on the machine meets both; figures are medians over
+rounds. What is read is in the page cache, except where it says cold; `writing_memory_mb` is how far the peak of the
+process rose while the pack was written. About 2.6 GB of scratch below --folder, removed at the end. The last line is
+JSON.
 """
 
 import os
