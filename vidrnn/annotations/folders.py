@@ -129,7 +129,7 @@ def _refuse_splits_inside(annotations: Sequence[Annotation], root: Path) -> None
             found.setdefault(split, "/".join(parts[:2]))
     if len(found) > 1:
         raise AnnotationError(
-            f"data.root {quoted(root)} holds split folders inside those of classes "
+            f"data.root {quoted(root)} holds split folders inside the folders of classes "
             f"({_listed(sorted(found.values()))}); "
             "turn them round, root/<split>/<class>/, or write a CSV with a column split"
         )
@@ -194,7 +194,8 @@ def _nothing_in(root: Path, media: Media) -> str:
     if media != "frames" and (loose := _loose(root, media)):
         return (
             f"data.root {quoted(root)} holds {len(loose)} {media} ({_listed(loose)}) in no folder of a class; "
-            "put those of each class into a folder of its own, or write a CSV path,label and set data.format: csv"
+            f"put the {media} of each class into a folder of its own, or write a CSV path,label and set "
+            "data.format: csv"
         )
     examples = {"videos": "clip.mp4", "frames": "clip/img_00001.jpg", "pictures": "picture.jpg", "sounds": "a.wav"}
     message = (

@@ -103,7 +103,7 @@ def write_thumos14(annotations: Sequence[Annotation], writing: Writing) -> None:
     lines: defaultdict[str, list[str]] = defaultdict(list)
     for annotation in annotations:
         word = {"train": "_val", "val": "_val", "test": "_test", None: ""}[annotation.split]
-        writing.losses["videos of val, which are with those of train now"] += annotation.split == "val"
+        writing.losses["videos of val, which are with the videos of train now"] += annotation.split == "val"
         writing.losses["videos without a segment, which no line names"] += not annotation.segments
         ambiguous = [stretch for stretch in annotation.unlabelled if not stretch.label]
         writing.losses[_UNLABELLED_FOR_ONE] += len(annotation.unlabelled) - len(ambiguous)

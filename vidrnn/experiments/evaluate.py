@@ -195,8 +195,8 @@ def _refuse_seen(chosen: SequenceSet, model: TrainedModel, settings: RunSettings
         raise AnnotationError(
             f"{again} of the {len(chosen)} {split} videos were in the training or validation split of this model, by "
             "name or by content; "
-            "evaluate with the config.yaml beside the model, which holds its splits, on files that are no copies of "
-            "those; or accept it on purpose: data.accept: [shared_groups]"
+            "evaluate with the config.yaml beside the model, which holds its splits, on files that are not copies of "
+            "these videos; or accept it on purpose: data.accept: [shared_groups]"
         )
 
 

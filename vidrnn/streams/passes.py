@@ -111,8 +111,8 @@ def _first_dim(annotations: Sequence[Annotation], read: ReadArray) -> int:
             continue
     example = annotations[0].path if annotations else "a/b.mp4"
     raise ConfigError(
-        f"features.external: no video has an array below {read.folder}; that of {quoted(example)} is named as the "
-        f"video, with {read.suffix} in place of or behind its suffix"
+        f"features.external: no video has an array below {read.folder}; the array of {quoted(example)} is named as "
+        f"the video, with {read.suffix} in place of or behind its suffix"
     )
 
 

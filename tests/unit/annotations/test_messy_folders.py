@@ -98,7 +98,7 @@ def test_folders_without_a_video_beside_splits_are_no_class(tmp_path):
 def test_splits_inside_classes_are_refused(tmp_path):
     """They would be one class each, and what was kept for the test would be learned."""
     touch(tmp_path, "walk/train/a.mp4", "walk/test/b.mp4", "run/train/a.mp4", "run/test/b.mp4")
-    with pytest.raises(AnnotationError, match=r"inside those of classes \(run/test, run/train\); turn them round"):
+    with pytest.raises(AnnotationError, match=r"the folders of classes \(run/test, run/train\); turn them round"):
         read(tmp_path)
     touch(tmp_path / "b", "walk/train/a.mp4", "run/b.mp4")  # trains that pass, say
     assert [each.label for each in read(tmp_path / "b")[0]] == ["run", "walk"]

@@ -133,7 +133,7 @@ def test_arrays_join_and_those_that_do_not_fit_are_named(world: World) -> None:
     external = {"folder": str(folder), "rate": 2.0}
     with_none = world.extract("external", external=external)
     assert with_none.code == 2
-    assert f"features.external: no video has an array below {folder}; that of 'loud.mkv' is named" in with_none.err
+    assert f"features.external: no video has an array below {folder}; the array of 'loud.mkv' is named" in with_none.err
     np.save(folder / "loud.npy", np.ones((3, 4), np.float32))
     np.save(folder / "low.mkv.npy", np.ones((3, 5), np.float32))
     outcome = world.extract("external", external=external)
