@@ -29,7 +29,7 @@ test: lint
 fuzz: install
 	OMP_NUM_THREADS=1 SVT_LOG=1 $(BIN)/python -m tests.fuzz --files 20000 --minutes 10
 
-# Annotated videos in a headless Chromium; skipped where none is installed, as in `make test`.
+# Annotated videos, reports and the page of `vidrnn app` in a headless Chromium; skipped where none is installed, as in `make test`.
 browser: install
 	$(BIN)/pytest -q tests/browser
 

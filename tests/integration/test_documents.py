@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from vidrnn.app.clips import Wanted
+from vidrnn.app.session import Session
 from vidrnn.cli.app import main
 from vidrnn.settings.base import load
 from vidrnn.settings.run import RunSettings
@@ -80,6 +82,7 @@ def _annotated_clips(root: Path, name: str) -> None:
 
 
 def test_every_command_runs_as_it_stands(user_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr("vidrnn.app.serving.serve", _asked_once)  # else it runs until somebody stops it
     found = commands()
     assert {line for line in found if line.startswith("make")} | {"make test"} >= MAKE
     for line in found:
@@ -94,6 +97,12 @@ def test_every_command_runs_as_it_stands(user_folder: Path, monkeypatch: pytest.
             command()
         captured = capsys.readouterr()
         assert not stop.value.code, f"{line}\n{captured.out}\n{captured.err}"
+
+
+def _asked_once(session: Session, **_how: object) -> None:
+    """In place of a server: the first page of the list, and whether its first video is there."""
+    (row, *_) = session.page(Wanted(), first=0, count=50, anew=True)["rows"]
+    assert session.video(row["id"]).exists()
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)

@@ -11,6 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from vidrnn.cli.annotate import annotate
+from vidrnn.cli.app_verb import app_verb
 from vidrnn.cli.check import check
 from vidrnn.cli.classify import classify
 from vidrnn.cli.compare import compare
@@ -118,3 +119,4 @@ for verb in (
     *(runs, doctor),
 ):
     app.command()(verb)
+app.command("app")(app_verb)
