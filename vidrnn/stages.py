@@ -40,9 +40,14 @@ class _BesideBars(logging.Handler):
         tqdm.write(f"[{time.monotonic() - self._started:8.2f} s] {self.format(record)}", file=sys.stderr)
 
 
-def show_stages() -> None:
-    """Show all lines from now on; a second call changes nothing."""
+@contextmanager
+def shown_stages() -> Iterator[None]:
+    """Show all lines until the block ends."""
+    handler, level = _BesideBars(), LOG.level
     LOG.setLevel(logging.INFO)
-    if not any(isinstance(handler, _BesideBars) for handler in LOG.handlers):
-        LOG.addHandler(_BesideBars())
-        LOG.propagate = False
+    LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        LOG.setLevel(level)

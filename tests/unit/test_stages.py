@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,7 @@ import pytest
 from tests.integration.world import call
 from tests.worlds import make_run
 from vidrnn.experiments.provenance import write_config
-from vidrnn.stages import LOG, show_stages, stage
-
-
-@pytest.fixture(autouse=True)
-def quiet_again() -> Iterator[None]:
-    """What a test switches on is off for the next."""
-    kept = LOG.level, LOG.handlers[:], LOG.propagate
-    yield
-    LOG.level, LOG.handlers[:], LOG.propagate = kept
+from vidrnn.stages import LOG, shown_stages, stage
 
 
 def test_a_stage_says_when_it_begins_and_how_long_it_took(caplog: pytest.LogCaptureFixture) -> None:
@@ -50,11 +41,16 @@ def test_the_verb_tells_its_stages_on_standard_error_alone(tmp_path: Path, capsy
     wanted += ["write a model file ..."]
     assert list(dict.fromkeys(line for line in said if line in wanted)) == wanted
     assert any(re.fullmatch(r"fit: \d+\.\d\d s", line) for line in said)
+    assert call(capsys, "train", "--config", tmp_path / "a.yaml", "--output", tmp_path / "run").err == plain.err
 
 
-def test_asked_twice_every_line_comes_once(capsys: pytest.CaptureFixture[str]) -> None:
-    show_stages()
-    show_stages()
-    with stage("work"):
+def test_nothing_is_shown_once_the_block_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    """A verb leaves nothing behind for the next one of the same process."""
+    level = LOG.level
+    with shown_stages(), stage("work"):
         pass
-    assert capsys.readouterr().err.count("work ...") == 1
+    with stage("more"):
+        pass
+    err = capsys.readouterr().err
+    assert err.count("work ...") == 1 and "more" not in err
+    assert (LOG.level, LOG.handlers) == (level, [])

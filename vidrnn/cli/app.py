@@ -45,15 +45,16 @@ app.add_typer(store_app, name="store")
 
 @app.callback()
 def begin(
+    context: typer.Context,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what is being done, and how long it took. Before the verb.")
     ] = False,
 ) -> None:
     """What holds for every verb."""
     if verbose:
-        from vidrnn.stages import show_stages
+        from vidrnn.stages import shown_stages
 
-        show_stages()
+        context.with_resource(shown_stages())  # until the verb ends
 
 
 # Newer releases of typer carry their own click and do not export this class under a name.
