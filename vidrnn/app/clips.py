@@ -102,6 +102,13 @@ class Clips:
             self._labels[number] = self._number(label)
             self._changed[number] = found is not None
 
+    def put_answer(self, number: int, answer: Answer) -> None:
+        """Keep what a model said of a clip in place of what was said before."""
+        self.answers.by_name[self.names[number]] = answer
+        self._predicted[number] = self._number(answer.predicted)
+        self._scores[number] = np.nan if answer.score is None else answer.score
+        self._by_score = np.argsort(self._scores, kind="stable")
+
     def view(self, wanted: Wanted, *, anew: bool = False) -> npt.NDArray[np.intp]:
         """(n,) numbers of the clips that are wanted, in order; the same as before unless asked for ``anew``."""
         if anew or wanted not in self._views:

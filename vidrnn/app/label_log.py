@@ -174,8 +174,12 @@ class LabelLog:
 
 
 def segments_of(rows: list[Any]) -> tuple[Segment, ...]:
-    """Segments by start from rows of start, end and label. Raises AnnotationError, ValueError, TypeError."""
-    found = [Segment(float(start), float(end), str(label)) for start, end, label in rows]
+    """Segments by start from rows of start, end, label and maybe a score, which people do not give.
+
+    Raises:
+        AnnotationError, ValueError, TypeError: one is no segment.
+    """
+    found = [Segment(float(start), float(end), str(label)) for start, end, label, *_score in rows]
     return tuple(sorted(found, key=lambda segment: (segment.start_s, segment.end_s)))
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -21,12 +20,14 @@ from vidrnn.app.clips import Wanted
 from vidrnn.app.guard import Guard
 from vidrnn.app.playing import Playable, frame_times
 from vidrnn.app.session import Session
+from vidrnn.app.uploads import receive
 from vidrnn.errors import ConfigError, MissingPathError, VidrnnError
 
 _PAGE = Path(__file__).with_name("page")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _BODY_BYTES = 4_000_000  # of what the page sends, but for uploads; some ten thousand segments
 _DECODERS = 2  # filmstrips at a time, so that labels never wait for pictures
+_UPLOADS = 2  # at a time
 _NO_STORE = {"cache-control": "no-store"}
 
 Answering = Callable[[Request], Awaitable[Response]]
@@ -47,6 +48,9 @@ def make_app(session: Session, *, token: str, port: int) -> ASGIApp:
         Route("/clips/{number:int}/frames", pages.frames),
         Route("/clips/{number:int}/label", pages.label, methods=["POST"]),
         Route("/clips/{number:int}/segments", pages.segments, methods=["POST"]),
+        Route("/clips/{number:int}/ask", pages.ask, methods=["POST"]),
+        Route("/uploads", pages.upload, methods=["POST"]),
+        Route("/asked/{word}", pages.asked),
         Route("/undo", pages.undo, methods=["POST"]),
         Route("/classes", pages.add_class, methods=["POST"]),
         Route("/exports", pages.export, methods=["POST"]),
@@ -72,7 +76,7 @@ class _Pages:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._decoders: CapacityLimiter | None = None
+        self._decoders, self._uploads = anyio.Semaphore(_DECODERS), anyio.Semaphore(_UPLOADS)
 
     async def about(self, _request: Request) -> Response:
         return _json(await run_in_threadpool(self._session.about))
@@ -110,8 +114,6 @@ class _Pages:
         return FileResponse(found.path, media_type=found.media_type, stat_result=status, headers=headers)
 
     async def strip(self, request: Request) -> Response:
-        if self._decoders is None:
-            self._decoders = CapacityLimiter(_DECODERS)
         async with self._decoders:
             if await request.is_disconnected():  # scrolled past meanwhile
                 return Response(status_code=204)
@@ -132,6 +134,23 @@ class _Pages:
     async def segments(self, request: Request) -> Response:
         told = await _body(request, {"segments": list})
         return _json(await run_in_threadpool(self._session.say_segments, _number(request), told["segments"]))
+
+    async def ask(self, request: Request) -> Response:
+        await _body(request, {})
+        return _json({"word": await run_in_threadpool(self._session.ask, _number(request))})
+
+    async def upload(self, request: Request) -> Response:
+        self._session.refuse_questions()
+        async with self._uploads:
+            video = await receive(request, self._session.scratch, name=request.query_params.get("name", ""))
+        try:
+            return _json({"word": self._session.ask(video)})
+        except ConfigError:
+            video.unlink(missing_ok=True)
+            raise
+
+    async def asked(self, request: Request) -> Response:
+        return _json({"answer": self._session.asked(request.path_params["word"])})
 
     async def undo(self, request: Request) -> Response:
         await _body(request, {})

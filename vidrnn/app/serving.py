@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-import tempfile
 import threading
 import webbrowser
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,15 @@ from pathlib import Path
 import uvicorn
 
 from vidrnn.annotations import Annotation, read_annotations
+from vidrnn.api import load
 from vidrnn.app.answers import Answers, read_answers
+from vidrnn.app.asking import Asker
 from vidrnn.app.clips import Clips
 from vidrnn.app.guard import new_token
 from vidrnn.app.label_log import LabelLog
 from vidrnn.app.places import Places
 from vidrnn.app.playing import Player
+from vidrnn.app.scratch import scratch_folder
 from vidrnn.app.server import make_app
 from vidrnn.app.session import Session
 from vidrnn.errors import ConfigError, VidrnnError
@@ -35,12 +37,14 @@ class Asked:
     Attributes:
         folders: that may be read; empty: the root of the videos in the configuration of the run.
         run: a run folder or a file of answers; None: there are none.
+        model: that may be asked; None: there is none.
         labels: the file of what people say; None: in the run folder, beside the file of answers, or in the first
             folder.
     """
 
     folders: tuple[Path, ...]
     run: Path | None = None
+    model: Path | None = None
     labels: Path | None = None
 
 
@@ -49,7 +53,8 @@ def session_of(asked: Asked) -> Iterator[Session]:
     """Everything that a page works on; what it made on the way is removed at the end.
 
     Raises:
-        ConfigError, MissingPathError: there is no folder and no run, or one of them cannot be read. OSError.
+        ConfigError, MissingPathError: there is no folder and no run, or one of them cannot be read. ModelFileError,
+            WeightsError: as from `vidrnn.api.load`. OSError.
     """
     answers = Answers() if asked.run is None else read_answers(asked.run)
     folders = asked.folders or ((answers.settings.data.root,) if answers.settings else ())
@@ -63,15 +68,21 @@ def session_of(asked: Asked) -> Iterator[Session]:
         answers = replace(answers, by_name={places.name_of(name): one for name, one in answers.by_name.items()})
     names = list(answers.by_name) or places.names()
     known, notes = _known(answers)
-    with (
-        LabelLog(asked.labels or _beside(asked, folders)) as log,
-        tempfile.TemporaryDirectory(prefix="vidrnn_app_", ignore_cleanup_errors=True) as scratch,
-    ):
-        videos = Path(scratch) / "videos"
+    asker = None if asked.model is None else Asker(load(asked.model))
+    with LabelLog(asked.labels or _beside(asked, folders)) as log, scratch_folder() as scratch:
+        videos = scratch / "videos"
         videos.mkdir()
         title = asked.run.resolve().name if asked.run is not None else folders[0].resolve().name
         yield Session(
-            title, places, Clips(names, answers), log, Player(videos), Path(scratch), known, (*answers.notes, *notes)
+            title,
+            places,
+            Clips(names, answers),
+            log,
+            Player(videos),
+            scratch,
+            known,
+            (*answers.notes, *notes),
+            asker,
         )
 
 

@@ -2,13 +2,16 @@
 
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vidrnn.annotations import Annotation
-from vidrnn.annotations.records import one_form
-from vidrnn.app.answers import Answers
+from vidrnn.annotations.records import Segment, one_form
+from vidrnn.app.answers import Answer, Answers
+from vidrnn.app.asking import Asker, Question
 from vidrnn.app.clips import Clips, Wanted
 from vidrnn.app.exporting import FORMATS, Exported, annotations_of, export
 from vidrnn.app.label_log import LabelLog, Said, segments_of
@@ -34,6 +37,7 @@ class Session:
         scratch: a folder for what is made on the way; gone with the session.
         known: annotations from before, see `annotations_of`.
         notes: what is worth knowing at the start.
+        asker: a model to ask; None: there is none.
     """
 
     title: str
@@ -44,6 +48,7 @@ class Session:
     scratch: Path
     known: tuple[Annotation, ...] = ()
     notes: tuple[str, ...] = ()
+    asker: Asker | None = None
 
     def __post_init__(self) -> None:
         """What was said in earlier sessions counts."""
@@ -66,7 +71,10 @@ class Session:
             for name in ([said.label] if said.label else [segment.label for segment in said.segments or ()])
         }
         earlier = {name for annotation in self.known for name in annotation.names}
-        return list(dict.fromkeys([*self.answers.classes, *sorted(earlier), *self.log.classes, *sorted(used)]))
+        of_model = self.asker.classes if self.asker is not None else ()
+        return list(
+            dict.fromkeys([*self.answers.classes, *of_model, *sorted(earlier), *self.log.classes, *sorted(used)])
+        )
 
     def about(self) -> dict[str, Any]:
         """What the page shows around the list."""
@@ -81,6 +89,7 @@ class Session:
                 "labelled": self.clips.num_labelled,
                 "changed": self.clips.num_changed,
                 "has_answers": bool(self.answers.by_name),
+                "has_model": self.asker is not None,
                 "notes": [*self.notes, *self.log.notes],
             }
 
@@ -110,10 +119,10 @@ class Session:
                 segments = answer.segments
             return self._row(number) | {
                 "truth": self.answers.truths.get(name, ""),
-                "top_k": [] if answer is None else [list(pair) for pair in answer.top_k],
+                "top_k": [] if answer is None else answer.top_k,
                 "note": "" if answer is None else answer.note,
                 "group": self.answers.groups.get(name, ""),
-                "segments": None if segments is None else [[s.start_s, s.end_s, s.label] for s in segments],
+                "segments": _rows(segments),
             }
 
     def video(self, number: int) -> Path:
@@ -151,6 +160,40 @@ class Session:
             name = self.clips.names[number]
             Annotation(name, "", None, name, segments=segments)  # refuses a label that overlaps itself
             return self._keep(number, Said(segments=segments))
+
+    def ask(self, video: int | Path) -> str:
+        """Ask the model about a clip, whose answer is kept with it, or about an upload, which is deleted then.
+
+        Returns:
+            A word for `asked`.
+
+        Raises:
+            ConfigError: there is no model, or too many questions wait. MissingPathError: the clip is not there.
+        """
+        if isinstance(video, Path):
+            return self._model().ask(Question(video, is_upload=True))
+        return self._model().ask(Question(self.video(video), tell=partial(self._take_answer, video)))
+
+    def asked(self, word: str) -> dict[str, Any] | None:
+        """What the model said; None while it is not there yet. Raises ConfigError, MissingPathError."""
+        answer = self._model().answer(word)
+        if answer is None:
+            return None
+        found = {"predicted": answer.predicted, "score": answer.score, "top_k": answer.top_k, "note": answer.note}
+        return found | {"segments": _rows(answer.segments)}
+
+    def refuse_questions(self) -> None:
+        """Before anything is sent. Raises ConfigError: there is no model, or too many questions wait."""
+        self._model().refuse_more()
+
+    def _model(self) -> Asker:
+        if self.asker is None:
+            raise ConfigError("there is no model to ask; start `vidrnn app` with --model")
+        return self.asker
+
+    def _take_answer(self, number: int, answer: Answer) -> None:
+        with self._lock:
+            self.clips.put_answer(number, answer)
 
     def undo(self) -> dict[str, Any] | None:
         """Take back the latest that was said; the row of its clip, None where there is nothing. Raises OSError."""
@@ -208,3 +251,7 @@ class Session:
     def _refuse_unknown(self, number: int) -> None:
         if not 0 <= number < len(self.clips):
             raise MissingPathError(f"there is no clip {number}; there are {len(self.clips)}, counted from 0")
+
+
+def _rows(segments: Sequence[Segment] | None) -> list[list[Any]] | None:
+    return None if segments is None else [[one.start_s, one.end_s, one.label, one.score] for one in segments]

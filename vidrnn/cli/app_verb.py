@@ -18,6 +18,10 @@ def app_verb(
             "--run", help="Folder of crossval or evaluate, or a file of classify or segments, to look through."
         ),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="A model.safetensors to ask about clips and about files that you drop."),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option("--labels", help="File that keeps what you say; else vidrnn_labels.jsonl in the run or folder."),
@@ -36,7 +40,7 @@ def app_verb(
     warm_up()
     from vidrnn.app.serving import Asked, serve, session_of
 
-    with session_of(Asked(tuple(folders or ()), run, labels)) as session:
+    with session_of(Asked(tuple(folders or ()), run, model, labels)) as session:
         for note in session.notes:
             print(f"note: {note}")
         serve(session, port=port, browser=not no_browser)

@@ -1,6 +1,8 @@
 """A page on small folders, asked without a network."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from tests.media import pictures, write_clip
 from vidrnn.app.server import make_app
 from vidrnn.app.serving import Asked, session_of
 from vidrnn.app.session import Session
+from vidrnn.inference.prediction import Prediction
 
 TOKEN, PORT = "a-token", 8000
 BASE = f"http://127.0.0.1:{PORT}/{TOKEN}/"
@@ -25,6 +28,35 @@ def page(*folders: Path, run: Path | None = None, **more: Any) -> Iterator[tuple
         app = make_app(session, token=TOKEN, port=PORT)
         with TestClient(app, base_url=BASE) as client:
             yield client, session
+
+
+class SaysItsSuffix:
+    """In place of a model: says the suffix of a file, when it is let."""
+
+    classes = ("avi", "mp4")
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.seen: list[Path] = []
+
+    def predict(self, path: Path) -> Prediction:
+        assert self.may_answer.wait(60)
+        self.seen.append(path)
+        if path.read_bytes()[:4] == b"fail":
+            return Prediction(str(path), "failed", error="no video at all")
+        label, other = path.suffix[1:], "avi"
+        row = {"label": label, "score": 0.75, "top_k": [(label, 0.75), (other, 0.25)]}
+        return Prediction(str(path), "ok", (row,))
+
+
+def answered(client: TestClient, word: str) -> dict[str, Any]:
+    """What the model says, as soon as it does."""
+    until = time.monotonic() + 60
+    while (found := client.get(f"{BASE}asked/{word}").json()["answer"]) is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return dict(found)
 
 
 def clips_in(folder: Path, *names: str) -> Path:

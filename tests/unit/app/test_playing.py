@@ -1,5 +1,6 @@
 """A browser gets each video as it is or as an MP4 with the same frames; what cannot be read says why."""
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tests.media import pictures, write_clip
 from tests.unit.app.app_worlds import BASE, page
 from vidrnn.app.playing import Playable, Player, frame_times
+from vidrnn.app.scratch import scratch_folder
 from vidrnn.video.playable import media_type
 from vidrnn.video.probe import probe
 
@@ -78,3 +80,15 @@ def test_what_was_written_is_gone_with_the_session(tmp_path: Path) -> None:
         assert strip.headers["content-type"] == "image/webp" and strip.content[8:12] == b"WEBP"
         assert session.scratch.exists()
     assert not session.scratch.exists()
+
+
+def test_what_a_killed_page_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "vidrnn_app_left"
+    left.mkdir()
+    (left / ".lock").touch()
+    (left / "a.mp4").touch()
+    (tmp_path / "vidrnn_app_of_somebody_else").mkdir()
+    with scratch_folder() as one, scratch_folder() as other:
+        assert one != other and one.exists() and other.exists() and not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["vidrnn_app_of_somebody_else"]

@@ -138,7 +138,7 @@ def test_segments_are_kept_and_taken_away_in_other_formats(tmp_path: Path, video
         "path,status,start,end,label,score,error\nclips/1.mp4,ok,0.0,0.1,sit,0.9,\nclips/1.mp4,ok,0.1,0.2,wave,0.8,\n"
     )
     with page(videos, run=said) as (client, _):
-        assert client.get(f"{BASE}clips/0").json()["segments"] == [[0.0, 0.1, "sit"], [0.1, 0.2, "wave"]]
+        assert client.get(f"{BASE}clips/0").json()["segments"] == [[0.0, 0.1, "sit", 0.9], [0.1, 0.2, "wave", 0.8]]
         moved = {"segments": [[0.0, 0.08, "sit"], [0.08, 0.2, "wave"]]}
         assert client.post(f"{BASE}clips/0/segments", json=moved).json()["num_segments"] == 2
         for wrong in (

@@ -33,6 +33,7 @@ export class List {
     this.first = 0;
     this.total = 0;
     this.at = 0; // in the whole list
+    this.left = false;
     part("back").addEventListener("click", () => this.choose(Math.max(0, this.first - PAGE)));
     part("forth").addEventListener("click", () => this.choose(this.first + PAGE));
     for (const name of ["show", "label", "predicted"]) part(name).addEventListener("change", () => this.restart());
@@ -46,6 +47,12 @@ export class List {
 
   get wanted() {
     return Object.fromEntries(["show", "text", "label", "predicted"].map((name) => [name, this.part(name).value]));
+  }
+
+  // Something else is on the screen; the place in the list stays.
+  leave() {
+    this.left = true;
+    this.#mark();
   }
 
   get row() { return this.rows[this.at - this.first] ?? null; }
@@ -93,6 +100,7 @@ export class List {
 
   async #chosen(place) {
     this.at = place;
+    this.left = false;
     this.#mark();
     await this.onChoose(this.row);
   }
@@ -111,7 +119,7 @@ export class List {
 
   #mark() {
     [...this.part("rows").children].forEach((item, place) => {
-      item.firstChild.setAttribute("aria-current", String(this.first + place === this.at));
+      item.firstChild.setAttribute("aria-current", String(!this.left && this.first + place === this.at));
     });
   }
 }

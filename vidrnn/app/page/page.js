@@ -1,46 +1,55 @@
 // The page: a clip, its classes, the list, and the keys that work on them.
 
+import { askClip, askFile, record } from "./ask.js";
 import { describe, List } from "./list.js";
 import { Player } from "./player.js";
 import { get, post, Refused } from "./server.js";
 import { strips } from "./strips.js";
+import { Timeline } from "./timeline.js";
 
 const part = (id) => document.getElementById(id);
 // Letters without those that have another meaning here.
-const KEYS = "1234567890qwertyiopasdfghjklzxcvbnm";
+const KEYS = "1234567890qwertyiopasdfghjklzxcvbn";
 const player = new Player(part("video"), part("screen-text"));
+const timeline = new Timeline(part("timeline"), player);
 const list = new List(part, showClip);
 let classes = [];
+let tried = null; // the file on the screen, where it is none of the list
 
 function say(text) {
   part("message").textContent = text;
   part("message").hidden = !text;
 }
 
-// Everything that is started by hand: what the server refuses is shown, and nothing happens twice at once.
+// What the server refuses is shown.
+async function aside(action) {
+  try {
+    say("");
+    await action();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say(error.message);
+  }
+}
+
+// One thing after the other, so that no key is lost; what takes long goes aside.
 let busy = Promise.resolve();
 function work(action) {
-  busy = busy.then(async () => {
-    try {
-      say("");
-      await action();
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      say(error.message);
-    }
-  });
+  busy = busy.then(() => aside(action));
   return busy;
 }
 
 async function showClip(row) {
+  tried = null;
   part("clip").hidden = row === null;
   if (row === null) return player.clear();
   part("name").textContent = row.name;
   showSaid(row);
+  timeline.show(null);
   player.show(row.id);
   showStrip(row.id);
   const detail = await get(`clips/${row.id}`);
-  if (list.row?.id === row.id) showScores(detail);
+  if (list.row?.id === row.id) showAnswer(detail);
 }
 
 // Another image each time: one that is still loading must not come late.
@@ -59,7 +68,8 @@ function showSaid(row) {
   }
 }
 
-function showScores({ top_k, note, truth, label }) {
+function showAnswer({ top_k, note, truth, label, segments }) {
+  timeline.show(segments);
   const cells = top_k.flatMap(([name, score]) => {
     const bar = Object.assign(document.createElement("meter"), { value: score, title: `${name} ${score.toFixed(3)}` });
     const texts = [name, score.toFixed(2)].map((text) => Object.assign(document.createElement("span"), { textContent: text }));
@@ -100,6 +110,9 @@ async function showAbout() {
   );
   part("notes").hidden = !about.notes.length;
   if (!part("format").options.length) part("format").replaceChildren(...about.formats.map((name) => new Option(name)));
+  for (const hidden of [part("ask"), part("drop"), ...document.querySelectorAll("#help .model")]) {
+    hidden.hidden = !about.has_model;
+  }
   part("predicted").parentElement.hidden = !about.has_answers;
   for (const option of part("show").options) {
     if (["wrong", "uncertain"].includes(option.value)) option.hidden = option.disabled = !about.has_answers;
@@ -115,11 +128,62 @@ function showProgress({ total, labelled, changed, labels }) {
 
 async function label(name) {
   const { row, at } = list;
-  if (!row) return;
+  if (!row || list.left) return;
   list.update(await post(`clips/${row.id}/label`, { label: name }));
   showProgress(await get("about"));
   if (name && at + 1 < list.total) await list.choose(at + 1);
   else showSaid(list.row);
+}
+
+async function ask() {
+  const { row } = list;
+  if (!row || list.left || part("ask").hidden) return;
+  part("said").append(" · the model is asked …");
+  await askClip(row.id);
+  const detail = await get(`clips/${row.id}`);
+  list.update(detail);
+  await showAbout();
+  if (list.row?.id === row.id && !list.left) await showClip(detail);
+}
+
+// Of a file nothing is kept: it takes the place of the clip on the screen until another clip is chosen.
+async function tryFile(file) {
+  tried = file;
+  part("clip").hidden = false;
+  part("name").textContent = `${file.name} (not kept)`;
+  part("strip").removeAttribute("src");
+  part("scores").replaceChildren();
+  for (const button of part("classes").children) button.setAttribute("aria-pressed", "false");
+  part("said").textContent = "The model is asked …";
+  timeline.show(null);
+  list.leave();
+  player.showLocal(file);
+  try {
+    const answer = await askFile(file);
+    if (tried !== file) return; // something else is on the screen by now
+    part("said").replaceChildren("predicted ", Object.assign(document.createElement("b"), { textContent: answer.predicted }));
+    if (!answer.predicted) part("said").replaceChildren();
+    showAnswer(answer);
+  } catch (error) {
+    part("said").textContent = "";
+    throw error;
+  }
+}
+
+let recording = null;
+async function startOrStop() {
+  if (recording) return recording.stop();
+  recording = await record();
+  part("record").setAttribute("aria-pressed", "true");
+  part("record").textContent = "Stop";
+  list.leave();
+  player.showLocal(recording.stream);
+  recording.file.then((file) => {
+    recording = null;
+    part("record").setAttribute("aria-pressed", "false");
+    part("record").textContent = "Record";
+    return aside(() => tryFile(file));
+  });
 }
 
 async function undo() {
@@ -164,6 +228,7 @@ const ACTIONS = {
   ArrowLeft: () => work(() => player.step(-1)),
   Backspace: () => work(() => label("")),
   Enter: () => work(() => list.row?.predicted && label(list.row.predicted)),
+  m: () => aside(ask),
   u: () => work(undo),
   " ": () => player.toggle(),
   "/": () => part("text").focus(),
@@ -196,6 +261,22 @@ part("export").addEventListener("submit", (event) => {
   work(takeAway);
 });
 part("undo").addEventListener("click", () => work(undo));
+part("ask").addEventListener("click", () => aside(ask));
+part("record").addEventListener("click", () => aside(startOrStop));
+part("file").addEventListener("change", ({ target }) => {
+  const [file] = target.files;
+  target.value = "";
+  if (file) aside(() => tryFile(file));
+});
+for (const [kind, over] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
+  addEventListener(kind, (event) => {
+    if (part("drop").hidden || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    part("drop").classList.toggle("over", over);
+    const [file] = event.dataTransfer.files;
+    if (kind === "drop" && file) aside(() => tryFile(file));
+  });
+}
 part("help-button").addEventListener("click", toggleHelp);
 
 await work(async () => {

@@ -18,6 +18,7 @@ export class Player {
     if (this.clip === id) return;
     this.clip = id;
     this.times = null;
+    this.video.srcObject = null;
     this.video.removeAttribute("src");
     this.video.load();
     this.#say("");
@@ -41,6 +42,19 @@ export class Player {
     }
   }
 
+  // A file of this machine, or what the camera sees: the server is not asked.
+  showLocal(source) {
+    this.clip = null;
+    this.times = null;
+    this.zero = 0;
+    this.#say("");
+    if (this.local) URL.revokeObjectURL(this.local);
+    this.local = null;
+    this.video.srcObject = source instanceof MediaStream ? source : null;
+    if (source instanceof Blob) this.video.src = this.local = URL.createObjectURL(source);
+    this.video.play().catch(() => {});
+  }
+
   clear() {
     this.clip = null;
     this.video.removeAttribute("src");
@@ -55,6 +69,8 @@ export class Player {
 
   // Seconds as in the video itself.
   get time() { return this.video.currentTime + this.zero; }
+
+  seek(time) { this.video.currentTime = Math.max(0, time - this.zero); }
 
   // The frame that is shown: a time is that of the latest frame that has begun.
   get frame() {
@@ -93,7 +109,7 @@ export class Player {
   }
 
   #failed() {
-    if (this.clip === null || !this.video.getAttribute("src")) return;
+    if (!this.video.getAttribute("src")) return;
     this.#say(`The browser cannot play it: ${this.video.error?.message || "no cause is given"}`);
   }
 

@@ -2,7 +2,7 @@
 
 export class Refused extends Error {}
 
-async function answer(request) {
+export async function answer(request) {
   let response;
   try {
     response = await request;
