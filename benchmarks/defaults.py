@@ -69,6 +69,9 @@ CANDIDATES = {
     "gated and max": "model.fusion=gated model.pooling=max",
     "max, features": "model.pooling=max model.inputs=[features,centred,change]",
     "folder.yaml, both views": "model.pooling=max model.inputs=[features,centred,change] training.mixup=0",
+    "folder.yaml, mirror chosen": (
+        "model.pooling=max model.inputs=[features,centred,change] training.mixup=0 features.mirrored=auto"
+    ),
     "folder.yaml": "model.pooling=max model.inputs=[features,centred,change] training.mixup=0 features.mirrored=false",
 }
 
