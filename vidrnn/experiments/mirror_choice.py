@@ -31,7 +31,7 @@ class MirrorChoice:
     Attributes:
         with_mirror: validation loss of models that are shown both views, mean over the inner folds.
         without: the same of the plain view alone.
-        num_folds: inner folds.
+        num_folds: inner folds; 0 where the videos of a single group cannot choose.
     """
 
     with_mirror: float
@@ -45,6 +45,8 @@ class MirrorChoice:
 
     def __str__(self) -> str:
         """A line for people."""
+        if not self.num_folds:
+            return "features.mirrored: auto is false here: the training split has a single group, which cannot choose"
         return (
             f"features.mirrored: auto is {str(self.mirrored).lower()} here: validation loss {self.with_mirror:.3f} "
             f"with the mirrored view and {self.without:.3f} without, in {self.num_folds} folds of the training split"
@@ -79,18 +81,26 @@ class Settled:
     notes: tuple[str, ...]
 
 
-def settle(settings: RunSettings, train_set: SequenceSet, val_set: SequenceSet | None, *, num_classes: int) -> Settled:
+def settle(
+    settings: RunSettings,
+    train_set: SequenceSet,
+    val_set: SequenceSet | None,
+    *,
+    num_classes: int,
+    jobs: int | None = None,
+) -> Settled:
     """Choose for a training whose configuration says ``auto``; any other comes back as it is.
 
-    Raises as `choose_mirrored`.
+    Args and errors as of `choose_mirrored`.
     """
     if settings.features.mirrored != "auto":
         return Settled(settings, train_set, val_set, {}, ())
     mirrored, figures, note = False, {}, "features.mirrored: auto is false here: no stream has a mirrored view"
     if train_set.has_both_views:
-        (choice,) = choose_mirrored([train_set], settings, num_classes=num_classes)
+        (choice,) = choose_mirrored([train_set], settings, num_classes=num_classes, jobs=jobs)
         mirrored, note = choice.mirrored, str(choice)
-        figures = {"mirrored_losses": {"true": choice.with_mirror, "false": choice.without}}
+        if choice.num_folds:
+            figures = {"mirrored_losses": {"true": choice.with_mirror, "false": choice.without}}
     features = settings.features.model_copy(update={"mirrored": mirrored})
     settings = settings.model_copy(update={"features": features})
     if not mirrored:
@@ -119,9 +129,9 @@ def choose_mirrored(
         on_fit: called after each fit.
 
     Raises:
-        AnnotationError: a set has a single group. TrainingError: a loss is no number.
+        TrainingError: a loss is no number.
     """
-    folds = [inner_folds(each.annotations, settings, wanted=_FOLDS, who="features.mirrored: auto") for each in sets]
+    folds = [_folds_in(each, settings) for each in sets]
     fits = [
         _Fit(number, fold, mirrored)
         for number, of_set in enumerate(folds)
@@ -134,14 +144,21 @@ def choose_mirrored(
         losses.setdefault((fits[position].number, fits[position].mirrored), []).append(loss)
         on_fit()
     means = {key: math.fsum(found) / len(found) for key, found in losses.items()}
-    return [MirrorChoice(means[number, True], means[number, False], len(of_set)) for number, of_set in enumerate(folds)]
+    return [
+        MirrorChoice(means.get((number, True), math.nan), means.get((number, False), math.nan), len(of_set))
+        for number, of_set in enumerate(folds)
+    ]
 
 
 def number_of_fits(sets: Sequence[SequenceSet], settings: RunSettings) -> int:
     """How many fits `choose_mirrored` makes."""
-    return sum(
-        2 * len(inner_folds(each.annotations, settings, wanted=_FOLDS, who="features.mirrored: auto")) for each in sets
-    )
+    return sum(2 * len(_folds_in(each, settings)) for each in sets)
+
+
+def _folds_in(sequences: SequenceSet, settings: RunSettings) -> list[Fold]:
+    if len({annotation.group for annotation in sequences.annotations}) < 2:
+        return []
+    return inner_folds(sequences.annotations, settings, wanted=_FOLDS, who="features.mirrored: auto")
 
 
 def _loss(sets: Sequence[SequenceSet], settings: RunSettings, num_classes: int, fit: _Fit) -> float:

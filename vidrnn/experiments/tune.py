@@ -23,6 +23,7 @@ from vidrnn.errors import ConfigError, TrainingError
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.report import write_json
 from vidrnn.experiments.inner_folds import inner_folds
+from vidrnn.experiments.mirror_choice import settle
 from vidrnn.experiments.provenance import describe_data, provenance
 from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
 from vidrnn.experiments.side_by_side import in_order, side_by_side, usual_jobs
@@ -82,6 +83,7 @@ class _Task:
     protocol: str
     has_test: bool
     jobs: int
+    notes: tuple[str, ...]
 
 
 def tune(
@@ -154,10 +156,6 @@ def _require_optuna() -> None:
 
 
 def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Task, str]:
-    if settings.features.mirrored == "auto":
-        raise ConfigError(
-            "features.mirrored: auto is chosen by `vidrnn train`, not by a search; set it to true or false for tune"
-        )
     annotations = read_annotations(settings.data)
     refuse_one_class(annotations)
     splits = split_annotations(annotations, settings.data)
@@ -165,6 +163,8 @@ def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Ta
     folders = find_folders(settings.features, store=settings.extraction.store)
     label_map = label_map_of(splits["train"], settings.model.head)
     sequences = load_set(splits["train"], settings=settings, folders=folders, label_map=label_map)
+    settled = settle(settings, sequences, None, num_classes=len(label_map), jobs=jobs)
+    settings, sequences = settled.settings, settled.train_set
     folds = inner_folds(sequences.annotations, settings, wanted=settings.tuning.folds, who="tune")
     task = _Task(
         settings=settings,
@@ -176,6 +176,7 @@ def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Ta
         protocol=_protocol(settings, splits, sequences, folds, folders),
         has_test=bool(splits["test"]),
         jobs=usual_jobs(choose_device(settings.training.device)) if jobs is None else jobs,
+        notes=settled.notes,
     )
     return task, _fingerprint(task, folders)
 
@@ -276,7 +277,7 @@ def _write(task: _Task, search: "Search") -> Tuning:
         untuned=untuned,
         protocol=task.protocol,
         has_test=task.has_test,
-        notes=(*task.space.notes, *note_sources(task.sequences)),
+        notes=(*task.notes, *task.space.notes, *note_sources(task.sequences)),
         missing=task.sequences.missing,
         best_config=best_config,
     )

@@ -10,13 +10,12 @@ import pytest
 from tests.unit.experiments.test_head_runs import write_csv
 from tests.worlds import Array, fill_store, sequence_set, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations.splits import Fold
-from vidrnn.errors import AnnotationError, ConfigError
 from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.crossval_fits import Fits, _Fit
 from vidrnn.experiments.evaluate import evaluate
 from vidrnn.experiments.train import train
 from vidrnn.experiments.tune import tune
-from vidrnn.settings.base import validate
+from vidrnn.settings.base import load, validate
 from vidrnn.settings.run import RunSettings
 from vidrnn.store.feature_store import FeatureStore
 
@@ -120,12 +119,19 @@ def test_fits_of_a_stopped_run_are_kept_apart_by_their_view(tmp_path: Path) -> N
     assert names == {"model seed 7 tested on 0", "model seed 7 in the plain view tested on 0"}
 
 
-def test_a_single_group_cannot_choose(tmp_path: Path) -> None:
-    settings = make_settings(tmp_path, "noise", groups=1)
-    with pytest.raises(AnnotationError, match=r"features\.mirrored: auto needs at least two groups"):
-        train(settings, output=tmp_path / "run")
+def test_a_single_group_cannot_choose_and_has_no_mirror(tmp_path: Path) -> None:
+    notes: list[str] = []
+    run = train(make_settings(tmp_path, "noise", groups=1), output=tmp_path / "run", on_note=notes.append)
+    assert run.model.settings.features.mirrored is False
+    assert "mirrored_losses" not in run.metrics
+    assert "features.mirrored: auto is false here: the training split has a single group, which cannot choose" in notes
 
 
-def test_a_search_refuses_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="set it to true or false for tune"):
-        tune(make_settings(tmp_path, "noise"), output=tmp_path / "search")
+@pytest.mark.parametrize(("world", "chosen"), [("sides", False), ("noise", True)])
+def test_a_search_chooses_first_and_writes_what_it_chose(tmp_path: Path, world: World, chosen: bool) -> None:
+    settings = make_settings(tmp_path, world)
+    result = tune(settings, output=tmp_path / "search")
+    assert load(RunSettings, result.best_config).features.mirrored is chosen
+    assert f"features.mirrored: auto is {str(chosen).lower()} here" in result.notes[0]
+    again = tune(settings, output=tmp_path / "search")  # the same search
+    assert again.records == result.records
