@@ -62,7 +62,9 @@ def crossvalidate(
         on_fit: called after each fit, for a progress bar.
     """
     head, fits = settings.model.head, seeds_of_fits(settings)
-    mirrored = _mirrored(sequences, folds, settings, num_classes=len(label_map), jobs=jobs, on_fit=on_fit)
+    mirrored = _mirrored(
+        sequences, folds, settings, num_classes=len(label_map), jobs=jobs, finished=finished, on_fit=on_fit
+    )
     outputs, single, untrained = make_all(
         Fits(sequences, folds, len(label_map), settings, curves, mirrored), jobs=jobs, finished=finished, on_fit=on_fit
     )
@@ -107,13 +109,14 @@ def _mirrored(
     *,
     num_classes: int,
     jobs: int,
+    finished: FinishedFits | None,
     on_fit: Callable[[], None],
 ) -> tuple[bool, ...]:
     """For each fold what its training side chooses, where that is asked for."""
     if settings.features.mirrored != "auto" or not sequences.has_both_views:
         return ()
     sets = [sequences.subset(fold.train) for fold in folds]
-    choices = choose_mirrored(sets, settings, num_classes=num_classes, jobs=jobs, on_fit=on_fit)
+    choices = choose_mirrored(sets, settings, num_classes=num_classes, jobs=jobs, finished=finished, on_fit=on_fit)
     return tuple(choice.mirrored for choice in choices)
 
 

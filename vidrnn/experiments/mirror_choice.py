@@ -5,20 +5,23 @@ single video tells.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
+import numpy as np
+
 from vidrnn.annotations.splits import Fold
 from vidrnn.device import choose_device
 from vidrnn.errors import TrainingError
+from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.inner_folds import inner_folds
 from vidrnn.experiments.side_by_side import side_by_side, usual_jobs
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.run import RunSettings
 from vidrnn.training.members import fit_members
-from vidrnn.training.predict import predict_options
+from vidrnn.training.predict import Answers, predict_options
 from vidrnn.training.validation import validate
 
 _FOLDS = 3  # inner ones; each is fitted twice
@@ -114,6 +117,7 @@ def choose_mirrored(
     *,
     num_classes: int,
     jobs: int | None = None,
+    finished: FinishedFits | None = None,
     on_fit: Callable[[], object] = lambda: None,
 ) -> list[MirrorChoice]:
     """Compare models with and without the mirrored view by group k-fold inside each of several sets.
@@ -126,6 +130,7 @@ def choose_mirrored(
         settings: the configuration.
         num_classes: classes that the head tells apart.
         jobs: fits at the same time, each with one thread; None: `usual_jobs`. The choice does not depend on it.
+        finished: fits of an earlier run that was stopped; the losses that are found now are kept there.
         on_fit: called after each fit.
 
     Raises:
@@ -137,17 +142,47 @@ def choose_mirrored(
         for number, of_set in enumerate(folds)
         for fold, mirrored in product(of_set, (True, False))
     ]
-    device = choose_device(settings.training.device)
-    work = partial(_loss, sets, settings, num_classes)
     losses: dict[tuple[int, bool], list[float]] = {}
-    for position, loss in side_by_side(work, fits, jobs=usual_jobs(device) if jobs is None else jobs, device=device):
-        losses.setdefault((fits[position].number, fits[position].mirrored), []).append(loss)
+    for fit, loss in _losses(sets, fits, settings, num_classes=num_classes, jobs=jobs, finished=finished):
+        losses.setdefault((fit.number, fit.mirrored), []).append(loss)
         on_fit()
     means = {key: math.fsum(found) / len(found) for key, found in losses.items()}
     return [
         MirrorChoice(means.get((number, True), math.nan), means.get((number, False), math.nan), len(of_set))
         for number, of_set in enumerate(folds)
     ]
+
+
+def _losses(
+    sets: Sequence[SequenceSet],
+    fits: Sequence[_Fit],
+    settings: RunSettings,
+    *,
+    num_classes: int,
+    jobs: int | None,
+    finished: FinishedFits | None,
+) -> Iterator[tuple[_Fit, float]]:
+    """What an earlier run has found, then the rest side by side."""
+    waiting: list[_Fit] = []
+    for fit in fits:
+        known = finished.get(_name_of(fit, sets)) if finished else None
+        if known is None:
+            waiting.append(fit)
+        else:
+            yield fit, float(known.averaged[0])
+    device = choose_device(settings.training.device)
+    work = partial(_loss, sets, settings, num_classes)
+    for number, loss in side_by_side(work, waiting, jobs=usual_jobs(device) if jobs is None else jobs, device=device):
+        if finished:
+            finished.add(_name_of(waiting[number], sets), Answers([np.asarray(loss)], ()))
+        yield waiting[number], loss
+
+
+def _name_of(fit: _Fit, sets: Sequence[SequenceSet]) -> str:
+    """What a fit differs in from all others of the same data and settings."""
+    videos = sets[fit.number].annotations
+    learned, tested = ([str(videos[position]) for position in side] for side in (fit.fold.train, fit.fold.test))
+    return f"mirror {fit.mirrored} learned from {learned} validated on {tested}"
 
 
 def number_of_fits(sets: Sequence[SequenceSet], settings: RunSettings) -> int:

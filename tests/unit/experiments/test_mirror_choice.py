@@ -10,6 +10,7 @@ import pytest
 from tests.unit.experiments.test_head_runs import write_csv
 from tests.worlds import Array, fill_store, sequence_set, tiny_model, tiny_spec, tiny_training, video_features
 from vidrnn.annotations.splits import Fold
+from vidrnn.experiments import mirror_choice
 from vidrnn.experiments.crossval import run_crossval
 from vidrnn.experiments.crossval_fits import Fits, _Fit
 from vidrnn.experiments.evaluate import evaluate
@@ -117,6 +118,25 @@ def test_fits_of_a_stopped_run_are_kept_apart_by_their_view(tmp_path: Path) -> N
     sequences = sequence_set([np.zeros((2, 3))] * 3, [0, 1, 0])
     names = {Fits(sequences, [fold], 2, settings, mirrored=views).name_of(fit) for views in [(), (True,), (False,)]}
     assert names == {"model seed 7 tested on 0", "model seed 7 in the plain view tested on 0"}
+
+
+def test_a_stopped_run_goes_on_with_the_fits_of_the_choice_that_it_has(tmp_path: Path) -> None:
+    settings, done = make_settings(tmp_path, "noise"), []
+
+    def stop() -> None:
+        done.append(None)
+        if len(done) == 11:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_crossval(settings, output=tmp_path / "a", jobs=1, on_fit=stop)
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        loss = mirror_choice._loss
+        patch.setattr(mirror_choice, "_loss", lambda *arguments: made.append(None) or loss(*arguments))
+        gone_on = run_crossval(settings, output=tmp_path / "a", jobs=1)
+    assert len(made) == 3 * 6 - 11
+    assert gone_on.as_dict() == run_crossval(settings, output=tmp_path / "b", jobs=1).as_dict()
 
 
 def test_a_single_group_cannot_choose_and_has_no_mirror(tmp_path: Path) -> None:
