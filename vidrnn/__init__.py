@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         load,
         load_settings,
         report,
+        suggest,
         train,
     )
     from vidrnn.errors import VidrnnError
@@ -49,6 +50,7 @@ _HOMES = {
         "load",
         "load_settings",
         "report",
+        "suggest",
         "train",
     ),
     "vidrnn.errors": ("VidrnnError",),
@@ -78,6 +80,7 @@ __all__ = [
     "load_settings",
     "read_annotations",
     "report",
+    "suggest",
     "train",
 ]
 

@@ -28,6 +28,7 @@ from vidrnn.cli.runs import runs
 from vidrnn.cli.segments import segments
 from vidrnn.cli.store import store_app
 from vidrnn.cli.stream import stream
+from vidrnn.cli.suggest import suggest
 from vidrnn.cli.train import train
 from vidrnn.cli.tune import tune
 from vidrnn.errors import ExitCode, VidrnnError
@@ -117,7 +118,7 @@ def _how_to_go_on() -> str:
 for verb in (
     *(demo, check, extract, train, evaluate, crossval, tune, compare, report),
     *(classify, segments, stream, annotate, explain, cut, convert),
-    *(runs, doctor),
+    *(suggest, runs, doctor),
 ):
     app.command()(verb)
 app.command("app")(app_verb)
