@@ -7,117 +7,20 @@ import csv
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from tests.browser.test_annotated_in_chromium import CHROMIUM, PATIENCE_S
+from tests.browser.app_pages import CONTRAST, DESKTOP, PHONE, SMALLEST, opened, plays, served, started
+from tests.browser.test_annotated_in_chromium import CHROMIUM
 from tests.media import pictures, write_clip
-from tests.unit.app.app_worlds import TOKEN, SaysItsSuffix
+from tests.unit.app.app_worlds import SaysItsSuffix
 from tests.unit.reporting.report_worlds import write_run, write_videos
-from vidrnn.app.asking import Asker, Model
-from vidrnn.app.server import make_app
-from vidrnn.app.serving import Asked, session_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
-sync_api = pytest.importorskip("playwright.sync_api")
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-# The lowest contrast of a text with what is behind it, by WCAG 2.
-CONTRAST = """() => {
-  const parts = (colour) => (colour.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const luminance = (colour) => {
-    const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    const [r, g, b] = parts(colour).slice(0, 3).map((v) => linear(v / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (part) => {
-    for (; part; part = part.parentElement) {
-      const colour = getComputedStyle(part).backgroundColor;
-      if ((parts(colour)[3] ?? 1) > 0.9) return colour;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const all = [...document.querySelectorAll("h1, p, span, b, button, label, kbd, dt, dd, li")].filter(
-    (part) => part.textContent.trim() && part.offsetParent && !part.disabled && !part.closest("#screen"));
-  return Math.min(...all.map((part) => {
-    const [dark, light] = [luminance(getComputedStyle(part).color), luminance(behind(part))].sort((a, b) => a - b);
-    return (light + 0.05) / (dark + 0.05);
-  }));
-}"""
-
-# The height of the lowest thing that is pressed, in pixels.
-SMALLEST = """() => Math.min(...[...document.querySelectorAll("button, select, input")]
-  .filter((part) => part.offsetParent).map((part) => part.getBoundingClientRect().height))"""
-
-
-@contextmanager
-def started(*arguments: object) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """The address of a `vidrnn app`, and its process."""
-    command = [sys.executable, "-m", "vidrnn", "app", *map(str, arguments), "--no-browser"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        address = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
-        yield address, process
-    finally:
-        process.terminate()
-        process.wait(timeout=PATIENCE_S)
-
-
-@contextmanager
-def served(*folders: Path, run: Path | None = None, model: Model | None = None, **more: Any) -> Iterator[str]:
-    """The address of a page whose server is a thread of this process."""
-    with session_of(Asked(folders, run, **more)) as session, socket.create_server(("127.0.0.1", 0)) as listening:
-        session.asker = None if model is None else Asker(model)
-        port = listening.getsockname()[1]
-        app = make_app(session, token=TOKEN, port=port)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{port}/{TOKEN}/"
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE_S)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    options = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
-    options += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield found
-        found.close()
-
-
-@contextmanager
-def opened(browser: Any, address: str, *, size: dict[str, int] = DESKTOP, dark: bool = False) -> Iterator[Any]:
-    """A page on which nothing goes wrong and that asks nobody else."""
-    context = browser.new_context(permissions=["camera"], viewport=size, color_scheme="dark" if dark else "light")
-    context.set_default_timeout(1000 * PATIENCE_S)
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: request.url.startswith((address, "blob:", "data:")) or wrong.append(request.url))
-    page.goto(address)
-    page.wait_for_selector("#rows li")
-    yield page
-    assert wrong == []
-    context.close()
-
-
-def plays(page: Any) -> None:
-    page.wait_for_function("() => document.querySelector('video').readyState >= 2")
 
 
 @pytest.fixture(scope="module")
@@ -266,22 +169,6 @@ def test_a_model_is_asked_about_a_clip_a_file_and_the_camera(
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         assert not any(path.exists() for path in model.seen[1:]) and len(model.seen) == 3
     assert not (tmp_path / "l.jsonl").exists()
-
-
-def test_segments_are_shown_over_time(browser: Any, videos: Path, tmp_path: Path) -> None:
-    said = tmp_path / "segments.csv"
-    rows = ["clips/1.mp4,ok,0.0,0.48,sit,0.9,", "clips/1.mp4,ok,0.48,0.96,wave,0.8,"]
-    said.write_text("\n".join(["path,status,start,end,label,score,error", *rows]) + "\n")
-    with served(videos, run=said) as address, opened(browser, address) as page:
-        plays(page)
-        page.wait_for_selector(".lane")
-        assert page.locator(".lane > span").all_inner_texts() == ["sit", "wave"]
-        page.click(".track button[aria-label^=wave]")
-        page.wait_for_function("() => Math.abs(document.querySelector('video').currentTime - 0.48) < 0.3")
-        bars = page.locator(".track button").evaluate_all(
-            "(all) => all.map((one) => one.getBoundingClientRect().width)"
-        )
-        assert bars[0] == pytest.approx(bars[1], rel=0.02)
 
 
 def test_a_server_that_is_gone_is_named(browser: Any, videos: Path, tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ class Clips:
         )
         self._by_score = np.argsort(self._scores, kind="stable")
         self._labels = np.array([self._number(self.answers.truths.get(name, "")) for name in self.names], np.int32)
+        self.has_segments = any(answer is not None and answer.segments is not None for answer in said)
         self._changed = np.zeros(len(self.names), bool)
         self._places = {name: number for number, name in enumerate(self.names)}
         self._views: OrderedDict[Wanted, npt.NDArray[np.intp]] = OrderedDict()

@@ -54,8 +54,10 @@ class Session:
         """What was said in earlier sessions counts."""
         self._lock = threading.RLock()
         self._exports: dict[str, Exported] = {}
-        for name in self.log.said:
+        self._used = {name: None for annotation in self.known for name in sorted(set(annotation.names))}
+        for name, said in self.log.said.items():
             self.clips.take(name, self.log.said)
+            self._use(said)
 
     @property
     def answers(self) -> Answers:
@@ -64,17 +66,9 @@ class Session:
 
     @property
     def classes(self) -> list[str]:
-        """In the order of the model, then those that people added or used."""
-        used = {
-            name
-            for said in self.log.said.values()
-            for name in ([said.label] if said.label else [segment.label for segment in said.segments or ()])
-        }
-        earlier = {name for annotation in self.known for name in annotation.names}
+        """In the order of the model, then those that people used or added."""
         of_model = self.asker.classes if self.asker is not None else ()
-        return list(
-            dict.fromkeys([*self.answers.classes, *of_model, *sorted(earlier), *self.log.classes, *sorted(used)])
-        )
+        return list(dict.fromkeys([*self.answers.classes, *of_model, *self._used, *self.log.classes]))
 
     def about(self) -> dict[str, Any]:
         """What the page shows around the list."""
@@ -89,6 +83,7 @@ class Session:
                 "labelled": self.clips.num_labelled,
                 "changed": self.clips.num_changed,
                 "has_answers": bool(self.answers.by_name),
+                "has_segments": self.clips.has_segments,
                 "has_model": self.asker is not None,
                 "notes": [*self.notes, *self.log.notes],
             }
@@ -232,7 +227,11 @@ class Session:
         name = self.clips.names[number]
         self.log.say(name, said)
         self.clips.take(name, self.log.said)
+        self._use(said)
         return self._row(number)
+
+    def _use(self, said: Said) -> None:
+        self._used |= dict.fromkeys([said.label] if said.label else [one.label for one in said.segments or ()])
 
     def _row(self, number: int) -> dict[str, Any]:
         name, answer = self.clips.names[number], self.clips.answer(number)
@@ -245,6 +244,7 @@ class Session:
             "predicted": "" if answer is None else answer.predicted,
             "score": None if answer is None else answer.score,
             "changed": said is not None,
+            "num_predicted": None if answer is None or answer.segments is None else len(answer.segments),
             "num_segments": None if segments is None else len(segments),
         }
 

@@ -16,6 +16,7 @@ const hide = ({ target }) => target.removeAttribute("src"); // the place stays
 export function describe(row) {
   const parts = [];
   if (row.num_segments !== null) parts.push(element("b", { textContent: `${row.num_segments} segments` }));
+  else if (row.num_predicted !== null) parts.push(`${row.num_predicted} segments predicted`);
   else if (row.label) parts.push(element("b", { textContent: row.label }));
   else parts.push("no label");
   if (row.predicted && row.predicted !== row.label) {

@@ -1,43 +1,21 @@
 // The page: a clip, its classes, the list, and the keys that work on them.
 
 import { askClip, askFile, record } from "./ask.js";
+import { CLASS_KEYS, listen } from "./keys.js";
 import { describe, List } from "./list.js";
 import { Player } from "./player.js";
-import { get, post, Refused } from "./server.js";
+import { get, post } from "./server.js";
 import { strips } from "./strips.js";
 import { Timeline } from "./timeline.js";
+import { aside, say, work } from "./work.js";
 
 const part = (id) => document.getElementById(id);
-// Letters without those that have another meaning here.
-const KEYS = "1234567890qwertyiopasdfghjklzxcvbn";
 const player = new Player(part("video"), part("screen-text"));
-const timeline = new Timeline(part("timeline"), player);
+const timeline = new Timeline(part("timeline"), player, (segments) => work(() => keepSegments(segments)));
 const list = new List(part, showClip);
 let classes = [];
+let asSegments = false; // what is said of clips is from when to when
 let tried = null; // the file on the screen, where it is none of the list
-
-function say(text) {
-  part("message").textContent = text;
-  part("message").hidden = !text;
-}
-
-// What the server refuses is shown.
-async function aside(action) {
-  try {
-    say("");
-    await action();
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    say(error.message);
-  }
-}
-
-// One thing after the other, so that no key is lost; what takes long goes aside.
-let busy = Promise.resolve();
-function work(action) {
-  busy = busy.then(() => aside(action));
-  return busy;
-}
 
 async function showClip(row) {
   tried = null;
@@ -69,7 +47,8 @@ function showSaid(row) {
 }
 
 function showAnswer({ top_k, note, truth, label, segments }) {
-  timeline.show(segments);
+  if (asSegments && !list.left) editSegments(segments ?? []);
+  else timeline.show(segments);
   const cells = top_k.flatMap(([name, score]) => {
     const bar = Object.assign(document.createElement("meter"), { value: score, title: `${name} ${score.toFixed(3)}` });
     const texts = [name, score.toFixed(2)].map((text) => Object.assign(document.createElement("span"), { textContent: text }));
@@ -86,8 +65,8 @@ function showClasses() {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: `${name} ` });
     button.dataset.name = name;
     button.setAttribute("aria-pressed", "false");
-    if (place < KEYS.length) button.append(Object.assign(document.createElement("kbd"), { textContent: KEYS[place] }));
-    button.addEventListener("click", () => work(() => label(name)));
+    if (place < CLASS_KEYS.length) button.append(Object.assign(document.createElement("kbd"), { textContent: CLASS_KEYS[place] }));
+    button.addEventListener("click", () => sayClass(name));
     return button;
   });
   part("classes").replaceChildren(...buttons);
@@ -113,6 +92,10 @@ async function showAbout() {
   for (const hidden of [part("ask"), part("drop"), ...document.querySelectorAll("#help .model")]) {
     hidden.hidden = !about.has_model;
   }
+  if (about.has_segments && list.total === 0) {
+    asSegments = true;
+    part("as-segments").setAttribute("aria-pressed", "true");
+  }
   part("predicted").parentElement.hidden = !about.has_answers;
   for (const option of part("show").options) {
     if (["wrong", "uncertain"].includes(option.value)) option.hidden = option.disabled = !about.has_answers;
@@ -122,8 +105,13 @@ async function showAbout() {
 
 function showProgress({ total, labelled, changed, labels }) {
   const number = (count) => count.toLocaleString("en");
-  part("progress").textContent = `${number(total)} clips, ${number(labelled)} with a label, ${number(changed)} said here`;
+  part("progress").textContent = `${number(total)} ${total === 1 ? "clip" : "clips"}, ${number(labelled)} with a label, ${number(changed)} said here`;
   part("progress").title = `Kept in ${labels}`;
+}
+
+function sayClass(name) {
+  if (!asSegments) return work(() => label(name));
+  if (timeline.editable) timeline.say(name);
 }
 
 async function label(name) {
@@ -133,6 +121,32 @@ async function label(name) {
   showProgress(await get("about"));
   if (name && at + 1 < list.total) await list.choose(at + 1);
   else showSaid(list.row);
+}
+
+// Frames have to be known first: a segment begins and ends with one.
+async function editSegments(segments) {
+  const { row } = list;
+  timeline.show(segments);
+  await aside(() => player.readFrames());
+  if (list.row?.id === row.id && !list.left && player.times) timeline.show(segments, { editable: true });
+}
+
+async function keepSegments(segments) {
+  const { row } = list;
+  try {
+    list.update(await post(`clips/${row.id}/segments`, { segments }));
+    showSaid(list.row);
+  } catch (error) {
+    await showClip(row); // as it was before
+    throw error;
+  }
+  showProgress(await get("about"));
+}
+
+async function changeKind() {
+  asSegments = !asSegments;
+  part("as-segments").setAttribute("aria-pressed", String(asSegments));
+  if (list.row && !list.left) await showClip(list.row);
 }
 
 async function ask() {
@@ -193,6 +207,7 @@ async function undo() {
   if (clip.id === undefined) return say(`Taken back: what was said of ${clip.name}, which is not in this list.`);
   list.update(clip);
   await list.chooseClip(clip.id);
+  if (list.row?.id === clip.id) await showClip(clip);
 }
 
 async function addClass() {
@@ -221,6 +236,17 @@ function toggleHelp() {
   part("help-button").setAttribute("aria-expanded", String(!part("help").hidden));
 }
 
+// While segments are edited these come before the others.
+const SEGMENT_ACTIONS = {
+  ",": () => timeline.startHere(),
+  ".": () => timeline.endHere(),
+  "-": () => timeline.split(),
+  Backspace: () => timeline.remove(),
+  Delete: () => timeline.remove(),
+  Escape: () => timeline.select(null),
+  Enter: () => work(() => keepSegments(timeline.segments)),
+};
+
 const ACTIONS = {
   ArrowDown: () => work(() => list.choose(list.at + 1)),
   ArrowUp: () => work(() => list.choose(list.at - 1)),
@@ -229,6 +255,7 @@ const ACTIONS = {
   Backspace: () => work(() => label("")),
   Enter: () => work(() => list.row?.predicted && label(list.row.predicted)),
   m: () => aside(ask),
+  s: () => work(changeKind),
   u: () => work(undo),
   " ": () => player.toggle(),
   "/": () => part("text").focus(),
@@ -236,20 +263,10 @@ const ACTIONS = {
   "?": toggleHelp,
 };
 
-addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, select, textarea");
-  if (typing) {
-    if (event.key === "Escape") typing.blur();
-    return;
-  }
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const pressed = event.target.closest("button, a, video");
-  if (pressed && ["Enter", " "].includes(event.key)) return; // these press it
-  const place = KEYS.indexOf(event.key);
-  const action = ACTIONS[event.key] ?? (place >= 0 && place < classes.length && (() => work(() => label(classes[place]))));
-  if (!action) return;
-  event.preventDefault();
-  if (!event.repeat || event.key.startsWith("Arrow")) action();
+listen((key) => {
+  const place = CLASS_KEYS.indexOf(key);
+  const named = place >= 0 && place < classes.length ? () => sayClass(classes[place]) : null;
+  return (timeline.editable && SEGMENT_ACTIONS[key]) || (ACTIONS[key] ?? named);
 });
 
 part("new-class").addEventListener("submit", (event) => {
@@ -261,6 +278,7 @@ part("export").addEventListener("submit", (event) => {
   work(takeAway);
 });
 part("undo").addEventListener("click", () => work(undo));
+part("as-segments").addEventListener("click", () => work(changeKind));
 part("ask").addEventListener("click", () => aside(ask));
 part("record").addEventListener("click", () => aside(startOrStop));
 part("file").addEventListener("change", ({ target }) => {
