@@ -43,13 +43,13 @@ def write_explanations(
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for made in explanations:
-        first = (writable(made.path), made.label or "", f"{made.score:.6g}", made.truth or "")
+        names = [writable(name or "") for name in (made.path, made.label, made.truth)]
+        first = (*names[:2], f"{made.score:.6g}", names[2])
         for row in made.rows():
             weight = "" if row["attention"] is None else f"{row['attention']:.6g}"
             times = (f"{row['start']:.3f}", f"{row['end']:.3f}")
             writer.writerow([*first, row["stream"], *times, f"{row['importance']:.6g}", weight])
-    write_atomically(table, text.getvalue().encode())
-    write_json(
+    write_json(  # first: it tells who wrote the folder, also where the table fails
         figures,
         {
             **facts,
@@ -59,6 +59,7 @@ def write_explanations(
             "videos": [_figures(made) for made in explanations],
         },
     )
+    write_atomically(table, text.getvalue().encode())
     return table, figures
 
 
