@@ -11,6 +11,7 @@ from vidrnn.annotations import Annotation, Segment
 from vidrnn.annotations.rows import located, read_text
 from vidrnn.errors import AnnotationError
 from vidrnn.inference.prediction_parquet import SUFFIX, read_as_csv
+from vidrnn.json_text import parse_json
 from vidrnn.names import original, quoted
 
 _FORM = "expected what `vidrnn classify` writes: path, and label, labels, target, or start, end and one of them"
@@ -58,7 +59,7 @@ def _json_lines(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = parse_json(text)
         except json.JSONDecodeError as error:
             raise AnnotationError(f"{file}, line {line}: not JSON: {error.msg}") from None
         if not isinstance(row, dict):

@@ -25,6 +25,7 @@ from vidrnn.inference.prediction_parquet import (
     write_parquet,
 )
 from vidrnn.inference.prediction_rows import COLUMNS
+from vidrnn.json_text import parse_json
 from vidrnn.names import original, quoted, writable_values
 from vidrnn.settings.model import Head
 from vidrnn.settings.outputs import refuse_foreign
@@ -50,7 +51,7 @@ def _refuse_other_origin(path: Path, origin: Origin) -> None:
     if not beside.exists():
         return
     try:
-        known = json.loads(beside.read_text(encoding="utf-8"))
+        known = parse_json(beside.read_text(encoding="utf-8"))
         others = [
             f"{name} {known.get(name)!r}, now {value!r}" for name, value in origin.items() if known.get(name) != value
         ]
@@ -84,7 +85,7 @@ def _begins_as(text: bytes, wanted: bytes) -> bool:
 
 def _is_prediction(line: bytes) -> bool:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return False
     return isinstance(row, dict) and row.keys() >= {"path", "status"}
@@ -130,7 +131,7 @@ def _whole_rows(path: Path) -> bytes:
 def _is_closed(path: Path) -> bool:
     """Whether the run that wrote the file came to its end, and nobody has changed its length since."""
     try:
-        return bool(json.loads(_origin_file(path).read_text(encoding="utf-8"))["bytes"] == path.stat().st_size)
+        return bool(parse_json(_origin_file(path).read_text(encoding="utf-8"))["bytes"] == path.stat().st_size)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -139,7 +140,7 @@ def _without(content: bytes, paths: Collection[str], *, json_lines: bool) -> byt
     """Whole rows without the rows of some videos."""
     text = content.decode()
     if json_lines:
-        lines = [line for line in text.split("\n") if line and original(json.loads(line)["path"]) not in paths]
+        lines = [line for line in text.split("\n") if line and original(parse_json(line)["path"]) not in paths]
         return "".join(f"{line}\n" for line in lines).encode()
     rows = list(csv.reader(io.StringIO(text, newline="")))
     kept = [row for row in rows if not row or original(row[0]) not in paths]
@@ -277,7 +278,7 @@ def finished_paths(path: Path) -> set[str]:
         return set()
     text = _whole_rows(path).decode()
     if path.suffix == ".jsonl":
-        rows = [json.loads(line) for line in text.split("\n") if line]
+        rows = [parse_json(line) for line in text.split("\n") if line]
     else:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     return {original(row["path"]) for row in rows if row.get("status") == "ok" and row.get("path")}

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from vidrnn.evaluation.prediction_table import of_semicolons
 from vidrnn.inference.prediction import Prediction
 from vidrnn.inference.prediction_parquet import SUFFIX, read_as_csv
 from vidrnn.inference.prediction_rows import COLUMNS, PredictionRow
+from vidrnn.json_text import parse_json
 from vidrnn.names import original, quoted
 from vidrnn.settings.model import Head
 
@@ -75,7 +75,7 @@ def prediction_of(video: Path, predictions: Sequence[Prediction], *, listed_in: 
 def _of_objects(text: str) -> list[Prediction]:
     found = []
     for line in filter(None, text.split("\n")):
-        written = json.loads(line)
+        written = parse_json(line)
         if "segments" in written:
             rows = [_row(segment) for segment in written["segments"] or ()]
             head = _head_of_segments(rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vidrnn.annotations import UNKNOWN
+from vidrnn.json_text import parse_json
 from vidrnn.models.segment_decoder import SegmentDecoder
 from vidrnn.names import is_absolute, last_part
 from vidrnn.settings.base import validate
@@ -54,10 +55,7 @@ def _shortened(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
 
 def parse_header(text: str) -> dict[str, Any]:
     """The header of a file that anybody may have written. Raises ValueError."""
-    try:
-        header = json.loads(text)
-    except RecursionError:
-        raise ValueError("its header is nested too deeply") from None
+    header = parse_json(text)
     if not isinstance(header, dict):
         raise ValueError(f"its header is no object but {type(header).__name__}")
     return header

@@ -1,6 +1,5 @@
 """The page of a comparison: its finding, its seeds, and the clips that only one side has right."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
 from vidrnn.evaluation.prediction_table import PredictionTable, names_in, read_table, truth_column
 from vidrnn.evaluation.video_figures import FIGURES, figures_of
+from vidrnn.json_text import parse_json
 from vidrnn.names import excerpt, last_part, quoted
 from vidrnn.reporting.clips import Clip
 from vidrnn.reporting.filmstrips import make_filmstrips
@@ -30,11 +30,11 @@ from vidrnn.reporting.views import LONGEST_NAME, Strips, shortened, wanted_strip
 def read_comparison(file: Path) -> dict[str, Any]:
     """The JSON that ``vidrnn compare --output`` writes. Raises ConfigError where it is something else."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = parse_json(file.read_text(encoding="utf-8"))
         if not isinstance(found, dict) or not {"folder_a", "folder_b", "sentence", "pairs", "head"} <= set(found):
             raise ValueError("it lacks what a comparison has")
         _refuse_odd(found)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(
             f"{quoted(file)} is no comparison ({error}); give a file that `vidrnn compare --output` wrote"
         ) from error

@@ -1,7 +1,6 @@
 """What there is in the folder of a run: figures, predictions, log and configuration, whichever of them are there."""
 
 import csv
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import yaml
 from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
 from vidrnn.evaluation.metrics import HEADLINES, Headline
 from vidrnn.evaluation.prediction_table import PredictionTable, read_table
+from vidrnn.json_text import parse_json
 from vidrnn.models.model_header import public_config
 from vidrnn.names import excerpt, quoted
 from vidrnn.reporting.folders import figures_without_folders, shown_paths, table_without_folders, without_folders
@@ -145,10 +145,10 @@ def _figures(folder: Path, problems: list[str]) -> tuple[dict[str, Any], Verb]:
         if not path.is_file():
             continue
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise TypeError(f"it holds {type(found).__name__} where an object is wanted")
-        except (ValueError, TypeError, RecursionError, OSError) as error:
+        except (ValueError, TypeError, OSError) as error:
             problems.append(f"{name} is damaged ({error})")
             continue
         found = _well_shaped(found, name, problems)

@@ -1,6 +1,5 @@
 """All runs below some folders as the rows of a table: what each is, and its number."""
 
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from vidrnn.errors import ComparisonError, ConfigError, MissingPathError
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.prediction_table import read_classes
 from vidrnn.evaluation.video_figures import FIGURES as COMPARED
+from vidrnn.json_text import parse_json
 from vidrnn.names import last_part, quoted
 from vidrnn.reporting.comparison_page import read_comparison
 from vidrnn.reporting.folders import without_folders
@@ -237,8 +237,8 @@ def _compared(file: Path, name: str) -> RunRow | None:
 
 def _object(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        found = parse_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ConfigError(f"{quoted(file)} is damaged ({error})") from error
     if problem := oddity(found, dict):
         raise ConfigError(f"{quoted(file)} is damaged (it {problem})")

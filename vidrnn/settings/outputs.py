@@ -1,10 +1,10 @@
 """What may lie where a verb writes: what vidrnn wrote is replaced, anything else is refused and stays."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from vidrnn.errors import ConfigError
+from vidrnn.json_text import parse_json
 from vidrnn.names import listed, quoted
 
 _TENSORS = b'{"__metadata__":{"vidrnn_'  # how safetensors of vidrnn begin, after the length of their header
@@ -64,7 +64,7 @@ def _tells_ours(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(_LENGTH + len(_TENSORS))[_LENGTH:] == _TENSORS
     try:
-        tree = json.loads(path.read_bytes())
+        tree = parse_json(path.read_bytes())
     except ValueError:
         return False
     return isinstance(tree, dict) and "config_digest" in tree

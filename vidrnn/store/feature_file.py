@@ -13,6 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from vidrnn.atomic import replacing
+from vidrnn.json_text import parse_json
 
 SUFFIX = ".safetensors"
 NO_FEATURES = (SafetensorError, KeyError, TypeError, ValueError)
@@ -69,7 +70,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def header_of(metadata: dict[str, str] | None) -> dict[str, Any]:
     """The header in the metadata of a feature file. Raises one of `NO_FEATURES`."""
-    header = json.loads((metadata or {})["vidrnn"])
+    header = parse_json((metadata or {})["vidrnn"])
     if not isinstance(header, dict) or not isinstance(header.get("path"), str):
         raise TypeError("its header names no video")
     return header

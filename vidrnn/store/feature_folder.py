@@ -20,6 +20,7 @@ from typing import Any
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import MissingPathError, StoreError
+from vidrnn.json_text import parse_json
 from vidrnn.names import quoted
 from vidrnn.store import feature_file, pack_reader
 from vidrnn.store.not_made import ABSENT_LIST, FAILURE_LIST, NotMade, read_list
@@ -65,7 +66,7 @@ class FeatureFolder:
             except FileNotFoundError:
                 if (place := self._in_pack(video_path)) is None:
                     return None
-                header = json.loads(place[0].header(place[1]))
+                header = parse_json(place[0].header(place[1]))
             return _source_in(header)
         except (OSError, StoreError, *feature_file.NO_FEATURES):
             return None
@@ -73,7 +74,7 @@ class FeatureFolder:
     def weights_files(self) -> frozenset[str]:
         """The sha256 of the weights files that gave these features; empty when they came from no file."""
         try:
-            found = json.loads((self.path / WEIGHTS_LIST).read_text(encoding="utf-8"))
+            found = parse_json((self.path / WEIGHTS_LIST).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return frozenset()
         return frozenset(found) if isinstance(found, list) else frozenset()
@@ -185,7 +186,7 @@ class FeatureFolder:
                 return None
             pack, number = place
             path = pack.shard_of(number)
-            content = json.loads(pack.header(number)), pack.features(number), pack.timestamps_s(number)
+            content = parse_json(pack.header(number)), pack.features(number), pack.timestamps_s(number)
         except (OSError, *feature_file.NO_FEATURES) as error:
             raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
         return self._decode(content, path, advice=_ADVICE, check=False)
@@ -200,7 +201,7 @@ class FeatureFolder:
         """Read the features of a video in a pack, whether it has a feature file or not. Raises StoreError."""
         path = pack.shard_of(number)
         try:
-            content = json.loads(pack.header(number)), pack.features(number).copy(), pack.timestamps_s(number).copy()
+            content = parse_json(pack.header(number)), pack.features(number).copy(), pack.timestamps_s(number).copy()
         except ValueError as error:
             raise StoreError(f"{path} is damaged ({error}); {pack_reader.ADVICE}") from error
         return self._decode(content, path, advice=pack_reader.ADVICE, check=check)
@@ -230,7 +231,7 @@ class FeatureFolder:
                 return str(feature_file.read_header(path)["sha256"])
             except FileNotFoundError:
                 place = self._in_pack(video_path)
-                return None if place is None else str(json.loads(place[0].header(place[1]))["sha256"])
+                return None if place is None else str(parse_json(place[0].header(place[1]))["sha256"])
         except (OSError, *feature_file.NO_FEATURES) as error:
             raise StoreError(f"{path} is damaged ({error}); {_ADVICE}") from error
 

@@ -10,7 +10,6 @@ atomically and names the shards that count, so a reader sees one pack or the oth
 
 import bisect
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping as MappingType
@@ -24,6 +23,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from vidrnn.errors import StoreError
+from vidrnn.json_text import parse_json
 from vidrnn.store.mapping import DATA_START, Mapping
 from vidrnn.store.reader import reader_of
 
@@ -92,7 +92,7 @@ class Pack:
         index = folder / INDEX
         try:
             metadata, tensors = map_tensors(index)
-            facts, checksum = json.loads(metadata["vidrnn_pack"]), metadata["sha256"]
+            facts, checksum = parse_json(metadata["vidrnn_pack"]), metadata["sha256"]
             self.shards = tuple(Shard(**shard) for shard in facts["shards"])
             known = (facts["format_version"], facts["spec"]) == (PACK_VERSION, spec_digest)
             intact = checksum == checksum_of(metadata["vidrnn_pack"], tensors)
@@ -170,7 +170,7 @@ class Pack:
     def _reader(self, number: int) -> int:
         """The same from the header of one video, where an earlier version of vidrnn wrote the index."""
         try:
-            return reader_of(json.loads(self.header(number)))
+            return reader_of(parse_json(self.header(number)))
         except (StoreError, KeyError, TypeError, ValueError):
             return 0
 
@@ -224,7 +224,7 @@ def map_tensors(path: Path) -> tuple[dict[str, str], Tensors]:
     mapped = np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
     start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
     tensors: Tensors = {}
-    for name, facts in json.loads(mapped[8:start].tobytes()).items():
+    for name, facts in parse_json(mapped[8:start].tobytes()).items():
         if name != "__metadata__":
             dtype, (begin, _) = np.dtype(_DTYPES[facts["dtype"]]), facts["data_offsets"]
             count = math.prod(facts["shape"])

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
+from vidrnn.json_text import parse_json
 from vidrnn.settings.features import LAST_NODE, FeatureSettings
 from vidrnn.settings.streams import Stream
 from vidrnn.store.stream_specs import identity_of, stream_values
@@ -134,7 +135,7 @@ class FeatureSpec:
     @classmethod
     def from_json(cls, text: str) -> "FeatureSpec":
         """Inverse of `to_json`. Raises TypeError or ValueError when the text is something else, or `NewerSpecError`."""
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict):
             raise TypeError(f"expected an object, got {type(values).__name__}")
         known = {field.name for field in fields(cls)}

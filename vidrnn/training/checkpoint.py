@@ -12,6 +12,7 @@ from torch import nn
 
 from vidrnn.atomic import write_atomically
 from vidrnn.errors import TrainingError
+from vidrnn.json_text import parse_json
 
 History = list[dict[str, float]]
 State = dict[str, torch.Tensor]
@@ -80,7 +81,7 @@ def load_checkpoint(
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["vidrnn_checkpoint"])
+            header = parse_json((file.metadata() or {})["vidrnn_checkpoint"])
             tensors: State = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise TrainingError(f"checkpoint {path} cannot be read ({error}); train without --resume") from error

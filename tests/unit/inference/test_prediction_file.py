@@ -247,7 +247,7 @@ def test_a_damaged_origin_is_named_and_a_file_without_one_is_continued(tmp_path:
         pass
     assert finished_paths(path) == {"a.mp4"}
     beside = tmp_path / "out.jsonl.origin.json"
-    for damage in ("{", "[]"):
+    for damage in ("{", "[]", "[" * 200_000):
         beside.write_text(damage)
         with pytest.raises(ConfigError, match=r"out\.jsonl\.origin\.json' is damaged"):
             PredictionWriter(path, append=True, origin=origin)

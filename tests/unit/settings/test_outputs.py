@@ -36,6 +36,12 @@ def test_a_file_of_such_a_name_that_nobody_claims_is_refused(tmp_path: Path, nam
         refuse_foreign_results(tmp_path, NAMES)
 
 
+def test_a_file_that_is_nested_too_deeply_to_be_read_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("[" * 200_000, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"did not write them: \['metrics\.json'\]"):
+        refuse_foreign_results(tmp_path, NAMES)
+
+
 @pytest.mark.parametrize("record", [our_json, our_model])
 def test_a_record_of_ours_answers_for_what_cannot_tell_and_for_nothing_else(
     tmp_path: Path, record: Callable[[Path], None]
