@@ -8,8 +8,9 @@ import numpy as np
 
 from vidrnn.names import quoted
 from vidrnn.synthetic import figures as fig
-from vidrnn.synthetic.clips import LIE, LIFT, SIT, Pair, encode_clip, pose_of, sample_scene, shoot
+from vidrnn.synthetic.clips import LIE, LIFT, SIT, pose_of
 from vidrnn.synthetic.figures import Actor, Room, Stage
+from vidrnn.synthetic.shooting import Pair, encode_clip, sample_scene, shoot
 
 _KEYS = {"squat": SIT, "lie_down": LIE, "bend": LIFT[:2]}
 EVENTS: tuple[str, ...] = tuple(_KEYS)
