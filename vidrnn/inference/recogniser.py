@@ -6,10 +6,9 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from os import PathLike
 from pathlib import Path
 
-from vidrnn.errors import ConfigError, StoreError, VideoError
+from vidrnn.errors import VideoError
 from vidrnn.explanation.explanation import Explanation
 from vidrnn.explanation.importance import Method
 from vidrnn.explanation.nearest import TrainingVideos
@@ -19,29 +18,22 @@ from vidrnn.extraction.gathering import OnDisk
 from vidrnn.inference.as_trained import Changes, extraction_for, features_for, refuse_other
 from vidrnn.inference.events import EventOptions
 from vidrnn.inference.explained_videos import ExplainedVideo, explain_videos
+from vidrnn.inference.given_videos import AnyPath, find_all, find_one
 from vidrnn.inference.live import LiveStream
-from vidrnn.inference.new_videos import find_videos, place_of
-from vidrnn.inference.one_sequence import sequence_of
-from vidrnn.inference.outputs import prediction_of
+from vidrnn.inference.predicted_videos import predict_videos
 from vidrnn.inference.prediction import Prediction
-from vidrnn.inference.prediction_rows import PredictionRow, clock_of
-from vidrnn.inference.seen import Seen, Ways
-from vidrnn.inference.segments import SegmentOptions, check_options, segment_videos
-from vidrnn.inference.side_files import SideFiles, find_side_files
+from vidrnn.inference.prediction_rows import PredictionRow
+from vidrnn.inference.seen import Ways
+from vidrnn.inference.segments import SegmentOptions, check_options, rows_of_one, segment_videos
+from vidrnn.inference.side_files import SideFiles
 from vidrnn.inference.spread import is_spread, spread_over
 from vidrnn.inference.stored_videos import StoredVideos
 from vidrnn.models.model_file import TrainedModel
-from vidrnn.names import quoted
-from vidrnn.sequences.alignment import reference_of
 from vidrnn.settings.run import RunSettings
-from vidrnn.stages import LOG
 from vidrnn.store.spec import FeatureSpec
 from vidrnn.streams.passes import file_passes, load_passes
 from vidrnn.streams.text import TextReader
 from vidrnn.streams.text_encoder import TextEncoder
-from vidrnn.training.predict import predict, predict_options
-
-AnyPath = str | PathLike[str]
 
 
 class Recogniser:
@@ -71,6 +63,7 @@ class Recogniser:
     ) -> None:
         model.refuse_earlier_mirror()
         self.model = model
+        self._media = model.settings.data.media
         self._extraction = extraction_for(model, extraction or {})
         device = self._extraction.device
         self._features = features_for(model, features or {}, device=device)
@@ -104,17 +97,10 @@ class Recogniser:
         Raises:
             MissingPathError: it does not exist. ConfigError: a folder of several videos, or see `SideFiles`.
         """
-        video, side_files = self._one(path, text=text, arrays=arrays, instead="call predict_all for all of them")
+        more = "call predict_all for all of them"
+        video, side_files = find_one(path, media=self._media, text=text, arrays=arrays, instead=more)
         (prediction,) = self.predict_found([video], side_files=side_files)
         return prediction
-
-    def _one(self, path: AnyPath, *, text: str | None, arrays: AnyPath | None, instead: str) -> tuple[Path, SideFiles]:
-        place = place_of(path)
-        found = find_videos([place], media=self.model.settings.data.media)
-        if len(found) != 1:
-            raise ConfigError(f"{quoted(place)} holds {len(found)} videos; {instead}")
-        texts = None if text is None else {found[0]: text}
-        return found[0], find_side_files([place], found, texts=texts, arrays=None if arrays is None else Path(arrays))
 
     def predict_all(
         self,
@@ -135,11 +121,7 @@ class Recogniser:
         Raises:
             MissingPathError: a path does not exist, or there is no video. ConfigError: see `SideFiles`.
         """
-        given = [paths] if isinstance(paths, str | PathLike) else list(paths)
-        places = [place_of(path) for path in given]
-        videos = find_videos(places, media=self.model.settings.data.media)
-        told = texts if texts is None or isinstance(texts, Mapping) else Path(texts)
-        side_files = find_side_files(places, videos, texts=told, arrays=None if arrays is None else Path(arrays))
+        videos, side_files = find_all(paths, media=self._media, texts=texts, arrays=arrays)
         return self.predict_found(videos, side_files=side_files)
 
     def predict_found(
@@ -153,7 +135,8 @@ class Recogniser:
         Raises:
             ConfigError: see `SideFiles.refuse_unfit`. ModelFileError: the arrays or the sound are read in another way.
         """
-        return self._predict_each(videos, self._ways(side_files or SideFiles()))
+        ways = self._ways(side_files or SideFiles())
+        return predict_videos(self.model, videos, ways, streams=self._features.streams)
 
     def _ways(self, beside: SideFiles) -> Ways:
         settings = beside.applied_to(self._features, self.model.specs)
@@ -200,8 +183,8 @@ class Recogniser:
         """
         events = EventOptions(hysteresis, min_length_s, min_gap_s)
         options = check_options(self.model, SegmentOptions(window_s, hop_s, events))
-        video, side_files = self._one(path, text=text, arrays=arrays, instead="give one of them")
-        return _rows_of_one(self.segments_found([video], options=options, side_files=side_files))
+        video, side_files = find_one(path, media=self._media, text=text, arrays=arrays, instead="give one of them")
+        return rows_of_one(self.segments_found([video], options=options, side_files=side_files))
 
     def segments_found(
         self,
@@ -259,7 +242,8 @@ class Recogniser:
                 or has nothing that the method needs. MissingPathError: it does not exist.
         """
         refuse_unexplainable(self.model)
-        video, side_files = self._one(path, text=text, arrays=arrays, instead="call explain for each of them")
+        more = "call explain for each of them"
+        video, side_files = find_one(path, media=self._media, text=text, arrays=arrays, instead=more)
         with closing(self.explain_found([video], label=label, method=method, side_files=side_files)) as found:
             made = next(found)
         if made.explanation is None:
@@ -314,33 +298,3 @@ class Recogniser:
     def _refuse_other(self, here: FeatureSpec) -> None:
         wanted = next(spec for spec in self.model.specs if spec.stream == here.stream)
         refuse_other(here, wanted.at_frame_rate(self._features.frame_rate))
-
-    def _predict_each(self, videos: Iterable[Path], ways: Ways) -> Generator[Prediction, None, None]:
-        with closing(ways.see(videos)) as found:
-            for path, seen in found:
-                prediction = self._predict(path, seen, ways)
-                LOG.info("%s: %s", quoted(path), prediction.error or "answered")
-                yield prediction
-
-    def _predict(self, path: str, seen: Seen, ways: Ways) -> Prediction:
-        head, streams, there = self.model.settings.model.head, self._features.streams, seen.times()
-        if (refusal := seen.refusal(streams)) is not None:
-            return Prediction(path, "failed", error=refusal, head=head)
-        try:
-            sequences = sequence_of(self.model, ways.specs, seen.features, streams=streams)
-            (outputs,) = predict(self.model.classifier, sequences, predict_options(self.model.settings))
-        except StoreError as error:  # no chosen step shows anything of it
-            return Prediction(path, "failed", error=str(error), head=head)
-        reference = reference_of({name: video.timestamps_s for name, video in there.items()})
-        plain = next(spec for spec in ways.specs if (spec.stream, spec.is_mirrored) == (reference, False))
-        clock = clock_of(there[reference], plain)
-        lacking = tuple(name for name in streams if name not in there)
-        return replace(prediction_of(path, outputs, self.model, clock=clock), lacking=lacking)
-
-
-def _rows_of_one(found: Generator[Prediction, None, None]) -> Generator[PredictionRow, None, None]:
-    with closing(found):
-        for prediction in found:
-            if prediction.error is not None:
-                raise VideoError(f"{prediction.path}: {prediction.error}")
-            yield from prediction.rows

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vidrnn.errors import ConfigError, StoreError
+from vidrnn.errors import ConfigError, StoreError, VideoError
 from vidrnn.evaluation.segmentation import ReadSteps
 from vidrnn.inference.clip_windows import window_scores
 from vidrnn.inference.events import Event, EventOptions
@@ -266,3 +266,12 @@ def _numbers(steps: Iterable[npt.NDArray[np.float64]], clock: Clock) -> Iterator
 def _usual_s(clock: Clock) -> float:
     """How long a step lasts."""
     return float(np.median(np.diff(clock.timestamps_s))) if len(clock.timestamps_s) > 1 else 0.0
+
+
+def rows_of_one(found: Generator[Prediction, None, None]) -> Generator[PredictionRow, None, None]:
+    """The rows of the predictions; raises VideoError where one failed."""
+    with closing(found):
+        for prediction in found:
+            if prediction.error is not None:
+                raise VideoError(f"{prediction.path}: {prediction.error}")
+            yield from prediction.rows
