@@ -1,42 +1,34 @@
 """The verb ``tune``: search settings on the training split alone, validated by group inside it."""
 
 import csv
-import hashlib
 import importlib.util
 import io
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
-from vidrnn.annotations.splits import Fold, refuse_one_class, split_annotations
+from vidrnn.annotations.splits import Fold
 from vidrnn.atomic import write_atomically
 from vidrnn.claims import Claims
 from vidrnn.device import choose_device
 from vidrnn.errors import ConfigError, TrainingError
 from vidrnn.evaluation.metrics import HEADLINES
 from vidrnn.evaluation.report import write_json
-from vidrnn.experiments.inner_folds import inner_folds
-from vidrnn.experiments.mirror_choice import settle
-from vidrnn.experiments.provenance import describe_data, provenance
-from vidrnn.experiments.search_space import SearchSpace, search_space, with_values
-from vidrnn.experiments.side_by_side import in_order, side_by_side, usual_jobs
-from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
+from vidrnn.experiments.provenance import provenance
+from vidrnn.experiments.search_space import with_values
+from vidrnn.experiments.side_by_side import in_order, side_by_side
+from vidrnn.experiments.tuning_task import TuningTask, prepare
 from vidrnn.models.model_header import public_metrics
-from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.source_notes import note_sources
-from vidrnn.sequences.targets import label_map_of
 from vidrnn.settings.base import dump_yaml
-from vidrnn.settings.moved import as_first_written
 from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
-from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.members import fit_members
 from vidrnn.training.predict import predict_options
 from vidrnn.training.validation import validate
@@ -68,22 +60,6 @@ class Tuning:
     notes: tuple[str, ...]
     missing: tuple[str, ...]
     best_config: Path
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What stays the same in all trials."""
-
-    settings: RunSettings
-    output: Path
-    sequences: SequenceSet
-    folds: list[Fold]
-    label_map: LabelMap
-    space: SearchSpace
-    protocol: str
-    has_test: bool
-    jobs: int
-    notes: tuple[str, ...]
 
 
 def tune(
@@ -125,7 +101,7 @@ def tune(
 
     started = time.monotonic()
     refuse_foreign_results(output, ("trials.csv", "best.yaml", "tune.json"))
-    task, fingerprint = _prepare(settings, output, jobs)
+    task, fingerprint = prepare(settings, output, jobs)
     output.mkdir(parents=True, exist_ok=True)
     with Claims(output / ".claims") as claims:  # a lock that vanishes with its process
         if not claims.take("search"):
@@ -155,64 +131,7 @@ def _require_optuna() -> None:
         raise ConfigError("tune needs Optuna; run `pip install 'vidrnn[tune]'`")
 
 
-def _prepare(settings: RunSettings, output: Path, jobs: int | None) -> tuple[_Task, str]:
-    annotations = read_annotations(settings.data)
-    refuse_one_class(annotations)
-    splits = split_annotations(annotations, settings.data)
-    space = search_space(settings)
-    folders = find_folders(settings.features, store=settings.extraction.store)
-    label_map = label_map_of(splits["train"], settings.model.head)
-    sequences = load_set(splits["train"], settings=settings, folders=folders, label_map=label_map)
-    settled = settle(settings, sequences, None, num_classes=len(label_map), jobs=jobs)
-    settings, sequences = settled.settings, settled.train_set
-    folds = inner_folds(sequences.annotations, settings, wanted=settings.tuning.folds, who="tune")
-    task = _Task(
-        settings=settings,
-        output=output,
-        sequences=sequences,
-        folds=folds,
-        label_map=label_map,
-        space=space,
-        protocol=_protocol(settings, splits, sequences, folds, folders),
-        has_test=bool(splits["test"]),
-        jobs=usual_jobs(choose_device(settings.training.device)) if jobs is None else jobs,
-        notes=settled.notes,
-    )
-    return task, _fingerprint(task, folders)
-
-
-def _fingerprint(task: _Task, folders: Sequence[FeatureFolder]) -> str:
-    """A digest of all that a trial's value and the choice of the next depend on; the number of trials may change."""
-    parts = [
-        fingerprint_of(task.settings, task.sequences, None, folders),
-        task.settings.tuning.model_dump_json(exclude={"trials", "folds"}),
-        as_first_written("inference", task.settings.inference),
-        *(f"{fold.name} {','.join(map(str, fold.test))}" for fold in task.folds),
-    ]
-    return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()
-
-
-def _protocol(
-    settings: RunSettings,
-    splits: Mapping[Split, Sequence[Annotation]],
-    sequences: SequenceSet,
-    folds: Sequence[Fold],
-    folders: Sequence[FeatureFolder],
-) -> str:
-    specs = name_specs(folder.spec for folder in folders)
-    groups = len({annotation.group for annotation in sequences.annotations})
-    kept_apart = " and ".join(f"{len(splits[name])} {name} videos" for name in ("val", "test") if splits[name])
-    honest = "" if splits["test"] else "; without a test split, so is crossval on these videos afterwards"
-    epoch = "epoch with the lowest of them" if settings.training.select == "best" else "last epoch"
-    return (
-        f"{describe_data(settings, specs)}; training split only ({len(sequences)} videos of {groups} "
-        f"groups; not read: {kept_apart or 'none, there is no other split'}), {len(folds)} folds by group; value is "
-        f"the validation loss of the {epoch}, mean over folds; seed {settings.training.seed}; the best of many trials "
-        f"on the same folds, so its value is optimistic{honest}"
-    )
-
-
-def _run_trial(task: _Task, trial: "Trial", *, is_first: bool, on_fold: Callable[[], object]) -> None:
+def _run_trial(task: TuningTask, trial: "Trial", *, is_first: bool, on_fold: Callable[[], object]) -> None:
     """Fit the folds of one trial. What cannot be fitted is a failed trial, unless it is the configuration itself.
 
     Folds count in their order, whichever is done first, so that the same ones are given up for any number of jobs.
@@ -237,7 +156,7 @@ def _run_trial(task: _Task, trial: "Trial", *, is_first: bool, on_fold: Callable
         trial.complete()
 
 
-def _try_fold(task: _Task, settings: RunSettings, fold: Fold) -> tuple[float, float] | ConfigError | TrainingError:
+def _try_fold(task: TuningTask, settings: RunSettings, fold: Fold) -> tuple[float, float] | ConfigError | TrainingError:
     """What `_validate_fold` returns or raises, so that an error waits for the folds before its own."""
     try:
         return _validate_fold(task, fold, settings)
@@ -245,7 +164,7 @@ def _try_fold(task: _Task, settings: RunSettings, fold: Fold) -> tuple[float, fl
         return error
 
 
-def _validate_fold(task: _Task, fold: Fold, settings: RunSettings) -> tuple[float, float]:
+def _validate_fold(task: TuningTask, fold: Fold, settings: RunSettings) -> tuple[float, float]:
     """Validation loss and headline metric of the model as it would be asked."""
     train, val, num_classes = task.sequences.subset(fold.train), task.sequences.subset(fold.test), len(task.label_map)
     training = settings.training
@@ -259,7 +178,7 @@ def _validate_fold(task: _Task, fold: Fold, settings: RunSettings) -> tuple[floa
     return row["val_loss"], row[f"val_{HEADLINES[settings.model.head].name}"]
 
 
-def _write(task: _Task, search: "Search") -> Tuning:
+def _write(task: TuningTask, search: "Search") -> Tuning:
     from vidrnn.experiments.search import best_of
 
     records = search.records()
@@ -299,7 +218,7 @@ def _cell(value: object) -> object:
 
 
 def _summary(
-    task: _Task, records: "Sequence[TrialRecord]", best: "TrialRecord", untuned: "TrialRecord"
+    task: TuningTask, records: "Sequence[TrialRecord]", best: "TrialRecord", untuned: "TrialRecord"
 ) -> dict[str, Any]:
     outcomes, name = [record.outcome for record in records], HEADLINES[task.settings.model.head].name
     return {
