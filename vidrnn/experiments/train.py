@@ -11,14 +11,13 @@ import numpy as np
 from vidrnn.annotations import Annotation, LabelMap, Split, read_annotations
 from vidrnn.annotations.splits import refuse_one_class, split_annotations
 from vidrnn.bars import Bar, nowhere
-from vidrnn.evaluation.metrics import headline, measure_outputs, sigmoid
-from vidrnn.evaluation.multilabel import best_thresholds
+from vidrnn.evaluation.metrics import headline, measure_outputs
 from vidrnn.evaluation.report import write_json, write_log
-from vidrnn.evaluation.step_multilabel import best_step_thresholds
 from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_better_than
 from vidrnn.experiments.mirror_choice import settle
-from vidrnn.experiments.model_calibration import calibrated, check_unknown
+from vidrnn.experiments.model_calibration import check_unknown
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
+from vidrnn.experiments.selected_weights import save_others, with_figures
 from vidrnn.experiments.stored_sets import find_folders, fingerprint_of, load_set, name_specs
 from vidrnn.experiments.variants import fit_and_predict, predict_without_pixels, trained_baselines
 from vidrnn.models.ensemble import Model
@@ -27,7 +26,6 @@ from vidrnn.models.model_header import public_metrics
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.sequences.source_notes import note_sources
 from vidrnn.sequences.targets import label_map_of
-from vidrnn.settings.model import MULTILABEL_HEADS
 from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
 from vidrnn.settings.training import TrainingSettings
@@ -36,10 +34,9 @@ from vidrnn.training.checkpoint import History
 from vidrnn.training.convergence import Convergence, judge_convergence
 from vidrnn.training.curves import curves_below, require_tensorboard
 from vidrnn.training.fit import Checkpointing
-from vidrnn.training.members import Fitted, fit_members, own_checkpoint
+from vidrnn.training.members import fit_members, own_checkpoint
 from vidrnn.training.predict import predict, predict_options
 from vidrnn.training.segments import learn_segments
-from vidrnn.training.validation import validate
 
 _RECORDS = ("model.safetensors", "config.yaml", "log.csv", "metrics.json")
 
@@ -118,8 +115,8 @@ def train(
     metrics = _training_metrics(settings, train_set, val_set, splits, folders) | settled.figures
     figures, verdict = _beside(settings, result.model, train_set, val_set, num_classes=len(label_map), bar=bar)
     model = _as_trained(result.model, settings, train_set, val_set, label_map, folders, metrics)
-    others = _save_others(model, result, val_set, output)
-    model = _with_figures(model, result.model, result.epochs, result.history, val_set)
+    others = save_others(model, result, val_set, output)
+    model = with_figures(model, result.model, result.epochs, result.history, val_set)
     convergence = judge_convergence(result.history)
     figures |= {"updates": convergence.updates, "converged": convergence.converged}
     model = replace(model, metrics=model.metrics | figures)
@@ -217,58 +214,6 @@ def _beside(
     where = "train" if val_set is None else "val"
     figures = {f"{where}_baselines": measured, "no_better_than": list(not_beaten)}
     return figures, describe_verdict(head, value, not_beaten)
-
-
-def _save_others(model: TrainedModel, result: Fitted, val_set: SequenceSet | None, output: Path) -> list[Path]:
-    """The weights of the last and the best epoch, each with epoch, figures, thresholds and temperature of its own."""
-    rows = result.history
-    members = sorted({int(row.get("member", 1)) for row in rows})
-    histories = [[row for row in rows if int(row.get("member", 1)) == member] for member in members]
-    epochs = {"last": tuple(int(history[-1]["epoch"]) for history in histories)}
-    if result.best is not None:
-        lowest = [min(history, key=lambda row: row["val_loss"]) for history in histories]
-        epochs["best"] = tuple(int(row["epoch"]) for row in lowest)
-    files = []
-    for name, weights in (("last", result.last), ("best", result.best)):
-        if weights is not None:
-            files.append(output / f"{name}.safetensors")
-            save_model(_with_figures(model, weights, epochs[name], rows, val_set), files[-1])
-    return files
-
-
-def _with_figures(
-    model: TrainedModel, weights: Model, epochs: tuple[int, ...], history: History, val_set: SequenceSet | None
-) -> TrainedModel:
-    """The model with other weights and all that follows from them.
-
-    Args:
-        model: what does not depend on the weights.
-        weights: of these epochs, one for each member.
-        epochs: from 1.
-        history: one row per member and epoch.
-        val_set: gives thresholds and temperature; None leaves both out.
-    """
-    settings = model.settings
-    chosen = [row for row in history if row["epoch"] == epochs[int(row.get("member", 1)) - 1]]
-    metrics = model.metrics | {
-        "epoch": epochs[0] if len(epochs) == 1 else list(epochs),
-        **{key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.startswith("train_")},
-    }
-    if val_set is not None:
-        metrics |= validate(weights, val_set, predict_options(settings), num_classes=len(model.label_map))
-    thresholds = _thresholds(weights, val_set, settings)
-    return calibrated(replace(model, classifier=weights, metrics=metrics, thresholds=thresholds), val_set)
-
-
-def _thresholds(model: Model, val: SequenceSet | None, settings: RunSettings) -> tuple[float, ...] | None:
-    """The probability from which each class counts as said, by the validation split; None for heads that have none."""
-    if settings.model.head not in MULTILABEL_HEADS or val is None:
-        return None
-    probabilities = [sigmoid(output.numpy()) for output in predict(model, val, predict_options(settings))]
-    truth = [values.astype(np.float64) for values in val.targets.per_video(val.totals)]
-    if settings.model.head == "step_multilabel":
-        return tuple(best_step_thresholds(probabilities, truth).tolist())
-    return tuple(best_thresholds(np.stack(probabilities), np.stack(truth) > 0.5).tolist())
 
 
 def _training_metrics(
