@@ -82,29 +82,17 @@ def fit(
             a transcript is longer than its steps, a side has no number, or every video has one step and
             ``model.inputs`` show changes alone.
     """
-    check_inputs(train, model_settings)
-    for sequences in (train, val):
-        if sequences is not None and model_settings.head == "transcript":
-            check_transcripts(sequences, settings)
+    _check(train, val, model_settings, settings)
     LOG.info("fit %s on %d videos, seed %d", model_settings.cell, len(train), settings.seed)
     trainer = Trainer(train, num_classes, model_settings, settings, shuffled_time=shuffled_time)
     state = FitState(checkpointing.fingerprint if checkpointing else "", 0, [], None, 0)
     parts = trainer.model, trainer.average.model if trainer.average else None, trainer.optimiser, trainer.generator
     if checkpointing and checkpointing.resume and checkpointing.path.exists():
         state = load_checkpoint(checkpointing.path, checkpointing.fingerprint, *parts)
-    epochs = settings.epochs_of(len(train))
+    epochs, options = settings.epochs_of(len(train)), PredictOptions(settings.steps, shuffled_time=shuffled_time)
     with open_curves(curves, model_settings=model_settings, settings=settings, history=state.history) as drawn:
         while state.epoch < epochs and not _stops_early(state, settings):
-            started = time.perf_counter()
-            row = trainer.train_epoch(state.epoch, updates=int(state.history[-1]["updates"]) if state.history else 0)
-            if val is not None:
-                options = PredictOptions(settings.steps, shuffled_time=shuffled_time)
-                row |= validate(trainer.result, val, options, num_classes=num_classes)
-                if state.best is None or row["val_loss"] < min(earlier["val_loss"] for earlier in state.history):
-                    state.best, state.best_epoch = _copy(trainer.result), state.epoch + 1
-            row["seconds"] = time.perf_counter() - started
-            state.epoch += 1
-            state.history.append(row)
+            row = _run_epoch(trainer, state, val, options, num_classes=num_classes)
             if checkpointing:
                 save_checkpoint(checkpointing.path, state, *parts)
             if drawn:
@@ -114,6 +102,31 @@ def fit(
     if settings.select == "best" and state.best is not None:
         model.load_state_dict(state.best)
     return FitResult(model.eval(), state.best, last, state.history, state.best_epoch or state.epoch)
+
+
+def _check(
+    train: SequenceSet, val: SequenceSet | None, model_settings: ModelSettings, settings: TrainingSettings
+) -> None:
+    check_inputs(train, model_settings)
+    for sequences in (train, val):
+        if sequences is not None and model_settings.head == "transcript":
+            check_transcripts(sequences, settings)
+
+
+def _run_epoch(
+    trainer: Trainer, state: FitState, val: SequenceSet | None, options: PredictOptions, *, num_classes: int
+) -> dict[str, float]:
+    """Train for one epoch, validate, and bring the state up to date. The row of the log."""
+    started = time.perf_counter()
+    row = trainer.train_epoch(state.epoch, updates=int(state.history[-1]["updates"]) if state.history else 0)
+    if val is not None:
+        row |= validate(trainer.result, val, options, num_classes=num_classes)
+        if state.best is None or row["val_loss"] < min(earlier["val_loss"] for earlier in state.history):
+            state.best, state.best_epoch = _copy(trainer.result), state.epoch + 1
+    row["seconds"] = time.perf_counter() - started
+    state.epoch += 1
+    state.history.append(row)
+    return row
 
 
 def _copy(model: nn.Module) -> State:

@@ -1,7 +1,7 @@
 """What changes during a fit: weights, optimiser and random draws, and the epoch that changes them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import torch
@@ -104,11 +104,7 @@ class Trainer:
             "gradient_norm_mean": float(torch.stack(norms).mean()),
             "gradient_norm_max": float(torch.stack(norms).max()),
         }
-        if not math.isfinite(row["train_loss"]) or not math.isfinite(row["gradient_norm_max"]):
-            raise TrainingError(
-                f"the loss became {row['train_loss']} in epoch {epoch + 1}, the largest gradient norm "
-                f"{row['gradient_norm_max']}; lower training.learning_rate or training.clip_norm"
-            )
+        _refuse_infinite(row)
         return row
 
     def _descents(self, positions: torch.Tensor) -> Iterator[tuple[float, torch.Tensor, torch.Tensor]]:
@@ -235,3 +231,11 @@ class Trainer:
 
 def _rows(part: torch.Tensor, *, kept: torch.Tensor) -> torch.Tensor:
     return part[kept.to(part.device)]
+
+
+def _refuse_infinite(row: Mapping[str, float]) -> None:
+    if not math.isfinite(row["train_loss"]) or not math.isfinite(row["gradient_norm_max"]):
+        raise TrainingError(
+            f"the loss became {row['train_loss']} in epoch {row['epoch']:.0f}, the largest gradient norm "
+            f"{row['gradient_norm_max']}; lower training.learning_rate or training.clip_norm"
+        )
