@@ -33,9 +33,7 @@ def read_thumos14(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     segments: defaultdict[str, list[Segment]] = defaultdict(list)
     unlabelled: defaultdict[str, list[Segment]] = defaultdict(list)
     empty: list[str] = []
-    for path in sorted(folder.rglob("*.txt")):
-        if path.name.startswith(".") or path.stem.casefold() == "readme":
-            continue
+    for path in _files_in(folder):
         label, split = _class_of(path)
         for line, text in read_lines(path):
             with located(f"{path}, line {line}"):
@@ -66,6 +64,11 @@ def read_thumos14(settings: DataSettings, notes: list[str]) -> list[Annotation]:
         )
         for name, split in splits.items()
     ]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    files = sorted(folder.rglob("*.txt"))
+    return [path for path in files if not path.name.startswith(".") and path.stem.casefold() != "readme"]
 
 
 def _class_of(path: Path) -> tuple[str, Split | None]:

@@ -91,23 +91,29 @@ def extract(
             stack.enter_context(ledger)
             for ledger in _ledgers(report, passes, store=store, root=root, retry_failed=retry_failed)
         ]
-        plan = _Plan(annotations, ledgers, root=root, on_video=on_video)
-        results = embed_passes(
-            plan.jobs(),
-            passes,
-            settings=settings,
-            throughput=report.speed.throughput,
-            draw_one=draw_one,
-            on_compared=plan.compared,
-        )
-        with closing(results), _Writer(plan) as writer:  # whatever happens, no decoder stays behind
-            for path, found in results:
-                report.speed.videos += 1
-                _enter(path, found, plan, writer)
-                del found  # as large as a long video has it, and the next one begins
+        _run(_Plan(annotations, ledgers, root=root, on_video=on_video), passes, settings, report, draw_one=draw_one)
         for ledger in ledgers:
             ledger.close()
     return report
+
+
+def _run(
+    plan: "_Plan", passes: Sequence[Pass], settings: ExtractionSettings, report: Report, *, draw_one: DrawVideo
+) -> None:
+    """Make what the plan lacks, and write each video as soon as it is done."""
+    results = embed_passes(
+        plan.jobs(),
+        passes,
+        settings=settings,
+        throughput=report.speed.throughput,
+        draw_one=draw_one,
+        on_compared=plan.compared,
+    )
+    with closing(results), _Writer(plan) as writer:  # whatever happens, no decoder stays behind
+        for path, found in results:
+            report.speed.videos += 1
+            _enter(path, found, plan, writer)
+            del found  # as large as a long video has it, and the next one begins
 
 
 def _ledgers(

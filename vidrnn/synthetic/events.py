@@ -1,10 +1,12 @@
 """Longer synthetic clips in which one short event happens at a known time: truth for what a model should look at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import pi, sin
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from vidrnn.names import quoted
 from vidrnn.synthetic import figures as fig
@@ -68,19 +70,34 @@ def render_event(
     share = np.clip((times - start_s) / length_s, 0.0, 1.0)
     swing = rng.uniform(0.5, 1.1, 2)
 
+    pair = Pair((event, event), _drawing(event, share, times, swing=float(swing[0])), -0.25)
+    frames = shoot(pair, actor, room, rng, size=(width, height), progress=list(range(len(times))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encode_clip(path, frames, size=(width, height), fps=fps)
+    return EventClip(start_s, start_s + length_s, len(times) / fps)
+
+
+def _drawing(
+    event: str, share: npt.NDArray[np.float64], times: npt.NDArray[np.float64], *, swing: float
+) -> Callable[[Stage, Actor, Room, float], None]:
+    """What draws frame ``place`` of a clip.
+
+    Args:
+        event: what happens.
+        share: (T,) how much of it is over at each frame, 0 to 1.
+        times: (T,) seconds.
+        swing: how often a second the hands move.
+    """
+    keys = _KEYS[event]
+
     def draw(stage: Stage, actor: Actor, _room: Room, place: float) -> None:
         number = round(place)
         done = sin(pi * share[number]) ** 2  # there, and back again
-        keys = _KEYS[event]
         pose = pose_of(actor, keys, done * keys[-1][0])
-        angle = 5.0 + 4.0 * sin(2.0 * pi * swing[0] * times[number])
+        angle = 5.0 + 4.0 * sin(2.0 * pi * swing * times[number])
         still = 1.0 - done
         hand = (still * angle + (1.0 - still) * pose.near_hand[0], pose.near_hand[1])
         stage.shadow(min(pose.hip[0], pose.along(0.5)[0]) - 0.1, 0.14)
         fig.draw_side(stage, actor, replace(pose, near_hand=hand))
 
-    pair = Pair((event, event), draw, -0.25)
-    frames = shoot(pair, actor, room, rng, size=(width, height), progress=list(range(len(times))))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    encode_clip(path, frames, size=(width, height), fps=fps)
-    return EventClip(start_s, start_s + length_s, len(times) / fps)
+    return draw

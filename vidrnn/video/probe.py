@@ -137,13 +137,8 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
             pts, packets = None, None
     if timestamps_s is None or len(timestamps_s) == 0:
         raise VideoError("holds no frame; the file is empty or was cut off before its first picture")
-    if may_be_followed and listing.end and is_followed(path, listing.end, on_read=on_progress):
-        notes.append(
-            f"another file follows in it, joined byte for byte; only the {len(timestamps_s)} frames of the first are "
-            "read, so join them with a tool for videos, or cut them apart"
-        )
-    if header_frames > len(timestamps_s) * (1 + _HEADER_TOLERANCE) + 1:
-        notes.append(f"header claims {header_frames} frames, the file holds {len(timestamps_s)}")
+    followed = may_be_followed and listing.end and is_followed(path, listing.end, on_read=on_progress)
+    notes += _length_notes(len(timestamps_s), header_frames=header_frames, followed=bool(followed))
     return Video(
         path=path,
         container=names[0],
@@ -160,6 +155,18 @@ def _probe_file(path: Path, *, on_progress: Callable[[], None]) -> Video:
         pixel_aspect=float(aspect),
         pixel_format=pixel_format,
     )
+
+
+def _length_notes(frames: int, *, header_frames: int, followed: bool) -> list[str]:
+    notes = []
+    if followed:
+        notes.append(
+            f"another file follows in it, joined byte for byte; only the {frames} frames of the first are "
+            "read, so join them with a tool for videos, or cut them apart"
+        )
+    if header_frames > frames * (1 + _HEADER_TOLERANCE) + 1:
+        notes.append(f"header claims {header_frames} frames, the file holds {frames}")
+    return notes
 
 
 def _stream_notes(container: InputContainer, stream: VideoStream) -> list[str]:
