@@ -98,11 +98,7 @@ def measure_step_multilabel(
         ValueError: shapes do not fit each other, n is 0, or a probability lies outside 0 to 1.
     """
     _check(probabilities, truth)
-    if len(groups) != len(truth) or not len(labels) == len(thresholds) == truth[0].shape[1]:
-        raise ValueError(
-            f"{len(labels)} labels, {len(thresholds)} thresholds and {len(groups)} groups do not fit {len(truth)} "
-            f"videos of {truth[0].shape[1]} classes; give one for each"
-        )
+    _check_sizes(truth, labels=labels, groups=groups, thresholds=thresholds)
     cuts = np.asarray(thresholds, dtype=np.float64)
     columns = _columns(probabilities, truth, groups=groups)
     known, positive = ~np.isnan(np.concatenate(truth)), np.concatenate(truth) > 0.5
@@ -243,3 +239,11 @@ def _check(probabilities: Sequence[Floats], truth: Sequence[Floats]) -> None:
             raise ValueError(
                 f"probability {wrong} of video {number} is not between 0 and 1; take the sigmoid of logits"
             )
+
+
+def _check_sizes(truth: Sequence[Floats], *, labels: Sequence[str], groups: Sequence[str], thresholds: Floats) -> None:
+    if len(groups) != len(truth) or not len(labels) == len(thresholds) == truth[0].shape[1]:
+        raise ValueError(
+            f"{len(labels)} labels, {len(thresholds)} thresholds and {len(groups)} groups do not fit {len(truth)} "
+            f"videos of {truth[0].shape[1]} classes; give one for each"
+        )

@@ -103,26 +103,18 @@ def join_streams(
     Raises:
         StoreError, AnnotationError: as `load_sequences`.
     """
-    others = mirrored or {}
     present = np.any([stream.present for stream in found.values()], axis=0)
     if not present.any():
         raise StoreError(_nothing_found(annotations, found))
     kept = np.flatnonzero(present)
     videos = [annotations[position] for position in kept.tolist()]
     found = {name: stream.subset(kept) for name, stream in found.items()}
-    others = {name: stream.subset(kept) for name, stream in others.items()}
-    loaded = {
-        name: load_table(stream, videos, device=device, mirrored=others.get(name)) for name, stream in found.items()
-    }
-    tables = {name: table for name, (table, _) in loaded.items()}
-    metadata, identities = _known_facts(videos, [(stream, loaded[name][1]) for name, stream in found.items()])
-    tables |= {spec.stream: _empty(spec, len(videos), device=device) for spec in unseen}
+    others = {name: stream.subset(kept) for name, stream in (mirrored or {}).items()}
+    tables, metadata, identities = _load_tables(found, others, videos, unseen, device=device)
     grid, totals, times = _timing(found, tables, causal=causal)
-    unmet = find_unmet(videos, times, metadata) if head in FRAMEWISE_HEADS else UnmetSegments()
-    if unmet.refusal:
-        raise AnnotationError(unmet.refusal)
-    lengths = describe_lengths(videos, metadata[:, 3].tolist())
+    unmet = _unmet(videos, times, metadata, head)
     targets = make_targets(videos, head, label_map, times, device=device)
+    notes = unmet.note, describe_unlabelled(videos, targets), describe_lengths(videos, metadata[:, 3].tolist())
     return SequenceSet(
         tuple(videos),
         {name: tables[name] for name in in_order(tables)},
@@ -133,8 +125,38 @@ def join_streams(
         grid,
         frozenset(spec.stream for spec in unseen),
         identities,
-        tuple(note for note in (unmet.note, describe_unlabelled(videos, targets), lengths) if note),
+        tuple(filter(None, notes)),
     )
+
+
+def _load_tables(
+    found: Mapping[str, FoundStream],
+    others: Mapping[str, FoundStream],
+    videos: Sequence[Annotation],
+    unseen: Sequence[FeatureSpec],
+    *,
+    device: torch.device,
+) -> tuple[dict[str, StreamTable], npt.NDArray[np.float64], tuple[frozenset[str], ...]]:
+    """The table of each stream, with its mirrored view where ``others`` has it, empty ones for ``unseen`` streams.
+
+    Then what `_known_facts` gives.
+    """
+    loaded = {
+        name: load_table(stream, videos, device=device, mirrored=others.get(name)) for name, stream in found.items()
+    }
+    tables = {name: table for name, (table, _) in loaded.items()}
+    tables |= {spec.stream: _empty(spec, len(videos), device=device) for spec in unseen}
+    return tables, *_known_facts(videos, [(stream, loaded[name][1]) for name, stream in found.items()])
+
+
+def _unmet(
+    videos: Sequence[Annotation], times: Timestamps, metadata: npt.NDArray[np.float64], head: Head
+) -> UnmetSegments:
+    """Segments that no step lies in; raises AnnotationError where these are too many."""
+    unmet = find_unmet(videos, times, metadata) if head in FRAMEWISE_HEADS else UnmetSegments()
+    if unmet.refusal:
+        raise AnnotationError(unmet.refusal)
+    return unmet
 
 
 def _replaced(found: Mapping[str, FoundStream]) -> dict[str, str]:
