@@ -16,7 +16,7 @@ from vidrnn.evaluation.metrics import HEADLINES, HeadMetrics, Output, headline, 
 from vidrnn.evaluation.predictions import write_predictions
 from vidrnn.evaluation.report import draw_confusion, write_json
 from vidrnn.evaluation.segmentation import ReadSteps
-from vidrnn.experiments.crossval_fits import Fits, make_all, seeds_of_fits
+from vidrnn.experiments.crossval_fits import AllOutputs, Fits, make_all, seeds_of_fits
 from vidrnn.experiments.crossval_result import CrossValidation
 from vidrnn.experiments.finished_fits import FinishedFits
 from vidrnn.experiments.mirror_choice import choose_mirrored, number_of_fits
@@ -61,23 +61,30 @@ def crossvalidate(
         curves: folder for the curves of the fits, see `Fits`; None writes none.
         on_fit: called after each fit, for a progress bar.
     """
-    head, fits = settings.model.head, seeds_of_fits(settings)
     mirrored = _mirrored(
         sequences, folds, settings, num_classes=len(label_map), jobs=jobs, finished=finished, on_fit=on_fit
     )
-    outputs, single, untrained = make_all(
+    made = make_all(
         Fits(sequences, folds, len(label_map), settings, curves, mirrored), jobs=jobs, finished=finished, on_fit=on_fit
     )
-    readers = _readers(sequences, folds, settings, num_classes=len(label_map))
     measured = _Measured(sequences, label_map, settings)
+    return _measure(made, measured, sequences, folds, settings, protocol=protocol, mirrored=mirrored)
 
-    def value(
-        answers: Mapping[int, Output],
-        positions: Sequence[int] | None = None,
-        readers: Mapping[int, ReadSteps] | None = None,
-    ) -> float:
-        return headline(head, measured(answers, bootstrap=1, positions=positions, readers=readers))
 
+def _measure(
+    made: AllOutputs,
+    measured: "_Measured",
+    sequences: SequenceSet,
+    folds: Sequence[Fold],
+    settings: RunSettings,
+    *,
+    protocol: str,
+    mirrored: tuple[bool, ...],
+) -> CrossValidation:
+    """The metrics of all fits, which `make_all` made."""
+    (outputs, single, untrained), value = made, measured.headline
+    head, fits = settings.model.head, seeds_of_fits(settings)
+    readers = _readers(sequences, folds, settings, num_classes=measured.num_classes)
     baselines = {name: [value(answers)] for name, answers in untrained.items()}
     baselines |= {variant: [value(answers) for answers in outputs[variant]] for variant in fits if variant != "model"}
     return CrossValidation(
@@ -162,6 +169,20 @@ class _Measured:
             readers=None if readers is None else [readers[position] for position in chosen],
         )
 
+    def headline(
+        self,
+        outputs: Mapping[int, Output],
+        positions: Sequence[int] | None = None,
+        readers: Mapping[int, ReadSteps] | None = None,
+    ) -> float:
+        """The number that stands at the top, of some videos or of all."""
+        return headline(self._head, self(outputs, bootstrap=1, positions=positions, readers=readers))
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the head tells apart."""
+        return len(self._labels)
+
     def calibration_error(self, outputs: Mapping[int, Output]) -> float:
         """The expected calibration error of the labels, as the model scores them."""
         logits = np.stack([outputs[position] for position in range(len(self._truth))])
@@ -196,18 +217,9 @@ def run_crossval(
     """
     require_tensorboard(settings.training)
     refuse_foreign_results(output, ("crossval.json", "predictions.csv", "config.yaml", "confusion.png"))
-    notes: list[str] = []
-    annotations = read_annotations(settings.data, notes)
-    folders = find_folders(settings.features, store=settings.extraction.store)
-    label_map = label_map_of(annotations, settings.model.head)
-    sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
-    for note in (*notes, *sequences.notes, *note_sources(sequences)):
-        on_note(note)
+    sequences, label_map, folders = _load(settings, on_note)
     folds = make_folds(sequences.annotations, settings.evaluation, root=settings.data.root, accept=settings.data.accept)
-    num_fits = len(folds) * sum(map(len, seeds_of_fits(settings).values()))
-    if settings.features.mirrored == "auto" and sequences.has_both_views:
-        num_fits += number_of_fits([sequences.subset(fold.train) for fold in folds], settings)
-    on_total(num_fits)
+    on_total(_number_of_fits(sequences, folds, settings))
     finished = FinishedFits(output, _fingerprint(settings, sequences, folders))
     result = crossvalidate(
         sequences,
@@ -224,6 +236,25 @@ def run_crossval(
     _write(result, sequences, label_map, settings, output)
     finished.clear()
     return result
+
+
+def _load(settings: RunSettings, on_note: Callable[[str], object]) -> tuple[SequenceSet, LabelMap, list[FeatureFolder]]:
+    notes: list[str] = []
+    annotations = read_annotations(settings.data, notes)
+    folders = find_folders(settings.features, store=settings.extraction.store)
+    label_map = label_map_of(annotations, settings.model.head)
+    sequences = load_set(annotations, settings=settings, folders=folders, label_map=label_map)
+    for note in (*notes, *sequences.notes, *note_sources(sequences)):
+        on_note(note)
+    return sequences, label_map, folders
+
+
+def _number_of_fits(sequences: SequenceSet, folds: Sequence[Fold], settings: RunSettings) -> int:
+    """All fits of a cross-validation, with the fits by which each fold chooses its views."""
+    number = len(folds) * sum(map(len, seeds_of_fits(settings).values()))
+    if settings.features.mirrored == "auto" and sequences.has_both_views:
+        number += number_of_fits([sequences.subset(fold.train) for fold in folds], settings)
+    return number
 
 
 def _write(

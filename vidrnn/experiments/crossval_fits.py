@@ -19,6 +19,8 @@ from vidrnn.training.predict import Answers
 
 ByPosition = list[dict[int, Output]]
 """A dict for each seed, or for each draw and view: outputs by position in the set."""
+AllOutputs = tuple[dict[Variant, ByPosition], list[ByPosition], dict[str, dict[int, Output]]]
+"""What `make_all` makes."""
 
 
 def seeds_of(evaluation: EvaluationSettings, training: TrainingSettings) -> tuple[int, ...]:
@@ -89,9 +91,7 @@ class Fits:
         return not self.mirrored or self.mirrored[number]
 
 
-def make_all(
-    fits: Fits, *, jobs: int, finished: FinishedFits | None, on_fit: Callable[[], None]
-) -> tuple[dict[Variant, ByPosition], list[ByPosition], dict[str, dict[int, Output]]]:
+def make_all(fits: Fits, *, jobs: int, finished: FinishedFits | None, on_fit: Callable[[], None]) -> AllOutputs:
     """Make every fit of every fold.
 
     Args:

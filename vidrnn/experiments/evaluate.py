@@ -1,6 +1,6 @@
 """The verb ``evaluate``: a model file on an annotated split, with the baselines beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from vidrnn.sequences.source_notes import note_sources
 from vidrnn.settings.model import MULTILABEL_HEADS, Head
 from vidrnn.settings.outputs import refuse_foreign_results
 from vidrnn.settings.run import RunSettings
-from vidrnn.training.predict import answer, describe_answers, predict_options
+from vidrnn.training.predict import Answers, answer, describe_answers, predict_options
 
 _WORTH: dict[Split, str] = {
     "train": "TRAINED ON THIS SPLIT; ",
@@ -88,10 +88,65 @@ def evaluate(
     model = with_options(load_model(model_path, device=device), settings)
     model.refuse_earlier_mirror()
     splits = split_annotations(read_annotations(settings.data), settings.data)
-    head = model.settings.model.head
     load = partial(load_for, model=model, settings=settings, device=device)
     chosen = load(require_split(splits[split], split), streams=model.settings.inference.streams)
     _refuse_seen(chosen, model, settings, split=split)
+    scores = _score(model, chosen, lambda: load(splits["train"]), settings, jobs=jobs, bar=bar)
+    protocol = _describe(model, settings, split=split, n=scores.metrics.n)
+    values: dict[str, Any] = {
+        "protocol": protocol,
+        "split": split,
+        "head": scores.head,
+        **scores.as_dict(),
+        **_facts(chosen, model, model_path),
+    }
+    write_json(output / "metrics.json", public_metrics(values))
+    _write_predictions(output / "predictions.csv", model, scores.answers.averaged, chosen)
+    files = [output / name for name in ("metrics.json", "predictions.csv", *config)]
+    if config:
+        write_config(files[-1], as_evaluated(model.settings, settings))
+    files += _draw(output, scores, chosen, split=split)
+    notes = _notes(scores, chosen, model)
+    return Evaluation(scores.metrics, scores.head, scores.baselines, protocol, notes, tuple(files), chosen.missing)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """All that is measured on the videos."""
+
+    head: Head
+    answers: Answers
+    metrics: HeadMetrics
+    clip: float
+    calibration: Calibration | None
+    baselines: dict[str, float]
+    not_beaten: Mapping[str, float]
+
+    @property
+    def value(self) -> float:
+        return headline(self.head, self.metrics)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **self.metrics.as_dict(),
+            "answers_per_video": len(self.answers.single),
+            f"clip_{HEADLINES[self.head].name}": self.clip,
+            **({} if self.calibration is None else self.calibration.as_dict()),
+            "baselines": self.baselines,
+            "no_better_than": list(self.not_beaten),
+        }
+
+
+def _score(
+    model: TrainedModel,
+    chosen: SequenceSet,
+    load_train: Callable[[], SequenceSet],
+    settings: RunSettings,
+    *,
+    jobs: int | None,
+    bar: Bar,
+) -> _Scores:
+    head = model.settings.model.head
     answers = answer(model.classifier, chosen, predict_options(model.settings))
     measured = _measured_on(chosen, model)
     readers = _readers(model, chosen)
@@ -103,40 +158,24 @@ def evaluate(
     baselines: dict[str, float] = {}
     if settings.evaluation.baselines:
         without = predict_baselines(
-            load(splits["train"]), chosen, num_classes=len(model.label_map), settings=model.settings, jobs=jobs, bar=bar
+            load_train(), chosen, num_classes=len(model.label_map), settings=model.settings, jobs=jobs, bar=bar
         )
         baselines = {name: headline(head, measured(outputs, bootstrap=1)) for name, outputs in without.items()}
-    value = headline(head, metrics)
-    not_beaten = no_better_than(head, value, baselines, recurrent=bool(model.settings.model.layer_names))
-    protocol = _describe(model, settings, split=split, n=metrics.n)
-    values: dict[str, Any] = {
-        "protocol": protocol,
-        "split": split,
-        "head": head,
-        **metrics.as_dict(),
-        "answers_per_video": len(answers.single),
-        f"clip_{HEADLINES[head].name}": clip,
-        **({} if calibration is None else calibration.as_dict()),
-        "baselines": baselines,
-        "no_better_than": list(not_beaten),
-        **_facts(chosen, model, model_path),
-    }
-    write_json(output / "metrics.json", public_metrics(values))
-    _write_predictions(output / "predictions.csv", model, answers.averaged, chosen)
-    files = [output / "metrics.json", output / "predictions.csv"]
-    for name in config:
-        files.append(output / name)
-        write_config(files[-1], as_evaluated(model.settings, settings))
-    if isinstance(metrics, ClassificationMetrics) and calibration is not None:
-        files += _draw(output, metrics, calibration, answers.averaged, chosen, split=split)
-    scale = model.settings.inference.average
-    notes = [
+    recurrent = bool(model.settings.model.layer_names)
+    not_beaten = no_better_than(head, headline(head, metrics), baselines, recurrent=recurrent)
+    return _Scores(head, answers, metrics, clip, calibration, baselines, not_beaten)
+
+
+def _notes(scores: _Scores, chosen: SequenceSet, model: TrainedModel) -> tuple[str, ...]:
+    """Lines for people."""
+    head, single, scale = scores.head, len(scores.answers.single), model.settings.inference.average
+    notes = (
         *(f"note: {note}" for note in (*chosen.notes, *note_sources(chosen))),
-        format_averaging(head, clip=clip, video=value, answers_per_video=len(answers.single), scale=scale),
-        "" if calibration is None else format_calibration(calibration.as_dict()),
-        describe_verdict(head, value, not_beaten),
-    ]
-    return Evaluation(metrics, head, baselines, protocol, tuple(filter(None, notes)), tuple(files), chosen.missing)
+        format_averaging(head, clip=scores.clip, video=scores.value, answers_per_video=single, scale=scale),
+        "" if scores.calibration is None else format_calibration(scores.calibration.as_dict()),
+        describe_verdict(head, scores.value, scores.not_beaten),
+    )
+    return tuple(filter(None, notes))
 
 
 def _facts(chosen: SequenceSet, model: TrainedModel, model_path: Path) -> dict[str, Any]:
@@ -149,19 +188,16 @@ def _facts(chosen: SequenceSet, model: TrainedModel, model_path: Path) -> dict[s
     }
 
 
-def _draw(
-    output: Path,
-    metrics: ClassificationMetrics,
-    calibration: Calibration,
-    outputs: Outputs,
-    chosen: SequenceSet,
-    *,
-    split: Split,
-) -> list[Path]:
+def _draw(output: Path, scores: _Scores, chosen: SequenceSet, *, split: Split) -> list[Path]:
+    """The pictures of ``label``; other heads have none."""
+    metrics, calibration = scores.metrics, scores.calibration
+    if not isinstance(metrics, ClassificationMetrics) or calibration is None:
+        return []
     files = [output / "confusion.png", output / "reliability.png"]
     title = f"{split}: top-1 {metrics.top1:.3f}, n = {metrics.n}"
     draw_confusion(files[0], metrics, title=title)
-    draw_reliability(files[1], np.stack(outputs), _classes(chosen), measured=calibration, title=title)
+    labels = _classes(chosen)
+    draw_reliability(files[1], np.stack(scores.answers.averaged), labels, measured=calibration, title=title)
     return files
 
 

@@ -14,7 +14,7 @@ from vidrnn.bars import Bar, nowhere
 from vidrnn.evaluation.metrics import headline, measure_outputs
 from vidrnn.evaluation.report import write_json, write_log
 from vidrnn.evaluation.verdict import WITHOUT_RECURRENCE, describe_verdict, no_better_than
-from vidrnn.experiments.mirror_choice import settle
+from vidrnn.experiments.mirror_choice import Settled, settle
 from vidrnn.experiments.model_calibration import check_unknown
 from vidrnn.experiments.provenance import describe_data, provenance, versions, write_config
 from vidrnn.experiments.selected_weights import save_others, with_figures
@@ -84,20 +84,8 @@ def train(
     """
     require_tensorboard(settings.training)
     refuse_foreign_results(output, (*_RECORDS, "last.safetensors", "best.safetensors", "checkpoint*.safetensors"))
-    notes: list[str] = []
-    annotations = read_annotations(settings.data, notes)
-    refuse_one_class(annotations)
-    splits = split_annotations(annotations, settings.data)
-    folders = find_folders(settings.features, store=settings.extraction.store)
-    label_map = label_map_of(splits["train"], settings.model.head)
-    load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
-    check_unknown(settings, splits["val"], label_map)
-    train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
-    settled = settle(settings, train_set, val_set, num_classes=len(label_map))
+    splits, folders, label_map, settled = _load(settings, on_note)
     settings, train_set, val_set = settled.settings, settled.train_set, settled.val_set
-    of_sets = (*train_set.notes, *(val_set.notes if val_set else ()), *note_sources(train_set, val_set))
-    for note in (*notes, *of_sets, *settled.notes):
-        on_note(note)
     output.mkdir(parents=True, exist_ok=True)
     on_total(settings.training.epochs_of(len(train_set)))
     fingerprint = fingerprint_of(settings, train_set, val_set, folders)
@@ -124,6 +112,27 @@ def train(
     states = [own_checkpoint(checkpointing, number).path for number in range(settings.training.members)]
     files = (written[0], *others, *written[1:], *states)
     return TrainingRun(model, result.history, model.metrics, convergence, verdict, files)
+
+
+def _load(
+    settings: RunSettings, on_note: Callable[[str], object]
+) -> tuple[dict[Split, list[Annotation]], list[FeatureFolder], LabelMap, Settled]:
+    """The splits, the folders of their features, the classes, and the sets with what the training split chose."""
+    notes: list[str] = []
+    annotations = read_annotations(settings.data, notes)
+    refuse_one_class(annotations)
+    splits = split_annotations(annotations, settings.data)
+    folders = find_folders(settings.features, store=settings.extraction.store)
+    label_map = label_map_of(splits["train"], settings.model.head)
+    load = partial(load_set, settings=settings, folders=folders, label_map=label_map)
+    check_unknown(settings, splits["val"], label_map)
+    train_set, val_set = load(splits["train"]), load(splits["val"]) if splits["val"] else None
+    settled = settle(settings, train_set, val_set, num_classes=len(label_map))
+    train_set, val_set = settled.train_set, settled.val_set
+    of_sets = (*train_set.notes, *(val_set.notes if val_set else ()), *note_sources(train_set, val_set))
+    for note in (*notes, *of_sets, *settled.notes):
+        on_note(note)
+    return splits, folders, label_map, settled
 
 
 def _as_trained(

@@ -99,7 +99,7 @@ def tune(
     _require_optuna()
     from vidrnn.experiments.search import Search
 
-    started = time.monotonic()
+    until = None if timeout_s is None else time.monotonic() + timeout_s
     refuse_foreign_results(output, ("trials.csv", "best.yaml", "tune.json"))
     task, fingerprint = prepare(settings, output, jobs)
     output.mkdir(parents=True, exist_ok=True)
@@ -109,21 +109,34 @@ def tune(
         search = Search(
             output / "search.sqlite", space=task.space, seed=settings.training.seed, fingerprint=fingerprint
         )
-        fits = 0
+        return _run_trials(task, search, until=until, on_total=on_total, on_fold=on_fold, on_trial=on_trial)
 
-        def count() -> None:
-            nonlocal fits
-            fits += 1
-            on_fold()
 
-        while (finished := search.finished()) < settings.tuning.trials:
-            on_total(fits + (settings.tuning.trials - finished) * len(task.folds))
-            if finished and timeout_s is not None and time.monotonic() - started >= timeout_s:
-                break
-            _run_trial(task, search.start_trial(), is_first=not finished, on_fold=count)
-            _write(task, search)
-            on_trial(search.records()[-1])
-        return _write(task, search)
+def _run_trials(
+    task: TuningTask,
+    search: "Search",
+    *,
+    until: float | None,
+    on_total: Callable[[int], object],
+    on_fold: Callable[[], object],
+    on_trial: "Callable[[TrialRecord], None]",
+) -> Tuning:
+    """See `tune`; ``until`` is the time of `time.monotonic` from which on no trial begins."""
+    fits, wanted = 0, task.settings.tuning.trials
+
+    def count() -> None:
+        nonlocal fits
+        fits += 1
+        on_fold()
+
+    while (finished := search.finished()) < wanted:
+        on_total(fits + (wanted - finished) * len(task.folds))
+        if finished and until is not None and time.monotonic() >= until:
+            break
+        _run_trial(task, search.start_trial(), is_first=not finished, on_fold=count)
+        _write(task, search)
+        on_trial(search.records()[-1])
+    return _write(task, search)
 
 
 def _require_optuna() -> None:
