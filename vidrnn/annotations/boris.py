@@ -114,7 +114,10 @@ def _add_variables(video: Video, given: Mapping[str, Any], defined: set[str]) ->
 def _states(
     observation: Mapping[str, Any], media: Sequence[str], kinds: Mapping[str, str], left_out: LeftOut
 ) -> list[Segment]:
-    """State events in pairs, in seconds of the media. BORIS pairs those of one subject, behaviour and modifier."""
+    """State events in pairs, in seconds of the media.
+
+    Two events are a pair in BORIS when subject, behaviour and modifier are the same.
+    """
     media_s = _clock_of(observation, media)
     begun: dict[tuple[str, str, str], float] = {}
     found: list[Segment] = []

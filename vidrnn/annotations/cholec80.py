@@ -24,7 +24,7 @@ _TOOL = "-tool.txt"
 def read_cholec80(settings: DataSettings, clock: FrameClock) -> list[Annotation]:
     """Read ``<name>-phase.txt`` or ``<name>-tool.txt``, whichever the folder ``data.annotations`` holds.
 
-    Phases have the columns ``Frame`` and ``Phase``, separated by tabs; tools ``Frame`` and a 0 or 1 for each tool,
+    Phases have the columns ``Frame`` and ``Phase``, separated by tabs. Tools have ``Frame`` and a 0 or 1 for each tool,
     every 25 frames, so that a row holds until the next. A video is ``videos/<name>.mp4`` and a group of its own; no
     split is named, for several are in use.
 

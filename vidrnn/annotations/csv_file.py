@@ -34,8 +34,8 @@ def read_csv(path: Path) -> list[Annotation]:
     caption, what is said) may follow.
 
     With ``start,end`` (seconds, or ``[hours:]minutes:seconds``) a row is a segment with a ``label`` or ``target``, and
-    a video has a row per segment. A row with times and an empty ``label``, or -1, is a stretch at which nobody looked:
-    for the class that the column ``unseen`` names, or for all where it is empty or not there. A video without segments
+    a video has a row per segment. A row with times and an empty ``label``, or -1, is a stretch at which nobody looked.
+    The column ``unseen`` names the class; where it is empty or not there, it is all classes. A video without segments
     has one row, with these three left empty.
 
     Raises:

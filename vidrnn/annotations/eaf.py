@@ -23,13 +23,13 @@ _OF_OTHERS = "REF_ANNOTATION"
 def read_eaf(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     """Read the ``.eaf`` files in the folder ``data.annotations``, at any depth, or one.
 
-    The label is the value of an annotation; those of ``data.tiers``, or of all tiers that have times of their own.
-    Annotations of a named tier that refer to others have their times, see `find_times`. Those of one label that overlap
-    become one. The video is the first media file that the document links; with ``data.video_path`` it is named as the
-    document. It is a group of its own.
+    The label is the value of an annotation. Only the tiers in ``data.tiers`` are read, or else all tiers that have
+    times of their own. Annotations of a named tier that refer to others have their times, see `find_times`. Those of
+    one label that overlap become one. The video is the first media file that the document links; with
+    ``data.video_path`` it is named as the document. It is a group of its own.
 
-    ``notes`` gets how many annotations were left out (of a tier that was not named those that refer to others, and all
-    that are empty or have no time), and how many lie between others.
+    ``notes`` gets how many annotations were left out, and how many lie between others. Left out are annotations that
+    are empty or have no time, and annotations of tiers that were not named and refer to others.
 
     Raises:
         MissingPathError: there is nothing at that path.

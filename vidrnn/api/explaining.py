@@ -1,4 +1,4 @@
-"""Why a model answers as it does, for new videos and for those of a split."""
+"""Why a model answers as it does, for new videos and for the videos of a split."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

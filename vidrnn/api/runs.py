@@ -155,7 +155,7 @@ def report(
         output: the page; None: ``report.html`` in the folder, ``NAME.report.html`` beside a file.
         videos: folder that the paths of the videos begin in; None: as the configuration of the run says.
         clips: most clips that are shown as filmstrips.
-        model: that made the predictions, to show which moments count; None: that of the folder above the run.
+        model: that made the predictions, to show which moments count; None: the model in the folder above the run.
 
     Raises:
         MissingPathError: there is nothing that can be reported. ConfigError: the file is of another kind. OSError: the

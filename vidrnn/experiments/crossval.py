@@ -193,7 +193,7 @@ def _fingerprint(settings: RunSettings, sequences: SequenceSet, folders: Sequenc
     """Everything that the predictions of every fit depend on.
 
     Features of one spec that other code or another engine made may differ in their last digits, and other hardware
-    rounds differently: so the values of the features count, and the device.
+    rounds differently. So the values of the features count, and the device.
     """
     device = choose_device(settings.training.device)
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

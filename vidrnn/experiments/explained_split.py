@@ -40,12 +40,12 @@ class ExplainableSplit:
 
     @property
     def paths(self) -> list[str]:
-        """Of the videos, in order."""
+        """Path of each video, in order."""
         return [annotation.path for annotation in self.sequences.annotations]
 
     @property
     def groups(self) -> list[str]:
-        """Of the videos, in order."""
+        """Group of each video, in order."""
         return [annotation.group for annotation in self.sequences.annotations]
 
     def explain(self, position: int, *, label: str | None = None, method: Method = "occlusion") -> Explanation:

@@ -92,7 +92,7 @@ def annotate_video(
 
 
 def refuse_unfit(video: Path, output: Path) -> None:
-    """Say before any work is done that a video is not there or a name cannot be that of its copy.
+    """Say before any work is done that a video is not there, or that its copy cannot have the name.
 
     Raises:
         MissingPathError: there is no such video. ConfigError: the output does not end in .mp4, is the video itself, or

@@ -162,7 +162,7 @@ class PredictionWriter:
 
     A file of predictions that is there is begun anew, unless ``append`` says otherwise; any other file is refused.
 
-    The rows of a video are written at once, without a buffer; what a kill, a power loss or a full disk cut off is
+    The rows of a video are written at once, without a buffer. What a kill, a power loss or a full disk cut off is
     removed before a file is continued. Names are `vidrnn.names.writable`.
 
     A .csv has the columns path, status, the columns of the head, lacking (only for several streams), error. A video has
@@ -180,8 +180,8 @@ class PredictionWriter:
             closed. None keeps nothing.
 
     Raises:
-        ConfigError: the file's suffix is another, pyarrow is not installed for a .parquet, the file is there and no
-            file of predictions, or the rows to keep are of another origin or have other columns.
+        ConfigError: the file's suffix is another; a .parquet, and pyarrow is not installed; the file is there and holds
+            no predictions; the rows to keep are of another origin or have other columns.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class SegmentOptions:
 
     Attributes:
         window_s: seconds that are looked at together, as if they were a clip; None: see `check_options`.
-        hop_s: seconds from the beginning of one window to that of the next; None: a quarter of a window.
+        hop_s: seconds from the beginning of one window to the beginning of the next; None: a quarter of a window.
         events: which segments count.
     """
 

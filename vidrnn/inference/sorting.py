@@ -28,8 +28,8 @@ def refuse_unsortable(head: Head, folder: Path, paths: Sequence[Path]) -> None:
         paths: where videos are looked for.
 
     Raises:
-        ConfigError: the head gives no label per video; the folder is a file, or lies where videos are looked for, so
-            that the next run would take what was sorted for new videos.
+        ConfigError: the head gives no label per video; the folder is a file; or it lies where videos are looked for,
+            and the next run would take the sorted ones for new.
     """
     if head != "label":
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Decoding of step labels: the likeliest segments, given how long those of each class last and which follow which.
+"""Decoding of step labels: the likeliest segments, given how long each class lasts and which class follows which.
 
 A segmental Viterbi search (Ostendorf et al. 1996) in which a class has a shortest duration. Beyond that, each further
 step has the same probability. So the work grows with steps times classes squared, and not with the durations.

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import faiss
 
 LEAST = 0.85
-"""Similarity of a copy. Of the real clips the closest takes of two actors reach 0.83, copies have 0.88 to 1.00
-(docs/splitting.md)."""
+"""Similarity of a copy.
+
+Among real clips the closest takes of two actors reach 0.83, copies have 0.88 to 1.00 (docs/splitting.md).
+"""
 LEAST_STILL = 0.98
 """Cosine of the thumbnails of two copies in which nothing moves."""
 _QUESTIONS = 4  # steps of each video that are looked for in all others

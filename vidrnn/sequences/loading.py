@@ -54,8 +54,8 @@ def load_sequences(
 
     Raises:
         StoreError: no video has features, or see `load_table`.
-        AnnotationError: the annotations do not fit the head, name a class that the label map lacks, or have too many
-            segments without a step: most of them, or all of a class.
+        AnnotationError: the annotations do not fit the head or name a class that the label map lacks. Or too many
+            segments have no step: most of them, or all of a class.
     """
     places, others = _by_stream(folders), _by_stream(mirrored or ())
     found = {name: find_stream(annotations, folder) for name, folder in places.items()}

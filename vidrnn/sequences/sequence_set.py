@@ -50,8 +50,8 @@ class SequenceSet:
         missing: annotated videos that have no features in any stream.
         grid: aligns the streams; None when there is one.
         hidden: streams that batches do not show.
-        identities: fingerprints of each video, by which a model remembers it, see `vidrnn.sequences.identity`: one of
-            its content, and one per stream, because an audio stream does not know width or frame count.
+        identities: fingerprints of each video, by which a model remembers it, see `vidrnn.sequences.identity`. There is
+            one of its content, and one per stream, because an audio stream does not know width or frame count.
         notes: what deserves a second look, such as segments that no step lies in.
         outdated: videos of which an earlier version made features that may differ today.
         replaced: videos whose stored features are not used, because their file has changed and the new one gives none,

@@ -69,8 +69,8 @@ class FeatureSettings(Settings):
     """Arithmetic of the backbone: ``auto`` is float16 on a GPU and float32 on a CPU, int8 is for CPUs (needs NNCF).
     Features are stored in float16 in any case."""
     mirrored: bool | Literal["auto"] = False
-    """Also cache every video mirrored left to right, under a spec of its own; ``vidrnn extract`` makes both views
-    of one decode, and the features of the plain one are the same as without. ``auto`` caches both, and training takes
+    """Also cache every video mirrored left to right, under a spec of its own. ``vidrnn extract`` makes both views of
+    one decode, and the features of the plain one are the same as without. ``auto`` caches both, and training takes
     the mirror where it helps on folds inside the training split."""
     audio: AudioSettings = AudioSettings()
     """How the stream ``audio`` turns sound into steps: how many per second, and how many bands."""

@@ -125,5 +125,5 @@ def walk(folder: str) -> Iterator["os.DirEntry[str]"]:
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
             yield from walk(entry.path)
-        elif entry.is_file(follow_symlinks=False) or Path(entry.path).is_file():  # a link to itself is none
+        elif entry.is_file(follow_symlinks=False) or Path(entry.path).is_file():  # a link to itself is not a file
             yield entry

@@ -1,7 +1,7 @@
 """The verb `store pack`: what goes into a pack, what is kept of the old one, and when feature files may go.
 
 Until the index is renamed into its place nothing refers to the new shards, and the old shards stay until
-`vidrnn store gc --delete`: a process that is killed at any point leaves the old pack or the new one.
+`vidrnn store gc --delete`. So a process that is killed at any point leaves the old pack or the new one.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""The identity of an extraction: everything that changes the numbers, and nothing that does not."""
+"""The identity of an extraction: everything that changes the numbers, and nothing else."""
 
 import hashlib
 import json

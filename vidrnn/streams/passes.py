@@ -43,7 +43,7 @@ def load_passes(features: FeatureSettings, extraction: ExtractionSettings) -> tu
 def all_passes(
     annotations: Sequence[Annotation], *, root: Path, features: FeatureSettings, extraction: ExtractionSettings
 ) -> tuple[Pass, ...]:
-    """The passes of `load_passes`, then those of `file_passes`: all that is made of one reading of the videos."""
+    """The passes of `load_passes`, then of `file_passes`: all that is made of one reading of the videos."""
     return (*load_passes(features, extraction), *file_passes(annotations, root=root, settings=features))
 
 

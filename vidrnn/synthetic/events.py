@@ -42,8 +42,8 @@ def render_event(
 ) -> EventClip:
     """Write a clip in which somebody stands, does one thing, and stands again as before (H.264 in MP4).
 
-    Nothing but the event tells the classes apart: room, actor, place and the pose before and behind it are the same
-    for all of them, and there is no furniture that belongs to one. The hands move a little all the time.
+    Nothing but the event tells the classes apart. Room, actor, place and the pose before and behind it are the same for
+    all of them, and no furniture belongs to one class. The hands move a little all the time.
 
     Args:
         path: File to write; its folder is made when missing.

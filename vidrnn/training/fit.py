@@ -78,9 +78,9 @@ def fit(
         on_epoch: gets each row of the log.
 
     Raises:
-        TrainingError: the loss becomes nan or infinite, a checkpoint is of another run, or the data cannot be learned:
-            a transcript is longer than its steps, a side has no number, or every video has one step and
-            ``model.inputs`` show changes alone.
+        TrainingError: the loss becomes nan or infinite, a checkpoint is of another run, or the data cannot be learned.
+            That is so where a transcript is longer than its steps, a side has no number, or every video has one step
+            and ``model.inputs`` show changes alone.
     """
     _check(train, val, model_settings, settings)
     LOG.info("fit %s on %d videos, seed %d", model_settings.cell, len(train), settings.seed)

@@ -75,9 +75,9 @@ def predict(model: Model, sequences: SequenceSet, options: PredictOptions) -> li
     """Outputs of all sequences, over draws of their steps and over views as ``options`` says.
 
     Returns:
-        n tensors on the CPU, float32, of numbers float64, in the order of the set: (outputs,) each; from a head that
-        answers at every step (T, outputs), where each of the T cached steps has the answer of the chosen step nearest
-        to it; from ``transcript`` (S, outputs) of the chosen steps of one draw and view, see `combine_outputs`.
+        n tensors on the CPU, float32, of numbers float64, in the order of the set, (outputs,) each. From a head that
+        answers at every step (T, outputs): each of the T cached steps has the answer of the chosen step nearest to it.
+        From ``transcript`` (S, outputs) of the chosen steps of one draw and view, see `combine_outputs`.
     """
     rows: list[torch.Tensor] = []
     for answers in _in_batches(model, sequences, options):
