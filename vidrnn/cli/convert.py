@@ -39,7 +39,7 @@ def convert(
         typer.Option("--predictions", help="The file that `vidrnn classify` wrote, in place of --config."),
     ] = None,
     root: Annotated[
-        Path, typer.Option("--root", help="Of --predictions: the folder that paths become relative to.")
+        Path, typer.Option("--root", help="With --predictions: the folder that paths become relative to.")
     ] = Path(),
     frame_rate: Annotated[
         float | None,

@@ -47,7 +47,7 @@ def explain(
 ) -> int:
     """Say which moments of a video count for the answer, and whether removing them hurts more than removing others."""
     if bool(paths) == (config is not None):
-        raise ConfigError("explain needs videos, or --config for those of a split: give one of the two")
+        raise ConfigError("explain needs videos, or --config for the videos of a split: give one of the two")
     from tqdm import tqdm
 
     from vidrnn.api import explain as explain_source

@@ -14,7 +14,7 @@ from vidrnn.names import writable
 
 TABLE, FIGURES = "importance.csv", "explanation.json"
 COLUMNS = ("path", "label", "score", "truth", "stream", "start", "end", "importance", "attention")
-"""Of importance.csv: a row for each moment, and for each stream that was occluded by itself; times in seconds."""
+"""Columns of importance.csv; a row for each moment, and for each stream occluded by itself; times in seconds."""
 
 
 def write_explanations(

@@ -64,7 +64,7 @@ def by_occlusion(
 
 
 def fallen(question: Question, scores: Numbers) -> Numbers:
-    """How far scores lie below that of the whole video; of a regression how far away from it, on either side."""
+    """How far scores lie below the score of the whole video; for a regression how far away from it, on either side."""
     falls: Numbers = question.score - scores
     return np.abs(falls) if question.model.settings.model.head in REGRESSION_HEADS else falls
 

@@ -81,8 +81,8 @@ def known_of(annotation: Annotation) -> str:
 def vectors_of(model: TrainedModel, sequences: SequenceSet) -> Vectors:
     """(n, F) what the output layer is given of each video, scaled to length 1: two videos are alike where these are.
 
-    That is the pooled state of the temporal layers; of an ensemble those of all members, of late fusion those of all
-    streams, one after the other.
+    That is the pooled state of the temporal layers. An ensemble has the states of all members, late fusion the states
+    of all streams, one after the other.
     """
     steps = model.settings.training.steps
     options = PredictOptions(steps, InferenceSettings(draws=1, views="plain"))

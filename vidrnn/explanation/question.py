@@ -21,8 +21,11 @@ from vidrnn.training.predict import predict_options, ways_of
 Numbers = npt.NDArray[np.float64]
 Occluded = npt.NDArray[np.bool_]
 Fill = Literal["mean", "held", "cut"]
-"""What stands in place of occluded moments: the ``mean`` of what the video shows; a straight line from the moment
-before to the one behind (``held``); or nothing, so that the sequence is shorter (``cut``)."""
+"""What stands in place of occluded moments.
+
+``mean`` is the mean of what the video shows, ``held`` a straight line from the moment before to the one behind. ``cut``
+is nothing, so that the sequence is shorter.
+"""
 
 _STEPS_AT_ONCE = 16_384
 
@@ -31,7 +34,7 @@ _STEPS_AT_ONCE = 16_384
 class Question:
     """Why does the model give this answer for this video?
 
-    A *moment* is one of the parts of the video of which the model is shown one step each; every draw and view of the
+    A *moment* is one of the parts of the video of which the model is shown one step each. Every draw and view of the
     video has a step of it. So an occluded moment is occluded in all of them.
 
     Attributes:
@@ -155,7 +158,7 @@ def _target(model: TrainedModel, label: str | None) -> int | None:
 
 
 def channels_of(batch: Batch, stream: int | None) -> torch.Tensor:
-    """(C,) bool, which channels are those of a stream; None: all."""
+    """(C,) bool, which channels belong to a stream; None: all."""
     width = batch.features.shape[2]
     if stream is None:
         return torch.ones(width, dtype=torch.bool, device=batch.features.device)

@@ -47,9 +47,9 @@ def remove_important(question: Question, importance: Numbers) -> Removal | None:
     """Cut the most important moments out of a video, and as many elsewhere.
 
     The moments are cut out, and not filled as occlusion fills them: so the check does not repeat the measurement. As
-    much elsewhere is the same pattern of moments, moved along the video (what leaves it at the end comes in at the
-    start): scattered moments would hurt less than a stretch, however little that counts. All distances count alike; of
-    a long video, 32 evenly spaced ones.
+    much elsewhere is the same pattern of moments, moved along the video; what leaves it at the end comes in at the
+    start. Scattered moments would hurt less than a stretch, however little that counts. All distances count alike; of a
+    long video, 32 evenly spaced ones.
 
     Args:
         question: the video and the answer.

@@ -54,7 +54,7 @@ def explain_clips(run: Run, clips: Sequence[Clip], *, model: Path | None) -> Exp
     Args:
         run: the result.
         clips: of the page.
-        model: that made the predictions; None: that of the training in whose folder the result lies.
+        model: that made the predictions; None: the model of the training in whose folder the result lies.
     """
     if not clips or run.verb == "predictions":
         return ExplainedClips()
@@ -114,6 +114,6 @@ def _training_of(model: TrainedModel, settings: RunSettings) -> TrainingVideos |
 
 
 def _model_of(folder: Path) -> Path | None:
-    """The model of an evaluation: that of the training in whose folder it lies."""
+    """The model of the training in whose folder an evaluation lies."""
     places = [folder / "model.safetensors", folder.parent / "model.safetensors"]
     return next((place for place in places if place.is_file()), None)

@@ -98,7 +98,7 @@ def described(removal: Removal | None) -> str:
 
 
 def _bars(bounds_s: np.ndarray, values: np.ndarray, top: float, scale: float) -> tuple[Bar, ...]:
-    """Of many moments, neighbours share a bar, which shows the one that counts most."""
+    """Where there are many moments, neighbours share a bar, which shows the one that counts most."""
     first, last = float(bounds_s[0]), float(bounds_s[-1])
     wide = WIDTH / (last - first) if last > first else 0.0
     groups = np.array_split(np.arange(len(values)), min(len(values), _MOST_BARS))

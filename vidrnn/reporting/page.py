@@ -175,9 +175,7 @@ def _absent(run: Run, found: Findings) -> list[str]:
     if kind:
         limits.append(kind)
     if run.verb == "crossval" and run.table.seeds[1:] and run.head.startswith("step"):
-        limits.append(
-            f"Matrix, timelines and clips are those of seed {run.table.seeds[0]}; bars and curves are of all seeds."
-        )
+        limits.append(f"Matrix, timelines and clips show seed {run.table.seeds[0]}; bars and curves show all seeds.")
     if BACKGROUND in found.labels:
         limits.append("The background is a class of the matrix, and no segment.")
     return limits

@@ -38,7 +38,7 @@ class Run:
         log: a row per epoch and member; empty where nothing was trained here.
         table: the predictions; None where there are none.
         problems: what is there and cannot be used, in words.
-        shown_paths: the absolute paths of predictions.csv to those of ``table``, see `folders.shown_paths`.
+        shown_paths: the absolute paths of predictions.csv to the paths of ``table``, see `folders.shown_paths`.
     """
 
     folder: Path
@@ -176,7 +176,7 @@ def _table(folder: Path, problems: list[str]) -> PredictionTable | None:
 
 
 def settings_of(folder: Path, problems: list[str]) -> RunSettings | None:
-    """The configuration of the run, or, for a result inside the folder of a training, that of the training."""
+    """The configuration of the run. A result inside the folder of a training has the configuration of the training."""
     path = folder / "config.yaml"
     if not path.is_file() and (folder.parent / "model.safetensors").is_file():
         path = folder.parent / "config.yaml"

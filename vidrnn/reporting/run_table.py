@@ -265,7 +265,10 @@ def _of_provenance(figures: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _videos(figures: Mapping[str, Any]) -> int | None:
-    """The videos of a number; of a training those of its validation split, without one those it learned from."""
+    """The videos of a number.
+
+    A training counts the videos of its validation split; without one, the videos it learned from.
+    """
     n = figures.get("n")
     if isinstance(n, Mapping):
         n = n.get("val") or n.get("train")
