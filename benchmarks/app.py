@@ -45,7 +45,7 @@ def served(*arguments: object) -> Iterator[str]:
 
 
 def milliseconds(address: str, queries: list[str], *, body: str | None = None) -> list[float]:
-    """Of each request on one connection, until its answer is read."""
+    """Seconds of each request on one connection, until its answer is read."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.netloc)
     taken = []

@@ -5,14 +5,14 @@
         --set extraction.store=runs/weizmann_features --output runs/explanation
 
 Without a configuration it draws clips of 8 s in which somebody stands, does one of three things for 1.0 to 1.8 s at any
-time, and stands again: nothing else tells the classes apart. Half of the actors train the models, the others are asked.
+time, and stands again. Nothing else tells the classes apart. Half of the actors train the models, the others are asked.
 With a configuration of clips with labels, whose features must be in the store, half of the groups train and the others
 are asked.
 
 Only right answers are explained. `hit` is how often the most important moment lies in the event, `chance` the share of
-the moments that do; `AUC` is the chance that a moment of the event counts more than another of its clip. `important`
+the moments that do. `AUC` is the chance that a moment of the event counts more than another of its clip. `important`
 and `elsewhere` are how far the log-odds of the answer fall when a fifth of the clip is cut out, by that way of
-explaining and at other places; `worse` is how often the first is larger. Clips in equal parts. The last line is JSON.
+explaining and at other places. `worse` is how often the first is larger. Clips in equal parts. The last line is JSON.
 """
 
 import csv

@@ -81,8 +81,8 @@ def read_folder(settings: DataSettings, notes: list[str]) -> list[Annotation]:
 
     Raises:
         MissingPathError: ``data.root`` is no folder.
-        AnnotationError: split folders beside others, two of one split, or split folders inside the folders of classes;
-            no video; frames that lie in the folder of a class itself; two spellings of one class.
+        AnnotationError: split folders that lie beside others or inside the folders of classes; two folders of one
+            split; no video; frames that lie in the folder of a class itself; two spellings of one class.
     """
     root = settings.root
     if not root.is_dir():
