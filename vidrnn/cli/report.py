@@ -21,9 +21,7 @@ def report(
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(
-            help="Model of an evaluation, to show which moments count; else the model in the folder above."
-        ),
+        typer.Option(help="Model of an evaluation, to show which moments count; else the model in the folder above."),
     ] = None,
     clips: Annotated[int, typer.Option(min=0, help="Most clips that are shown as filmstrips.")] = 150,
 ) -> int:
