@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.options import print_note
+from vidrnn.cli.options import Device, FrameRate, UnknownBelow, Weights, print_note
 from vidrnn.errors import ConfigError
 from vidrnn.names import quoted
 
@@ -26,14 +26,10 @@ def annotate(
     font: Annotated[
         Path | None, typer.Option(help="A .ttf or .otf for class names that DejaVu Sans cannot show.")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    unknown_below: Annotated[
-        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
-    ] = None,
-    frame_rate: Annotated[float | None, typer.Option(help="Pictures per second in a folder of frames.")] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    unknown_below: UnknownBelow = None,
+    frame_rate: FrameRate = None,
 ) -> None:
     """Draw label, score, likeliest classes and a timeline onto a copy of a video, the truth beside it."""
     from vidrnn.extraction.processes import warm_up

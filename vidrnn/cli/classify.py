@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.options import Model
+from vidrnn.cli.options import Arrays, Device, FrameRate, Model, Texts, UnknownBelow, Weights
 from vidrnn.errors import ExitCode
 from vidrnn.names import writable
 
@@ -25,22 +25,12 @@ def classify(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the rows that are there and add the missing ones.")
     ] = False,
-    weights: Annotated[
-        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    unknown_below: Annotated[
-        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
-    ] = None,
-    frame_rate: Annotated[
-        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
-    ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="Texts of the new videos: a CSV path,text, or the folder of their text files.")
-    ] = None,
-    arrays: Annotated[
-        Path | None, typer.Option(help="Folder of the new videos' arrays, for models with the stream external.")
-    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    unknown_below: UnknownBelow = None,
+    frame_rate: FrameRate = None,
+    texts: Texts = None,
+    arrays: Arrays = None,
     sort_into: Annotated[
         Path | None, typer.Option("--sort-into", help="Also put each video into a folder of its label in this folder.")
     ] = None,

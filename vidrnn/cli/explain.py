@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.options import Model, Output, Overrides, load_settings, print_note, warn_missing
+from vidrnn.cli.options import (
+    Arrays,
+    Device,
+    FrameRate,
+    Model,
+    Output,
+    Overrides,
+    Texts,
+    Weights,
+    load_settings,
+    print_note,
+    warn_missing,
+)
 from vidrnn.errors import ConfigError, ExitCode
 from vidrnn.names import writable
 
@@ -30,19 +42,11 @@ def explain(
     videos: Annotated[
         Path | None, typer.Option(help="Folder that the paths of the videos begin in, when they have moved.")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    frame_rate: Annotated[
-        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
-    ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="Texts of the videos: a CSV path,text, or the folder of their text files.")
-    ] = None,
-    arrays: Annotated[
-        Path | None, typer.Option(help="Folder of the videos' arrays, for models with the stream external.")
-    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    frame_rate: FrameRate = None,
+    texts: Texts = None,
+    arrays: Arrays = None,
     overrides: Overrides = None,
 ) -> int:
     """Say which moments of a video count for the answer, and whether removing them hurts more than removing others."""

@@ -24,6 +24,18 @@ Hysteresis = Annotated[
 MinLength = Annotated[float, typer.Option(help="Seconds; shorter events are left out.")]
 MinGap = Annotated[float, typer.Option(help="Seconds; events of a class with a shorter gap are one.")]
 Output = Annotated[Path, typer.Option("--output", help="Folder for the results.")]
+Weights = Annotated[str | None, typer.Option(help="Backbone weights file, when it has moved since training.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+UnknownBelow = Annotated[
+    float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
+]
+FrameRate = Annotated[
+    float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
+]
+Texts = Annotated[
+    Path | None, typer.Option(help="Texts of the videos: a CSV path,text, or the folder of their text files.")
+]
+Arrays = Annotated[Path | None, typer.Option(help="Folder of the videos' arrays, for models with the stream external.")]
 Jobs = Annotated[int | None, typer.Option(help="Fits at the same time, one thread each; default: cores.", min=1)]
 
 

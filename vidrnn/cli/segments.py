@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vidrnn.cli.classify import write_predictions
-from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model, load_settings, print_note
+from vidrnn.cli.options import (
+    Arrays,
+    Device,
+    FrameRate,
+    Hysteresis,
+    MinGap,
+    MinLength,
+    Model,
+    Texts,
+    Weights,
+    load_settings,
+    print_note,
+)
 from vidrnn.errors import ExitCode
 from vidrnn.names import writable
 
@@ -37,22 +49,14 @@ def segments(
     config: Annotated[
         Path | None, typer.Option(help="YAML file whose store holds features of the videos, which are used again.")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    weights: Weights = None,
+    device: Device = "auto",
     unknown_below: Annotated[
         float | None, typer.Option(help="Score below which nothing is said to happen; for models of clips.")
     ] = None,
-    frame_rate: Annotated[
-        float | None, typer.Option(help="Pictures per second in folders of frames, when not as in training.")
-    ] = None,
-    texts: Annotated[
-        Path | None, typer.Option(help="Texts of the videos: a CSV path,text, or the folder of their text files.")
-    ] = None,
-    arrays: Annotated[
-        Path | None, typer.Option(help="Folder of the videos' arrays, for models with the stream external.")
-    ] = None,
+    frame_rate: FrameRate = None,
+    texts: Texts = None,
+    arrays: Arrays = None,
 ) -> int:
     """Find what happens in long videos: a row for each start, end, label and score. docs/long_videos.md explains it."""
     from vidrnn.api import load

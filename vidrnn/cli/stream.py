@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidrnn.cli.options import Hysteresis, MinGap, MinLength, Model
+from vidrnn.cli.options import Device, Hysteresis, MinGap, MinLength, Model, UnknownBelow, Weights
 from vidrnn.errors import ConfigError, ExitCode
 from vidrnn.names import writable_values
 
@@ -39,13 +39,9 @@ def stream(
     hysteresis: Hysteresis = 0.0,
     min_length: MinLength = 0.0,
     min_gap: MinGap = 0.0,
-    weights: Annotated[
-        str | None, typer.Option(help="Backbone weights file, when it has moved since training.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    unknown_below: Annotated[
-        float | None, typer.Option(help="Score below which the label is 'unknown', in place of the model's own.")
-    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    unknown_below: UnknownBelow = None,
 ) -> int:
     """Answer while pictures still come: a line of JSON per answer, and per start and end of an event."""
     from vidrnn.api import load
