@@ -1,7 +1,7 @@
 """The verb ``vidrnn annotate``: a copy of a video with what is said of it on its pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,7 +39,6 @@ def annotate(
 
     from vidrnn.display.lettering import Lettering
     from vidrnn.inference.annotate import Progress, annotate_video, refuse_unfit
-    from vidrnn.inference.new_videos import find_videos
     from vidrnn.inference.truth import truth_of
 
     if (model is None) == (predictions is None):
@@ -47,17 +46,12 @@ def annotate(
     refuse_unfit(video, output)
     lettering = Lettering(font)
     known = None if truth is None else truth_of(video, truth)
-    if model is None:
-        assert predictions is not None
+    if predictions is not None:
         prediction = _written(video, predictions)
     else:
-        from vidrnn.api import load
-
+        assert model is not None
         options = {"weights": weights, "unknown_below": unknown_below, "frame_rate": frame_rate}
-        recogniser = load(model, device=device, **options)  # type: ignore[arg-type]  # each has its own type
-        if len(found := find_videos([video], media=recogniser.model.settings.data.media)) > 1:
-            raise ConfigError(f"{quoted(video)} holds {len(found)} videos; give one of them")
-        prediction = recogniser.predict(video)
+        prediction = _asked(video, model, device=device, **options)
     with tqdm(total=None, unit="picture", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -73,6 +67,16 @@ def annotate(
     print(
         f"wrote {output}: {written.num_frames} pictures of {written.width}x{written.height}, {written.duration_s:.1f} s"
     )
+
+
+def _asked(video: Path, model: Path, **options: Any) -> "Prediction":  # noqa: ANN401  as `load` takes them
+    from vidrnn.api import load
+    from vidrnn.inference.new_videos import find_videos
+
+    recogniser = load(model, **options)
+    if len(found := find_videos([video], media=recogniser.model.settings.data.media)) > 1:
+        raise ConfigError(f"{quoted(video)} holds {len(found)} videos; give one of them")
+    return recogniser.predict(video)
 
 
 def _written(video: Path, predictions: Path) -> "Prediction":

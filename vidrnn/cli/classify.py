@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,9 @@ from vidrnn.names import writable
 
 if TYPE_CHECKING:
     from vidrnn.inference.prediction import Prediction
-    from vidrnn.inference.prediction_file import PredictionWriter
+    from vidrnn.inference.prediction_file import Origin, PredictionWriter
+    from vidrnn.models.model_file import TrainedModel
+    from vidrnn.settings.model import Head
 
 
 def classify(
@@ -41,9 +43,8 @@ def classify(
 
     warm_up()
     from vidrnn.device import choose_device
-    from vidrnn.inference.as_trained import shown_streams
     from vidrnn.inference.new_videos import find_videos, with_unknown_below
-    from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
+    from vidrnn.inference.prediction_file import origin_of
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.inference.side_files import find_side_files
     from vidrnn.inference.sorting import refuse_unsortable
@@ -55,15 +56,9 @@ def classify(
     if unknown_below is not None:
         trained = with_unknown_below(trained, unknown_below)
     videos = find_videos(paths, media=trained.settings.data.media)
-    done = finished_paths(output) if resume else set()
-    waiting = [video for video in videos if str(video) not in done]
-    writer = PredictionWriter(
-        output,
-        head=trained.settings.model.head,
-        several_streams=len(shown_streams(trained)) > 1,
-        append=resume,
-        again=map(str, waiting),
-        origin=origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate),
+    origin = origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate)
+    writer, waiting, reused = open_predictions(
+        output, videos, trained, head=trained.settings.model.head, resume=resume, origin=origin
     )
     side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
     features, extraction = {"weights": weights, "frame_rate": frame_rate}, {"device": device}
@@ -71,7 +66,7 @@ def classify(
         waiting, side_files=side_files
     )
     failed = write_predictions(predictions, writer, total=len(waiting))
-    print(f"classified {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {writable(str(output))}")
+    print(f"classified {len(waiting) - failed}, reused {reused}, failed {failed}; wrote {writable(str(output))}")
     if sort_into is not None:
         _sort(output, sort_into, copy=copy)
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
@@ -92,6 +87,30 @@ def _sort(output: Path, folder: Path, *, copy: bool) -> None:
         f"sorted {outcomes['put']} into {writable(str(folder))}, there already {outcomes['there']}, left out "
         f"{outcomes['failed']} that failed{gone}"
     )
+
+
+def open_predictions(
+    output: Path, videos: "Sequence[Path]", model: "TrainedModel", *, head: "Head", resume: bool, origin: "Origin"
+) -> "tuple[PredictionWriter, list[Path], int]":
+    """The writer of a file of predictions, the videos that it lacks, and how many it keeps.
+
+    Args:
+        output: the file.
+        videos: that are asked about.
+        model: that answers.
+        head: of the rows.
+        resume: keep the rows that are there.
+        origin: what makes the predictions.
+    """
+    from vidrnn.inference.as_trained import shown_streams
+    from vidrnn.inference.prediction_file import PredictionWriter, finished_paths
+
+    done = finished_paths(output) if resume else set()
+    waiting = [video for video in videos if str(video) not in done]
+    several = len(shown_streams(model)) > 1
+    again = map(str, waiting)
+    writer = PredictionWriter(output, head=head, several_streams=several, append=resume, again=again, origin=origin)
+    return writer, waiting, len(done)
 
 
 def write_predictions(

@@ -11,6 +11,9 @@ from vidrnn.names import quoted, writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
+
+    from tqdm import tqdm
 
     from vidrnn.annotations import Annotation
     from vidrnn.annotations.segments import Times
@@ -54,7 +57,6 @@ def convert(
     """Annotations, or what a model said, to the files of other programs: BORIS, ELAN, MS-TCN, subtitles and others."""
     from tqdm import tqdm
 
-    from vidrnn.annotations import read_annotations
     from vidrnn.annotations.writers import write_annotations
     from vidrnn.annotations.writing import Writing
     from vidrnn.errors import ConfigError
@@ -70,11 +72,7 @@ def convert(
     with tqdm(unit="video", leave=False, disable=None) as bar:  # of the files that have to be opened
         if config is not None:
             settings = load_settings(config, overrides)
-            shown = settings.features
-            finder = FootageFinder(settings.data.root, shown.frame_rate, shown.frame_template, on_look=bar.update)
-            found: Sequence[Annotation] = read_annotations(settings.data, notes, bounds_of=finder.bounds_of)
-            bar.total = len(found)
-            notes += _contradictions(found, finder)
+            finder, found = _annotations(settings, notes, bar)
             if features:
                 stored = _stored(found, settings, notes)
                 found = [annotation for annotation in found if annotation.path in stored]
@@ -89,6 +87,21 @@ def convert(
     _write_features(stored, found, writing)
     _report(found, to, notes, writing, finder)
     return ExitCode.OK
+
+
+def _annotations(
+    settings: "RunSettings", notes: list[str], bar: "tqdm[NoReturn]"
+) -> "tuple[FootageFinder, Sequence[Annotation]]":
+    """The annotations of a configuration, and what looks into their videos; the bar counts the files it opens."""
+    from vidrnn.annotations import read_annotations
+    from vidrnn.preflight.footage import FootageFinder
+
+    shown = settings.features
+    finder = FootageFinder(settings.data.root, shown.frame_rate, shown.frame_template, on_look=bar.update)
+    found = read_annotations(settings.data, notes, bounds_of=finder.bounds_of)
+    bar.total = len(found)
+    notes += _contradictions(found, finder)
+    return finder, found
 
 
 def _contradictions(annotations: "Sequence[Annotation]", finder: "FootageFinder") -> "list[str]":

@@ -23,6 +23,7 @@ from vidrnn.errors import ConfigError, ExitCode
 from vidrnn.names import writable
 
 if TYPE_CHECKING:
+    from vidrnn.reporting.explaining import Explained
     from vidrnn.settings.run import RunSettings
 
 
@@ -56,7 +57,6 @@ def explain(
 
     from vidrnn.api import explain as explain_source
     from vidrnn.api import load
-    from vidrnn.explanation.removal import describe_removal
 
     notes: list[str] = []
     recogniser = load(model, device=device, weights=weights, frame_rate=frame_rate) if paths else model
@@ -77,6 +77,13 @@ def explain(
             on_video=bar.update,
             on_note=notes.append,
         )
+    _report(explained, notes)
+    return ExitCode.SOME_FAILED if explained.failed else ExitCode.OK
+
+
+def _report(explained: "Explained", notes: list[str]) -> None:
+    from vidrnn.explanation.removal import describe_removal
+
     warn_missing(explained.missing)
     for path, error in explained.failed.items():
         print(f"failed: {writable(path)}: {error}", file=sys.stderr)
@@ -85,7 +92,6 @@ def explain(
     print(describe_removal(explained.removal))
     done, failed = len(explained.explanations), len(explained.failed)
     print(f"explained {done}, failed {failed}; wrote {', '.join(writable(str(path)) for path in explained.files)}")
-    return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 
 def _config_beside(model: Path) -> "RunSettings | None":

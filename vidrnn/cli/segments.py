@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidrnn.cli.classify import write_predictions
+from vidrnn.cli.classify import open_predictions, write_predictions
 from vidrnn.cli.options import (
     Arrays,
     Device,
@@ -60,11 +60,10 @@ def segments(
 ) -> int:
     """Find what happens in long videos: a row for each start, end, label and score. docs/long_videos.md explains it."""
     from vidrnn.api import load
-    from vidrnn.inference.as_trained import shown_streams
     from vidrnn.inference.events import EventOptions
     from vidrnn.inference.live_models import note_usual_window
     from vidrnn.inference.new_videos import find_videos
-    from vidrnn.inference.prediction_file import PredictionWriter, finished_paths, origin_of
+    from vidrnn.inference.prediction_file import origin_of
     from vidrnn.inference.segments import SegmentOptions, check_options, head_of_rows
     from vidrnn.inference.side_files import find_side_files
 
@@ -77,17 +76,12 @@ def segments(
         print_note(note)
     videos = find_videos(paths, media=trained.settings.data.media)
     side_files = find_side_files(paths, videos, texts=texts, arrays=arrays)
-    done = finished_paths(output) if resume else set()
-    waiting = [video for video in videos if str(video) not in done]
-    origin = origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate)
-    writer = PredictionWriter(
-        output,
-        head=head_of_rows(trained.settings.model.head),
-        several_streams=len(shown_streams(trained)) > 1,
-        append=resume,
-        again=map(str, waiting),
-        origin={**origin, **_origin_of(options)},
-    )
+    origin = {
+        **origin_of(model, unknown_below=trained.unknown_below, frame_rate=frame_rate),
+        **_origin_of(options),
+    }
+    head = head_of_rows(trained.settings.model.head)
+    writer, waiting, reused = open_predictions(output, videos, trained, head=head, resume=resume, origin=origin)
     output.parent.mkdir(parents=True, exist_ok=True)
     found = recogniser.segments_found(
         waiting,
@@ -97,7 +91,7 @@ def segments(
         scratch=output.parent,
     )
     failed = write_predictions(found, writer, total=len(waiting))
-    print(f"looked at {len(waiting) - failed}, reused {len(done)}, failed {failed}; wrote {writable(str(output))}")
+    print(f"looked at {len(waiting) - failed}, reused {reused}, failed {failed}; wrote {writable(str(output))}")
     return ExitCode.SOME_FAILED if failed else ExitCode.OK
 
 
