@@ -62,10 +62,13 @@ def started(*arguments: object) -> Iterator[tuple[str, "subprocess.Popen[str]"]]
 
 
 @contextmanager
-def served(*folders: Path, run: Path | None = None, model: Model | None = None, **more: Any) -> Iterator[str]:
+def served(
+    *folders: Path, run: Path | None = None, model: Model | None = None, measuring: Any = None, **more: Any
+) -> Iterator[str]:
     """The address of a page whose server is a thread of this process."""
     with session_of(Asked(folders, run, **more)) as session, socket.create_server(("127.0.0.1", 0)) as listening:
         session.asker = None if model is None else Asker(model)
+        session.measuring = measuring
         port = listening.getsockname()[1]
         app = make_app(session, token=TOKEN, port=port)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))

@@ -19,6 +19,7 @@ from tests.browser.test_annotated_in_chromium import CHROMIUM
 from tests.media import pictures, write_clip
 from tests.unit.app.app_worlds import SaysItsSuffix
 from tests.unit.reporting.report_worlds import write_run, write_videos
+from vidrnn.annotations import Annotation
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
 
@@ -169,6 +170,49 @@ def test_a_model_is_asked_about_a_clip_a_file_and_the_camera(
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         assert not any(path.exists() for path in model.seen[1:]) and len(model.seen) == 3
     assert not (tmp_path / "l.jsonl").exists()
+
+
+class Measures:
+    """In place of cross-validations: figures, after a while."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.asked = 0
+
+    def start(self, annotations: list[Annotation]) -> None:
+        self.labels = [one.label for one in annotations]
+
+    def state(self) -> dict[str, Any]:
+        self.asked += 1
+        if self.asked < 4:
+            return {"running": True, "since_s": 2.0 * self.asked}
+        before = {"top1": 0.75, "interval": [0.6, 0.9], "baselines": {"mean_pool": 0.5}}
+        after = {"top1": 0.875, "interval": [0.7, 0.95], "baselines": {"mean_pool": 0.625}}
+        figures = {"n": 40, "protocol": "p", "changed": 3, "before": before, "same_answers": 0.8, "after": after}
+        return {"running": False, "figures": figures}
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_what_corrections_are_worth_is_shown(browser: Any, videos: Path, tmp_path: Path, size: dict[str, int]) -> None:
+    """Keys are answered while it trains."""
+    run, measuring = write_run(tmp_path / "run", "label", n=8), Measures()
+    with served(videos, run=run, measuring=measuring) as address, opened(browser, address, size=size) as page:
+        page.click("#measure button")
+        page.wait_for_function("() => document.querySelector('#measured').textContent.startsWith('It trains, since')")
+        page.keyboard.press("Escape")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function("() => document.querySelector('#name').textContent === 'clips/1.mp4'")
+        page.wait_for_selector("#figures table")
+        rows = page.locator("#figures tr").all_inner_texts()
+        assert [row.replace("\t", ": ") for row in rows] == [
+            "accuracy before: 0.750 (0.60 to 0.90)",
+            "the same answers, after 3 labels changed: 0.800",
+            "trained again: 0.875 (0.70 to 0.95)",
+            "· mean pool: 0.625",
+        ]
+        assert page.locator("#measured").inner_text() == "40 clips, one seed. p"
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert len(measuring.labels) == 8
 
 
 def test_a_server_that_is_gone_is_named(browser: Any, videos: Path, tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def make_app(session: Session, *, token: str, port: int) -> ASGIApp:
         Route("/asked/{word}", pages.asked),
         Route("/undo", pages.undo, methods=["POST"]),
         Route("/classes", pages.add_class, methods=["POST"]),
+        Route("/crossval", pages.measure, methods=["POST"]),
+        Route("/crossval", pages.measured),
         Route("/exports", pages.export, methods=["POST"]),
         Route("/exports/{word}", pages.exported),
     ]
@@ -159,6 +161,14 @@ class _Pages:
     async def add_class(self, request: Request) -> Response:
         told = await _body(request, {"name": str})
         return _json({"name": await run_in_threadpool(self._session.add_class, told["name"])})
+
+    async def measure(self, request: Request) -> Response:
+        await _body(request, {})
+        await run_in_threadpool(self._session.measure)
+        return _json(self._session.measured())
+
+    async def measured(self, _request: Request) -> Response:
+        return _json(self._session.measured())
 
     async def export(self, request: Request) -> Response:
         told = await _body(request, {"format": str})

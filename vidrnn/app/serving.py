@@ -6,19 +6,20 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
 
 from vidrnn.annotations import Annotation, read_annotations
-from vidrnn.api import load
+from vidrnn.api import load, load_settings
 from vidrnn.app.answers import Answers, read_answers
 from vidrnn.app.asking import Asker
 from vidrnn.app.clips import Clips
 from vidrnn.app.guard import new_token
 from vidrnn.app.label_log import LabelLog
+from vidrnn.app.measuring import measuring_for
 from vidrnn.app.places import Places
 from vidrnn.app.playing import Player
 from vidrnn.app.scratch import scratch_folder
@@ -35,9 +36,10 @@ class Asked:
     """What the command line says.
 
     Attributes:
-        folders: that may be read; empty: the root of the videos in the configuration of the run.
+        folders: that may be read; empty: the root of the videos in the configuration.
         run: a run folder or a file of answers; None: there are none.
         model: that may be asked; None: there is none.
+        config: whose annotations are known, and whose store has the features; None: that of the run.
         labels: the file of what people say; None: in the run folder, beside the file of answers, or in the first
             folder.
     """
@@ -45,6 +47,7 @@ class Asked:
     folders: tuple[Path, ...]
     run: Path | None = None
     model: Path | None = None
+    config: Path | None = None
     labels: Path | None = None
 
 
@@ -57,19 +60,28 @@ def session_of(asked: Asked) -> Iterator[Session]:
             WeightsError: as from `vidrnn.api.load`. OSError.
     """
     answers = Answers() if asked.run is None else read_answers(asked.run)
+    if asked.config is not None:
+        answers = replace(answers, settings=load_settings(asked.config))
     folders = asked.folders or ((answers.settings.data.root,) if answers.settings else ())
     if not folders and asked.run is not None and not asked.run.is_dir():
         folders = (asked.run.resolve().parent,)
     if not folders:
-        raise ConfigError("nothing to show: give folders of videos, or --run with a run whose config.yaml names them")
+        raise ConfigError(
+            "nothing to show: give folders of videos, --config, or --run with a run whose config.yaml names them"
+        )
     places = Places(tuple(folders))
     if asked.run is not None and not asked.run.is_dir():  # paths as they were given to the verb
         places = Places(places.folders, (Path(), asked.run.parent))
         answers = replace(answers, by_name={places.name_of(name): one for name, one in answers.by_name.items()})
     names = list(answers.by_name) or places.names()
     known, notes = _known(answers)
+    if asked.run is None:
+        answers = replace(answers, truths={one.path: one.label for one in known if one.label})
     asker = None if asked.model is None else Asker(load(asked.model))
-    with LabelLog(asked.labels or _beside(asked, folders)) as log, scratch_folder() as scratch:
+    with LabelLog(asked.labels or _beside(asked, folders)) as log, scratch_folder() as scratch, ExitStack() as stack:
+        measuring, why_not = measuring_for(answers.settings, known, scratch, root=places.root)
+        if measuring is not None:
+            stack.callback(measuring.close)
         videos = scratch / "videos"
         videos.mkdir()
         title = asked.run.resolve().name if asked.run is not None else folders[0].resolve().name
@@ -81,8 +93,9 @@ def session_of(asked: Asked) -> Iterator[Session]:
             Player(videos),
             scratch,
             known,
-            (*answers.notes, *notes),
+            (*answers.notes, *notes, *why_not),
             asker,
+            measuring,
         )
 
 
@@ -99,7 +112,7 @@ def _known(answers: Answers) -> tuple[tuple[Annotation, ...], list[str]]:
     try:
         return tuple(read_annotations(answers.settings.data)), []
     except (VidrnnError, OSError) as error:
-        return (), [f"the annotations of the run cannot be read, so an export has no splits: {error}"]
+        return (), [f"the annotations of the configuration cannot be read, and splits are not known: {error}"]
 
 
 def serve(session: Session, *, port: int, browser: bool) -> None:

@@ -15,6 +15,7 @@ from vidrnn.app.asking import Asker, Question
 from vidrnn.app.clips import Clips, Wanted
 from vidrnn.app.exporting import FORMATS, Exported, annotations_of, export
 from vidrnn.app.label_log import LabelLog, Said, segments_of
+from vidrnn.app.measuring import Measuring
 from vidrnn.app.places import Places
 from vidrnn.app.playing import Player
 from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
@@ -38,6 +39,7 @@ class Session:
         known: annotations from before, see `annotations_of`.
         notes: what is worth knowing at the start.
         asker: a model to ask; None: there is none.
+        measuring: cross-validates with the labels; None: there is no configuration that fits.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Session:
     known: tuple[Annotation, ...] = ()
     notes: tuple[str, ...] = ()
     asker: Asker | None = None
+    measuring: Measuring | None = None
 
     def __post_init__(self) -> None:
         """What was said in earlier sessions counts."""
@@ -84,6 +87,7 @@ class Session:
                 "changed": self.clips.num_changed,
                 "has_answers": bool(self.answers.by_name),
                 "has_segments": self.clips.has_segments,
+                "can_measure": self.measuring is not None,
                 "has_model": self.asker is not None,
                 "notes": [*self.notes, *self.log.notes],
             }
@@ -209,6 +213,19 @@ class Session:
         """What is known of all videos by now."""
         with self._lock:
             return annotations_of(self.clips, dict(self.log.said), self.known)
+
+    def measure(self) -> None:
+        """Begin a cross-validation with what is known by now. Raises ConfigError: one runs, or there is none to run."""
+        self._measuring().start(self.annotations())
+
+    def measured(self) -> dict[str, Any]:
+        """How far it is, see `Measuring.state`. Raises ConfigError."""
+        return self._measuring().state()
+
+    def _measuring(self) -> Measuring:
+        if self.measuring is None:
+            raise ConfigError("nothing can be measured; start `vidrnn app` with --config, or a --run that has one")
+        return self.measuring
 
     def export(self, kind: str) -> tuple[str, Exported]:
         """Write what is known in a format; a word by which the file is fetched once. As `exporting.export`."""

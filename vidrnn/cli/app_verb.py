@@ -22,6 +22,10 @@ def app_verb(
         Path | None,
         typer.Option("--model", help="A model.safetensors to ask about clips and about files that you drop."),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML whose labels are shown and whose store has the features; else the run's."),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option("--labels", help="File that keeps what you say; else vidrnn_labels.jsonl in the run or folder."),
@@ -40,7 +44,7 @@ def app_verb(
     warm_up()
     from vidrnn.app.serving import Asked, serve, session_of
 
-    with session_of(Asked(tuple(folders or ()), run, model, labels)) as session:
+    with session_of(Asked(tuple(folders or ()), run, model, config, labels)) as session:
         for note in session.notes:
             print(f"note: {note}")
         serve(session, port=port, browser=not no_browser)

@@ -177,7 +177,7 @@ def test_paths_of_classify_begin_where_it_was_called(tmp_path: Path, monkeypatch
 
 
 def test_nothing_to_show_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nothing to show: give folders of videos, or --run"), page():
+    with pytest.raises(ConfigError, match="nothing to show: give folders of videos, --config, or --run"), page():
         pass
     with pytest.raises(MissingPathError, match=r"predictions.csv does not exist"), page(run=tmp_path):
         pass

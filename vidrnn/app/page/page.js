@@ -3,6 +3,7 @@
 import { askClip, askFile, record } from "./ask.js";
 import { CLASS_KEYS, listen } from "./keys.js";
 import { describe, List } from "./list.js";
+import { measure } from "./measure.js";
 import { Player } from "./player.js";
 import { get, post } from "./server.js";
 import { strips } from "./strips.js";
@@ -96,6 +97,7 @@ async function showAbout() {
     asSegments = true;
     part("as-segments").setAttribute("aria-pressed", "true");
   }
+  part("measure").hidden = !about.can_measure;
   part("predicted").parentElement.hidden = !about.has_answers;
   for (const option of part("show").options) {
     if (["wrong", "uncertain"].includes(option.value)) option.hidden = option.disabled = !about.has_answers;
@@ -276,6 +278,10 @@ part("new-class").addEventListener("submit", (event) => {
 part("export").addEventListener("submit", (event) => {
   event.preventDefault();
   work(takeAway);
+});
+part("measure").addEventListener("submit", (event) => {
+  event.preventDefault();
+  aside(() => measure(part));
 });
 part("undo").addEventListener("click", () => work(undo));
 part("as-segments").addEventListener("click", () => work(changeKind));
