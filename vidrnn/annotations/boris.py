@@ -1,5 +1,6 @@
 """Projects of the annotation tool BORIS, and its table of aggregated events (Friard & Gamba 2016)."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -10,12 +11,13 @@ from vidrnn.annotations.boris_observed import LeftOut, Video
 from vidrnn.annotations.boris_table import read_table_of_events
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.records import Annotation, Segment, Split, as_split, plain_path
-from vidrnn.annotations.rows import fill_path, located, read_json_object
+from vidrnn.annotations.rows import fill_path, located, of_form, read_json_object
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
 from vidrnn.names import excerpt, is_absolute, quoted
 from vidrnn.settings.data import DataSettings
 
+_FORM = "a project of BORIS"
 _ROUNDING_S = 2e-3  # of the times of events, and of the lengths of files
 
 
@@ -78,16 +80,17 @@ def _read_project(file: Path, left_out: LeftOut) -> dict[str, Video]:
     ethogram, observations = project.get("behaviors_conf"), project.get("observations")
     if not isinstance(ethogram, dict) or not isinstance(observations, dict):
         raise AnnotationError(f"{file}: no behaviors_conf and observations; give a project of BORIS")
-    kinds = {str(behaviour["code"]): str(behaviour["type"]).casefold() for behaviour in ethogram.values()}
-    variables = {str(variable["label"]) for variable in _values(project.get("independent_variables"))}
+    with of_form(str(file), _FORM):
+        kinds = {str(behaviour["code"]): str(behaviour["type"]).casefold() for behaviour in ethogram.values()}
+        variables = {str(variable["label"]) for variable in _values(project.get("independent_variables"))}
     videos: dict[str, Video] = {}
     for name, observation in observations.items():
-        files = observation.get("file")
-        media = files.get("1") if observation.get("type") == "MEDIA" and isinstance(files, dict) else None
-        if not media:
-            left_out.live += 1
-            continue
-        with located(f"{file}, observation {quoted(name)}"):
+        with of_form(f"{file}, observation {quoted(name)}", _FORM):
+            files = observation.get("file")
+            media = files.get("1") if observation.get("type") == "MEDIA" and isinstance(files, dict) else None
+            if not media:
+                left_out.live += 1
+                continue
             states = _states(observation, media, kinds, left_out)
             for path, segments in _share_out(states, media, observation):
                 video = videos.setdefault(path, Video())
@@ -198,9 +201,12 @@ def _time_of(event: object) -> float:
     if not isinstance(event, list) or len(event) < 4 or isinstance(event[0], bool):
         raise AnnotationError(f"event {excerpt(event)}; expected [seconds, subject, behaviour, modifier, comment]")
     try:
-        return float(event[0])
+        time_s = float(event[0])
     except (TypeError, ValueError):
-        raise AnnotationError(f"event {excerpt(event)} has no time in seconds") from None
+        time_s = math.nan
+    if not math.isfinite(time_s):
+        raise AnnotationError(f"event {excerpt(event)} has no time in seconds")
+    return time_s
 
 
 def _share_out(

@@ -10,7 +10,7 @@ from vidrnn.annotations.annotation_files import find_files
 from vidrnn.annotations.class_names import refuse_twin_names
 from vidrnn.annotations.eaf_times import find_times
 from vidrnn.annotations.records import Annotation, Segment, plain_path
-from vidrnn.annotations.rows import fill_path, located, read_text
+from vidrnn.annotations.rows import fill_path, located, of_form, read_text
 from vidrnn.annotations.segments import join_equal
 from vidrnn.errors import AnnotationError
 from vidrnn.names import quoted
@@ -40,7 +40,7 @@ def read_eaf(settings: DataSettings, notes: list[str]) -> list[Annotation]:
     counts = Counter[str]()
     for file, name in find_files(settings, ".eaf"):
         document = _parse(file)
-        with located(str(file)):
+        with of_form(str(file), "a document of ELAN"):
             segments = _segments(document, settings.tiers, counts)
         path = _path_of(document, file, name, settings)
         found.append(Annotation(path, "", None, path, segments=join_equal(segments)))

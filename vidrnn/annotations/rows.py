@@ -30,6 +30,23 @@ def located(where: str) -> Iterator[None]:
         raise AnnotationError(f"{where}: {error}") from None
 
 
+@contextmanager
+def of_form(where: str, form: str) -> Iterator[None]:
+    """As `located`, and what a tree of another form raises inside becomes an AnnotationError too.
+
+    Args:
+        where: file, and what is read of it.
+        form: what is expected.
+    """
+    try:
+        with located(where):
+            yield
+    except AnnotationError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AnnotationError(f"{where}: not of the form of {form} ({type(error).__name__}: {error})") from error
+
+
 def read_text(path: Path) -> str:
     """Text of a file in UTF-8, or in UTF-16 with a byte order mark; the mark is skipped.
 

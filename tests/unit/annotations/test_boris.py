@@ -1,6 +1,7 @@
 """BORIS: what a project or its table says of which video, what is left out and said so, and what is refused."""
 
 import json
+import math
 
 import pytest
 
@@ -211,6 +212,14 @@ def test_split_and_group_are_independent_variables(tmp_path):
          ", observation 'o': event [1, 'groom']; expected [seconds, subject, behaviour, modifier, comment]"),
         ({"o": observation(("x", "", "groom", "", ""))},
          ", observation 'o': event ['x', '', 'groom', '', ''] has no time in seconds"),
+        ({"o": observation((math.nan, "", "groom", "", ""), (2, "", "groom", "", ""))},
+         ", observation 'o': event [nan, '', 'groom', '', ''] has no time in seconds"),
+        ({"o": 5},
+         (", observation 'o': not of the form of a project of BORIS (AttributeError: 'int' object has no attribute "
+          "'get')")),
+        ({"o": observation(file=("a.mp4", "b.mp4"), media_info={"length": {"a.mp4": "long", "b.mp4": 3}})},
+         (", observation 'o': not of the form of a project of BORIS (ValueError: could not convert string to float: "
+          "'long')")),
         ({"o": observation((-2, "", "groom", "", ""), (-1, "", "groom", "", ""))},
          ", observation 'o': segment from -2 to -1 s: start must be at least 0 and before the end"),
         ({"o": {"type": "LIVE", "file": {}, "events": []}},
@@ -220,6 +229,12 @@ def test_split_and_group_are_independent_variables(tmp_path):
 def test_a_mistake_is_refused_with_its_observation(tmp_path, observations, message):
     project(tmp_path, observations)
     assert refused(data_settings(tmp_path, "boris", "p.boris"), AnnotationError) == f"ROOT/p.boris{message}"
+
+
+def test_an_ethogram_of_another_form_is_refused(tmp_path):
+    project(tmp_path, {}, behaviors_conf={"0": {"code": "groom"}})
+    message = "ROOT/p.boris: not of the form of a project of BORIS (KeyError: 'type')"
+    assert refused(data_settings(tmp_path, "boris", "p.boris"), AnnotationError) == message
 
 
 HEADER = "\t".join((

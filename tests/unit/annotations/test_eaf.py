@@ -136,6 +136,8 @@ def test_a_video_is_beside_the_document_or_where_the_settings_say(tmp_path):
     [
         (document(first="ts4"), (": tier 'hand', annotation a1: segment from 2 to 1.25 s: start must be at least 0 and "
                                  "before the end")),
+        (document().replace('TIME_VALUE="2000"', 'TIME_VALUE="soon"'),
+         ": not of the form of a document of ELAN (ValueError: could not convert string to float: 'soon')"),
         ("<a>", ", line 1: no XML: no element found: line 1, column 3"),
         ("<a/>", ": <a>; expected <ANNOTATION_DOCUMENT>, as ELAN writes it"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><a/>',
