@@ -118,8 +118,8 @@ def _is_the_same(target: Path, video: Path) -> bool:
 
 
 def _is_the_same_file(one: Path, other: Path) -> bool:
-    """By size and time, which a copy keeps, else by content."""
-    return filecmp.cmp(one, other, shallow=True)
+    """By content: cameras and archives give other videos of one name the same size and time."""
+    return filecmp.cmp(one, other, shallow=False)
 
 
 def _copy(video: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """`vidrnn.inference.sorting`: each video in a folder of its label, and nothing lost on the way."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_what_is_there_is_never_replaced(tmp_path: Path, videos: list[Prediction
     with pytest.raises(FileExistsError, match="are there and hold other things; name another --sort-into"):
         sort_videos(videos[:1], tmp_path / "sorted", copy=copy)
     assert other.readlink() == tmp_path / "nowhere"
+
+
+def test_another_video_of_the_same_name_size_and_time_is_copied_too(tmp_path: Path) -> None:
+    for number, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.mp4").write_bytes(b"video %d" % number)
+        os.utime(tmp_path / folder / "x.mp4", (1_000_000_000, 1_000_000_000))
+    both = [labelled(tmp_path / folder / "x.mp4", "walk") for folder in ("a", "b")]
+    assert sort_videos(both, tmp_path / "sorted", copy=True) == Counter(put=2)
+    assert sorted(contents(tmp_path / "sorted").values()) == [b"video 0", b"video 1"]
+    assert sort_videos(both, tmp_path / "sorted", copy=True) == Counter(there=2)
 
 
 def test_a_video_that_has_gone_is_counted(tmp_path: Path, videos: list[Prediction]) -> None:
