@@ -78,7 +78,7 @@ def file_name(text: str) -> str:
     if plain.split(".", 1)[0].upper() in _DEVICES:
         plain = f"_{plain}"
     plain = plain.encode()[:_LONGEST].decode(errors="ignore")
-    if plain == text:
+    if plain and plain == text:
         return plain
     return f"{plain}~{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 

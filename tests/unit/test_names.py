@@ -13,7 +13,7 @@ import vidrnn
 from vidrnn.annotations import Annotation
 from vidrnn.annotations.records import plain_path
 from vidrnn.errors import AnnotationError
-from vidrnn.names import CONSOLE_ERRORS, excerpt, listed, original, quoted, writable, writable_values
+from vidrnn.names import CONSOLE_ERRORS, excerpt, file_name, listed, original, quoted, writable, writable_values
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,10 @@ def test_of_a_long_text_from_a_file_the_beginning_is_shown():
     assert excerpt("a\nb") == "'a\\nb'"
     shown = excerpt(["x" * 5000])
     assert len(shown) < 250 and shown.startswith("['xxx") and shown.endswith(" ... (5004 characters)")
+
+
+def test_no_text_gives_a_name_that_is_empty_or_leads_elsewhere():
+    texts = ["", " ", ".", "..", "../x", "a/b", "CON", "con.txt", "~", "\0", "x" * 300]
+    names = [file_name(text) for text in texts]
+    assert len(set(names)) == len(texts)
+    assert all(Path(name).name == name and len(name) < 110 for name in names)
