@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         load,
         load_settings,
         report,
+        search,
         suggest,
         train,
     )
@@ -50,6 +51,7 @@ _HOMES = {
         "load",
         "load_settings",
         "report",
+        "search",
         "suggest",
         "train",
     ),
@@ -80,6 +82,7 @@ __all__ = [
     "load_settings",
     "read_annotations",
     "report",
+    "search",
     "suggest",
     "train",
 ]

@@ -25,6 +25,7 @@ from vidrnn.cli.explain import explain
 from vidrnn.cli.extract import extract
 from vidrnn.cli.report import report
 from vidrnn.cli.runs import runs
+from vidrnn.cli.search import search
 from vidrnn.cli.segments import segments
 from vidrnn.cli.store import store_app
 from vidrnn.cli.stream import stream
@@ -118,7 +119,7 @@ def _how_to_go_on() -> str:
 for verb in (
     *(demo, check, extract, train, evaluate, crossval, tune, compare, report),
     *(classify, segments, stream, annotate, explain, cut, convert),
-    *(suggest, runs, doctor),
+    *(suggest, search, runs, doctor),
 ):
     app.command()(verb)
 app.command("app")(app_verb)

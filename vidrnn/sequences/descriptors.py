@@ -13,6 +13,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 PARTS = 4
 """Equal parts of a sequence, in time."""
+SHOWN_WEIGHT = 0.25
+"""How much what a sequence shows weighs beside how it goes on: with as much, scenes are found and not actions
+(docs/label_less.md has the figures)."""
+_LEAST_DEVIATION = 1e-3  # of the greatest one; values that never change tell nothing
 DIMENSIONS = 256
 """Most values of a vector."""
 FITTED = 2048
@@ -54,27 +58,41 @@ class Scale:
 
     Attributes:
         means: stream to (D,) what sequences show on average, which tells nothing of any of them.
-        lengths: stream to the usual lengths of ``shown`` minus that mean, and of ``course``.
+        deviations: stream to (D,) deviation of each value over the parts of all sequences.
+        lengths: stream to the usual lengths of ``shown`` minus that mean, and of ``course``, in these deviations.
+        shown_weight: weight of what is shown beside how it goes on.
     """
 
     means: Mapping[str, Floats]
+    deviations: Mapping[str, Floats]
     lengths: Mapping[str, tuple[float, float]]
+    shown_weight: float = SHOWN_WEIGHT
 
     @classmethod
-    def of(cls, found: Sequence[RawStreams]) -> "Scale":
-        """Mean and median lengths over sequences; of one stream or several, at least one sequence."""
+    def of(cls, found: Sequence[RawStreams], *, shown_weight: float = SHOWN_WEIGHT) -> "Scale":
+        """From at least one sequence, of one stream or several; usual lengths are medians."""
         means: dict[str, Floats] = {}
+        deviations: dict[str, Floats] = {}
         lengths: dict[str, tuple[float, float]] = {}
         for stream in sorted({name for raw in found for name in raw}):
             there = [raw[stream] for raw in found if stream in raw]
-            mean: Floats = np.stack([raw.shown for raw in there]).mean(axis=0, dtype=np.float64).astype(np.float32)
-            shown = float(np.median([np.linalg.norm(raw.shown - mean) for raw in there]))
-            course = float(np.median([np.linalg.norm(raw.course) for raw in there]))
-            means[stream], lengths[stream] = mean, (shown, course)
-        return cls(means, lengths)
+            shown = np.stack([raw.shown for raw in there]).astype(np.float64)
+            courses = np.stack([raw.course for raw in there]).astype(np.float64)
+            mean = shown.mean(axis=0)
+            variance = np.square(shown - mean).mean(axis=0)
+            variance += np.square(courses.reshape(len(there), PARTS, -1)).mean(axis=(0, 1))
+            deviation = np.sqrt(variance)
+            deviation = np.maximum(deviation, _LEAST_DEVIATION * deviation.max())
+            deviation[deviation == 0.0] = 1.0
+            means[stream], deviations[stream] = mean.astype(np.float32), deviation.astype(np.float32)
+            lengths[stream] = (
+                float(np.median(np.linalg.norm((shown - mean) / deviation, axis=1))),
+                float(np.median(np.linalg.norm(courses / np.tile(deviation, PARTS), axis=1))),
+            )
+        return cls(means, deviations, lengths, shown_weight)
 
     def descriptor(self, raw: RawStreams) -> Floats:
-        """(F,) of length 1: what is shown and how it goes on, of each stream, all with the same weight.
+        """(F,) of length 1: what is shown and how it goes on, of each stream; all streams weigh the same.
 
         What is shorter than usual, such as the course of a still video, is noise, and is left short. A stream that is
         not there is zero.
@@ -84,8 +102,10 @@ class Scale:
             if stream not in raw:
                 parts.append(np.zeros((1 + PARTS) * len(mean), np.float32))
                 continue
-            usual_shown, usual_course = self.lengths[stream]
-            parts += [_scaled(raw[stream].shown - mean, usual_shown), _scaled(raw[stream].course, usual_course)]
+            deviation, (usual_shown, usual_course) = self.deviations[stream], self.lengths[stream]
+            shown: Floats = (raw[stream].shown - mean) / deviation
+            course = (raw[stream].course / np.tile(deviation, PARTS)).astype(np.float32)
+            parts += [np.float32(self.shown_weight) * _scaled(shown, usual_shown), _scaled(course, usual_course)]
         joined = np.concatenate(parts)
         length = float(np.linalg.norm(joined))
         return (joined / length if length else joined).astype(np.float32)
