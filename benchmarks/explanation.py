@@ -20,11 +20,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
 
 from benchmarks.common import make_parser, print_json, print_machine, print_table, seconds_of
+
+if TYPE_CHECKING:
+    from vidrnn.models.model_file import TrainedModel
 
 MODELS: dict[str, dict[str, object]] = {
     "minGRU, max": {"cell": "mingru", "pooling": "max"},
@@ -34,6 +38,7 @@ MODELS: dict[str, dict[str, object]] = {
     "LSTM, last": {"cell": "lstm", "pooling": "last"},
     "no recurrence, mean": {"cell": "none", "pooling": "mean"},
 }
+DIM = 1280  # of features of the default backbone, at one node
 SMALL = {"hidden_size": 64, "projection": 64}
 ACTORS, TAKES = 24, 3
 Truth = Mapping[str, tuple[float, float]]
@@ -130,6 +135,33 @@ def measure(settings: object, truth: Truth, *, seed: int) -> Iterator[tuple[str,
             yield name, {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
 
+def _default_model() -> "TrainedModel":
+    """Ten classes from features of one node, with random weights."""
+    from vidrnn.annotations import LabelMap
+    from vidrnn.models.classifier import SequenceClassifier
+    from vidrnn.models.model_file import TrainedModel
+    from vidrnn.settings.base import validate
+    from vidrnn.settings.run import RunSettings
+    from vidrnn.store.spec import FeatureSpec
+
+    settings = validate(RunSettings, {"data": {"root": "."}})
+    labels = LabelMap(tuple(f"class {number}" for number in range(10)))
+    classifier = SequenceClassifier(settings.model, dim=DIM, num_classes=len(labels)).eval()
+    spec = FeatureSpec(
+        stream="external",
+        backbone="",
+        weights="",
+        weights_digest="",
+        node="",
+        dim=DIM,
+        grid=1,
+        preprocessing={},
+        sampling={},
+        precision="",
+    )
+    return TrainedModel(classifier, labels, spec, settings, {}, {})
+
+
 def speed() -> dict[str, float]:
     """Processor seconds for one clip of a default model of one node: the median of ten.
 
@@ -138,35 +170,13 @@ def speed() -> dict[str, float]:
     """
     import torch
 
-    from vidrnn.annotations import LabelMap
     from vidrnn.explanation.importance import by_gradients, by_occlusion
     from vidrnn.explanation.question import Question
     from vidrnn.explanation.removal import remove_important
-    from vidrnn.models.classifier import SequenceClassifier
-    from vidrnn.models.model_file import TrainedModel
     from vidrnn.sequences.sequence_set import Batch
-    from vidrnn.settings.base import validate
-    from vidrnn.settings.run import RunSettings
-    from vidrnn.store.spec import FeatureSpec
 
-    settings = validate(RunSettings, {"data": {"root": "."}})
-    steps, dim = settings.training.steps or 24, 1280
-    width = dim * len(settings.model.inputs)
-    labels = LabelMap(tuple(f"class {number}" for number in range(10)))
-    classifier = SequenceClassifier(settings.model, dim=dim, num_classes=len(labels)).eval()
-    spec = FeatureSpec(
-        stream="external",
-        backbone="",
-        weights="",
-        weights_digest="",
-        node="",
-        dim=dim,
-        grid=1,
-        preprocessing={},
-        sampling={},
-        precision="",
-    )
-    model = TrainedModel(classifier, labels, spec, settings, {}, {})
+    model = _default_model()
+    steps, width = model.settings.training.steps or 24, DIM * len(model.settings.model.inputs)
     shown = Batch(torch.randn(1, steps, width), torch.tensor([steps]), torch.zeros(1))
 
     def asked() -> Question:

@@ -112,7 +112,7 @@ def measure(
 ) -> dict[str, float]:
     """Frames per second of each stage, medians over rounds."""
     passes = load_passes(features, settings)
-    nothing = [NoBackbone(each) for each in passes]
+    nothing = [NoBackbone(one_pass) for one_pass in passes]
     frames = embed_all(clips, passes, settings)  # warms everything up, and counts
     resident = _resident(passes[0], clips[0], settings)
     rates: dict[str, list[float]] = {}

@@ -72,10 +72,10 @@ class Candidate:
         """The figures of some videos together."""
         positions = sorted(answers)
         truth = self.sequences.targets.per_video(self.sequences.totals)
-        said = [np.eye(len(self.classes))[answers[position][1]] for position in positions]
+        predicted = [np.eye(len(self.classes))[answers[position][1]] for position in positions]
         metrics = measure_outputs(
             self.settings.model.head,
-            said,
+            predicted,
             [truth[position] for position in positions],
             labels=self.classes.names,
             groups=[self.sequences.annotations[position].group for position in positions],

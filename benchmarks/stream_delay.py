@@ -40,11 +40,11 @@ def delayed(model: Model, features: torch.Tensor, *, delay: int, context: int) -
     first, last = (now - context).clamp(min=0), (now + delay).clamp(max=total - 1)
     lengths = last - first + 1
     rows = (first.unsqueeze(1) + torch.arange(int(lengths.max()))).clamp(max=total - 1)
-    said = []
+    classes = []
     for part in torch.split(now, WINDOWS_AT_ONCE):
         outputs = model(features[rows[part]], lengths[part])
-        said.append(outputs[torch.arange(len(part)), (now - first)[part]].argmax(1))
-    return torch.cat(said)
+        classes.append(outputs[torch.arange(len(part)), (now - first)[part]].argmax(1))
+    return torch.cat(classes)
 
 
 def scores_of(classes: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from vidrnn.api.videos import load
 from vidrnn.errors import VidrnnError
 
 if TYPE_CHECKING:
+    from vidrnn.experiments.explained_split import ExplainableSplit
     from vidrnn.explanation.nearest import TrainingVideos
     from vidrnn.inference.recogniser import Recogniser
     from vidrnn.models.model_file import TrainedModel
@@ -61,8 +62,7 @@ def explain(
     """
     warm_up()
     from vidrnn.explanation.importance import as_method
-    from vidrnn.inference.new_videos import find_videos, place_of
-    from vidrnn.inference.side_files import find_side_files
+    from vidrnn.inference.given_videos import find_all
     from vidrnn.reporting.explaining import ExplainOptions, explain_new, explain_split
     from vidrnn.reporting.options import ReportOptions
     from vidrnn.settings.run import RunSettings
@@ -70,26 +70,12 @@ def explain(
     page = ReportOptions(videos=None if videos is None else Path(videos), clips=clips)
     options = ExplainOptions(label, as_method(method), page, on_video)
     if isinstance(source, RunSettings):
-        from vidrnn.annotations.records import as_split
-        from vidrnn.device import choose_device
-        from vidrnn.experiments.explained_split import load_split
-        from vidrnn.models.model_file import load_model
-
-        chosen = choose_device(device)
-        trained = load_model(Path(model), device=chosen) if isinstance(model, str | PathLike) else model.model
-        asked = load_split(trained, source, split=as_split(split), device=chosen)
-        learned = _training_of(asked.model, training or source, on_note=on_note)
-        asked = replace(asked, training=learned)
+        asked = _split_of(source, model, split=split, device=device)
+        asked = replace(asked, training=_training_of(asked.model, training or source, on_note=on_note))
         return explain_split(asked, name=split, root=source.data.root, output=Path(output), options=options)
     recogniser = load(model, device=device) if isinstance(model, str | PathLike) else model
-    places = [place_of(path) for path in ([source] if isinstance(source, str | PathLike) else source)]
-    found = find_videos(places, media=recogniser.model.settings.data.media)
-    beside = find_side_files(
-        places,
-        found,
-        texts=None if texts is None else Path(texts),
-        arrays=None if arrays is None else Path(arrays),
-    )
+    media = recogniser.model.settings.data.media
+    found, beside = find_all(source, media=media, texts=texts, arrays=arrays)
     return explain_new(
         recogniser,
         found,
@@ -114,3 +100,15 @@ def _training_of(
     except (VidrnnError, OSError) as error:
         on_note(f"no training videos are named: {error}")
         return None
+
+
+def _split_of(settings: "RunSettings", model: "Recogniser | AnyPath", *, split: str, device: str) -> "ExplainableSplit":
+    """The stored videos of a split, and the model that is asked about them."""
+    from vidrnn.annotations.records import as_split
+    from vidrnn.device import choose_device
+    from vidrnn.experiments.explained_split import load_split
+    from vidrnn.models.model_file import load_model
+
+    chosen = choose_device(device)
+    trained = load_model(Path(model), device=chosen) if isinstance(model, str | PathLike) else model.model
+    return load_split(trained, settings, split=as_split(split), device=chosen)

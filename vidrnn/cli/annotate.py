@@ -12,20 +12,18 @@ from vidrnn.names import quoted
 if TYPE_CHECKING:
     from vidrnn.inference.prediction import Prediction
 
+_Predictions = Annotated[Path | None, typer.Option(help="A file that `vidrnn classify` wrote, in place of a model.")]
+_Truth = Annotated[Path | None, typer.Option(help="What is true: a YAML configuration, or a CSV of annotations.")]
+_Font = Annotated[Path | None, typer.Option(help="A .ttf or .otf for class names that DejaVu Sans cannot show.")]
+
 
 def annotate(
     video: Annotated[Path, typer.Argument(help="A video file, or a folder of frames.")],
     output: Annotated[Path, typer.Option("--output", help="MP4 to write.")],
     model: Annotated[Path | None, typer.Option("--model", help="A model.safetensors that is asked.")] = None,
-    predictions: Annotated[
-        Path | None, typer.Option(help="A file that `vidrnn classify` wrote, in place of a model.")
-    ] = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="What is true: a YAML configuration, or a CSV of annotations.")
-    ] = None,
-    font: Annotated[
-        Path | None, typer.Option(help="A .ttf or .otf for class names that DejaVu Sans cannot show.")
-    ] = None,
+    predictions: _Predictions = None,
+    truth: _Truth = None,
+    font: _Font = None,
     weights: Weights = None,
     device: Device = "auto",
     unknown_below: UnknownBelow = None,

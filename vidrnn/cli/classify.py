@@ -19,23 +19,24 @@ if TYPE_CHECKING:
     from vidrnn.models.model_file import TrainedModel
     from vidrnn.settings.model import Head
 
+_Resume = Annotated[bool, typer.Option("--resume", help="Keep the rows that are there and add the missing ones.")]
+_SortInto = Annotated[
+    Path | None, typer.Option("--sort-into", help="Also put each video into a folder of its label in this folder.")
+]
+
 
 def classify(
     paths: Annotated[list[Path], typer.Argument(help="Video files, still images, folders of either or of frames.")],
     model: Model,
     output: Annotated[Path, typer.Option("--output", help="File that ends in .csv, .jsonl or .parquet.")],
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the rows that are there and add the missing ones.")
-    ] = False,
+    resume: _Resume = False,
     weights: Weights = None,
     device: Device = "auto",
     unknown_below: UnknownBelow = None,
     frame_rate: FrameRate = None,
     texts: Texts = None,
     arrays: Arrays = None,
-    sort_into: Annotated[
-        Path | None, typer.Option("--sort-into", help="Also put each video into a folder of its label in this folder.")
-    ] = None,
+    sort_into: _SortInto = None,
     copy: Annotated[bool, typer.Option("--copy/--link", help="With --sort-into: copies, or links.")] = False,
 ) -> int:
     """Answer for new videos: a row each with status, label, score, likeliest classes, or what the head gives."""

@@ -22,35 +22,41 @@ if TYPE_CHECKING:
     from vidrnn.settings.run import RunSettings
     from vidrnn.store.video_features import VideoFeatures
 
+_Format = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        help="csv, activitynet, activitynet_results, thumos14, mstcn, deepethogram, feral, cholec80, boris, eaf, "
+        "srt or vtt.",
+    ),
+]
+_Config = Annotated[
+    Path | None, typer.Option("--config", help="YAML configuration file whose annotations are written.")
+]
+_Predictions = Annotated[
+    Path | None,
+    typer.Option("--predictions", help="The file that `vidrnn classify` wrote, in place of --config."),
+]
+_FrameRate = Annotated[
+    float | None,
+    typer.Option(help="Rows per second where a format has rows; else one for each frame of the video."),
+]
+_Features = Annotated[
+    bool, typer.Option("--features", help="To mstcn: the features of the store, D x T, and a row for each step.")
+]
+
 
 def convert(
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            metavar="FORMAT",
-            help="csv, activitynet, activitynet_results, thumos14, mstcn, deepethogram, feral, cholec80, boris, eaf, "
-            "srt or vtt.",
-        ),
-    ],
+    to: _Format,
     output: Annotated[Path, typer.Option("--output", help="File, or folder where the format has a file per video.")],
-    config: Annotated[
-        Path | None, typer.Option("--config", help="YAML configuration file whose annotations are written.")
-    ] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option("--predictions", help="The file that `vidrnn classify` wrote, in place of --config."),
-    ] = None,
+    config: _Config = None,
+    predictions: _Predictions = None,
     root: Annotated[
         Path, typer.Option("--root", help="With --predictions: the folder that paths become relative to.")
     ] = Path(),
-    frame_rate: Annotated[
-        float | None,
-        typer.Option(help="Rows per second where a format has rows; else one for each frame of the video."),
-    ] = None,
-    features: Annotated[
-        bool, typer.Option("--features", help="To mstcn: the features of the store, D x T, and a row for each step.")
-    ] = False,
+    frame_rate: _FrameRate = None,
+    features: _Features = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     overrides: Overrides = None,
 ) -> int:

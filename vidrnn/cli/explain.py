@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     from vidrnn.reporting.explaining import Explained
     from vidrnn.settings.run import RunSettings
 
+_Config = Annotated[
+    Path | None, typer.Option("--config", help="YAML file: explain the stored videos of a split instead.")
+]
+_Label = Annotated[str | None, typer.Option(help="The class in question, in place of the likeliest of each video.")]
+
 
 def explain(
     model: Model,
     output: Output,
     paths: Annotated[list[Path] | None, typer.Argument(help="Video files, folders of videos or of frames.")] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="YAML file: explain the stored videos of a split instead.")
-    ] = None,
+    config: _Config = None,
     split: Annotated[str, typer.Option(help="With --config: train, val or test.")] = "test",
-    label: Annotated[
-        str | None, typer.Option(help="The class in question, in place of the likeliest of each video.")
-    ] = None,
+    label: _Label = None,
     method: Annotated[str, typer.Option(help="occlusion, attention or gradients.")] = "occlusion",
     clips: Annotated[int, typer.Option(min=0, help="Most videos that the page shows.")] = 60,
     videos: Annotated[

@@ -26,34 +26,36 @@ if TYPE_CHECKING:
     from vidrnn.inference.prediction_file import Origin
     from vidrnn.inference.segments import SegmentOptions
 
+_Window = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds that are looked at together, as if they were a clip; of models of clips the median clip."
+    ),
+]
+_Hop = Annotated[float | None, typer.Option(help="Seconds from one window to the next; a quarter of a window.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Keep the videos that are there and add the missing ones.")]
+_Config = Annotated[
+    Path | None, typer.Option(help="YAML file whose store holds features of the videos, which are used again.")
+]
+_UnknownBelow = Annotated[
+    float | None, typer.Option(help="Score below which nothing is said to happen; for models of clips.")
+]
+
 
 def segments(
     paths: Annotated[list[Path], typer.Argument(help="Video files, folders of them, or folders of frames.")],
     model: Model,
     output: Annotated[Path, typer.Option("--output", help="File that ends in .csv, .jsonl or .parquet.")],
-    window: Annotated[
-        float | None,
-        typer.Option(
-            help="Seconds that are looked at together, as if they were a clip; of models of clips the median clip."
-        ),
-    ] = None,
-    hop: Annotated[
-        float | None, typer.Option(help="Seconds from one window to the next; a quarter of a window.")
-    ] = None,
+    window: _Window = None,
+    hop: _Hop = None,
     hysteresis: Hysteresis = 0.0,
     min_length: MinLength = 0.0,
     min_gap: MinGap = 0.0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the videos that are there and add the missing ones.")
-    ] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file whose store holds features of the videos, which are used again.")
-    ] = None,
+    resume: _Resume = False,
+    config: _Config = None,
     weights: Weights = None,
     device: Device = "auto",
-    unknown_below: Annotated[
-        float | None, typer.Option(help="Score below which nothing is said to happen; for models of clips.")
-    ] = None,
+    unknown_below: _UnknownBelow = None,
     frame_rate: FrameRate = None,
     texts: Texts = None,
     arrays: Arrays = None,

@@ -136,7 +136,7 @@ def choose_mirrored(
     Raises:
         TrainingError: a loss is no number.
     """
-    folds = [_folds_in(each, settings) for each in sets]
+    folds = [_folds_in(one_set, settings) for one_set in sets]
     fits = [
         _Fit(number, fold, mirrored)
         for number, of_set in enumerate(folds)
@@ -187,7 +187,7 @@ def _name_of(fit: _Fit, sets: Sequence[SequenceSet]) -> str:
 
 def number_of_fits(sets: Sequence[SequenceSet], settings: RunSettings) -> int:
     """How many fits `choose_mirrored` makes."""
-    return sum(2 * len(_folds_in(each, settings)) for each in sets)
+    return sum(2 * len(_folds_in(one_set, settings)) for one_set in sets)
 
 
 def _folds_in(sequences: SequenceSet, settings: RunSettings) -> list[Fold]:

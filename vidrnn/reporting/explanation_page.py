@@ -15,6 +15,7 @@ from vidrnn.reporting.views import LONGEST_NAME, Strips, shortened
 from vidrnn.settings.features import FeatureSettings
 
 _MOST_FAILED = 50
+_NO_CLIP = "No clip can be shown: the videos are not where they were. `--videos FOLDER` says where they are."
 
 
 def write_explanation_page(
@@ -48,19 +49,10 @@ def write_explanation_page(
     wanted = dict.fromkeys([*(clip.shown for clip in clips), *((shown.get(path, path), None) for path in alike)])
     options.on_total(len(wanted))
     videos = Places(shown, have_moved=options.videos is not None)
-    found = make_filmstrips(
-        videos.on_disk(wanted),
-        places,
-        features=features,
-        workers=options.workers,
-        on_clip=options.on_clip,
-    )
+    on_disk = videos.on_disk(wanted)
+    found = make_filmstrips(on_disk, places, features=features, workers=options.workers, on_clip=options.on_clip)
     strips = Strips(videos.on_page(found), room=ROOM_FOR_IMAGES)
-    problems = []
-    if clips and not strips.images:
-        problems.append(
-            "No clip can be shown: the videos are not where they were. `--videos FOLDER` says where they are."
-        )
+    problems = (_NO_CLIP,) if clips and not strips.images else ()
     context: dict[str, Any] = {
         "name": shortened(output.resolve().parent.name, LONGEST_NAME),
         "num_videos": len(explanations),
@@ -69,15 +61,17 @@ def write_explanation_page(
         "summary": summary,
         "clips": [strips.explained(clip, explanation, shown) for clip, explanation in clips.items()],
         "strip_height": strips.height,
-        "failed": [
-            (shown.get(path, path), shortened(without_folders(error), 300))
-            for path, error in list(failed.items())[:_MOST_FAILED]
-        ],
+        "failed": _shown_failures(failed, shown),
         "num_failed": len(failed),
         "problems": problems,
     }
     size, num_strips = write_page(output, render("explanation.html.j2", context), strips.images)
-    return WrittenReport(output, size, num_strips, tuple(problems))
+    return WrittenReport(output, size, num_strips, problems)
+
+
+def _shown_failures(failed: Mapping[str, str], shown: Mapping[str, str]) -> list[tuple[str, str]]:
+    first = list(failed.items())[:_MOST_FAILED]
+    return [(shown.get(path, path), shortened(without_folders(error), 300)) for path, error in first]
 
 
 def _clip(explanation: Explanation, shown: Mapping[str, str]) -> Clip:
