@@ -244,7 +244,7 @@ def main() -> None:
             figures |= measure(forms, sequences=20_000 if dim == 64 else 1000, batches=100 if dim == 64 else 20)
             size = sum(path.stat().st_size for path in paths) / 1e6
             print(f"\n{name}: {count} sequences of {steps[0]} to {steps[1]} steps, D = {dim};")
-            print(f"{len(paths)} files, {size:.0f} MB in each form; ratio: rate of Arrow over that of the pack")
+            print(f"{len(paths)} files, {size:.0f} MB in each form; ratio: rate of Arrow over the rate of the pack")
             print_table(figures)
             results[name] = figures
         finally:

@@ -32,8 +32,9 @@ def uncertainty(probabilities: Floats, measure: Measure) -> float:
         probabilities: (members, classes) that add up to 1, or (members, steps, classes) of a head with an answer at
             every step: then the mean over the steps.
         measure: ``entropy`` of the mean over the members; ``mutual_information``, the part of it that comes from their
-            disagreement (BALD, Houlsby et al. 2011), 0 for one member; ``margin``, how close the second class is to
-            the first in the mean. The first two are divided by the entropy of equal probabilities.
+            disagreement (BALD, Houlsby et al. 2011); ``margin``, how close the second class is to the first in the
+            mean. ``mutual_information`` is 0 for one member. The first two are divided by the entropy of equal
+            probabilities.
     """
     mean = probabilities.mean(axis=0)
     if measure == "margin":
@@ -55,7 +56,7 @@ def _entropy(probabilities: Floats) -> Floats:
 def as_probabilities(logits: Floats, head: Head) -> Floats:
     """Logits (..., classes) of one member to what `uncertainty` takes.
 
-    Of heads with several labels each class is a decision with two answers, (decisions, 2), as if it were a step.
+    For heads with several labels each class is a decision with two answers, (decisions, 2), as if it were a step.
     """
     if head in MULTILABEL_HEADS:
         yes = 1.0 / (1.0 + np.exp(-logits.astype(np.float64).ravel()))

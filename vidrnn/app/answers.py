@@ -39,11 +39,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answers:
-    """Of many clips, by their names.
+    """Answers for many clips, by their names.
 
     Attributes:
         by_name: name to answer, in the order of the file.
-        truths: name to the label that is known; clips without one are not among them.
+        truths: name to the label that is known; clips without one are left out.
         groups: name to group, where the file tells groups.
         classes: all that are named.
         settings: the configuration beside them; None where there is none.

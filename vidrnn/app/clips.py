@@ -13,8 +13,8 @@ from vidrnn.errors import ConfigError
 from vidrnn.names import writable
 
 Show = Literal["all", "wrong", "uncertain", "unlabelled", "changed"]
-"""All clips; those whose label is another than predicted; those with a score, the lowest first; those of which nothing
-is known; those of which somebody said something here."""
+"""All clips; clips whose label is another than predicted; clips with a score, the lowest first; clips without label;
+clips that got an answer here."""
 _VIEWS_KEPT = 16
 _NOTHING = -1
 
@@ -45,8 +45,8 @@ class Wanted:
 class Clips:
     """Clips by number, which is their place in ``names`` for as long as the page lives.
 
-    A list that was asked for stays as it was until it is asked for anew: else a clip that gets a label would leave the
-    list of unlabelled ones under people's fingers.
+    A list that was asked for stays as it was until it is asked for anew. Otherwise a clip that gets a label would leave
+    the list of unlabelled ones under people's fingers.
 
     Attributes:
         names: of the clips, see `vidrnn.app.places.Places`.

@@ -27,7 +27,7 @@ _SUFFIXES = {
     "vtt": "",
 }
 FORMATS = tuple(_SUFFIXES)
-"""Of `vidrnn.annotations.writers`; those without a suffix are folders, which become a .zip."""
+"""Names in `vidrnn.annotations.writers`; formats without a suffix are folders, which become a .zip."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from vidrnn.annotations.suffixes import VIDEO_SUFFIXES
 from vidrnn.names import quoted
 
 MOST_BYTES = 2_000_000_000
-"""Of one upload."""
+"""Most bytes of one upload."""
 
 
 async def receive(request: Request, folder: Path, *, name: str, limit: int = MOST_BYTES) -> Path:

@@ -82,8 +82,8 @@ class EngineCache:
         Args:
             settings: of the features.
             weights_digest: of the loaded network, where it is known. Without it the weights' file must tell. The result
-                is None when that file is not at hand before the network is built (weights that torchvision or timm
-                fetch), or when the version of a package is unknown.
+                is None when that file is not at hand before the network is built, as for weights that torchvision or
+                timm fetch. It is None too when the version of a package is unknown.
         """
         identity = weights_digest or _file_identity(settings)
         root = cache_folder()

@@ -25,7 +25,7 @@ def suggest(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Most videos that are suggested.")] = 50,
     rule: Annotated[str, typer.Option(help="auto, typical, diverse, uncertain, uncertain_diverse or badge.")] = "auto",
-    measure: Annotated[str, typer.Option(help="Of uncertainty: auto, entropy, mutual_information or margin.")] = "auto",
+    measure: Annotated[str, typer.Option(help="Uncertainty: auto, entropy, mutual_information or margin.")] = "auto",
     extract: Annotated[
         bool, typer.Option("--extract/--no-extract", help="Make missing features, or only name such videos.")
     ] = True,

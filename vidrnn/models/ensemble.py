@@ -30,9 +30,9 @@ def combine_outputs(
 def choose_transcripts(outputs: Sequence[torch.Tensor], lengths: torch.Tensor) -> torch.Tensor:
     """The outputs, for each video, whose transcript all of them together find likeliest.
 
-    Each answer reads a transcript off its likeliest path, and every other answer rescores it: the sum of log
-    p(transcript) over all ways to place it in time (Graves et al. 2006). Averaging step by step, as for classes, would
-    be wrong: models put the same label on different steps with blanks around it, and the mean has it nowhere.
+    Each answer reads a transcript off its likeliest path, and every other answer rescores it. The score is the sum of
+    log p(transcript) over all ways to place it in time (Graves et al. 2006). Averaging step by step, as for classes,
+    would be wrong: models put the same label on different steps with blanks around it, and the mean has it nowhere.
 
     Args:
         outputs: tensors (B, S, classes + 1), the blank last.

@@ -71,8 +71,8 @@ def similarity(first: Motion, second: Motion, *, shift_s: float) -> float:
         shift_s: a moment of ``second`` minus the same moment of ``first``, about.
 
     Returns:
-        The sum of the products of all values of the steps that are shown at the same time, over the root of the sums of
-        their squares. -1 where less than half of the shorter video lies over the other.
+        The sum of the products of all values of the steps that are shown at the same time, divided by the root of the
+        sums of their squares. Where less than half of the shorter video lies over the other, it is -1.
     """
     if first.is_still != second.is_still:
         return -1.0

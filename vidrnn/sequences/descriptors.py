@@ -117,7 +117,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Space:
-    """Descriptors in few dimensions: the axes along which those of many sequences differ most.
+    """Descriptors in few dimensions: the axes along which the descriptors of many sequences differ most.
 
     Attributes:
         scale: makes the descriptors.
