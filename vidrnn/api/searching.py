@@ -34,7 +34,7 @@ def search(
     Args:
         like: ``clip.mp4`` or ``clip.mp4@1.5-4``, in seconds; a path as in the store or of a file.
         stores: where to look; none: the store of the configuration.
-        settings: name the features that are compared, and how those of a video that is in no store are made.
+        settings: name the features that are compared, and how to make the features of a video that is in no store.
         model: a model.safetensors whose pooled states are compared, in place of descriptors of the features.
         count: most moments.
         window_s: length of the moments in long videos.

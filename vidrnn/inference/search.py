@@ -83,7 +83,7 @@ class Asked:
     """By what moments are compared.
 
     Attributes:
-        settings: a configuration, which names the features; None: those of the stores, where there is no choice.
+        settings: a configuration, which names the features; None: the features of the stores, where there is no choice.
         model: whose pooled states are compared; None: descriptors of the features.
         digest: sha256 of its file; empty without one.
         window_s: length of the windows in long videos.

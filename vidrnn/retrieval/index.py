@@ -36,7 +36,7 @@ _HEADER = "vidrnn_index"
 
 @dataclass(frozen=True)
 class Origin:
-    """What vectors are made of; those of different origins cannot be compared.
+    """What vectors are made of; vectors of different origins cannot be compared.
 
     Attributes:
         specs: stream to digest of its feature spec.
