@@ -39,7 +39,7 @@ class Asked:
         folders: that may be read; empty: the root of the videos in the configuration.
         run: a run folder or a file of answers; None: there are none.
         model: that may be asked; None: there is none.
-        config: whose annotations are known, and whose store has the features; None: that of the run.
+        config: whose annotations are known, and whose store has the features; None: the configuration of the run.
         labels: the file of what people say; None: in the run folder, beside the file of answers, or in the first
             folder.
     """

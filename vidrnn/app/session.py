@@ -22,7 +22,7 @@ from vidrnn.errors import AnnotationError, ConfigError, MissingPathError
 from vidrnn.names import quoted, writable
 
 MOST_ROWS = 500
-"""Of one answer."""
+"""Most rows of one answer."""
 
 
 @dataclass(eq=False)
