@@ -14,6 +14,7 @@ from vidrnn.errors import ConfigError
 from vidrnn.inference.prediction import Prediction
 from vidrnn.names import file_name, quoted
 from vidrnn.settings.model import Head
+from vidrnn.settings.outputs import refuse_unwritable
 
 Outcome = Literal["put", "there", "failed", "gone"]
 _LONGEST = 240  # bytes of a name; file systems take 255
@@ -28,16 +29,15 @@ def refuse_unsortable(head: Head, folder: Path, paths: Sequence[Path]) -> None:
         paths: where videos are looked for.
 
     Raises:
-        ConfigError: the head gives no label per video; the folder is a file; or it lies where videos are looked for,
-            and the next run would take the sorted ones for new.
+        ConfigError: the head gives no label per video; nothing can be written to the folder; or it lies where videos
+            are looked for, and the next run would take the sorted ones for new.
     """
     if head != "label":
         raise ConfigError(
             f"--sort-into needs one label per video, and the model answers with head {head!r}; leave it out, or cut "
             "the segments into clips with `vidrnn cut`"
         )
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--sort-into {quoted(folder)} is no folder; name another")
+    refuse_unwritable(folder, option="--sort-into")
     inside = next((path for path in paths if path.is_dir() and folder.resolve().is_relative_to(path.resolve())), None)
     if inside is not None:
         raise ConfigError(

@@ -1,5 +1,6 @@
 """What may lie where a verb writes: what vidrnn wrote is replaced, anything else is refused and stays."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,8 +26,30 @@ def refuse_foreign(path: Path, *, is_ours: bool, what: str) -> None:
         raise ConfigError(f"--output {quoted(path)} is there and {what}; name another --output, or move it away")
 
 
+def refuse_unwritable(folder: Path, *, option: str = "--output") -> None:
+    """Refuse a folder in which nothing can be written, before hours are spent on what goes there.
+
+    Args:
+        folder: it need not be there.
+        option: that names it.
+
+    Raises:
+        ConfigError: it, or what it would be made in, is a file or cannot be written.
+    """
+    place = folder.absolute()
+    there = next(found for found in (place, *place.parents) if os.path.lexists(found))
+    if not there.is_dir():
+        raise ConfigError(f"{option} {quoted(folder)}: {quoted(there)} is no folder; name another {option}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{option} {quoted(folder)}: nothing can be written to {quoted(there)}; name another {option}"
+        )
+
+
 def refuse_foreign_results(folder: Path, names: Iterable[str]) -> None:
     """Refuse a folder in which files of these names would be replaced and vidrnn did not write them.
+
+    And one in which nothing can be written.
 
     Model files, checkpoints and the JSON of results tell who wrote them. Tables, pictures and configurations do not:
     they count as written by vidrnn where one of the others, or a search, lies beside them and is.
@@ -36,8 +59,9 @@ def refuse_foreign_results(folder: Path, names: Iterable[str]) -> None:
         names: of the files that may be written, or patterns of them.
 
     Raises:
-        ConfigError: such a file is there. OSError: it cannot be read.
+        ConfigError: such a file is there, or see `refuse_unwritable`. OSError: it cannot be read.
     """
+    refuse_unwritable(folder)
     has_record = any(map(_tells_ours, _found(folder, _RECORDS))) or (folder / "search.sqlite").is_file()
     there = _found(folder, names)
     foreign = [path.name for path in there if not (_tells_ours(path) if _can_tell(path) else has_record)]

@@ -1,6 +1,7 @@
 """`vidrnn.settings.outputs`: what is not ours is never replaced."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def test_a_record_of_ours_answers_for_what_cannot_tell_and_for_nothing_else(
     save_file({"weight": torch.zeros(1)}, tmp_path / "last.safetensors", metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"write them: \['metrics\.json', 'last\.safetensors'\];"):
         refuse_foreign_results(tmp_path, NAMES)
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below" / "it"):
+        with pytest.raises(ConfigError, match=r"/file' is no folder; name another --output$"):
+            refuse_foreign_results(folder, NAMES)
+    (tmp_path / "astray").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=r"/astray' is no folder"):
+        refuse_foreign_results(tmp_path / "astray", NAMES)
+    asked: list[Path] = []
+    monkeypatch.setattr(os, "access", lambda path, _mode: asked.append(path))  # a disk that is mounted to be read
+    with pytest.raises(ConfigError, match=rf"new/run': nothing can be written to '{tmp_path}'; name another --output$"):
+        refuse_foreign_results(tmp_path / "new" / "run", NAMES)
+    assert asked == [tmp_path]
 
 
 def test_a_file_is_refused_by_its_name_and_what_it_is() -> None:
