@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import vidrnn
 from tests.integration.world import World, call, make_world
+from vidrnn.models.model_file import load_model, save_model
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,14 @@ def test_the_report_of_an_evaluation_shows_importance(trained: World, capsys: py
     assert page.count("without its most important fifth the answer falls by") == clips
     assert page.count('<ul class="alike">') == clips
     assert re.search(r'<img data-strip="\d+" [^>]*alt="Pictures of \w+/train \d.mp4">', page)
+    other = load_model(model_of(trained), device=torch.device("cpu"))  # as of another epoch: the same configuration
+    with torch.no_grad():
+        next(iter(other.classifier.output.parameters())).mul_(5)
+    save_model(other, trained.folder / "other.safetensors")
+    assert call(capsys, "report", run, "--model", trained.folder / "other.safetensors").code == 0
+    page = (run / "report.html").read_text()
+    assert '<svg class="importance"' not in page
+    assert "the model is another than the one that was evaluated" in page
     store = trained.folder / "features"
     store.rename(trained.folder / "moved features")
     try:

@@ -27,6 +27,8 @@ LONGEST_S = 4.0
 MOST_TRAINING = 1000
 """Training videos among which those that are most alike are looked for."""
 _NEIGHBOURS = 2  # of a clip
+_SAME_SCORE = 0.01  # on a GPU and on a CPU they differ by less
+_ANOTHER = "Which moments count: the model is another than the one that was evaluated."
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _explained(run: Run, settings: RunSettings, model: TrainedModel, clips: Sequ
         return ExplainedClips(problem="Which moments count: the annotations no longer name these videos.")
     videos = load_videos(annotations, model, settings, device=choose_device("cpu"))
     if run.figures.get("config_digest") not in (None, config_digest(videos.model.settings)):
-        return ExplainedClips(problem="Which moments count: the model is another than the one that was evaluated.")
+        return ExplainedClips(problem=_ANOTHER)
     videos = replace(videos, training=_training_of(videos.model, settings))
     positions = {path: number for number, path in enumerate(videos.paths)}
     classes = set(videos.model.label_map.names)
@@ -99,8 +101,15 @@ def _explained(run: Run, settings: RunSettings, model: TrainedModel, clips: Sequ
             break
         asked = next((name for name in (clip.predicted, clip.truth) if name in classes), None)
         explanation = videos.explain(position, label=asked)
+        if run.head == "label" and asked == clip.predicted and _differs(explanation.score, clip.score):
+            return ExplainedClips(problem=_ANOTHER)
         made[clip] = replace(explanation, nearest=explanation.nearest[:_NEIGHBOURS])
     return ExplainedClips(made, problem)
+
+
+def _differs(score: float, evaluated: float | None) -> bool:
+    """Whether a model answers otherwise than in the result: weights of other epochs have the same configuration."""
+    return evaluated is not None and abs(score - evaluated) > _SAME_SCORE
 
 
 def _training_of(model: TrainedModel, settings: RunSettings) -> TrainingVideos | None:
