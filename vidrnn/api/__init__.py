@@ -4,7 +4,7 @@ Each takes paths as text or as `pathlib.Path`, raises `VidrnnError` for what it 
 """
 
 from vidrnn.api.explaining import explain
-from vidrnn.api.runs import check, crossval, evaluate, extract, load_settings, report, train
+from vidrnn.api.runs import check, crossval, evaluate, extract, load_settings, pretrain, report, train
 from vidrnn.api.searching import search
 from vidrnn.api.suggesting import suggest
 from vidrnn.api.videos import annotate, classify, cut, load
@@ -20,6 +20,7 @@ __all__ = [
     "extract",
     "load",
     "load_settings",
+    "pretrain",
     "report",
     "search",
     "suggest",

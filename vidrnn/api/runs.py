@@ -1,6 +1,6 @@
 """Annotations, features and whole runs: what a configuration asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from vidrnn.annotations import Split
     from vidrnn.experiments.crossval_result import CrossValidation
     from vidrnn.experiments.evaluate import Evaluation
+    from vidrnn.experiments.pretrain import Pretraining
     from vidrnn.experiments.train import TrainingRun
     from vidrnn.extraction.extract import Report
     from vidrnn.preflight.inspect import Inspection
@@ -82,6 +83,52 @@ def extract(settings: "RunSettings", *, retry_failed: bool = False) -> "Report":
     passes = all_passes(annotations, root=root, features=features, extraction=extraction)
     return extract_all(
         annotations, passes, root=root, features=features, extraction=extraction, retry_failed=retry_failed
+    )
+
+
+def pretrain(
+    settings: "RunSettings",
+    *,
+    output: AnyPath,
+    mask_share: float = 0.4,
+    mask_span: int = 4,
+    val_fraction: float = 0.1,
+    resume: bool = False,
+    on_total: Callable[[int], object] = lambda _epochs: None,
+    on_epoch: Callable[[dict[str, float]], object] = lambda _row: None,
+    on_note: Callable[[str], object] = lambda _note: None,
+) -> "Pretraining":
+    """Fit the layers over time on stored features without labels, as ``vidrnn pretrain`` does.
+
+    ``training.init`` then starts from the weights. See docs/label_less.md.
+
+    Args:
+        settings: the configuration.
+        output: folder for weights and records.
+        mask_share: share of the steps that are hidden and predicted.
+        mask_span: steps of a stretch that is hidden.
+        val_fraction: share of the groups that chooses the epoch.
+        resume: continue from the checkpoint in the folder.
+        on_total: called with the number of epochs.
+        on_epoch: called with each row of the log.
+        on_note: called with what deserves a second look.
+
+    Raises:
+        ConfigError: an option is not allowed, or the model cannot be pretrained. StoreError, MissingPathError: there
+            are no features. TrainingError: the loss is not finite. OSError: the output cannot be written.
+    """
+    from vidrnn.experiments.pretrain import pretrain as run
+    from vidrnn.training.masking import Masking
+
+    return run(
+        settings,
+        output=Path(output),
+        masking=Masking(mask_share, mask_span),
+        val_fraction=val_fraction,
+        resume=resume,
+        on_total=on_total,
+        on_epoch=on_epoch,
+        on_note=on_note,
     )
 
 

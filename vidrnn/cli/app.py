@@ -23,6 +23,7 @@ from vidrnn.cli.doctor import doctor
 from vidrnn.cli.evaluate import evaluate
 from vidrnn.cli.explain import explain
 from vidrnn.cli.extract import extract
+from vidrnn.cli.pretrain import pretrain
 from vidrnn.cli.report import report
 from vidrnn.cli.runs import runs
 from vidrnn.cli.search import search
@@ -117,7 +118,7 @@ def _how_to_go_on() -> str:
 
 
 for verb in (
-    *(demo, check, extract, train, evaluate, crossval, tune, compare, report),
+    *(demo, check, extract, pretrain, train, evaluate, crossval, tune, compare, report),
     *(classify, segments, stream, annotate, explain, cut, convert),
     *(suggest, search, runs, doctor),
 ):

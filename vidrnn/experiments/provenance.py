@@ -36,7 +36,9 @@ def versions() -> dict[str, str]:
 
 def config_digest(settings: RunSettings) -> str:
     """12 hexadecimal digits of what decides the numbers in the resolved configuration: no folders, devices, speed."""
-    elsewhere: dict[str, Any] = {"data": {"root"}, "extraction": True, "training": {"device", "tensorboard"}}
+    training, later = settings.training, type(settings.training).model_fields
+    unused = {key for key in ("init", "frozen") if getattr(training, key) == later[key].default}
+    elsewhere: dict[str, Any] = {"data": {"root"}, "extraction": True, "training": {"device", "tensorboard", *unused}}
     return hashlib.sha256(settings.model_dump_json(exclude=elsewhere).encode()).hexdigest()[:12]
 
 
@@ -44,7 +46,10 @@ def write_config(path: Path, settings: RunSettings) -> None:
     """Write the resolved configuration so that it can be run again from any working directory. Raises OSError."""
     data = settings.data.model_copy(update={"root": settings.data.root.absolute()})
     extraction = settings.extraction.model_copy(update={"store": settings.extraction.store.absolute()})
-    write_atomically(path, dump_yaml(settings.model_copy(update={"data": data, "extraction": extraction})).encode())
+    init = settings.training.init
+    training = settings.training.model_copy(update={"init": None if init is None else init.absolute()})
+    sections = {"data": data, "extraction": extraction, "training": training}
+    write_atomically(path, dump_yaml(settings.model_copy(update=sections)).encode())
 
 
 def describe_data(settings: RunSettings, spec_digest: str) -> str:

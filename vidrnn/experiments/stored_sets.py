@@ -7,6 +7,7 @@ from pathlib import Path
 from vidrnn.annotations import Annotation, LabelMap, Split
 from vidrnn.device import choose_device
 from vidrnn.errors import AnnotationError
+from vidrnn.models.pretrained_file import digest_of, refuse_other_features
 from vidrnn.sequences.loading import load_sequences
 from vidrnn.sequences.sequence_set import SequenceSet
 from vidrnn.settings.features import FeatureSettings
@@ -44,7 +45,12 @@ def name_specs(specs: Iterable[FeatureSpec]) -> str:
 def load_set(
     annotations: Sequence[Annotation], *, settings: RunSettings, folders: Sequence[FeatureFolder], label_map: LabelMap
 ) -> SequenceSet:
-    """Sequences, both views if the configuration has them, as a model of the configuration takes them."""
+    """Sequences, both views if the configuration has them, as a model of the configuration takes them.
+
+    Raises ModelFileError where ``training.init`` learned from other features.
+    """
+    if settings.training.init is not None:
+        refuse_other_features(settings.training.init, {folder.spec.stream: folder.spec.digest for folder in folders})
     return load_sequences(
         annotations,
         folders,
@@ -65,7 +71,8 @@ def fingerprint_of(
     """
     parts = [
         as_first_written("model", settings.model),
-        as_first_written("training", settings.training, exclude={"device", "tensorboard"}),
+        as_first_written("training", settings.training, exclude={"device", "tensorboard", "init"}),
+        *([f"init {digest_of(settings.training.init)}"] if settings.training.init else []),
         *(folder.spec.digest for folder in folders),
         *map(str, train_set.annotations),
         *(f"val {annotation}" for annotation in (val_set.annotations if val_set else ())),

@@ -97,6 +97,8 @@ def fit_and_predict(
     if variant in _OWN_INPUTS:
         model = own_inputs_settings(model, variant)
     training, inference = settings.training.model_copy(update={"seed": seed}), settings.inference
+    if variant != "model":  # baselines have other layers, or no order to have learned
+        training = training.model_copy(update={"init": None, "frozen": False})
     if variant == "single_frame":
         training = training.model_copy(update={"steps": 1, "jitter": True})
         inference = inference.model_copy(update={"draws": 1})  # several draws would be several frames

@@ -34,6 +34,7 @@ def public_config(settings: RunSettings) -> dict[str, Any]:
         *(("data", key) for key in ("root", "annotations", "classes")),
         ("features", "weights"),
         ("extraction", "store"),
+        ("training", "init"),
         ("evaluation", "folds"),
     ):
         tree[section][key] = _shortened(tree[section][key])

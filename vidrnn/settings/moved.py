@@ -26,7 +26,7 @@ MOVED = {
 
 ADDED: dict[str, tuple[str, ...]] = {
     "model": ("attention_window", "stages"),
-    "training": ("smoothing_weight", "smoothing_limit", "window_s", "tensorboard"),
+    "training": ("smoothing_weight", "smoothing_limit", "window_s", "init", "frozen", "tensorboard"),
     "inference": ("decoding", "decoding_weight"),
 }
 """Section to the settings that came after the first fingerprints. Fits know nothing of one that has its default."""

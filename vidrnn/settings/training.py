@@ -3,9 +3,9 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from vidrnn.settings.base import Device, Fraction, Positive, Settings
+from vidrnn.settings.base import Device, Fraction, PathSetting, Positive, Settings
 from vidrnn.settings.model import Head
 
 Loss = Literal["auto", "cross_entropy", "focal", "binary_cross_entropy", "asymmetric", "ctc", "mse", "huber"]
@@ -98,9 +98,20 @@ class TrainingSettings(Settings):
     """Seed of initialisation, order, jitter and dropout."""
     device: Device = "auto"
     """Where the temporal model runs; ``auto`` takes CUDA when there is one."""
+    init: PathSetting | None = None
+    """Start from the weights in a pretrained.safetensors, which `vidrnn pretrain` writes; settings and features must be
+    the same. null starts from random weights. docs/label_less.md says what it is worth."""
+    frozen: bool = False
+    """Leave the weights of ``init`` as they are: the pooling and the output layer alone are fitted."""
     tensorboard: bool = False
     """Also write the curves of every fit for TensorBoard, into the folder ``tensorboard`` of the run; needs
     ``pip install 'vidrnn[tensorboard]'``. docs/training_options.md says what they show."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "TrainingSettings":
+        if self.frozen and self.init is None:
+            raise ValueError("frozen true needs the weights of init; name a pretrained.safetensors, or set it to false")
+        return self
 
     def epochs_of(self, videos: int) -> int:
         """Passes over a training set of this many videos: ``epochs``, or more until ``min_updates`` are reached."""

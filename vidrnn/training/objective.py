@@ -149,9 +149,10 @@ def _mean_and_deviation(values: torch.Tensor) -> torch.Tensor:
 
 
 def make_optimiser(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019); biases and norms are not decayed."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    """AdamW (Loshchilov & Hutter 2019); biases and norms are not decayed, and what is frozen is left out."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in learned if parameter.ndim >= 2]
+    others = [parameter for parameter in learned if parameter.ndim < 2]
     groups = [
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": others, "weight_decay": 0.0},

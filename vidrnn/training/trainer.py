@@ -9,6 +9,7 @@ from torch import nn
 
 from vidrnn.errors import TrainingError
 from vidrnn.models.classifier import SequenceClassifier
+from vidrnn.models.pretrained_file import start_from
 from vidrnn.models.states import map_state
 from vidrnn.sequences.augmentation import augment, draw_hiding, draw_order, draw_steps
 from vidrnn.sequences.sequence_set import Batch, SequenceSet
@@ -45,6 +46,8 @@ class Trainer:
         self._train, self._settings, self._num_classes = train, settings, num_classes
         self._shuffled_time = shuffled_time
         model = SequenceClassifier(model_settings, dim=train.dims, num_classes=num_classes)
+        if settings.init is not None:
+            start_from(model, settings.init, frozen=settings.frozen)
         self.model = model.to(train.device)
         self.optimiser = make_optimiser(self.model, settings)
         self.objective = Objective(settings, model_settings.head, train=train, num_classes=num_classes)
