@@ -130,7 +130,7 @@ def test_the_report_of_an_evaluation_shows_importance(trained: World, capsys: py
     assert re.search(r'<img data-strip="\d+" [^>]*alt="Pictures of \w+/train \d.mp4">', page)
     other = load_model(model_of(trained), device=torch.device("cpu"))  # as of another epoch: the same configuration
     with torch.no_grad():
-        next(iter(other.classifier.output.parameters())).mul_(5)
+        next(iter(other.classifier.output.parameters())).neg_()
     save_model(other, trained.folder / "other.safetensors")
     assert call(capsys, "report", run, "--model", trained.folder / "other.safetensors").code == 0
     page = (run / "report.html").read_text()
