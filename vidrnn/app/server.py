@@ -22,6 +22,7 @@ from vidrnn.app.playing import Playable, frame_times
 from vidrnn.app.session import Session
 from vidrnn.app.uploads import receive
 from vidrnn.errors import ConfigError, MissingPathError, VidrnnError
+from vidrnn.names import CONSOLE_ERRORS
 
 _PAGE = Path(__file__).with_name("page")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -127,7 +128,8 @@ class _Pages:
 
     async def frames(self, request: Request) -> Response:
         video = await run_in_threadpool(self._session.video, _number(request))
-        return _json({"times": await run_in_threadpool(frame_times, video)})
+        times = await run_in_threadpool(frame_times, video)
+        return JSONResponse({"times": times}, headers=_NO_STORE)
 
     async def label(self, request: Request) -> Response:
         told = await _body(request, {"label": str})
@@ -182,8 +184,17 @@ class _Pages:
         return FileResponse(path, filename=path.name, headers=_NO_STORE)
 
 
-def _json(value: object) -> Response:
-    return JSONResponse(value, headers=_NO_STORE)
+def _json(value: object, *, status: int = 200) -> Response:
+    return JSONResponse(_readable(value), status_code=status, headers=_NO_STORE)
+
+
+def _readable(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
+    """Bytes of names that are not UTF-8 are shown as on the console; the browser sends no names back."""
+    if isinstance(value, dict):
+        return {key: _readable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(inner) for inner in value]
+    return value.encode(errors=CONSOLE_ERRORS).decode() if isinstance(value, str) else value
 
 
 def _number(request: Request) -> int:
@@ -222,19 +233,19 @@ async def _body(request: Request, wanted: dict[str, type]) -> dict[str, Any]:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     status = 404 if isinstance(error, MissingPathError) else 400
-    return JSONResponse({"error": str(error)}, status_code=status, headers=_NO_STORE)
+    return _json({"error": str(error)}, status=status)
 
 
 async def _went_wrong(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": f"{error}; what was said before is kept"}, status_code=507, headers=_NO_STORE)
+    return _json({"error": f"{error}; what was said before is kept"}, status=507)
 
 
 async def _fault(_request: Request, error: Exception) -> Response:
     traceback.print_exception(error)  # in the terminal, for whoever reports it
     text = f"vidrnn made a mistake ({type(error).__name__}: {error}); the terminal says where"
-    return JSONResponse({"error": text}, status_code=500, headers=_NO_STORE)
+    return _json({"error": text}, status=500)
 
 
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=_NO_STORE)
+    return _json({"error": error.detail}, status=error.status_code)

@@ -21,6 +21,7 @@ _MODULES = {
 """What is imported of a package, where that is not its name with underscores."""
 PURPOSES = {
     "app": "vidrnn app",
+    "explain": "vidrnn explain --method gradients",
     "int8": "features.precision: int8",
     "parquet": "vidrnn classify --output labels.parquet",
     "shots": "vidrnn cut --shots",

@@ -176,6 +176,24 @@ def test_paths_of_classify_begin_where_it_was_called(tmp_path: Path, monkeypatch
         assert client.get(f"{BASE}{export['href']}").text == "path,label\na/1.mp4,stand\n"
 
 
+def test_names_in_any_encoding_are_shown_labelled_and_taken_away(tmp_path: Path) -> None:
+    folder = tmp_path / "vid\udce9os"
+    clips_in(folder, "caf\udce9.mp4", "größe.mp4")
+    with page(folder) as (client, _):
+        assert client.get(f"{BASE}about").json()["title"] == r"vid\xe9os"
+        names = [row["name"] for row in client.get(f"{BASE}clips").json()["rows"]]
+        assert sorted(names) == [r"caf\xe9.mp4", "größe.mp4"]
+        client.post(f"{BASE}classes", json={"name": "größe"})
+        for number in range(2):
+            assert client.get(f"{BASE}clips/{number}/video").status_code == 200
+            assert client.get(f"{BASE}clips/{number}").status_code == 200
+            client.post(f"{BASE}clips/{number}/label", json={"label": "größe"})
+        export = client.post(f"{BASE}exports", json={"format": "csv"}).json()
+        (tmp_path / "labels.csv").write_bytes(client.get(f"{BASE}{export['href']}").content)
+    found = {annotation.path: annotation.label for annotation in read_csv(tmp_path / "labels.csv")}
+    assert found == {"caf\udce9.mp4": "größe", "größe.mp4": "größe"}
+
+
 def test_nothing_to_show_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to show: give folders of videos, --config, or --run"), page():
         pass
