@@ -69,7 +69,7 @@ def test_a_run_is_corrected_by_keys_alone(browser: Any, videos: Path, tmp_path: 
         page.wait_for_function("() => document.querySelector('#progress').textContent.includes('2 said here')")
         page.keyboard.press("u")
         page.wait_for_function("() => document.querySelector('#progress').textContent.includes('1 said here')")
-        assert page.locator("#name").inner_text() == names[1]
+        page.wait_for_function("(name) => document.querySelector('#name').textContent === name", arg=names[1])
         page.keyboard.press("ArrowUp")
         page.wait_for_function("(name) => document.querySelector('#name').textContent === name", arg=names[0])
         assert page.locator("#classes [aria-pressed=true]").get_attribute("data-name") == "wave"
@@ -179,7 +179,8 @@ class Measures:
         self.labels: list[str] = []
         self.asked = 0
 
-    def start(self, annotations: list[Annotation]) -> None:
+    def start(self, annotations: list[Annotation], *, baselines: bool) -> None:
+        assert baselines
         self.labels = [one.label for one in annotations]
 
     def state(self) -> dict[str, Any]:
@@ -197,6 +198,7 @@ def test_what_corrections_are_worth_is_shown(browser: Any, videos: Path, tmp_pat
     """Keys are answered while it trains."""
     run, measuring = write_run(tmp_path / "run", "label", n=8), Measures()
     with served(videos, run=run, measuring=measuring) as address, opened(browser, address, size=size) as page:
+        page.check("#baselines")
         page.click("#measure button")
         page.wait_for_function("() => document.querySelector('#measured').textContent.startsWith('It trains, since')")
         page.keyboard.press("Escape")

@@ -18,7 +18,6 @@ from vidrnn.app.exporting import export
 from vidrnn.errors import ConfigError
 from vidrnn.evaluation.prediction_table import read_table
 from vidrnn.names import quoted
-from vidrnn.processes import usable_cores
 from vidrnn.settings.base import dump_yaml
 from vidrnn.settings.run import RunSettings
 
@@ -72,13 +71,17 @@ class Measuring:
         self._closed = False
         self._state: dict[str, Any] = {"running": False}
 
-    def start(self, annotations: Sequence[Annotation]) -> None:
-        """Begin with these labels. Raises ConfigError: the one before still runs."""
+    def start(self, annotations: Sequence[Annotation], *, baselines: bool) -> None:
+        """Begin with these labels, and maybe with the baselines that have to be trained, which takes far longer.
+
+        Raises:
+            ConfigError: the one before still runs.
+        """
         with self._lock:
             if self._state["running"]:
                 raise ConfigError("a cross-validation is running; wait for its figures")
             self._state = {"running": True, "since": time.monotonic()}
-        threading.Thread(target=self._work, args=(list(annotations),), daemon=True).start()
+        threading.Thread(target=self._work, args=(list(annotations), baselines), daemon=True).start()
 
     def state(self) -> dict[str, Any]:
         """``running`` and ``since_s``; else ``error``, or ``figures`` as `_compare` gives them, or neither."""
@@ -95,30 +98,29 @@ class Measuring:
             if self._process is not None:
                 self._process.kill()
 
-    def _work(self, annotations: list[Annotation]) -> None:
+    def _work(self, annotations: list[Annotation], baselines: bool) -> None:
         """Body of the thread."""
         try:
             if self._last is None and self._known:
-                self._last = self._measure(self._known)
-            before, self._last = self._last, self._measure(annotations)
+                self._last = self._measure(self._known, baselines)
+            before, self._last = self._last, self._measure(annotations, baselines)
             found = {"running": False, "figures": _compare(before, self._last)}
         except Exception as error:  # noqa: BLE001  whatever it is, the page must hear of it
             found = {"running": False, "error": str(error)}
         with self._lock:
             self._state = found
 
-    def _measure(self, annotations: list[Annotation]) -> Measured:
+    def _measure(self, annotations: list[Annotation], baselines: bool) -> Measured:
         self._count += 1
         folder = self._scratch / f"crossval{self._count}"
         folder.mkdir()
         csv = export(annotations, "csv", folder, root=self._settings.data.root).path
         data = {name: value for name, value in self._settings.data.model_dump().items() if name in _KEPT}
         changed = type(self._settings.data)(**data, format="csv", annotations=str(csv))
-        evaluation = self._settings.evaluation.model_copy(update={"seeds": 1})
+        evaluation = self._settings.evaluation.model_copy(update={"seeds": 1, "baselines": baselines})
         settings = self._settings.model_copy(update={"data": changed, "evaluation": evaluation})
         (folder / "config.yaml").write_text(dump_yaml(settings), encoding="utf-8")
-        jobs = str(max(1, usable_cores() - 1))  # one is left for the page
-        arguments = ["--config", str(folder / "config.yaml"), "--output", str(folder / "result"), "--jobs", jobs]
+        arguments = ["--config", str(folder / "config.yaml"), "--output", str(folder / "result")]
         self._run([sys.executable, "-m", "vidrnn", "crossval", *arguments])
         table = read_table(folder / "result")
         predicted = {path: video.rows[0]["predicted"] for path, video in table.by_seed[table.seeds[0]].items()}

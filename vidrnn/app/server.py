@@ -165,8 +165,8 @@ class _Pages:
         return _json({"name": await run_in_threadpool(self._session.add_class, told["name"])})
 
     async def measure(self, request: Request) -> Response:
-        await _body(request, {})
-        await run_in_threadpool(self._session.measure)
+        told = await _body(request, {"baselines": bool})
+        await run_in_threadpool(self._session.measure, baselines=told["baselines"])
         return _json(self._session.measured())
 
     async def measured(self, _request: Request) -> Response:

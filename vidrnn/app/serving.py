@@ -73,8 +73,9 @@ def session_of(asked: Asked) -> Iterator[Session]:
     if asked.run is not None and not asked.run.is_dir():  # paths as they were given to the verb
         places = Places(places.folders, (Path(), asked.run.parent))
         answers = replace(answers, by_name={places.name_of(name): one for name, one in answers.by_name.items()})
-    names = list(answers.by_name) or places.names()
     known, notes = _known(answers)
+    annotated = [one.path for one in known] if asked.config is not None and not asked.folders else []
+    names = list(answers.by_name) or annotated or places.names()
     if asked.run is None:
         answers = replace(answers, truths={one.path: one.label for one in known if one.label})
     asker = None if asked.model is None else Asker(load(asked.model))

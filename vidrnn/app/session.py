@@ -214,9 +214,13 @@ class Session:
         with self._lock:
             return annotations_of(self.clips, dict(self.log.said), self.known)
 
-    def measure(self) -> None:
-        """Begin a cross-validation with what is known by now. Raises ConfigError: one runs, or there is none to run."""
-        self._measuring().start(self.annotations())
+    def measure(self, *, baselines: bool) -> None:
+        """Begin a cross-validation with what is known by now, see `Measuring.start`.
+
+        Raises:
+            ConfigError: one runs, or there is none to run.
+        """
+        self._measuring().start(self.annotations(), baselines=baselines)
 
     def measured(self) -> dict[str, Any]:
         """How far it is, see `Measuring.state`. Raises ConfigError."""

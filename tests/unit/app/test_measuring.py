@@ -55,7 +55,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def call(_self: Measuring, command: list[str]) -> None:
         assert command[:4] == [sys.executable, "-m", "vidrnn", "crossval"]
-        monkeypatch.setattr(sys, "argv", [*command[2:-1], "1"])
+        monkeypatch.setattr(sys, "argv", [*command[2:], "--jobs", "1"])
         with pytest.raises(SystemExit) as stop:
             main()
         assert not stop.value.code
@@ -80,8 +80,11 @@ def test_corrected_labels_change_the_number_and_the_page_says_how(config: Path) 
         for name in WRONG:
             truth = f"class{int(Path(name).stem) % 2}"
             client.post(f"{BASE}clips/{names.index(name)}/label", json={"label": truth})
-        assert client.post(f"{BASE}crossval").json()["running"]
-        assert client.post(f"{BASE}crossval").json()["error"] == "a cross-validation is running; wait for its figures"
+        assert client.post(f"{BASE}crossval", json={"baselines": False}).json()["running"]
+        assert (
+            client.post(f"{BASE}crossval", json={"baselines": False}).json()["error"]
+            == "a cross-validation is running; wait for its figures"
+        )
         found = wait_for(lambda: client.get(f"{BASE}crossval").json())["figures"]
     assert (found["n"], found["changed"]) == (12, 2)
     assert found["before"]["top1"] <= 10 / 12 and found["after"]["top1"] == 1.0
@@ -94,7 +97,7 @@ def test_the_next_one_is_compared_with_the_last(config: Path) -> None:
     with page(config=config, labels=config.with_name("l.jsonl")) as (client, session):
         assert session.measuring is not None
         for _ in range(2):
-            client.post(f"{BASE}crossval")
+            client.post(f"{BASE}crossval", json={"baselines": False})
             found = wait_for(session.measured)["figures"]
             assert found["changed"] == 0 and found["before"] == found["after"]
             assert found["same_answers"] == pytest.approx(found["before"]["top1"])

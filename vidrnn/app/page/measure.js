@@ -43,7 +43,7 @@ export async function measure(part) {
   const button = part("measure").querySelector("button");
   button.disabled = true;
   try {
-    await post("crossval");
+    await post("crossval", { baselines: part("baselines").checked });
     await follow(part);
   } finally {
     button.disabled = false;
