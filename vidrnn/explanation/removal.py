@@ -133,9 +133,9 @@ def describe_removal(summary: RemovalSummary | None) -> str:
     low, high = summary.interval
     told = (
         f"without its most important fifth an answer falls by {summary.important:.2f}, "
-        f"without a fifth elsewhere by {summary.elsewhere:.2f} (mean over {summary.n} videos)"
+        f"without a fifth elsewhere by {summary.elsewhere:.2f} (mean over {summary.n} video{'s' * (summary.n > 1)})"
     )
     if math.isnan(low):
-        return told
+        return f"{told}; all of one group, so nothing says whether it holds for others"
     verdict = "" if summary.is_confirmed else ": so do not rely on these explanations"
     return f"{told}; the difference {summary.difference:.2f} has a 95 % interval of {low:.2f} to {high:.2f}{verdict}"

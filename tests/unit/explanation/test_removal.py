@@ -65,4 +65,7 @@ def test_the_summary_says_when_explanations_say_little() -> None:
     one = summarise(removals, ["a"] * 4)
     assert one is not None
     assert math.isnan(one.interval[0])
-    assert describe_removal(one).endswith("(mean over 4 videos)")
+    alone = "; all of one group, so nothing says whether it holds for others"
+    assert describe_removal(one).endswith(f"(mean over 4 videos){alone}")
+    single = summarise(removals[:1], ["a"])
+    assert describe_removal(single).endswith(f"(mean over 1 video){alone}")
