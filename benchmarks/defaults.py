@@ -69,10 +69,10 @@ CANDIDATES = {
     "gated and max": "model.fusion=gated model.pooling=max",
     "max, features": "model.pooling=max model.inputs=[features,centred,change]",
     "folder.yaml, both views": "model.pooling=max model.inputs=[features,centred,change] training.mixup=0",
-    "folder.yaml, mirror chosen": (
-        "model.pooling=max model.inputs=[features,centred,change] training.mixup=0 features.mirrored=auto"
+    "folder.yaml": ("model.pooling=max model.inputs=[features,centred,change] training.mixup=0 features.mirrored=auto"),
+    "folder.yaml, one view": (
+        "model.pooling=max model.inputs=[features,centred,change] training.mixup=0 features.mirrored=false"
     ),
-    "folder.yaml": "model.pooling=max model.inputs=[features,centred,change] training.mixup=0 features.mirrored=false",
 }
 
 _EVENTS = ("bend", "jack", "pjump", "wave1", "wave2")
