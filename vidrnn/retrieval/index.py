@@ -90,6 +90,7 @@ class MomentIndex:
         states: (videos, streams * 3) of the files that hold their features, by which a change is noticed.
         moments: (n, 3) number of the video, start and end in seconds.
         vectors: the index that FAISS searches; None while it is empty.
+        is_mapped: the vectors lie in their file, and cannot be added to.
     """
 
     origin: Origin
@@ -99,25 +100,30 @@ class MomentIndex:
     states: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     moments: npt.NDArray[np.float64] = field(default_factory=_no_moments)
     vectors: "faiss.IndexScalarQuantizer | None" = None
+    is_mapped: bool = False
 
     def keep(self, wanted: npt.NDArray[np.bool_]) -> None:
         """Take out the videos that are not ``wanted``, and their moments."""
-        import faiss
-
         if wanted.all():
             return
         videos = self.moments[:, 0].astype(np.int64)
         rows = wanted[videos]
-        if self.vectors is not None:
-            codes = faiss.vector_to_array(self.vectors.codes).reshape(len(rows), -1)[rows]
-            dim, self.vectors = self.vectors.d, None
-            if len(codes):
-                self.vectors = _empty(dim)
-                self.vectors.add_sa_codes(np.ascontiguousarray(codes))
+        self._take(rows)
         self.moments = self.moments[rows]
         self.moments[:, 0] = (np.cumsum(wanted) - 1)[videos[rows]]
         self.paths = [path for path, is_wanted in zip(self.paths, wanted.tolist(), strict=True) if is_wanted]
         self.states = self.states[wanted]
+
+    def _take(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Some of the vectors, in memory."""
+        import faiss
+
+        if self.vectors is not None:
+            codes = faiss.vector_to_array(self.vectors.codes).reshape(len(rows), -1)[rows]
+            dim, self.vectors, self.is_mapped = self.vectors.d, None, False
+            if len(codes):
+                self.vectors = _empty(dim)
+                self.vectors.add_sa_codes(np.ascontiguousarray(codes))
 
     def add(
         self,
@@ -134,6 +140,8 @@ class MomentIndex:
             moments: (n, 3); the first column counts the added videos from 0.
             vectors: (n, d) of length 1.
         """
+        if self.is_mapped:
+            self._take(np.ones(len(self.moments), dtype=bool))
         moments = moments.copy()
         moments[:, 0] += len(self.paths)
         self.states = np.concatenate([self.states, states]) if self.paths else states
@@ -228,12 +236,12 @@ def read_index(folder: Path, origin: Origin) -> MomentIndex | None:
                 f"the index {quoted(folder)} is made of something else ({'; '.join(other)}); name another --index, or "
                 "leave it out"
             )
-        vectors: Any = faiss.read_index(str(folder / header["vectors"]))
+        vectors: Any = faiss.read_index(str(folder / header["vectors"]), faiss.IO_FLAG_MMAP_IFC)
         index = MomentIndex(origin, _space_of(tensors), int(header["fitted"]))
         index.paths, index.states, index.moments = _paths_of(tensors), tensors["states"], tensors["moments"]
         if vectors.ntotal != len(index.moments):
             raise ValueError(f"{vectors.ntotal} vectors for {len(index.moments)} moments")
-        index.vectors = vectors if vectors.ntotal else None
+        index.vectors, index.is_mapped = (vectors, True) if vectors.ntotal else (None, False)
     except FileNotFoundError:
         return None
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
