@@ -183,5 +183,5 @@ def test_a_stop_leaves_no_half_file(world: HeadWorld, tmp_path: Path) -> None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 1 and "stopped" in err
+    assert process.returncode == 1 and "stopped" in err, err
     assert list((tmp_path / "out").iterdir()) == []

@@ -135,7 +135,7 @@ def test_the_examples_of_the_document_run(user_folder: Path) -> None:  # noqa: F
     (user_folder / "examples.py").write_text("\n".join(blocks))
     outcome = Place(user_folder, user_folder).run("examples.py")
     assert outcome.returncode == 0, f"{outcome.stdout}\n{outcome.stderr}"
-    assert "extracted 36, reused 0, failed 0" in outcome.stdout
+    assert "extracted 72, reused 0, failed 0" in outcome.stdout  # two streams in both views
     assert "unknown.mp4" in outcome.stdout
 
 
