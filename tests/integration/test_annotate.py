@@ -162,6 +162,11 @@ def test_a_broken_video_is_one_named_error(world: HeadWorld, tmp_path: Path, cap
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def _obeys_ctrl_c() -> None:
+    """What runs the tests in the background may ignore Ctrl-C, and what it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_stop_leaves_no_half_file(world: HeadWorld, tmp_path: Path) -> None:
     """Ctrl-C while pictures are written, to the whole group of processes as a terminal sends it."""
     noise = np.random.default_rng(0).integers(0, 256, (10, 480, 640, 3), dtype=np.uint8)
@@ -176,6 +181,7 @@ def test_a_stop_leaves_no_half_file(world: HeadWorld, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_obeys_ctrl_c,  # noqa: PLW1509  no thread runs here
     )
     until = time.monotonic() + PATIENCE_S
     while not any(path.stat().st_size for path in (tmp_path / "out").iterdir()):
