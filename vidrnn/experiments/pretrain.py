@@ -25,6 +25,7 @@ from vidrnn.store.feature_folder import FeatureFolder
 from vidrnn.training.checkpoint import History
 from vidrnn.training.fit import Checkpointing
 from vidrnn.training.masking import Masking
+from vidrnn.training.pretraining import PretrainResult
 from vidrnn.training.pretraining import pretrain as fit
 
 WEIGHTS = "pretrained.safetensors"
@@ -120,15 +121,21 @@ def pretrain(
         "versions": versions(),
         **result.figures,
     }
+    file = _write(result, facts, settings, folders, output)
+    return Pretraining(file, result.history, result.figures, result.best_epoch, len(train_set), num_val, len(left_out))
+
+
+def _write(
+    result: PretrainResult, facts: dict[str, Any], settings: RunSettings, folders: Sequence[FeatureFolder], output: Path
+) -> Path:
+    """Write the weights and their records, and give the path of the weights."""
     files = [output / name for name in _RECORDS]
     specs = {folder.spec.stream: folder.spec.digest for folder in folders}
     save_pretrained(files[0], result.weights, settings=settings.model, specs=specs, facts=facts)
     write_config(files[1], settings)
     write_log(files[2], result.history)
     write_json(files[3], facts | provenance(settings))
-    return Pretraining(
-        files[0], result.history, result.figures, result.best_epoch, len(train_set), num_val, len(left_out)
-    )
+    return files[0]
 
 
 def _check(masking: Masking, val_fraction: float) -> None:
